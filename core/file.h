@@ -1,0 +1,21 @@
+/* file.h -- whole files, written so that a crash leaves the old one or the new one. */
+#ifndef SSV_CORE_FILE_H
+#define SSV_CORE_FILE_H
+
+#include "core/arena.h"
+#include "core/error.h"
+
+#include <stddef.h>
+
+/* Writes path.tmp, fsyncs it, renames it over path and fsyncs the folder.  Status 3 names the path
+ * and the reason; the old file stays. */
+int file_write_atomic(const char *path, const void *data, size_t bytes, struct error *err);
+/* The last three steps alone, for a writer that made path.tmp itself (HDF5). */
+int file_commit(const char *tmp_path, const char *path, struct error *err);
+/* The whole file plus a final NUL, owned by `a`.  Status 2 when it cannot be read. */
+int file_read(const char *path, struct arena *a, char **data, size_t *bytes, struct error *err);
+int file_exists(const char *path);
+int make_folders(const char *path, struct error *err); /* mkdir -p */
+void sha256_hex(const void *data, size_t bytes, char out[65]);
+
+#endif

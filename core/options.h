@@ -1,0 +1,92 @@
+/* options.h -- one table per set of options drives flags, config files, the environment, --help
+ * and the configuration stored with the results.
+ *
+ *     struct mae { double mask_ratio; int decoder_depth; };
+ *     static const struct option_def mae_options[] = {
+ *         OPTION_REAL(struct mae, mask_ratio, 0.75, 0, 0.99, "share of patches hidden"),
+ *         OPTION_INT(struct mae, decoder_depth, 2, 1, 64, "transformer blocks in the decoder"),
+ *         OPTION_END};
+ *
+ * A value is named section.name ("mae.mask_ratio"); the section "" holds the general options
+ * ("seed").  On the command line: --seed 3, --mae.mask_ratio=0.6, or --set mae.mask_ratio=0.6; '-'
+ * and '_' are the same in a name.  In a file (INI): [mae] / mask_ratio = 0.6.  In the environment:
+ * SSVBENCH_MAE_MASK_RATIO.  Precedence: flag > environment > file > default.
+ */
+#ifndef SSV_CORE_OPTIONS_H
+#define SSV_CORE_OPTIONS_H
+
+#include "core/arena.h"
+#include "core/error.h"
+
+#include <stddef.h>
+#include <stdio.h>
+
+enum option_type { OPT_END, OPT_INT, OPT_REAL, OPT_BOOL, OPT_TEXT };
+enum option_origin { FROM_DEFAULT, FROM_FILE, FROM_ENVIRONMENT, FROM_FLAG };
+
+struct option_def {
+    const char *name; /* lower case, words joined by '_' */
+    enum option_type type;
+    size_t offset; /* of an int, double, bool (int) or const char * in the struct of values */
+    const char *by_default; /* as a user would write it */
+    double min, max;        /* OPT_INT, OPT_REAL: both ends allowed */
+    const char *choices;    /* OPT_TEXT: "a|b|c", or NULL for any text */
+    const char *help;       /* one line, no full stop */
+};
+
+#define OPTION_TEXTUAL(x) #x
+#define OPTION_INT(S, field, value, lo, hi, help_)                                                 \
+    { #field, OPT_INT, offsetof(S, field), OPTION_TEXTUAL(value), lo, hi, NULL, help_ }
+#define OPTION_REAL(S, field, value, lo, hi, help_)                                                \
+    { #field, OPT_REAL, offsetof(S, field), OPTION_TEXTUAL(value), lo, hi, NULL, help_ }
+#define OPTION_BOOL(S, field, value, help_)                                                        \
+    { #field, OPT_BOOL, offsetof(S, field), OPTION_TEXTUAL(value), 0, 1, NULL, help_ }
+#define OPTION_TEXT(S, field, value, choices_, help_)                                              \
+    { #field, OPT_TEXT, offsetof(S, field), value, 0, 0, choices_, help_ }
+#define OPTION_END                                                                                 \
+    { NULL, OPT_END, 0, NULL, 0, 0, NULL, NULL }
+
+struct option_section {
+    const char *name; /* "" for the general options */
+    const char *title;
+    const struct option_def *defs;
+    void *values;                /* the struct of values, owned by the caller */
+    enum option_origin *origins; /* one per def, owned by the set */
+};
+
+/* Everything that can be set in this program, in the order it is shown and stored. */
+struct option_set {
+    struct arena arena; /* owns every text value */
+    struct option_section *sections;
+    int n;
+};
+
+void options_init(struct option_set *set);
+void options_add(struct option_set *set, const char *section, const char *title,
+                 const struct option_def *defs, void *values); /* values get their defaults */
+void options_free(struct option_set *set);
+
+/* Sets "section.name" or "name".  Status 2, with the nearest match and the valid names or the range
+ * or the choices, when there is no such option or the value is wrong. */
+int options_assign(struct option_set *set, const char *key, const char *value,
+                   enum option_origin origin, struct error *err);
+/* An INI file; messages carry file and line.  Values set from the environment or flags stay. */
+int options_load(struct option_set *set, const char *path, struct error *err);
+/* The same from text: the configuration stored with a run or in a checkpoint. */
+int options_load_text(struct option_set *set, const char *text, const char *whence,
+                      struct error *err);
+int options_load_environment(struct option_set *set, struct error *err);
+/* Takes every --flag out of argv[1..]; what is left (positional arguments) moves to the front and
+ * *argc becomes their number.  "--" ends the flags.  --config FILE loads a file; --help, --version
+ * and --print-config are the caller's: their flags are left in argv as positional arguments are. */
+int options_parse(struct option_set *set, int *argc, char **argv, struct error *err);
+
+/* The canonical INI text of all values, in table order, owned by `a`: equal text, equal run. */
+char *options_text(const struct option_set *set, struct arena *a);
+void options_print_help(const struct option_set *set, FILE *out);
+void options_print_config(const struct option_set *set, FILE *out); /* with each value's origin */
+
+/* Nearest of n names by edit distance, or NULL when none is close. */
+const char *nearest_name(const char *name, const char *const *names, int n);
+
+#endif

@@ -1,0 +1,74 @@
+/* dataset.h -- where images come from.
+ *
+ * A dataset has two splits, train and test, of images with one channel layout, and knows its class
+ * names, content hash and channel statistics.  It knows nothing of tensors, batches or methods.
+ *
+ *     struct dataset d;
+ *     TRY(dataset_open(&d, "shapes:size=32,train=2000,test=500", err));
+ *     TRY(dataset_read(&d, SPLIT_TRAIN, i, &record, err));
+ *     dataset_close(&d);
+ *
+ * A specification is NAME or NAME:ARGUMENT.  Names: shapes, fashion-mnist, idx:FOLDER,
+ * cifar10:FOLDER.  `NAME:...,train=N,test=N` limits a split to its first N images.
+ */
+#ifndef SSV_DATA_DATASET_H
+#define SSV_DATA_DATASET_H
+
+#include "core/arena.h"
+#include "core/error.h"
+
+#include <stdint.h>
+#include <stdio.h>
+
+enum split { SPLIT_TRAIN, SPLIT_TEST, SPLITS };
+
+struct record {
+    int height, width, channels;
+    uint8_t *pixels; /* (height, width, channels), in the record's own buffer */
+    int label;       /* 0..classes-1 */
+    uint8_t *mask;   /* (height, width), 0 background, 1 + label object; NULL when there is none */
+    char caption[256]; /* "" when there is none */
+    size_t pixels_capacity, mask_capacity;
+};
+
+void record_free(struct record *r);
+/* Makes room; for readers.  Status 3 when there is no memory. */
+int record_reserve(struct record *r, int height, int width, int channels, int with_mask,
+                   struct error *err);
+
+struct dataset_source; /* one reader's const table, see dataset.c */
+
+struct dataset {
+    char name[64];  /* "cifar10" */
+    char spec[512]; /* as given */
+    const struct dataset_source *source;
+    void *state; /* the reader's own, in arena */
+    struct arena arena;
+    long count[SPLITS];
+    int height, width, channels; /* of every image */
+    int classes;
+    const char *const *class_names; /* (classes) */
+    int has_mask, has_caption;
+    double mean[4], std[4]; /* per channel over [0,1] pixels of the training split */
+    char root_hash[65];     /* SHA-256 over the content (files, or the generator's settings) */
+};
+
+struct dataset_source {
+    const char *name, *title, *argument_help;
+    /* Fills d from the argument ("" when none was given), except spec, source, mean, std. */
+    int (*open)(struct dataset *d, const char *argument, struct error *err);
+    /* Thread-safe. */
+    int (*read)(const struct dataset *d, enum split split, long index, struct record *out,
+                struct error *err);
+    void (*close)(struct dataset *d); /* may be NULL */
+};
+
+extern const struct dataset_source *const dataset_sources[]; /* NULL-terminated */
+
+int dataset_open(struct dataset *d, const char *spec, struct error *err);
+int dataset_read(const struct dataset *d, enum split split, long index, struct record *out,
+                 struct error *err);
+void dataset_close(struct dataset *d);
+void dataset_list(FILE *out); /* names, titles and argument help, for `ssvbench list` */
+
+#endif

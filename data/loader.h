@@ -1,0 +1,60 @@
+/* loader.h -- batches, prepared by threads, in an order that no thread can change.
+ *
+ * The caller describes the slots of a batch (name, 4-byte elements per sample) and a prepare
+ * function that turns one record into one sample's part of every slot.  Threads fill the batches of
+ * a ring; loader_next hands them out in order.  What a sample gets depends on (seed, epoch, sample)
+ * only, so the output is the same for 1 or 16 threads, and after a resume.
+ */
+#ifndef SSV_DATA_LOADER_H
+#define SSV_DATA_LOADER_H
+
+#include "core/rng.h"
+#include "data/dataset.h"
+
+enum { LOADER_SLOTS = 16 };
+
+struct loader_slot {
+    const char *name;
+    size_t per_sample; /* elements of 4 bytes: float or int32_t */
+};
+
+/* slots[s] points at this sample's part of slot s.  rng is fresh for (seed, RNG_VIEW, epoch,
+ * sample).  Must be thread-safe; must write every element.  Returns a status. */
+typedef int loader_prepare(const void *self, const struct record *record, long sample, int epoch,
+                           struct rng *rng, void *const slots[], struct error *err);
+
+struct loader_config {
+    const struct dataset *data;
+    enum split split;
+    const int32_t *subset; /* (subset_n) indices into the split; NULL: all of it */
+    long subset_n;
+    int batch;
+    int shuffle;   /* a permutation per epoch, keyed by (seed, RNG_ORDER, epoch) */
+    int drop_last; /* else the last batch of an epoch has fewer samples */
+    uint64_t seed;
+    int threads;      /* >= 1 */
+    int epochs;       /* after the last one loader_next returns an empty batch */
+    long start_batch; /* global batch number to begin with: resume */
+    const struct loader_slot *slots;
+    int n_slots;
+    loader_prepare *prepare;
+    const void *self;
+};
+
+struct batch {
+    long number;               /* global, from 0 */
+    int epoch, n;              /* n samples; 0: the end */
+    void *slots[LOADER_SLOTS]; /* slot s: (batch, per_sample), rows from n on are zero */
+    int32_t *index;            /* (n) indices into the split */
+};
+
+struct loader;
+
+int loader_open(struct loader **out, const struct loader_config *config, struct error *err);
+/* The batch is valid until the next call.  An error from a reader or prepare (a broken file) comes
+ * out here, for the batch it belongs to. */
+int loader_next(struct loader *l, struct batch *batch, struct error *err);
+long loader_batches_per_epoch(const struct loader_config *config);
+void loader_close(struct loader *l); /* stops the threads, waits for them; NULL: nothing */
+
+#endif

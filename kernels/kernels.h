@@ -1,0 +1,168 @@
+/* kernels.h -- every operation on raw buffers, named once.
+ *
+ * KERNEL_LIST names each operation with its signature.  From it come the struct of function
+ * pointers, the list that the tests walk and the list that the benchmark walks
+ * (kernels/cases.h holds for each the shapes to try, its FLOPs and the fewest bytes it must move).
+ *
+ *   kernels/ref   complete, plain scalar C with double accumulation: the specification
+ *   kernels/cpu   the fast ones, written once with vector extensions and compiled for several
+ *                 instruction sets; the best one is chosen at run time; a missing slot inherits ref
+ *
+ * Conventions
+ *   - Arrays are dense and row-major; the shape stands beside each in the comments.
+ *   - `acc` is 0 (write) or 1 (add to what is there).  Gradients of parameters always add.
+ *   - Outputs do not overlap inputs unless the comment says so.
+ *   - Every size may be 0, then nothing is read or written (with acc 0 an empty reduction writes 0).
+ *   - A reduction has a fixed order that does not depend on the number of threads; a result for a
+ *     row does not depend on how many rows the call has.
+ *   - A kernel runs on c->threads threads.  Graph execution calls with 1 inside its own parallel
+ *     loop over chunks of images, which is faster than any parallel loop inside a kernel.
+ */
+#ifndef SSV_KERNELS_KERNELS_H
+#define SSV_KERNELS_KERNELS_H
+
+#include "core/real.h"
+
+#include <stddef.h>
+#include <stdint.h>
+
+enum { KERNEL_WORKSPACE = 1 << 20 }; /* reals of scratch per thread */
+
+struct kctx {
+    int threads;
+    real *workspace; /* threads * KERNEL_WORKSPACE reals, aligned to 64 bytes */
+};
+
+enum activation { ACT_NONE, ACT_GELU }; /* GELU is the exact one: x/2 (1 + erf(x / sqrt 2)) */
+
+/* clang-format off */
+/* KERNEL(name, (parameters)) */
+#define KERNEL_LIST(KERNEL)                                                                        \
+    /* y (m,n) = alpha * op(a) op(b) + beta * y; op(a) is (m,k), op(b) is (k,n); ta, tb: transpose \
+     * the stored matrix; lda, ldb, ldy: reals from row to row as stored.  k = 0: y = beta * y.    \
+     * beta = 0 overwrites y whatever it held, NaN included. */                                    \
+    KERNEL(gemm, (const struct kctx *c, int ta, int tb, int m, int n, int k, real alpha,           \
+                  const real *a, int lda, const real *b, int ldb, real beta, real *y, int ldy))    \
+    /* Number of reals that gemm_pack writes for a (k,n) right-hand side. */                       \
+    KERNEL_RETURNS(size_t, gemm_pack_size, (int n, int k))                                         \
+    /* Prepares op(w) (k,n), stored with row stride ldw, transposed when tw, for gemm_packed. */   \
+    KERNEL(gemm_pack, (const struct kctx *c, int tw, int n, int k, const real *w, int ldw,         \
+                       real *packed))                                                              \
+    /* y (m,n) = act(a (m,k) * packed + bias (n)) + residual (m,n); bias, residual and pre may be  \
+     * NULL; pre (m,n) receives the value before act; residual may be y itself. */                 \
+    KERNEL(gemm_packed, (const struct kctx *c, int m, int n, int k, const real *a, int lda,        \
+                         const real *packed, const real *bias, enum activation act, real *pre,     \
+                         const real *residual, real *y, int ldy))                                  \
+    /* out (cols) += column sums of x (rows,cols) */                                               \
+    KERNEL(column_sum, (const struct kctx *c, int rows, int cols, const real *x, real *out))       \
+    /* y (n) = x + y is axpby(n, 1, x, 1, y): y = a x + b y; b = 0 overwrites */                   \
+    KERNEL(axpby, (const struct kctx *c, size_t n, real a, const real *x, real b, real *y))        \
+    KERNEL_RETURNS(double, sum_squares, (const struct kctx *c, size_t n, const real *x))           \
+    KERNEL(gelu_forward, (const struct kctx *c, size_t n, const real *x, real *y))                 \
+    /* dx = acc * dx + dy * gelu'(x); dx may be dy when acc is 0 */                                \
+    KERNEL(gelu_backward, (const struct kctx *c, size_t n, const real *x, const real *dy, int acc, \
+                           real *dx))                                                              \
+    /* Ba et al. 2016: y = (x - mean) rstd gamma + beta, rstd = 1 / sqrt(var + eps), var biased.   \
+     * x, y (rows,cols); gamma, beta (cols) may be NULL (1 and 0); mean, rstd (rows) are kept. */  \
+    KERNEL(layernorm_forward, (const struct kctx *c, int rows, int cols, real eps, const real *x,  \
+                               const real *gamma, const real *beta, real *y, real *mean,           \
+                               real *rstd))                                                        \
+    /* dgamma, dbeta (cols) are added to; NULL when gamma is NULL */                               \
+    KERNEL(layernorm_backward, (const struct kctx *c, int rows, int cols, const real *x,           \
+                                const real *gamma, const real *mean, const real *rstd,             \
+                                const real *dy, int acc, real *dx, real *dgamma, real *dbeta))     \
+    /* Vaswani et al. 2017, eq. (1), per image and head.  qkv (n,t,3,heads,d), y (n,t,heads*d);    \
+     * p (n,heads,t,tp) receives softmax(q k' * scale), tp = attention_stride(t) with zeros after  \
+     * column t, kept for the backward pass. */                                                    \
+    KERNEL(attention_forward, (const struct kctx *c, int n, int t, int heads, int d, real scale,   \
+                               const real *qkv, real *p, real *y))                                 \
+    /* dqkv is written. */                                                                         \
+    KERNEL(attention_backward, (const struct kctx *c, int n, int t, int heads, int d, real scale,  \
+                                const real *qkv, const real *p, const real *dy, real *dqkv))       \
+    /* loss (rows) = weighted cross-entropy -w log softmax(x)[target]; x, p (rows,classes); p      \
+     * receives the softmax; target (rows) in 0..classes-1; a negative target: loss 0, gradient 0. \
+     * smooth: label smoothing, target distribution (1-smooth) onehot + smooth / classes. */       \
+    KERNEL(softmax_xent_forward, (const struct kctx *c, int rows, int classes, real smooth,        \
+                                  const real *x, const int32_t *target, real *p, real *loss))      \
+    /* dx (rows,classes) = acc * dx + dloss (rows) * (p - target distribution) */                  \
+    KERNEL(softmax_xent_backward, (const struct kctx *c, int rows, int classes, real smooth,       \
+                                   const real *p, const int32_t *target, const real *dloss,        \
+                                   int acc, real *dx))                                             \
+    /* loss (rows) = weight (rows) * mean over cols of (x - target)^2; x, target (rows,cols) */    \
+    KERNEL(mse_forward, (const struct kctx *c, int rows, int cols, const real *x,                  \
+                         const real *target, const real *weight, real *loss))                      \
+    KERNEL(mse_backward, (const struct kctx *c, int rows, int cols, const real *x,                 \
+                          const real *target, const real *weight, const real *dloss, int acc,      \
+                          real *dx))                                                               \
+    /* y[i,j,:] = index[i,j] < 0 ? fill : x[i, index[i,j], :].  x (n,rows_in,cols), y              \
+     * (n,rows_out,cols), index (n,rows_out), fill (cols) or NULL for zeros.  index_stride is      \
+     * rows_out, or 0 when all n share one row of indices. */                                      \
+    KERNEL(gather_forward, (const struct kctx *c, int n, int rows_in, int rows_out, int cols,      \
+                            const real *x, const int32_t *index, int index_stride,                 \
+                            const real *fill, real *y))                                            \
+    /* dx = acc * dx + scatter-add of dy; dfill (cols) += sum of the filled rows; dx, dfill may be \
+     * NULL */                                                                                     \
+    KERNEL(gather_backward, (const struct kctx *c, int n, int rows_in, int rows_out, int cols,     \
+                             const real *dy, const int32_t *index, int index_stride, int acc,      \
+                             real *dx, real *dfill))                                               \
+    /* Non-overlapping patches in raster order: x (n,channels,height,width) to y                   \
+     * (n, (height/p)*(width/p), channels*p*p), a patch stored (channel, row, column); p divides   \
+     * height and width. */                                                                        \
+    KERNEL(patchify, (const struct kctx *c, int n, int channels, int height, int width, int p,     \
+                      const real *x, real *y))                                                     \
+    /* its inverse, which is also its gradient: x = acc * x + ... */                               \
+    KERNEL(unpatchify, (const struct kctx *c, int n, int channels, int height, int width, int p,   \
+                        const real *y, int acc, real *x))                                          \
+    /* y (n,inner) = x (n,inner) + b (inner); y may be x */                                        \
+    KERNEL(add_broadcast, (const struct kctx *c, int n, int inner, const real *x, const real *b,   \
+                           real *y))                                                               \
+    /* y (n,cols) = mean of rows first..last-1 of x (n,rows,cols); first < last <= rows */         \
+    KERNEL(mean_rows_forward, (const struct kctx *c, int n, int rows, int cols, int first,         \
+                               int last, const real *x, real *y))                                  \
+    KERNEL(mean_rows_backward, (const struct kctx *c, int n, int rows, int cols, int first,        \
+                                int last, const real *dy, int acc, real *dx))                      \
+    /* Each row to zero mean and unit variance, the variance unbiased plus eps (MAE's norm_pix,    \
+     * He et al. 2022, section 3); x may be y */                                                   \
+    KERNEL(standardize_rows, (const struct kctx *c, int rows, int cols, real eps, const real *x,   \
+                              real *y))                                                            \
+    /* y = x / max(|x|, eps) for each row; x may be y; norm (rows) may be NULL */                  \
+    KERNEL(l2_normalize_rows, (const struct kctx *c, int rows, int cols, real eps, const real *x,  \
+                               real *y, real *norm))                                               \
+    /* slab[0] (n) = sum of lanes slabs, each `stride` reals after the other, as a balanced tree */\
+    KERNEL(reduce_lanes, (const struct kctx *c, int lanes, size_t n, size_t stride, real *slab))   \
+    /* Loshchilov and Hutter 2019, algorithm 2, as PyTorch computes it: g is scaled by gscale      \
+     * first (clipping), w -= lr wd w, m and v are updated, w -= lr (m / c1) / (sqrt(v / c2) +     \
+     * eps); c1 = 1 - b1^t, c2 = 1 - b2^t */                                                       \
+    KERNEL(adamw, (const struct kctx *c, size_t n, real *w, const real *g, real *m, real *v,       \
+                   real gscale, real lr, real b1, real b2, real eps, real wd, real c1, real c2))   \
+    /* SGD as PyTorch computes it: g = gscale g + wd w; buf = first ? g : momentum buf + g;        \
+     * w -= lr (nesterov ? g + momentum buf : buf) */                                              \
+    KERNEL(sgd, (const struct kctx *c, size_t n, real *w, const real *g, real *buf, real gscale,   \
+                 real lr, real momentum, real wd, int nesterov, int first))
+/* clang-format on */
+
+struct kernels {
+    const char *name; /* "ref", "cpu-avx2", ... */
+#define KERNEL(name, parameters) void(*name) parameters;
+#define KERNEL_RETURNS(type, name, parameters) type(*name) parameters;
+    KERNEL_LIST(KERNEL)
+#undef KERNEL
+#undef KERNEL_RETURNS
+};
+
+/* The specification. */
+const struct kernels *kernels_ref(void);
+#ifndef SSV_F64
+/* The fastest that this processor runs; $SSVBENCH_ISA (sse2, avx2, avx512) asks for less.  NULL
+ * when that names something this processor or build cannot do. */
+const struct kernels *kernels_cpu(void);
+/* Every backend compiled in that this processor can run, for tests; NULL-terminated. */
+const struct kernels *const *kernels_all(void);
+#endif
+
+/* Row length of the attention probabilities for t tokens. */
+static inline int attention_stride(int t) {
+    return (t + 7) / 8 * 8;
+}
+
+#endif

@@ -1,0 +1,55 @@
+/* optim.h -- optimizers and schedules over a parameter group's slabs. */
+#ifndef SSV_NN_OPTIM_H
+#define SSV_NN_OPTIM_H
+
+#include "core/error.h"
+#include "kernels/kernels.h"
+
+#include <stddef.h>
+
+enum optimizer_kind { OPTIMIZER_ADAMW, OPTIMIZER_SGD, OPTIMIZER_LARS };
+
+/* What differs between the tensors of a group. */
+struct param_fact {
+    size_t offset, count; /* in the slab, in reals */
+    int ndim;             /* biases and norms (ndim <= 1) get no weight decay and no LARS scaling */
+    real lr_scale;        /* layer-wise decay; 1 */
+    int decay;            /* 0: weight decay never applies */
+};
+
+struct optimizer {
+    enum optimizer_kind kind;
+    double b1, b2, eps; /* AdamW */
+    double momentum;    /* SGD, LARS */
+    int nesterov;       /* SGD */
+    double trust;       /* LARS: 0.001 */
+    double weight_decay;
+    double clip; /* global gradient norm, 0: none */
+};
+
+/* Slabs of one group; m, v (count reals each) start as zeros.  SGD and LARS use m alone. */
+struct optim_state {
+    real *value;      /* (count) */
+    const real *grad; /* (count) */
+    real *m, *v;      /* (count); v may be NULL for SGD, LARS */
+    size_t count;
+    const struct param_fact *facts;
+    int n_facts;
+};
+
+/* One step, t = 1, 2, ...; returns the gradient's global L2 norm before clipping (NaN or inf: no
+ * step was taken, the caller records a divergence).
+ * LARS: You et al. 2017, as MAE's linear probe has it: g += wd w; g *= trust |w| / |g| when both
+ * are > 0, for ndim > 1 only; buf = momentum buf + g; w -= lr buf. */
+double optimizer_step(const struct optimizer *o, const struct kernels *k, const struct kctx *c,
+                      const struct optim_state *s, double lr, long t);
+
+/* Linear warm-up from 0 over `warmup` steps, then half a cosine from lr to lr_end at `total`
+ * (Loshchilov and Hutter 2017, eq. 5 without restarts).  step counts from 0. */
+double schedule_cosine(long step, long total, long warmup, double lr, double lr_end);
+
+/* teacher = m * teacher + (1 - m) * student, over a whole slab. */
+void ema_update(const struct kernels *k, const struct kctx *c, size_t n, const real *student,
+                double m, real *teacher);
+
+#endif

@@ -1,0 +1,43 @@
+/* safetensors.h -- the checkpoint file format, as PyTorch's safetensors reads it.
+ *
+ * 8 bytes little-endian header length, a JSON header {"name": {"dtype", "shape", "data_offsets"},
+ * "__metadata__": {string: string}}, then the bytes.  The header is padded with spaces to 8 bytes.
+ */
+#ifndef SSV_NN_SAFETENSORS_H
+#define SSV_NN_SAFETENSORS_H
+
+#include "core/error.h"
+
+#include <stddef.h>
+#include <stdint.h>
+
+enum { ST_MAX_DIM = 8 };
+
+struct st_tensor {
+    const char *name;
+    const char *dtype; /* "F32", "F64", "I32", "I64", "U8" */
+    int ndim;
+    int64_t dim[ST_MAX_DIM];
+    const void *data;
+    size_t bytes;
+};
+
+struct st_meta {
+    const char *key, *value;
+};
+
+struct st_file; /* a mapped file; tensors point into it */
+
+/* Atomic: path.tmp, fsync, rename.  Status 3 on a full disk; the old file stays. */
+int st_write(const char *path, const struct st_tensor *tensors, int n, const struct st_meta *meta,
+             int n_meta, struct error *err);
+/* Refuses, with file and reason, anything that is not a sound file: overlapping or missing ranges,
+ * wrong sizes, duplicate names, a header over 100 MB. */
+int st_open(struct st_file **out, const char *path, struct error *err);
+int st_count(const struct st_file *f);
+const struct st_tensor *st_get(const struct st_file *f, int i);
+const struct st_tensor *st_find(const struct st_file *f, const char *name); /* NULL: not there */
+const char *st_meta(const struct st_file *f, const char *key);              /* NULL: not there */
+void st_close(struct st_file *f);
+
+#endif

@@ -1,0 +1,64 @@
+/* probe.h -- classifiers on frozen features: plain numbers in, predictions out.
+ *
+ * Nothing here knows how features were made.  `linear_probe` and `knn_classify` are what the
+ * protocols `linear` and `knn` run after extraction; tests compare them with scikit-learn-like
+ * golden values.
+ */
+#ifndef SSV_PROTOCOLS_PROBE_H
+#define SSV_PROTOCOLS_PROBE_H
+
+#include "core/error.h"
+#include "core/rng.h"
+#include "kernels/kernels.h"
+
+#include <stdint.h>
+
+struct features {         /* one representation of one set of images */
+    const float *x;       /* (n, dim) */
+    const int32_t *label; /* (n) in 0..classes-1 */
+    int n, dim, classes;
+};
+
+struct linear_options {
+    int epochs, batch, batch_norm; /* batch_norm: BatchNorm without affine before the head (MAE) */
+    const double *lr;              /* (n_lr) base rates, times batch / 256 */
+    const double *weight_decay;    /* (n_wd) */
+    int n_lr, n_wd;
+    double momentum;
+    int threads;
+};
+
+struct head_score {
+    double lr, weight_decay, val_top1;
+};
+
+/* Trains n_lr * n_wd heads together (one pass over the data serves all of them), zero-initialised,
+ * SGD with Nesterov momentum, cosine schedule to 0 without warm-up, and scores each on `val`.
+ * scores (n_lr * n_wd) in table order lr-major.  Deterministic in (seed); independent of threads.
+ * A head that diverges scores 0. */
+int linear_search(const struct kernels *k, const struct features *train, const struct features *val,
+                  const struct linear_options *o, uint64_t seed, struct head_score *scores,
+                  struct error *err);
+/* Trains one head with o->lr[0], o->weight_decay[0] on `train` and writes the logits (test->n,
+ * classes) for `test`.  test->label is not read. */
+int linear_fit_predict(const struct kernels *k, const struct features *train,
+                       const struct features *test, const struct linear_options *o, uint64_t seed,
+                       float *logits, struct error *err);
+
+/* Cosine k-NN with weights exp(similarity / temperature) (Wu et al. 2018, section 3.4), exact.
+ * votes (test->n, classes) for each of n_k values of k: votes[(i*n_k + q)*classes + class].  Equal
+ * similarities are ordered by the training index.  k is clamped to train->n. */
+int knn_votes(const struct kernels *kn, const struct features *train, const struct features *test,
+              const int *k, int n_k, double temperature, int threads, float *votes,
+              struct error *err);
+
+/* From scores (n, classes): predictions (ties to the lower class), counts and accuracies. */
+void score_predictions(const float *scores, const int32_t *label, int n, int classes, int16_t *pred,
+                       double *top1, double *top5, double *top1_per_class, int32_t *confusion);
+
+/* A stratified split of n samples: the same share of every class goes to validation.  is_val (n)
+ * of 0/1; depends on (seed, label) only. */
+void stratified_split(const int32_t *label, int n, int classes, double val_share, uint64_t seed,
+                      uint8_t *is_val);
+
+#endif

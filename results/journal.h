@@ -1,0 +1,35 @@
+/* journal.h -- the append-only record of a run: one JSON object per line.
+ *
+ * Each line is written with one write(2), so that a kill leaves at most one torn last line, which
+ * journal_open cuts off.  It is what a watcher reads while the run goes on, and what run.h5 is
+ * rebuilt from.
+ *
+ *   {"type":"step","step":1,"epoch":0,"loss":..,"lr":..,"grad_norm":..,"img_per_s":..,"wall_s":..,
+ *    "feature_std":..,"effective_rank":..}                       numbers may be null (unknown, NaN)
+ *   {"type":"event","utc":"..","what":"start|resume|checkpoint|interrupted|complete|diverged|..",..}
+ */
+#ifndef SSV_RESULTS_JOURNAL_H
+#define SSV_RESULTS_JOURNAL_H
+
+#include "core/error.h"
+
+struct journal {
+    int fd;
+    char path[4096];
+};
+
+struct step_row {
+    long step;
+    double epoch, loss, lr, grad_norm, img_per_s, wall_s, feature_std, effective_rank;
+};
+
+int journal_open(struct journal *j, const char *path, struct error *err);
+int journal_step(struct journal *j, const struct step_row *row, struct error *err);
+/* detail: a JSON object text whose members are added to the event, or NULL. */
+int journal_event(struct journal *j, const char *what, const char *detail, struct error *err);
+int journal_sync(struct journal *j, struct error *err);
+/* Cuts every step row with step > last: a resumed run repeats them.  Atomic. */
+int journal_rewind(struct journal *j, long last_step, struct error *err);
+void journal_close(struct journal *j);
+
+#endif

@@ -1,0 +1,97 @@
+/* run.h -- the results of one run, schema 1.0, in memory and in run.h5.
+ *
+ * A run is one (method, backbone, dataset, seed, budget); an evaluation is one (protocol, dataset)
+ * with one row per probe seed.  run_write rebuilds the whole file as run.h5.tmp, closes it
+ * strongly, fsyncs and renames, so a reader always sees a complete file.  docs/results.md states
+ * the schema.
+ */
+#ifndef SSV_RESULTS_RUN_H
+#define SSV_RESULTS_RUN_H
+
+#include "core/arena.h"
+#include "core/error.h"
+#include "results/journal.h"
+
+#include <stdint.h>
+
+#define RUN_FORMAT "ssvbench-run"
+#define RUN_FORMAT_VERSION "1.0"
+
+enum outcome { OUTCOME_OK, OUTCOME_SKIPPED, OUTCOME_DIVERGED, OUTCOME_FAILED };
+
+/* One row of the hyper-parameter search: every candidate and what it scored on validation. */
+struct grid_row {
+    char representation[32];                 /* "cls", "mean", "layer3.mean" */
+    double lr, weight_decay, k, temperature; /* NAN where it has no meaning */
+    double val_top1;
+    int chosen;
+};
+
+struct eval {
+    char protocol[32]; /* "linear" */
+    char dataset[64];
+    enum outcome outcome;
+    char reason[256]; /* why, unless OUTCOME_OK */
+    int n_seeds, n_classes, n_samples;
+    const int64_t *seed;           /* (n_seeds) of the probe */
+    const char *const *class_name; /* (n_classes) */
+    double *top1, *top5;           /* (n_seeds), fractions in [0,1]; top5 NAN when classes <= 5 */
+    double *top1_per_class;        /* (n_seeds, n_classes), NAN for a class with no test sample */
+    int32_t *confusion;            /* (n_seeds, n_classes true, n_classes predicted) */
+    int16_t *pred;                 /* (n_seeds, n_samples) */
+    int16_t *label;                /* (n_samples) */
+    struct grid_row *grid;
+    int n_grid;
+    char selected_on[16]; /* "val" */
+    char protocol_version[16];
+    char split_sha256[65]; /* of the train/validation split's indices */
+    double wall_s;
+};
+
+struct run_data_source {
+    char name[64];
+    char root_hash[65], split_sha256[65];
+    long n;
+};
+
+struct run {
+    struct arena arena; /* owns everything below */
+    char run_id[128];
+    char status[16]; /* running, complete, failed, partial, interrupted */
+    char method[64], backbone[64], dataset[64];
+    int64_t seed;
+    char created_utc[32];
+    const char *config; /* INI text */
+    const char *argv;   /* one argument a line */
+    char config_sha256[65];
+    long parameters;
+    double step_gflops, step_peak_bytes;
+    struct run_data_source data[4];
+    int n_data;
+    struct step_row *steps; /* filled from the journal by run_write and run_read */
+    long n_steps;
+    struct eval *evals; /* in arena, grown by run_add_eval */
+    int n_evals;
+    const char *log; /* text or NULL */
+    /* environment; run_init fills all of it */
+    const char *env_cpu, *env_isa, *env_mem, *env_kernel, *env_compiler, *env_cflags, *env_libs,
+        *env_blas, *env_device, *code_commit;
+    int env_cores, code_dirty;
+};
+
+void run_init(struct run *r); /* an empty run of today, on this machine */
+/* Adds e (deep copy), or replaces the one with the same protocol and dataset. */
+void run_add_eval(struct run *r, const struct eval *e);
+const struct eval *run_find_eval(const struct run *r, const char *protocol, const char *dataset);
+/* Reads folder/journal.jsonl (may be missing), writes folder/run.h5. */
+int run_write(struct run *r, const char *folder, struct error *err);
+/* Status 2 for a missing, broken or too new file, with its name. */
+int run_read(struct run *r, const char *h5_path, struct error *err);
+void run_free(struct run *r);
+
+/* Every run.h5 below the folders, sorted by path.  An unreadable one is reported through
+ * log_message and counted in *n_bad. */
+int runs_scan(const char *const *folders, int n_folders, struct arena *a, struct run ***runs,
+              int *n_runs, int *n_bad, struct error *err);
+
+#endif
