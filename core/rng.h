@@ -11,7 +11,7 @@
 #include <stdint.h>
 
 enum rng_purpose {               /* written into results: append only */
-                   RNG_INIT = 1, /* initial weights; sample = parameter number */
+                   RNG_INIT = 1, /* initial weights; sample = hash of the parameter's name */
                    RNG_ORDER,    /* permutation of an epoch */
                    RNG_VIEW,     /* augmentation */
                    RNG_MASK,     /* masks and other per-sample draws of a method */

@@ -88,7 +88,7 @@ enum activation { ACT_NONE, ACT_GELU }; /* GELU is the exact one: x/2 (1 + erf(x
     KERNEL(softmax_xent_backward, (const struct kctx *c, int rows, int classes, real smooth,       \
                                    const real *p, const int32_t *target, const real *dloss,        \
                                    int acc, real *dx))                                             \
-    /* loss (rows) = weight (rows) * mean over cols of (x - target)^2; x, target (rows,cols) */    \
+    /* loss (rows) = weight (rows; NULL: 1) * mean over cols of (x - target)^2 */                  \
     KERNEL(mse_forward, (const struct kctx *c, int rows, int cols, const real *x,                  \
                          const real *target, const real *weight, real *loss))                      \
     KERNEL(mse_backward, (const struct kctx *c, int rows, int cols, const real *x,                 \

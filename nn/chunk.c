@@ -1,0 +1,67 @@
+/* chunk.c -- where an operation finds its buffers. */
+#include "nn/graph.h"
+
+static real *piece(const struct chunk *c, const struct buffer *b) {
+    CHECK(b->dies >= b->born, "a buffer that was never planned");
+    return c->arena + b->offset * (size_t)c->capacity;
+}
+
+static real *output(const struct chunk *c, const struct tensor *t) {
+    return c->outputs + t->output_offset * (size_t)c->batch + t->per_sample * (size_t)c->first;
+}
+
+const real *chunk_value(const struct chunk *c, const struct tensor *t) {
+    switch (t->kind) {
+    case TENSOR_INPUT:
+        CHECK(c->bound[t->number], "input %s is not bound", t->name);
+        return (const real *)c->bound[t->number] + t->per_sample * (size_t)c->first;
+    case TENSOR_CONST:
+        return t->constant;
+    case TENSOR_PARAM:
+        return c->g->model->value + t->param->offset;
+    case TENSOR_VALUE:
+        return t->output ? output(c, t) : piece(c, &t->value);
+    case TENSOR_INDEX:
+        break;
+    }
+    CHECK(0, "%s has no value", t->name);
+    return NULL;
+}
+
+real *chunk_result(const struct chunk *c, const struct tensor *t) {
+    return t->output ? output(c, t) : piece(c, &t->value);
+}
+
+const int32_t *chunk_index(const struct chunk *c, const struct tensor *t, int *stride) {
+    CHECK(t->kind == TENSOR_INDEX, "%s is not an index", t->name);
+    *stride = t->constant ? 0 : t->dim[0];
+    if (t->constant)
+        return t->constant;
+    CHECK(c->bound[t->number], "index %s is not bound", t->name);
+    return (const int32_t *)c->bound[t->number] + t->per_sample * (size_t)c->first;
+}
+
+real *chunk_grad_in_place(const struct chunk *c, const struct tensor *t) {
+    if (t->kind == TENSOR_PARAM)
+        return c->grads + t->param->offset;
+    return piece(c, t->grad_alias ? &t->grad_alias->grad : &t->grad);
+}
+
+const real *chunk_grad(const struct chunk *c, const struct tensor *t) {
+    return chunk_grad_in_place(c, t);
+}
+
+real *chunk_grad_src(const struct chunk *c, const struct tensor *t, int s) {
+    if (s >= t->n_src || !t->src[s] || !t->src[s]->needs_grad)
+        return NULL;
+    real *d = chunk_grad_in_place(c, t->src[s]);
+    return d == chunk_grad(c, t) ? NULL : d;
+}
+
+real *chunk_saved(const struct chunk *c, const struct tensor *t, int i) {
+    return piece(c, &t->saved[i]);
+}
+
+const real *chunk_packed(const struct chunk *c, const struct tensor *t) {
+    return c->packed + t->packed_offset;
+}

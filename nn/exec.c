@@ -1,0 +1,277 @@
+#include "nn/exec.h"
+
+#include "core/clock.h"
+
+#include <omp.h>
+#include <string.h>
+
+enum { CHUNK = 8, LANES_MOST = 16, LANE_REALS = 1 << 26 };
+
+struct op_time {
+    double forward, backward; /* seconds */
+};
+
+struct worker {
+    struct chunk chunk;
+    struct op_time *times; /* (g->n) or NULL */
+};
+
+struct exec {
+    struct arena arena;
+    struct graph *g;
+    struct exec_config config;
+    int lanes;
+    const void **bound; /* (g->n) */
+    struct worker *workers;
+    struct slab activations, outputs, packed, grads, workspace;
+    long packed_version;
+    double seconds_prepare, seconds_reduce, seconds_total;
+    long runs, samples;
+};
+
+/* A power of two, few enough that the lanes stay within 256 MiB, and a function of nothing that
+ * differs between two machines. */
+static int choose_lanes(const struct graph *g, const struct exec_config *c) {
+    int chunks = (c->batch + c->chunk - 1) / c->chunk, lanes = 1;
+    if (!g->train)
+        return chunks;
+    size_t most = c->lanes ? (size_t)c->lanes : (size_t)LANE_REALS / (g->model->count + 1);
+    if (!c->lanes)
+        most = most < 2 ? 2 : most > LANES_MOST ? LANES_MOST : most;
+    while (2 * lanes <= chunks && 2 * (size_t)lanes <= most)
+        lanes *= 2;
+    return lanes;
+}
+
+static int allocate(struct exec *x, struct error *err) {
+    const struct graph *g = x->g;
+    const struct exec_config *c = &x->config;
+    size_t arena = g->chunk_per_sample * (size_t)c->chunk;
+    int status = 0;
+    TRY(slab_alloc(&x->activations, arena * sizeof(real) * (size_t)c->threads, "activations", err));
+    TRY(slab_alloc(&x->outputs, g->output_per_sample * sizeof(real) * (size_t)c->batch, "outputs",
+                   err));
+    TRY(slab_alloc(&x->packed, g->packed_count * sizeof(real), "packed weights", err));
+    TRY(slab_alloc(&x->workspace, sizeof(real) * KERNEL_WORKSPACE * (size_t)c->threads, "workspace",
+                   err));
+    if (g->train)
+        TRY(slab_alloc(&x->grads, g->model->count * sizeof(real) * (size_t)x->lanes, "gradients",
+                       err));
+    for (int i = 0; i < c->threads; i++) {
+        struct worker *w = &x->workers[i];
+        w->chunk = (struct chunk){
+            .k = c->kernels,
+            .ctx = {.threads = 1,
+                    .workspace = (real *)x->workspace.data + (size_t)i * KERNEL_WORKSPACE},
+            .g = g,
+            .bound = x->bound,
+            .arena = (real *)x->activations.data + (size_t)i * arena,
+            .capacity = c->chunk,
+            .outputs = x->outputs.data,
+            .batch = c->batch,
+            .packed = x->packed.data};
+        if (c->profile)
+            w->times = ARENA_ARRAY(&x->arena, struct op_time, g->n);
+    }
+out:
+    return status;
+}
+
+int exec_open(struct exec **out, struct graph *g, const struct exec_config *config,
+              struct error *err) {
+    CHECK(g->planned && g->model->value, "plan the graph and allocate the model first");
+    CHECK(config->threads > 0 && config->batch > 0 && config->kernels, "incomplete exec_config");
+    struct arena arena = {0};
+    struct exec *x = ARENA_NEW(&arena, struct exec);
+    x->arena = arena;
+    x->g = g;
+    x->config = *config;
+    if (!x->config.chunk)
+        x->config.chunk = CHUNK;
+    if (x->config.chunk > x->config.batch)
+        x->config.chunk = x->config.batch;
+    x->lanes = choose_lanes(g, &x->config);
+    x->bound = ARENA_ARRAY(&x->arena, const void *, g->n);
+    x->workers = ARENA_ARRAY(&x->arena, struct worker, x->config.threads);
+    int status = allocate(x, err);
+    if (status) {
+        exec_close(x);
+        x = NULL;
+    }
+    *out = x;
+    return status;
+}
+
+void exec_close(struct exec *x) {
+    if (!x)
+        return;
+    struct slab *const slabs[] = {&x->activations, &x->outputs, &x->packed, &x->grads,
+                                  &x->workspace};
+    for (size_t i = 0; i < sizeof slabs / sizeof *slabs; i++)
+        slab_free(slabs[i]);
+    struct arena arena = x->arena; /* x lies in its own arena */
+    arena_free(&arena);
+}
+
+void exec_bind(struct exec *x, const struct tensor *input, const void *data) {
+    CHECK(input->kind == TENSOR_INPUT || (input->kind == TENSOR_INDEX && !input->constant),
+          "%s is not an input", input->name);
+    x->bound[input->number] = data;
+}
+
+const real *exec_output(const struct exec *x, const struct tensor *t) {
+    CHECK(t->output, "%s is not an output", t->name);
+    return (const real *)x->outputs.data + t->output_offset * (size_t)x->config.batch;
+}
+
+const real *exec_gradient(const struct exec *x) {
+    return x->grads.data;
+}
+
+static void prepare(struct exec *x) {
+    struct graph *g = x->g;
+    if (x->packed_version == g->model->version)
+        return;
+#pragma omp parallel for num_threads(x->config.threads) schedule(dynamic, 1)
+    for (int i = 0; i < g->n; i++) {
+        const struct tensor *t = g->tensors[i];
+        if (t->op && t->op->prepare)
+            t->op->prepare(&x->workers[omp_get_thread_num()].chunk, t,
+                           (real *)x->packed.data + t->packed_offset);
+    }
+    x->packed_version = g->model->version;
+}
+
+static void seed_objective(const struct chunk *c, const struct tensor *t, int n_batch) {
+    real *d = chunk_grad_in_place(c, t);
+    real value = (real)(t->objective / n_batch);
+    for (size_t i = 0; i < t->per_sample * (size_t)c->n; i++)
+        d[i] = value;
+}
+
+static void run_chunk(struct worker *w, int n_batch) {
+    const struct chunk *c = &w->chunk;
+    const struct graph *g = c->g;
+    for (int i = 0; i < g->n; i++) {
+        const struct tensor *t = g->tensors[i];
+        if (!t->op)
+            continue;
+        double start = w->times ? clock_seconds() : 0;
+        t->op->forward(c, t);
+        if (w->times)
+            w->times[i].forward += clock_seconds() - start;
+    }
+    if (!g->train)
+        return;
+    for (int i = g->n - 1; i >= 0; i--) {
+        const struct tensor *t = g->tensors[i];
+        if (t->kind != TENSOR_VALUE || !t->needs_grad)
+            continue;
+        double start = w->times ? clock_seconds() : 0;
+        if (t->objective)
+            seed_objective(c, t, n_batch);
+        t->op->backward(c, t);
+        if (w->times)
+            w->times[i].backward += clock_seconds() - start;
+    }
+}
+
+static void run_lane(struct exec *x, struct worker *w, int lane, int n) {
+    size_t count = x->g->model->count;
+    int chunk = x->config.chunk, chunks = (n + chunk - 1) / chunk;
+    int begin = (int)((long)chunks * lane / x->lanes);
+    int end = (int)((long)chunks * (lane + 1) / x->lanes);
+    if (x->g->train) {
+        w->chunk.grads = (real *)x->grads.data + (size_t)lane * count;
+        memset(w->chunk.grads, 0, count * sizeof(real));
+    }
+    for (int i = begin; i < end; i++) {
+        w->chunk.first = (long)i * chunk;
+        w->chunk.n = n - i * chunk < chunk ? n - i * chunk : chunk;
+        run_chunk(w, n);
+    }
+}
+
+static double total_loss(const struct exec *x, int n) {
+    double loss = 0;
+    for (int i = 0; i < x->g->n; i++) {
+        const struct tensor *t = x->g->tensors[i];
+        if (!t->objective)
+            continue;
+        const real *value = exec_output(x, t);
+        double sum = 0;
+        for (size_t j = 0; j < t->per_sample * (size_t)n; j++)
+            sum += (double)value[j];
+        loss += t->objective * sum / n;
+    }
+    return loss;
+}
+
+double exec_run(struct exec *x, int n) {
+    CHECK(n > 0 && n <= x->config.batch, "%d samples in a graph for %d", n, x->config.batch);
+    double start = clock_seconds();
+    prepare(x);
+    double prepared = clock_seconds();
+#pragma omp parallel for num_threads(x->config.threads) schedule(dynamic, 1)
+    for (int lane = 0; lane < x->lanes; lane++)
+        run_lane(x, &x->workers[omp_get_thread_num()], lane, n);
+    double ran = clock_seconds();
+    if (x->g->train && x->lanes > 1) {
+        struct kctx c = {.threads = x->config.threads, .workspace = x->workspace.data};
+        x->config.kernels->reduce_lanes(&c, x->lanes, x->g->model->count, x->g->model->count,
+                                        x->grads.data);
+    }
+    double end = clock_seconds();
+    x->seconds_prepare += prepared - start;
+    x->seconds_reduce += end - ran;
+    x->seconds_total += end - start;
+    x->runs++;
+    x->samples += n;
+    return total_loss(x, n);
+}
+
+double exec_flops(const struct exec *x, int n) {
+    return n * (x->g->flops_forward + x->g->flops_backward);
+}
+
+size_t exec_peak_bytes(const struct exec *x) {
+    return x->g->model->slab.bytes + x->activations.bytes + x->outputs.bytes + x->packed.bytes +
+           x->grads.bytes + x->workspace.bytes;
+}
+
+/* One line per kind of operation: thread-seconds forward and backward, share, GFLOP/s. */
+void exec_profile(const struct exec *x, FILE *out) {
+    const struct graph *g = x->g;
+    fprintf(out, "%-18s %10s %10s %7s %10s\n", "operation", "forward s", "backward s", "share",
+            "GFLOP/s");
+    double busy = 0;
+    for (int w = 0; w < x->config.threads; w++)
+        for (int i = 0; x->workers[w].times && i < g->n; i++)
+            busy += x->workers[w].times[i].forward + x->workers[w].times[i].backward;
+    for (int i = 0; i < g->n; i++) {
+        const struct op *op = g->tensors[i]->op;
+        int first = op != NULL;
+        for (int j = 0; j < i && first; j++)
+            first = g->tensors[j]->op != op;
+        if (!first)
+            continue;
+        double forward = 0, backward = 0, flops = 0;
+        for (int j = i; j < g->n; j++) {
+            const struct tensor *t = g->tensors[j];
+            if (t->op != op)
+                continue;
+            double f, b;
+            op->flops(t, &f, &b);
+            flops += (f + (t->needs_grad ? b : 0)) * (double)x->samples;
+            for (int w = 0; w < x->config.threads; w++) {
+                forward += x->workers[w].times ? x->workers[w].times[j].forward : 0;
+                backward += x->workers[w].times ? x->workers[w].times[j].backward : 0;
+            }
+        }
+        double seconds = forward + backward;
+        fprintf(out, "%-18s %10.4f %10.4f %6.1f%% %10.1f\n", op->name, forward, backward,
+                busy > 0 ? 100 * seconds / busy : 0, seconds > 0 ? flops / seconds * 1e-9 : 0);
+    }
+    fprintf(out, "%ld runs, %.4f s: packing weights %.4f s, adding lanes (%d) %.4f s\n", x->runs,
+            x->seconds_total, x->seconds_prepare, x->lanes, x->seconds_reduce);
+}

@@ -1,0 +1,42 @@
+/* exec.h -- runs a planned graph on threads.
+ *
+ * The batch is cut into chunks of a few samples.  A thread takes a chunk through the whole graph,
+ * forward and backward, without waiting for anybody: its activations stay in its own small arena.
+ * Gradients of the weights go to a fixed number of lanes; a lane owns a fixed range of chunks, done
+ * in order by whichever thread took it, and the lanes are summed as a fixed tree.  So neither the
+ * number of threads nor their timing changes a bit of the result; batch, chunk and lanes do (in the
+ * last bits), and are recorded with it.
+ */
+#ifndef SSV_NN_EXEC_H
+#define SSV_NN_EXEC_H
+
+#include "nn/graph.h"
+
+#include <stdio.h>
+
+struct exec_config {
+    const struct kernels *kernels;
+    int threads, batch;
+    int chunk; /* samples in a chunk; 0: 8 */
+    int lanes; /* 0: by the size of the model */
+    int profile;
+};
+
+struct exec;
+
+int exec_open(struct exec **out, struct graph *g, const struct exec_config *config,
+              struct error *err);
+/* data: (batch, per_sample) reals, or int32 for an index; it must live until the next run is over.
+ */
+void exec_bind(struct exec *x, const struct tensor *input, const void *data);
+/* n samples (<= batch) forward; in a training graph also backward, leaving the gradient of the loss
+ * in exec_gradient.  Returns the loss. */
+double exec_run(struct exec *x, int n);
+const real *exec_output(const struct exec *x, const struct tensor *t); /* (batch, per_sample) */
+const real *exec_gradient(const struct exec *x);                       /* (model->count) */
+double exec_flops(const struct exec *x, int n); /* of a run, the optimizer left out */
+size_t exec_peak_bytes(const struct exec *x);   /* weights, optimizer, gradients, activations */
+void exec_profile(const struct exec *x, FILE *out);
+void exec_close(struct exec *x); /* NULL: nothing */
+
+#endif

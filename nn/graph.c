@@ -1,0 +1,99 @@
+#include "nn/graph.h"
+
+#include <string.h>
+
+void graph_init(struct graph *g, struct model *m) {
+    *g = (struct graph){.model = m};
+}
+
+void graph_free(struct graph *g) {
+    arena_free(&g->arena);
+    *g = (struct graph){0};
+}
+
+static struct tensor *add(struct graph *g, enum tensor_kind kind, const char *name, int ndim,
+                          const int *dim) {
+    CHECK(!g->planned, "%s added to a planned graph", name);
+    CHECK(ndim >= 0 && ndim <= MAX_DIM, "%s has %d dimensions", name, ndim);
+    if (g->n == g->capacity) {
+        int capacity = g->capacity ? 2 * g->capacity : 64;
+        struct tensor **more = ARENA_ARRAY(&g->arena, struct tensor *, capacity);
+        if (g->n)
+            memcpy(more, g->tensors, sizeof *more * (size_t)g->n);
+        g->tensors = more;
+        g->capacity = capacity;
+    }
+    struct tensor *t = ARENA_NEW(&g->arena, struct tensor);
+    *t = (struct tensor){.name = arena_strdup(&g->arena, name),
+                         .number = g->n,
+                         .kind = kind,
+                         .ndim = ndim,
+                         .per_sample = 1};
+    for (int i = 0; i < ndim; i++) {
+        CHECK(dim[i] > 0, "%s: dimension %d is %d", name, i, dim[i]);
+        t->dim[i] = dim[i];
+        t->per_sample *= (size_t)dim[i];
+    }
+    g->tensors[g->n++] = t;
+    return t;
+}
+
+struct tensor *graph_input(struct graph *g, const char *name, int ndim, const int *dim) {
+    return add(g, TENSOR_INPUT, name, ndim, dim);
+}
+
+struct tensor *graph_index(struct graph *g, const char *name, int n) {
+    return add(g, TENSOR_INDEX, name, 1, &n);
+}
+
+struct tensor *graph_const(struct graph *g, const char *name, int ndim, const int *dim,
+                           const real *data) {
+    struct tensor *t = add(g, TENSOR_CONST, name, ndim, dim);
+    real *copy = ARENA_ARRAY(&g->arena, real, t->per_sample);
+    memcpy(copy, data, sizeof *copy * t->per_sample);
+    t->constant = copy;
+    return t;
+}
+
+struct tensor *graph_const_index(struct graph *g, const char *name, int n, const int32_t *data) {
+    struct tensor *t = add(g, TENSOR_INDEX, name, 1, &n);
+    int32_t *copy = ARENA_ARRAY(&g->arena, int32_t, n);
+    memcpy(copy, data, sizeof *copy * (size_t)n);
+    t->constant = copy;
+    return t;
+}
+
+struct tensor *graph_param(struct graph *g, int group, const char *name, int ndim, const int *dim,
+                           enum init_kind init, double scale) {
+    struct param *p = model_param(g->model, group, name, ndim, dim, init, scale);
+    for (int i = 0; i < g->n; i++)
+        if (g->tensors[i]->param == p)
+            return g->tensors[i];
+    struct tensor *t = add(g, TENSOR_PARAM, name, ndim, dim);
+    t->param = p;
+    return t;
+}
+
+struct tensor *graph_value(struct graph *g, const struct op *op, const char *name, int ndim,
+                           const int *dim, struct tensor *const *src, int n_src) {
+    struct tensor *t = add(g, TENSOR_VALUE, name, ndim, dim);
+    t->op = op;
+    while (n_src && !src[n_src - 1])
+        n_src--;
+    CHECK(n_src <= MAX_SRC, "%s has %d sources", name, n_src);
+    t->n_src = n_src;
+    for (int s = 0; s < n_src; s++)
+        t->src[s] = src[s];
+    return t;
+}
+
+void graph_output(struct graph *g, struct tensor *t) {
+    CHECK(!g->planned && t->kind == TENSOR_VALUE, "%s cannot be an output", t->name);
+    t->output = 1;
+}
+
+void graph_objective(struct graph *g, struct tensor *t, double weight) {
+    graph_output(g, t);
+    t->objective = weight;
+    g->train = 1;
+}

@@ -1,0 +1,131 @@
+/* graph.h -- a computation described once: built, differentiated, planned, then run many times.
+ *
+ * A graph is a list of tensors in the order they were made.  A tensor is an input (bound to the
+ * caller's memory at each run), a constant, a parameter of a model, or the value of an operation.
+ * Inputs and values have one entry per sample: shapes here are those of one sample, and the batch
+ * is the executor's business.  Shapes in comments write N for the samples.
+ *
+ * An operation is a const struct: how its gradient needs what, forward and backward on one screen,
+ * its FLOPs.  Both are called for a chunk of samples at a time, by many threads at once: they
+ * touch nothing but the buffers that the executor hands them.
+ */
+#ifndef SSV_NN_GRAPH_H
+#define SSV_NN_GRAPH_H
+
+#include "core/arena.h"
+#include "kernels/kernels.h"
+#include "nn/model.h"
+
+enum { MAX_SRC = 4, MAX_SAVED = 2 };
+
+enum tensor_kind { TENSOR_INPUT, TENSOR_INDEX, TENSOR_CONST, TENSOR_PARAM, TENSOR_VALUE };
+
+struct chunk;
+struct tensor;
+
+struct op {
+    const char *name;
+    void (*forward)(const struct chunk *c, const struct tensor *t);
+    void (*backward)(const struct chunk *c, const struct tensor *t); /* NULL: not differentiable */
+    /* Once per change of the weights, before any chunk; may be NULL.  `packed` holds
+     * t->packed_count reals. */
+    void (*prepare)(const struct chunk *c, const struct tensor *t, real *packed);
+    /* Of one sample; counts and conventions in docs/architecture.md. */
+    void (*flops)(const struct tensor *t, double *forward, double *backward);
+    unsigned backward_reads; /* bit s: the value of source s; BACKWARD_READS_OUT: its own value */
+    int alias_src;           /* source whose gradient starts as this tensor's gradient; -1: none */
+};
+
+enum { BACKWARD_READS_OUT = 1u << 16 };
+
+struct buffer { /* a planned piece of the chunk arena */
+    size_t per_sample, offset;
+    int born, dies; /* schedule positions, both inclusive; dies < born: never needed */
+};
+
+struct tensor {
+    const char *name;
+    int number; /* in the graph */
+    enum tensor_kind kind;
+    const struct op *op;
+    struct tensor *src[MAX_SRC];
+    int n_src;
+    int ndim, dim[MAX_DIM]; /* of one sample; of the whole for TENSOR_CONST and TENSOR_PARAM */
+    size_t per_sample;      /* product of dim */
+    int attr[6];            /* the operation's own integers */
+    double real_attr;
+    size_t saved_per_sample[MAX_SAVED]; /* what forward leaves for backward */
+    size_t packed_count;                /* reals that prepare fills */
+    struct param *param;
+    const void *constant; /* real or int32_t, in the graph's arena */
+
+    int output;       /* the caller reads the value of the whole batch */
+    double objective; /* not 0: the loss gains this * sum over entries, mean over samples */
+    int needs_grad;
+    int acc[MAX_SRC];          /* backward adds to what is in the gradient of this source */
+    struct tensor *grad_alias; /* the tensor whose gradient buffer this one's is */
+    struct buffer value, grad, saved[MAX_SAVED];
+    size_t output_offset, packed_offset;
+};
+
+struct graph {
+    struct arena arena;
+    struct model *model;
+    struct tensor **tensors; /* (n) */
+    int n, capacity;
+    int train; /* has a gradient */
+    /* planned */
+    int planned;
+    size_t chunk_per_sample;  /* reals of the chunk arena, per sample of a chunk */
+    size_t output_per_sample; /* reals of the outputs, per sample of the batch */
+    size_t packed_count;
+    double flops_forward, flops_backward; /* of one sample */
+};
+
+void graph_init(struct graph *g, struct model *m);
+struct tensor *graph_input(struct graph *g, const char *name, int ndim, const int *dim);
+struct tensor *graph_index(struct graph *g, const char *name, int n); /* int32 (N, n) */
+/* The data is copied. */
+struct tensor *graph_const(struct graph *g, const char *name, int ndim, const int *dim,
+                           const real *data);
+struct tensor *graph_const_index(struct graph *g, const char *name, int n, const int32_t *data);
+struct tensor *graph_param(struct graph *g, int group, const char *name, int ndim, const int *dim,
+                           enum init_kind init, double scale);
+/* For operations: a new value with the given source tensors (NULLs at the end are left out). */
+struct tensor *graph_value(struct graph *g, const struct op *op, const char *name, int ndim,
+                           const int *dim, struct tensor *const *src, int n_src);
+void graph_output(struct graph *g, struct tensor *t);
+/* The loss gains weight * the mean over samples of the sum over a sample's entries of t. */
+void graph_objective(struct graph *g, struct tensor *t, double weight);
+/* Finds what needs a gradient, the life of every buffer and where it lies.  Once, when complete. */
+void graph_plan(struct graph *g);
+void graph_free(struct graph *g);
+
+/* What an operation sees of the executor. */
+struct chunk {
+    const struct kernels *k;
+    struct kctx ctx;
+    int n; /* samples in this chunk */
+    const struct graph *g;
+    const void *const *bound; /* per tensor: inputs of the whole batch */
+    long first;               /* the chunk's first sample in the batch */
+    real *arena;              /* this thread's */
+    int capacity;             /* samples the arena is made for */
+    real *outputs;            /* of the whole batch */
+    long batch;               /* samples the outputs are made for */
+    const real *packed;
+    real *grads; /* this lane's gradient of the model */
+};
+
+const real *chunk_value(const struct chunk *c, const struct tensor *t);
+real *chunk_result(const struct chunk *c, const struct tensor *t); /* to write the value */
+const int32_t *chunk_index(const struct chunk *c, const struct tensor *t, int *stride);
+const real *chunk_grad(const struct chunk *c, const struct tensor *t);    /* of t, complete */
+real *chunk_grad_in_place(const struct chunk *c, const struct tensor *t); /* may be overwritten */
+/* Gradient of source s, to be written or added to by t->acc[s]; NULL: not needed, or already there
+ * because it is the same buffer as t's own. */
+real *chunk_grad_src(const struct chunk *c, const struct tensor *t, int s);
+real *chunk_saved(const struct chunk *c, const struct tensor *t, int i);
+const real *chunk_packed(const struct chunk *c, const struct tensor *t);
+
+#endif

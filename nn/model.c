@@ -1,0 +1,146 @@
+#include "nn/model.h"
+
+#include "core/rng.h"
+
+#include <math.h>
+#include <string.h>
+
+enum { PAD = 16 }; /* reals: groups start on 64-byte borders */
+
+void model_init(struct model *m) {
+    *m = (struct model){.version = 1};
+}
+
+int model_group(struct model *m, const char *name) {
+    for (int i = 0; i < m->n_groups; i++)
+        if (!strcmp(m->groups[i].name, name))
+            return i;
+    CHECK(m->n_groups < MODEL_GROUPS, "more than %d groups", MODEL_GROUPS);
+    m->groups[m->n_groups].name = arena_strdup(&m->arena, name);
+    return m->n_groups++;
+}
+
+struct param *model_param(struct model *m, int group, const char *name, int ndim, const int *dim,
+                          enum init_kind init, double scale) {
+    CHECK(group >= 0 && group < m->n_groups, "group %d of %d", group, m->n_groups);
+    struct group *g = &m->groups[group];
+    for (struct param *p = g->first; p; p = p->next)
+        if (!strcmp(p->name, name)) {
+            CHECK(p->ndim == ndim && !memcmp(p->dim, dim, sizeof *dim * (size_t)ndim),
+                  "parameter %s.%s asked for with two shapes", g->name, name);
+            return p;
+        }
+    CHECK(!m->value, "parameter %s.%s asked for after the model was allocated", g->name, name);
+    struct param *p = ARENA_NEW(&m->arena, struct param);
+    *p = (struct param){.name = arena_strdup(&m->arena, name),
+                        .group = group,
+                        .ndim = ndim,
+                        .count = 1,
+                        .init = init,
+                        .scale = scale,
+                        .decay = ndim > 1};
+    for (int i = 0; i < ndim; i++) {
+        CHECK(dim[i] > 0, "parameter %s: dimension %d is %d", name, i, dim[i]);
+        p->dim[i] = dim[i];
+        p->count *= (size_t)dim[i];
+    }
+    if (g->last)
+        g->last->next = p;
+    else
+        g->first = p;
+    g->last = p;
+    g->n_params++;
+    return p;
+}
+
+/* FNV-1a: which draws a parameter gets depends on its full name alone. */
+static uint32_t name_hash(const char *group, const char *name) {
+    uint32_t h = 2166136261u;
+    for (const char *s = group; *s; s++)
+        h = (h ^ (unsigned char)*s) * 16777619u;
+    h = (h ^ '.') * 16777619u;
+    for (const char *s = name; *s; s++)
+        h = (h ^ (unsigned char)*s) * 16777619u;
+    return h;
+}
+
+static void draw(const struct param *p, const char *group, uint64_t seed, real *w) {
+    struct rng r = rng_at((struct rng_key){seed, RNG_INIT}, 0, name_hash(group, p->name));
+    double fan_out = p->dim[0], fan_in = (double)p->count / p->dim[0];
+    double a = sqrt(6.0 / (fan_in + fan_out));
+    for (size_t i = 0; i < p->count; i++) {
+        double x = 0;
+        switch (p->init) {
+        case INIT_ZERO:
+            x = 0;
+            break;
+        case INIT_ONE:
+            x = 1;
+            break;
+        case INIT_NORMAL:
+            x = p->scale * rng_normal(&r);
+            break;
+        case INIT_TRUNC_NORMAL:
+            do
+                x = rng_normal(&r);
+            while (fabs(x) > 2);
+            x *= p->scale;
+            break;
+        case INIT_XAVIER:
+            x = rng_range(&r, -a, a);
+            break;
+        }
+        w[i] = (real)x;
+    }
+}
+
+static void lay_out(struct model *m) {
+    m->count = 0;
+    for (int i = 0; i < m->n_groups; i++) {
+        struct group *g = &m->groups[i];
+        g->offset = m->count;
+        g->facts = ARENA_ARRAY(&m->arena, struct param_fact, g->n_params);
+        int n = 0;
+        for (struct param *p = g->first; p; p = p->next) {
+            p->offset = m->count;
+            g->facts[n++] = (struct param_fact){.offset = p->offset - g->offset,
+                                                .count = p->count,
+                                                .ndim = p->ndim,
+                                                .lr_scale = 1,
+                                                .decay = p->decay};
+            m->count += p->count;
+        }
+        m->count = (m->count + PAD - 1) / PAD * PAD;
+        g->count = m->count - g->offset;
+    }
+}
+
+int model_allocate(struct model *m, uint64_t seed, int with_state, struct error *err) {
+    lay_out(m);
+    size_t bytes = m->count * sizeof(real) * (with_state ? 3 : 1);
+    int status = slab_alloc(&m->slab, bytes, "the model's weights and optimizer state", err);
+    if (status)
+        return status;
+    m->value = m->slab.data;
+    m->m = with_state ? m->value + m->count : NULL;
+    m->v = with_state ? m->value + 2 * m->count : NULL;
+    for (int i = 0; i < m->n_groups; i++)
+        for (struct param *p = m->groups[i].first; p; p = p->next)
+            draw(p, m->groups[i].name, seed, m->value + p->offset);
+    m->version++;
+    return 0;
+}
+
+size_t model_parameters(const struct model *m) {
+    size_t n = 0;
+    for (int i = 0; i < m->n_groups; i++)
+        for (const struct param *p = m->groups[i].first; p; p = p->next)
+            n += p->count;
+    return n;
+}
+
+void model_free(struct model *m) {
+    slab_free(&m->slab);
+    arena_free(&m->arena);
+    *m = (struct model){0};
+}

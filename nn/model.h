@@ -1,0 +1,74 @@
+/* model.h -- named parameters in flat groups.
+ *
+ * A group ("encoder", "decoder", "head") owns one contiguous slab of weights and the optimizer's
+ * two slabs beside it; all groups of a model are one run of memory, so that a gradient of the whole
+ * model is one array with the same layout.  Graphs of one model (training, feature extraction) look
+ * their parameters up by name: the first that asks defines shape and initialisation, later ones get
+ * the same parameter.
+ *
+ *     model_init(&m, seed);
+ *     ... build graphs, which call model_param ...
+ *     TRY(model_allocate(&m, err));      weights drawn, optimizer state zero
+ */
+#ifndef SSV_NN_MODEL_H
+#define SSV_NN_MODEL_H
+
+#include "core/arena.h"
+#include "core/real.h"
+#include "nn/optim.h"
+
+#include <stdint.h>
+
+enum { MODEL_GROUPS = 8, MAX_DIM = 4 };
+
+enum init_kind {
+    INIT_ZERO,
+    INIT_ONE,
+    INIT_NORMAL,       /* N(0, scale^2) */
+    INIT_TRUNC_NORMAL, /* the same, redrawn outside two standard deviations */
+    INIT_XAVIER,       /* U(-a, a), a = sqrt(6 / (fan_in + fan_out)); Glorot and Bengio 2010 */
+};
+
+struct param {
+    const char *name; /* "blocks.0.attn.qkv.weight", without the group */
+    int group;        /* its number in the model */
+    int ndim, dim[MAX_DIM];
+    size_t offset, count; /* in the whole model, in reals */
+    enum init_kind init;
+    double scale;
+    int decay;          /* weight decay applies */
+    struct param *next; /* in its group */
+};
+
+struct group {
+    const char *name;
+    struct param *first, *last;
+    int n_params;
+    size_t offset, count;     /* in the whole model, in reals; 64-byte multiples */
+    struct param_fact *facts; /* (n_params), filled by model_allocate */
+};
+
+struct model {
+    struct arena arena;
+    struct group groups[MODEL_GROUPS];
+    int n_groups;
+    size_t count; /* reals in the whole model, padding included */
+    real *value;  /* (count) */
+    real *m, *v;  /* (count) optimizer state; NULL when made without */
+    struct slab slab;
+    long version; /* grows with every change of the weights: packed copies compare it */
+};
+
+void model_init(struct model *m);
+/* The group's number; made when it is not there. */
+int model_group(struct model *m, const char *name);
+/* Gets or defines; CHECKs that a second caller wants the same shape. */
+struct param *model_param(struct model *m, int group, const char *name, int ndim, const int *dim,
+                          enum init_kind init, double scale);
+/* Lays out and draws everything.  Each parameter's draws are keyed by (seed, its full name): an
+ * encoder starts the same under every method.  with_state: allocate m and v. */
+int model_allocate(struct model *m, uint64_t seed, int with_state, struct error *err);
+size_t model_parameters(const struct model *m); /* without padding */
+void model_free(struct model *m);
+
+#endif

@@ -1,0 +1,49 @@
+/* op_attention.c -- multi-head self-attention, Vaswani et al. 2017, eq. (1). */
+#include "nn/ops.h"
+
+#include <math.h>
+
+enum { TOKENS, HEADS, HEAD_DIM };
+
+static void forward(const struct chunk *c, const struct tensor *t) {
+    const int *a = t->attr;
+    c->k->attention_forward(&c->ctx, c->n, a[TOKENS], a[HEADS], a[HEAD_DIM], (real)t->real_attr,
+                            chunk_value(c, t->src[0]), chunk_saved(c, t, 0), chunk_result(c, t));
+}
+
+static void backward(const struct chunk *c, const struct tensor *t) {
+    const int *a = t->attr;
+    CHECK(!t->acc[0], "%s: its qkv has another use", t->name);
+    c->k->attention_backward(&c->ctx, c->n, a[TOKENS], a[HEADS], a[HEAD_DIM], (real)t->real_attr,
+                             chunk_value(c, t->src[0]), chunk_saved(c, t, 0), chunk_grad(c, t),
+                             chunk_grad_src(c, t, 0));
+}
+
+/* q k' and p v forward; four products of that size backward; 5 a probability for the softmax. */
+static void flops(const struct tensor *t, double *f, double *b) {
+    const int *a = t->attr;
+    double pairs = (double)a[TOKENS] * a[TOKENS] * a[HEADS];
+    *f = pairs * (4.0 * a[HEAD_DIM] + 5);
+    *b = pairs * (8.0 * a[HEAD_DIM] + 5);
+}
+
+static const struct op op = {.name = "attention",
+                             .forward = forward,
+                             .backward = backward,
+                             .flops = flops,
+                             .backward_reads = 1u << 0,
+                             .alias_src = -1};
+
+struct tensor *op_attention(struct graph *g, const char *name, struct tensor *qkv, int heads) {
+    CHECK(qkv->ndim == 2 && qkv->dim[1] % (3 * heads) == 0, "%s: %d columns for %d heads", name,
+          qkv->dim[1], heads);
+    int tokens = qkv->dim[0], dim = qkv->dim[1] / 3;
+    struct tensor *t =
+        graph_value(g, &op, name, 2, (const int[]){tokens, dim}, (struct tensor *const[]){qkv}, 1);
+    t->attr[TOKENS] = tokens;
+    t->attr[HEADS] = heads;
+    t->attr[HEAD_DIM] = dim / heads;
+    t->real_attr = 1 / sqrt((double)dim / heads);
+    t->saved_per_sample[0] = (size_t)heads * (size_t)tokens * (size_t)attention_stride(tokens);
+    return t;
+}

@@ -1,0 +1,96 @@
+/* op_linear.c -- y = act(x W' + b) + residual. */
+#include "nn/ops.h"
+
+#include <stdio.h>
+
+/* attr: rows of one sample, in, out, act */
+enum { ROWS, IN, OUT, ACT };
+enum { X, W, B, RESIDUAL };
+
+static void forward(const struct chunk *c, const struct tensor *t) {
+    const int *a = t->attr;
+    real *pre = a[ACT] && t->needs_grad ? chunk_saved(c, t, 0) : NULL;
+    const real *residual = t->n_src > RESIDUAL ? chunk_value(c, t->src[RESIDUAL]) : NULL;
+    c->k->gemm_packed(&c->ctx, c->n * a[ROWS], a[OUT], a[IN], chunk_value(c, t->src[X]), a[IN],
+                      chunk_packed(c, t), chunk_value(c, t->src[B]), (enum activation)a[ACT], pre,
+                      residual, chunk_result(c, t), a[OUT]);
+}
+
+/* G_pre = G_y act'(pre);  G_W += G_pre' x;  G_b += sum over rows of G_pre;  G_x = G_pre W */
+static void backward(const struct chunk *c, const struct tensor *t) {
+    const int *a = t->attr;
+    int rows = c->n * a[ROWS];
+    real *dy = chunk_grad_in_place(c, t);
+    if (a[ACT])
+        c->k->gelu_backward(&c->ctx, (size_t)rows * (size_t)a[OUT], chunk_saved(c, t, 0), dy, 0,
+                            dy);
+    const real *x = chunk_value(c, t->src[X]);
+    c->k->gemm(&c->ctx, 1, 0, a[OUT], a[IN], rows, 1, dy, a[OUT], x, a[IN], 1,
+               chunk_grad_src(c, t, W), a[IN]);
+    c->k->column_sum(&c->ctx, rows, a[OUT], dy, chunk_grad_src(c, t, B));
+    real *dx = chunk_grad_src(c, t, X);
+    if (dx) {
+        const real *packed = chunk_packed(c, t) + c->k->gemm_pack_size(a[OUT], a[IN]);
+        c->k->gemm_packed(&c->ctx, rows, a[IN], a[OUT], dy, a[OUT], packed, NULL, ACT_NONE, NULL,
+                          t->acc[X] ? dx : NULL, dx, a[IN]);
+    }
+    real *dr = chunk_grad_src(c, t, RESIDUAL);
+    if (dr)
+        c->k->axpby(&c->ctx, (size_t)rows * (size_t)a[OUT], 1, dy, t->acc[RESIDUAL] ? 1 : 0, dr);
+}
+
+static void prepare(const struct chunk *c, const struct tensor *t, real *packed) {
+    const int *a = t->attr;
+    const real *w = chunk_value(c, t->src[W]);
+    c->k->gemm_pack(&c->ctx, 1, a[OUT], a[IN], w, a[IN], packed);
+    if (t->src[X]->needs_grad)
+        c->k->gemm_pack(&c->ctx, 0, a[IN], a[OUT], w, a[IN],
+                        packed + c->k->gemm_pack_size(a[OUT], a[IN]));
+}
+
+static void flops(const struct tensor *t, double *f, double *b) {
+    const int *a = t->attr;
+    double product = 2.0 * a[ROWS] * a[IN] * a[OUT];
+    *f = product;
+    *b = product * (t->src[X]->needs_grad ? 2 : 1);
+}
+
+static const struct op op = {.name = "linear",
+                             .forward = forward,
+                             .backward = backward,
+                             .prepare = prepare,
+                             .flops = flops,
+                             .backward_reads = 1u << X,
+                             .alias_src = RESIDUAL};
+
+/* Any backend's packing of a (k,n) matrix fits in this many reals: every panel may be padded. */
+static size_t pack_bound(int n, int k) {
+    enum { WIDEST_PANEL = 64 };
+    return (size_t)k * (size_t)((n + WIDEST_PANEL - 1) / WIDEST_PANEL * WIDEST_PANEL);
+}
+
+struct tensor *op_linear(struct graph *g, const char *name, struct tensor *x,
+                         const struct linear_spec *spec, struct tensor *residual) {
+    CHECK(x->ndim == 1 || x->ndim == 2, "%s: source with %d dimensions", name, x->ndim);
+    CHECK(!residual || !spec->act, "%s: a residual is added to a linear value only", name);
+    int in = x->dim[x->ndim - 1], dim[MAX_DIM] = {0};
+    for (int i = 0; i < x->ndim; i++)
+        dim[i] = i < x->ndim - 1 ? x->dim[i] : spec->out;
+    char full[256];
+    snprintf(full, sizeof full, "%s.weight", name);
+    struct tensor *w =
+        graph_param(g, spec->group, full, 2, (const int[]){spec->out, in}, spec->init, spec->scale);
+    snprintf(full, sizeof full, "%s.bias", name);
+    struct tensor *b = graph_param(g, spec->group, full, 1, &spec->out, INIT_ZERO, 0);
+    struct tensor *t =
+        graph_value(g, &op, name, x->ndim, dim, (struct tensor *const[]){x, w, b, residual}, 4);
+    CHECK(!residual || residual->per_sample == t->per_sample, "%s: residual of another shape",
+          name);
+    t->attr[ROWS] = (int)(x->per_sample / (size_t)in);
+    t->attr[IN] = in;
+    t->attr[OUT] = spec->out;
+    t->attr[ACT] = spec->act;
+    t->saved_per_sample[0] = spec->act ? t->per_sample : 0;
+    t->packed_count = pack_bound(spec->out, in) + pack_bound(in, spec->out);
+    return t;
+}

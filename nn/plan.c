@@ -1,0 +1,176 @@
+/* plan.c -- gradients and memory of a graph, decided once.
+ *
+ * The schedule has 2n positions for n tensors: tensor i is computed at position i and gives its
+ * gradient on at position 2n-1-i.  Every buffer lives from the first position that writes it to the
+ * last that reads it; buffers whose lives do not meet may share memory.
+ */
+#include "nn/graph.h"
+
+#include <stdlib.h>
+
+enum { ALIGN_REALS = 16 };
+
+/* A tensor needs a gradient when a parameter is among what it was made from and an objective among
+ * what is made from it. */
+static void find_gradients(struct graph *g) {
+    char *leads = ARENA_ARRAY(&g->arena, char, g->n + 1);
+    for (int i = g->n - 1; i >= 0; i--) {
+        struct tensor *t = g->tensors[i];
+        leads[i] |= t->objective != 0;
+        if (leads[i] && t->op && t->op->backward)
+            for (int s = 0; s < t->n_src; s++)
+                if (t->src[s])
+                    leads[t->src[s]->number] = 1;
+    }
+    for (int i = 0; i < g->n; i++) {
+        struct tensor *t = g->tensors[i];
+        t->needs_grad = g->train && t->kind == TENSOR_PARAM && leads[i];
+        if (t->kind == TENSOR_VALUE && leads[i] && t->op->backward)
+            for (int s = 0; s < t->n_src; s++)
+                t->needs_grad |= g->train && t->src[s] && t->src[s]->needs_grad;
+    }
+}
+
+static int is_value(const struct tensor *t) {
+    return t && t->kind == TENSOR_VALUE;
+}
+
+static void extend(struct buffer *b, int position) {
+    if (position > b->dies)
+        b->dies = position;
+    if (position < b->born)
+        b->born = position;
+}
+
+static void find_lives(struct graph *g) {
+    int end = 2 * g->n;
+    for (int i = 0; i < g->n; i++) {
+        struct tensor *t = g->tensors[i];
+        t->value = (struct buffer){.per_sample = t->per_sample, .born = end, .dies = -1};
+        t->grad = t->value;
+        for (int k = 0; k < MAX_SAVED; k++)
+            t->saved[k] =
+                (struct buffer){.per_sample = t->saved_per_sample[k], .born = end, .dies = -1};
+    }
+    for (int i = 0; i < g->n; i++) {
+        struct tensor *t = g->tensors[i];
+        if (t->kind != TENSOR_VALUE)
+            continue;
+        extend(&t->value, i);
+        for (int s = 0; s < t->n_src; s++)
+            if (is_value(t->src[s]))
+                extend(&t->src[s]->value, i);
+        for (int k = 0; k < MAX_SAVED; k++)
+            extend(&t->saved[k], i);
+    }
+    for (int i = g->n - 1; i >= 0; i--) {
+        struct tensor *t = g->tensors[i];
+        int position = end - 1 - i;
+        if (t->kind != TENSOR_VALUE || !t->needs_grad)
+            continue;
+        CHECK(!t->objective || t->grad.dies < 0, "objective %s is used by another operation",
+              t->name);
+        struct tensor *owner = t->grad_alias ? t->grad_alias : t;
+        extend(&owner->grad, position);
+        if (t->op->backward_reads & BACKWARD_READS_OUT)
+            extend(&t->value, position);
+        for (int k = 0; k < MAX_SAVED; k++)
+            extend(&t->saved[k], position);
+        for (int s = 0; s < t->n_src; s++) {
+            struct tensor *u = t->src[s];
+            if (!is_value(u))
+                continue;
+            if (t->op->backward_reads & 1u << s)
+                extend(&u->value, position);
+            if (!u->needs_grad)
+                continue;
+            /* Written before means added to; a first gradient that is this tensor's own passed on
+             * unchanged is the same memory. */
+            t->acc[s] = u->grad.dies >= 0 || u->grad_alias != NULL;
+            if (!t->acc[s] && t->op->alias_src == s) {
+                u->grad_alias = owner;
+                t->acc[s] = 1;
+            }
+            extend(u->grad_alias ? &u->grad_alias->grad : &u->grad, position);
+        }
+    }
+}
+
+struct piece {
+    struct buffer *buffer;
+    size_t size;
+};
+
+static int larger_first(const void *a, const void *b) {
+    const struct piece *p = a, *q = b;
+    if (p->size != q->size)
+        return p->size < q->size ? 1 : -1;
+    return p->buffer->born - q->buffer->born;
+}
+
+static int lower_first(const void *a, const void *b) {
+    const struct piece *const *p = a, *const *q = b;
+    return ((*p)->buffer->offset > (*q)->buffer->offset) -
+           ((*p)->buffer->offset < (*q)->buffer->offset);
+}
+
+/* Offsets count reals per sample; the executor multiplies them by the chunk's capacity.  A piece
+ * goes to the lowest gap among those placed already that are alive at the same time. */
+static size_t place(struct arena *a, struct piece *pieces, int n) {
+    size_t total = 0;
+    struct piece **busy = ARENA_ARRAY(a, struct piece *, n + 1);
+    qsort(pieces, (size_t)n, sizeof *pieces, larger_first);
+    for (int i = 0; i < n; i++) {
+        struct buffer *b = pieces[i].buffer;
+        int n_busy = 0;
+        for (int j = 0; j < i; j++)
+            if (pieces[j].buffer->born <= b->dies && b->born <= pieces[j].buffer->dies)
+                busy[n_busy++] = &pieces[j];
+        qsort(busy, (size_t)n_busy, sizeof *busy, lower_first);
+        size_t at = 0;
+        for (int j = 0; j < n_busy && at + pieces[i].size > busy[j]->buffer->offset; j++) {
+            size_t after = busy[j]->buffer->offset + busy[j]->size;
+            at = after > at ? after : at;
+        }
+        b->offset = at;
+        total = at + pieces[i].size > total ? at + pieces[i].size : total;
+    }
+    return total;
+}
+
+static void collect(struct piece *pieces, int *n, struct buffer *b) {
+    if (b->per_sample && b->dies >= b->born)
+        pieces[(*n)++] =
+            (struct piece){b, (b->per_sample + ALIGN_REALS - 1) / ALIGN_REALS * ALIGN_REALS};
+}
+
+void graph_plan(struct graph *g) {
+    CHECK(!g->planned, "a graph is planned once");
+    find_gradients(g);
+    find_lives(g);
+    struct piece *pieces = ARENA_ARRAY(&g->arena, struct piece, g->n * (2 + MAX_SAVED) + 1);
+    int n = 0;
+    for (int i = 0; i < g->n; i++) {
+        struct tensor *t = g->tensors[i];
+        if (t->kind != TENSOR_VALUE)
+            continue;
+        if (t->output) {
+            t->output_offset = g->output_per_sample;
+            g->output_per_sample += t->per_sample;
+        } else {
+            collect(pieces, &n, &t->value);
+        }
+        if (t->needs_grad && !t->grad_alias)
+            collect(pieces, &n, &t->grad);
+        for (int k = 0; k < MAX_SAVED; k++)
+            collect(pieces, &n, &t->saved[k]);
+        t->packed_offset = g->packed_count;
+        g->packed_count += (t->packed_count + ALIGN_REALS - 1) / ALIGN_REALS * ALIGN_REALS;
+        double forward, backward;
+        t->op->flops(t, &forward, &backward);
+        g->flops_forward += forward;
+        g->flops_backward += t->needs_grad ? backward : 0;
+    }
+    g->chunk_per_sample = place(&g->arena, pieces, n);
+    g->planned = 1;
+}
