@@ -1,0 +1,21 @@
+/* checkpoint.h -- a model and where its training stands, as one safetensors file.
+ *
+ * Tensors: GROUP.NAME for the weights, optim.m.GROUP.NAME and optim.v.GROUP.NAME for the optimizer.
+ * Metadata: format, step, config (the run's full INI text), and what the caller adds.
+ */
+#ifndef SSV_NN_CHECKPOINT_H
+#define SSV_NN_CHECKPOINT_H
+
+#include "nn/model.h"
+
+/* Atomic: the old file stays until the new one is complete. */
+int checkpoint_save(const char *path, const struct model *m, long step, const char *config,
+                    struct error *err);
+/* Weights of the whole model, optimizer state too when m has it.  Status 2, naming the tensor, when
+ * the file lacks one, has it in another shape, or holds values that are not finite. */
+int checkpoint_load(const char *path, struct model *m, long *step, struct error *err);
+/* The stored configuration, owned by `a`, and the step, without a model. */
+int checkpoint_config(const char *path, struct arena *a, char **config, long *step,
+                      struct error *err);
+
+#endif
