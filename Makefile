@@ -1,87 +1,166 @@
-# make           the program, build/ssvbench
-# make demo      set up what is missing, build, run the demonstration and draw its figure
-# make test      set up what is missing, build, run every test (two at a time on two cores)
-# make check     format, static analysis, include direction, exit codes
-# make info      what was found on this machine
-# Variables: CC, O (optimisation flags), PREFIX, DESTDIR, BUILD (output folder), SAN=1 (sanitizers)
+# make            the program, build/ssvbench
+# make demo       set up what is missing, build, run the demonstration, draw its figure
+# make test       set up what is missing, build, run every test; test-long: with more rounds
+# make check      format, include direction, exit codes, cppcheck, clang-tidy, shellcheck
+# make asan       every test program once more under the address and undefined-behaviour sanitizers
+# make bench      whole training steps: images per second, GFLOPS, share of peak, memory
+# make info       what was found on this machine
+# make format     clang-format in place          make tidy, make cppcheck   one analysis alone
+# make install    into $(DESTDIR)$(PREFIX)       make clean                 remove the build folder
+# Variables: CC, O (optimisation), CFLAGS, CPPFLAGS, LDFLAGS, PREFIX, DESTDIR, JOBS, WERROR=1,
+# SAN=1 (sanitizers), BUILD (output folder; changed flags rebuild everything, so give each set its own)
 
-CC     ?= gcc
+ifeq ($(origin CC),default)
+CC     := gcc
+endif
 BUILD  ?= build
 O      ?= -O3
 PREFIX ?= /usr/local
 JOBS   ?= $(shell nproc)
+MAKEFLAGS += --no-print-directory
 
 PKGS   := openblas hdf5 jansson inih libmd zlib
-LDPKG  := $(shell pkg-config --libs $(PKGS) 2>/dev/null) -lhdf5_hl
-COMMIT := $(shell git rev-parse HEAD 2>/dev/null || echo unknown)
-DIRTY  := $(if $(shell git status --porcelain 2>/dev/null),1,0)
-
-WARN   := -Wall -Wextra -Wpedantic -Wshadow -Wstrict-prototypes -Wmissing-prototypes
-SANFLAGS := $(if $(SAN),-fsanitize=address$(,)undefined -fno-omit-frame-pointer -fno-sanitize-recover=undefined)
-, := ,
-CFLAGS_ALL := -std=c11 $(O) -g $(WARN) $(SANFLAGS) $(CFLAGS)
+WARN   := -Wall -Wextra -Wpedantic -Wshadow -Wstrict-prototypes -Wmissing-prototypes $(if $(WERROR),-Werror)
+SANITIZE := $(if $(SAN),-fsanitize=address -fsanitize=undefined -fno-sanitize-recover=undefined -fno-omit-frame-pointer)
 CPPFLAGS_ALL := -I. -D_GNU_SOURCE $(shell pkg-config --cflags $(PKGS) 2>/dev/null) $(CPPFLAGS)
-LIBS   := $(LDPKG) -lm -lpthread
+CFLAGS_ALL := -std=c11 $(O) -g -fopenmp $(WARN) $(SANITIZE) $(CFLAGS)
+LIBS   := $(LDFLAGS) $(shell pkg-config --libs $(PKGS) 2>/dev/null) -lhdf5_hl -lm -lpthread
 
 # The program's own folders; kernels/cpu is compiled once per instruction set.
 FOLDERS := core kernels kernels/ref nn data results methods protocols reports
 SRC     := $(wildcard $(FOLDERS:%=%/*.c))
+CLISRC  := $(wildcard bench/*.c)
 CPUSRC  := $(wildcard kernels/cpu/*.c)
-ARCH    := $(shell $(CC) -dumpmachine | cut -d- -f1)
-ISAS    := $(if $(filter x86_64,$(ARCH)),sse2 avx2 avx512,generic)
+ISAS    := $(if $(filter x86_64%,$(shell $(CC) -dumpmachine)),sse2 avx2 avx512,generic)
 FLAGS_sse2    := -msse2
 FLAGS_avx2    := -mavx2 -mfma
 FLAGS_avx512  := -mavx512f -mavx512dq -mavx512bw -mavx512vl -mfma -mprefer-vector-width=512
-FLAGS_generic :=
 
-OBJ     := $(SRC:%.c=$(BUILD)/obj/%.o)
-CPUOBJ  := $(foreach i,$(ISAS),$(CPUSRC:%.c=$(BUILD)/obj/%.$(i).o))
-CLIOBJ  := $(patsubst %.c,$(BUILD)/obj/%.o,$(wildcard bench/*.c))
+CLIOBJ  := $(CLISRC:%.c=$(BUILD)/obj/%.o)
+OBJ     := $(SRC:%.c=$(BUILD)/obj/%.o) $(foreach i,$(ISAS),$(CPUSRC:%.c=$(BUILD)/obj/%.$(i).o))
 LIB     := $(BUILD)/libssvbench.a
 # The double-precision twin of what gradients go through.
-F64SRC  := $(wildcard core/*.c kernels/ref/*.c nn/*.c)
-F64OBJ  := $(F64SRC:%.c=$(BUILD)/f64/%.o)
+F64OBJ  := $(patsubst %.c,$(BUILD)/f64/%.o,$(wildcard core/*.c kernels/ref/*.c nn/*.c))
 LIB64   := $(BUILD)/libssvbench64.a
 
+# t*.c: float, g*.c: double, t9*.sh: the program from outside, which they find in $SSVBENCH
 TESTS   := $(patsubst tests/%.c,$(BUILD)/tests/%,$(wildcard tests/t*.c))
 TESTS64 := $(patsubst tests/%.c,$(BUILD)/tests/%,$(wildcard tests/g*.c))
+SHTESTS := $(wildcard tests/t9*.sh)
 
 all: $(BUILD)/ssvbench
 
 $(BUILD)/ssvbench: $(CLIOBJ) $(LIB)
-	$(CC) $(CFLAGS_ALL) -fopenmp -o $@ $^ $(LIBS)
-
-$(LIB): $(OBJ) $(CPUOBJ)
-	@rm -f $@ && ar rcs $@ $^
+	@echo "$(CC) $@"
+	@$(CC) $(CFLAGS_ALL) -o $@ $^ $(LIBS)
+$(LIB): $(OBJ)
 $(LIB64): $(F64OBJ)
+$(LIB) $(LIB64):
 	@rm -f $@ && ar rcs $@ $^
 
-# ref is the specification: no contraction, no vectorisation surprises.
-$(BUILD)/obj/kernels/ref/%.o $(BUILD)/f64/kernels/ref/%.o: CFLAGS += -ffp-contract=off
-$(BUILD)/obj/%.o: %.c
-	@mkdir -p $(@D)
-	$(CC) $(CPPFLAGS_ALL) $(CFLAGS_ALL) -fopenmp -MMD -MP -c -o $@ $<
-$(BUILD)/f64/%.o: %.c
-	@mkdir -p $(@D)
-	$(CC) -DSSV_F64 $(CPPFLAGS_ALL) $(CFLAGS_ALL) -fopenmp -MMD -MP -c -o $@ $<
+COMPILE = @mkdir -p $(@D) && echo "$(CC) $<$(NOTE)" && $(CC) $(CPPFLAGS_ALL) $(CFLAGS_ALL) $(EXTRA) -MMD -MP
+$(BUILD)/obj/%.o: %.c $(BUILD)/flags
+	$(COMPILE) -c -o $@ $<
+$(BUILD)/f64/%.o: %.c $(BUILD)/flags
+	$(COMPILE) -DSSV_F64 -c -o $@ $<
 define ISA_RULE
-$(BUILD)/obj/kernels/cpu/%.$(1).o: kernels/cpu/%.c
-	@mkdir -p $$(@D)
-	$(CC) -DISA=$(1) $(CPPFLAGS_ALL) $(CFLAGS_ALL) $(FLAGS_$(1)) -ffp-contract=fast -fno-math-errno -fno-trapping-math \
-	  -fopenmp -MMD -MP -c -o $$@ $$<
+$(BUILD)/obj/kernels/cpu/%.$(1).o: NOTE = , $(1)
+$(BUILD)/obj/kernels/cpu/%.$(1).o: kernels/cpu/%.c $(BUILD)/flags
+	$$(COMPILE) -DISA=$(1) $(FLAGS_$(1)) -ffp-contract=fast -fno-math-errno -fno-trapping-math -c -o $$@ $$<
 endef
 $(foreach i,$(ISAS),$(eval $(call ISA_RULE,$(i))))
-
 $(TESTS): $(BUILD)/tests/%: tests/%.c $(LIB)
-	@mkdir -p $(@D)
-	$(CC) $(CPPFLAGS_ALL) $(CFLAGS_ALL) -fopenmp -MMD -MP -o $@ $< $(LIB) -lcmocka $(LIBS)
+	$(COMPILE) -o $@ $< $(LIB) -lcmocka $(LIBS)
 $(TESTS64): $(BUILD)/tests/%: tests/%.c $(LIB64)
-	@mkdir -p $(@D)
-	$(CC) -DSSV_F64 $(CPPFLAGS_ALL) $(CFLAGS_ALL) -fopenmp -MMD -MP -o $@ $< $(LIB64) -lcmocka $(LIBS)
+	$(COMPILE) -DSSV_F64 -o $@ $< $(LIB64) -lcmocka $(LIBS)
+$(BUILD)/f64/%.o $(TESTS64): NOTE = , double
+# ref is the specification: no contraction.
+$(BUILD)/obj/kernels/ref/%.o $(BUILD)/f64/kernels/ref/%.o: EXTRA = -ffp-contract=off
 
--include $(OBJ:.o=.d) $(CPUOBJ:.o=.d) $(CLIOBJ:.o=.d) $(F64OBJ:.o=.d) $(TESTS:=.d) $(TESTS64:=.d)
+# One object knows which code this is; it is compiled again when the commit changes.
+REPO    := $(wildcard .git)
+COMMIT  := $(or $(if $(REPO),$(shell git rev-parse HEAD 2>/dev/null)),unknown)
+DIRTY   := $(if $(REPO),$(if $(shell git status --porcelain 2>/dev/null | head -1),1,0),0)
+quoted   = '"$(subst \,,$(subst ',,$(subst ",,$(1))))"'
+VERSION := -DSSV_COMMIT=$(call quoted,$(COMMIT)) -DSSV_DIRTY=$(DIRTY) -DSSV_CFLAGS=$(call quoted,$(strip $(CFLAGS_ALL)))
+$(BUILD)/obj/results/environment.o: EXTRA = $(VERSION)
+$(BUILD)/obj/results/environment.o: $(BUILD)/version
 
+# Files that change only when what they say changes.
+export STAMP_version := $(COMMIT) $(DIRTY)
+export STAMP_flags := $(CC) $(CPPFLAGS_ALL) $(CFLAGS_ALL) $(LIBS)
+$(BUILD)/flags $(BUILD)/version: FORCE
+	@pkg-config --exists --print-errors $(PKGS) || { echo 'run tools/setup.sh, or make demo'; exit 3; }
+	@mkdir -p $(@D); echo "$$STAMP_$(@F)" | cmp -s - $@ || echo "$$STAMP_$(@F)" >$@
+FORCE:
+
+-include $(OBJ:.o=.d) $(CLIOBJ:.o=.d) $(F64OBJ:.o=.d) $(TESTS:=.d) $(TESTS64:=.d)
+
+# A fresh machine has no packages yet when make reads this file, so what follows the set-up is
+# another make.  Without -j it uses every processor.
+AGAIN = $(MAKE) $(if $(filter -j% --jobserver%,$(MAKEFLAGS)),,-j$(JOBS))
+demo:
+	@tools/setup.sh
+	@+$(AGAIN) all
+	$(BUILD)/ssvbench run
+	$(BUILD)/ssvbench report out
+test test-long:
+	@tools/setup.sh test
+	@+$(AGAIN) tests
+	@$(if $(filter test-long,$@),SSV_LONG=1) SSVBENCH=$(abspath $(BUILD)/ssvbench) \
+	  tools/run-tests $(if $(filter test-long,$@),-t 7200) $(TESTS) $(TESTS64) $(SHTESTS)
+tests: all $(TESTS) $(TESTS64)
+asan:
+	@tools/setup.sh test
+	@+$(AGAIN) BUILD=build-asan SAN=1 O=-O1 asan-programs
+	@tools/run-tests -t 900 -l asan $(patsubst $(BUILD)/%,build-asan/%,$(ASANTESTS))
+ASANTESTS := $(filter-out $(BUILD)/tests/t9%,$(TESTS)) $(TESTS64)
+asan-programs: $(ASANTESTS)
+bench: all
+	$(BUILD)/ssvbench bench steps
+
+CHECKED := $(SRC) $(CLISRC) $(CPUSRC)
+FORMATTED := $(CHECKED) $(wildcard $(addsuffix /*.h,$(FOLDERS) bench kernels/cpu tests) tests/*.c)
+check:
+	@tools/setup.sh check
+	@+$(MAKE) -k format-check includes exit-codes shellcheck cppcheck tidy
+format:
+	clang-format -i $(FORMATTED)
+format-check:
+	clang-format --dry-run -Werror $(FORMATTED)
+includes exit-codes:
+	tools/check-$@
+shellcheck:
+	shellcheck -e SC2016 $(wildcard .ci/run tools/*.sh tools/run-tests tools/check-* tests/*.sh)
+cppcheck:
+	@echo cppcheck
+	@cppcheck -q -j $(JOBS) --std=c11 --enable=warning,performance,portability --inline-suppr --error-exitcode=1 \
+	  --suppress=missingIncludeSystem -I. -D_GNU_SOURCE -D__x86_64__ -DISA=avx2 $(CHECKED)
+TIDY_FLAGS = $(CPPFLAGS_ALL) $(VERSION) -DISA=avx2 -std=c11 -fopenmp -mavx2 -mfma $(WARN)
+tidy:
+	@echo clang-tidy
+	@printf '%s\n' $(CHECKED) | xargs -P $(JOBS) -I{} sh -c \
+	  'out=$$(clang-tidy --quiet {} -- "$$@" 2>/dev/null) || { echo "$$out"; exit 1; }' sh $(TIDY_FLAGS)
+
+found = printf '%-10s %s\n' '$(1)' "$$($(2) 2>/dev/null | head -1 | grep . || echo 'not found')"
+info:
+	@$(call found,compiler,$(CC) --version)
+	@$(call found,flags,echo '$(subst ','\'',$(CFLAGS_ALL))')
+	@$(call found,commit,echo $(COMMIT) $(if $(filter 1,$(DIRTY)),with local changes))
+	@$(call found,processor,sed -n 's/^model name[^:]*: //p' /proc/cpuinfo)
+	@$(call found,ISA,grep -ow -e avx512vl -e avx2 /proc/cpuinfo | sort -u | paste -sd' ' | grep . || uname -m)
+	@$(foreach p,$(PKGS) cmocka,$(call found,$(p),pkg-config --modversion $(p));)
+	@$(call found,CUDA,nvcc --version | grep release)
+	@$(call found,MPI,mpicc --version)
+	@$(call found,gnuplot,gnuplot --version)
+
+install: all
+	install -D -t $(DESTDIR)$(PREFIX)/bin $(BUILD)/ssvbench
+	install -D -m 644 -t $(DESTDIR)$(PREFIX)/share/doc/ssvbench LICENSE README.md $(wildcard docs/*.md)
+	$(if $(wildcard reports/*.gp),install -D -m 644 -t $(DESTDIR)$(PREFIX)/share/ssvbench $(wildcard reports/*.gp))
 clean:
-	rm -rf $(BUILD)
+	rm -rf $(BUILD) build-asan
 
-.PHONY: all clean
+.PHONY: all demo test test-long tests asan asan-programs bench check format format-check includes \
+  exit-codes shellcheck cppcheck tidy info install clean FORCE
+.DELETE_ON_ERROR:
