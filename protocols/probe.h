@@ -19,10 +19,17 @@ struct features {         /* one representation of one set of images */
     int n, dim, classes;
 };
 
+/* Status 2 when there are no samples, a value is NaN or infinite (the encoder diverged) or, with
+ * `labels`, a label is out of range.  `what` names the set in the message: "train".  Every function
+ * below does this itself. */
+int features_check(const struct features *f, const char *what, int labels, struct error *err);
+
 struct linear_options {
-    int epochs, batch, batch_norm; /* batch_norm: BatchNorm without affine before the head (MAE) */
-    const double *lr;              /* (n_lr) base rates, times batch / 256 */
-    const double *weight_decay;    /* (n_wd) */
+    int epochs, batch;
+    int batch_norm;   /* BatchNorm without affine before the head (MAE), eps 1e-6, with the
+                       * statistics of the whole training set in training and test alike */
+    const double *lr; /* (n_lr) base rates, times batch / 256 */
+    const double *weight_decay; /* (n_wd) */
     int n_lr, n_wd;
     double momentum;
     int threads;
@@ -34,30 +41,36 @@ struct head_score {
 
 /* Trains n_lr * n_wd heads together (one pass over the data serves all of them), zero-initialised,
  * SGD with Nesterov momentum, cosine schedule to 0 without warm-up, and scores each on `val`.
- * scores (n_lr * n_wd) in table order lr-major.  Deterministic in (seed); independent of threads.
- * A head that diverges scores 0. */
+ * Biases get no weight decay.  scores (n_lr * n_wd) in table order lr-major.  Deterministic in
+ * (seed); independent of threads and of the other heads.  A head that diverges scores 0. */
 int linear_search(const struct kernels *k, const struct features *train, const struct features *val,
                   const struct linear_options *o, uint64_t seed, struct head_score *scores,
                   struct error *err);
 /* Trains one head with o->lr[0], o->weight_decay[0] on `train` and writes the logits (test->n,
- * classes) for `test`.  test->label is not read. */
+ * classes) for `test`.  test->label is not read.  The logits of a head that diverged are NaN. */
 int linear_fit_predict(const struct kernels *k, const struct features *train,
                        const struct features *test, const struct linear_options *o, uint64_t seed,
                        float *logits, struct error *err);
 
 /* Cosine k-NN with weights exp(similarity / temperature) (Wu et al. 2018, section 3.4), exact.
- * votes (test->n, classes) for each of n_k values of k: votes[(i*n_k + q)*classes + class].  Equal
- * similarities are ordered by the training index.  k is clamped to train->n. */
+ * votes (test->n, classes) for each of n_k values of k: votes[(i*n_k + q)*classes + class].  The
+ * weights of a sample are divided by its nearest neighbour's, which then has 1: no temperature
+ * overflows.  Equal similarities are ordered by the training index.  k is clamped to train->n.
+ * test->label is not read. */
 int knn_votes(const struct kernels *kn, const struct features *train, const struct features *test,
               const int *k, int n_k, double temperature, int threads, float *votes,
               struct error *err);
 
-/* From scores (n, classes): predictions (ties to the lower class), counts and accuracies. */
+/* From scores (n, classes): predictions (ties to the lower class), accuracies in 0..1,
+ * top1_per_class (classes) (NaN: no sample of the class), confusion (classes, classes), row =
+ * label, column = prediction.  Every output may be NULL.  A row that holds a NaN has no prediction:
+ * -1, wrong in every accuracy and not in the confusion. */
 void score_predictions(const float *scores, const int32_t *label, int n, int classes, int16_t *pred,
                        double *top1, double *top5, double *top1_per_class, int32_t *confusion);
 
-/* A stratified split of n samples: the same share of every class goes to validation.  is_val (n)
- * of 0/1; depends on (seed, label) only. */
+/* A stratified split of n samples: the same share of every class, rounded, goes to validation, but
+ * at least one sample of a class of two or more goes to either side.  is_val (n) of 0/1; depends on
+ * (seed, label) only. */
 void stratified_split(const int32_t *label, int n, int classes, double val_share, uint64_t seed,
                       uint8_t *is_val);
 

@@ -1,0 +1,68 @@
+/* cell.h -- one run of a suite: (method, backbone, dataset, seed, budget) and its folder.
+ *
+ *     TRY(cell_open(&c, &suite_settings, method, &dataset, seed, &context, err));
+ *     TRY(cell_pretrain(&c, err));            resumes from the folder's checkpoint
+ *     TRY(cell_evaluate(&c, "linear", err));  skips what the folder already holds
+ *     cell_close(&c);
+ *
+ * A run's folder is named after what decides its weights, so the same settings find their own
+ * results again and different settings never meet.
+ */
+#ifndef SSV_PROTOCOLS_CELL_H
+#define SSV_PROTOCOLS_CELL_H
+
+#include "nn/exec.h"
+#include "protocols/protocol.h"
+#include "protocols/settings.h"
+#include "results/journal.h"
+#include "results/run.h"
+
+#include <signal.h>
+
+/* The machine's side of a run, the same for all cells. */
+struct context {
+    const struct kernels *kernels;
+    int threads, loader_threads;
+    const volatile sig_atomic_t *stop; /* set by Ctrl-C */
+    const struct machine *machine;
+    int argc;
+    char *const *argv;
+};
+
+struct cell {
+    const struct context *context;
+    const struct dataset *data;
+    const struct method *method;
+    uint64_t seed;
+    struct arena arena;
+    struct settings settings; /* of this cell: single method, seed and dataset, nothing automatic */
+    struct vit vit;
+    struct normalization norm;
+    char *folder, *checkpoint;
+    int lock;
+    struct journal journal;
+    struct run run;
+    struct model model;
+    struct graph train, encode;
+    struct builder builder;       /* the training graph's inputs */
+    struct tensor *encode_images; /* the encoding graph's input */
+    struct tensor *representations[MAX_REPRESENTATIONS];
+    struct feature_set features; /* names from the start, data after extraction */
+    struct slab feature_slab[SPLITS];
+    int extracted;
+    long steps; /* in the whole pretraining */
+};
+
+int cell_open(struct cell *c, const struct settings *suite, const struct method *method,
+              const struct dataset *data, uint64_t seed, const struct context *context,
+              struct error *err);
+/* STATUS_INTERRUPTED after a stop, with everything saved.  A divergence is not an error: the run's
+ * status becomes "failed" and evaluations get rows that say so. */
+int cell_pretrain(struct cell *c, struct error *err);
+/* Features of both splits, from the cache beside the checkpoint or computed. */
+int cell_extract(struct cell *c, struct error *err);
+int cell_evaluate(struct cell *c, int protocol, struct error *err);
+int cell_save(struct cell *c, const char *status, struct error *err); /* run.h5 */
+void cell_close(struct cell *c);
+
+#endif

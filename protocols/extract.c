@@ -1,0 +1,165 @@
+/* extract.c -- frozen features, once per checkpoint. */
+#include "protocols/cell.h"
+
+#include "core/file.h"
+#include "core/log.h"
+#include "nn/safetensors.h"
+
+#include <stdio.h>
+#include <string.h>
+
+enum { EXTRACT_BATCH = 64 };
+
+static const char *const split_names[SPLITS] = {"train", "test"};
+
+/* What the features are a function of: weights, data, and the number of images. */
+static void feature_key(const struct cell *c, enum split split, char key[160]) {
+    const struct group *encoder = &c->model.groups[c->builder.encoder];
+    char weights[65];
+    sha256_hex(c->model.value + encoder->offset, encoder->count * sizeof(real), weights);
+    snprintf(key, 160, "%.64s %.64s %ld", weights, c->data->root_hash, c->data->count[split]);
+}
+
+static struct feature_split *split_of(struct cell *c, enum split split) {
+    return split == SPLIT_TRAIN ? &c->features.train : &c->features.test;
+}
+
+/* The slab of a split: every representation (n, dim), then the labels (n). */
+static int allocate(struct cell *c, enum split split, struct error *err) {
+    struct feature_set *f = &c->features;
+    size_t n = (size_t)c->data->count[split], one = n * (size_t)f->dim;
+    int status = slab_alloc(&c->feature_slab[split],
+                            (one * (size_t)f->n_representations + n) * sizeof(float),
+                            "extracted features", err);
+    if (status)
+        return status;
+    struct feature_split *s = split_of(c, split);
+    float *x = c->feature_slab[split].data;
+    s->n = (int)n;
+    for (int r = 0; r < f->n_representations; r++)
+        s->x[r] = x + one * (size_t)r;
+    s->label = (int32_t *)(x + one * (size_t)f->n_representations);
+    return 0;
+}
+
+static int prepare_sample(const void *self, const struct record *record, long sample, int epoch,
+                          struct rng *rng, void *const slots[], struct error *err) {
+    (void)sample, (void)epoch, (void)rng, (void)err;
+    const struct cell *c = self;
+    view_plain(record, &c->norm, c->vit.image, slots[0]);
+    *(int32_t *)slots[1] = record->label;
+    return 0;
+}
+
+static void take_batch(struct cell *c, const struct exec *x, enum split split, long at,
+                       const struct batch *b) {
+    size_t dim = (size_t)c->features.dim;
+    float *out = c->feature_slab[split].data;
+    size_t one = (size_t)c->data->count[split] * dim;
+    for (int r = 0; r < c->features.n_representations; r++)
+        memcpy(out + one * (size_t)r + (size_t)at * dim, exec_output(x, c->representations[r]),
+               sizeof *out * dim * (size_t)b->n);
+    memcpy(out + one * (size_t)c->features.n_representations + at, b->slots[1],
+           sizeof(int32_t) * (size_t)b->n);
+}
+
+static int compute(struct cell *c, enum split split, struct error *err) {
+    const struct loader_slot slots[] = {{"images", c->encode_images->per_sample}, {"label", 1}};
+    const struct loader_config loader = {.data = c->data,
+                                         .split = split,
+                                         .batch = EXTRACT_BATCH,
+                                         .threads = c->context->loader_threads,
+                                         .epochs = 1,
+                                         .slots = slots,
+                                         .n_slots = 2,
+                                         .prepare = prepare_sample,
+                                         .self = c};
+    const struct exec_config config = {.kernels = c->context->kernels,
+                                       .threads = c->context->threads,
+                                       .batch = EXTRACT_BATCH,
+                                       .chunk = c->settings.plan.chunk};
+    struct exec *x = NULL;
+    struct loader *l = NULL;
+    struct progress progress;
+    char label[64];
+    long done = 0;
+    int status = 0;
+    snprintf(label, sizeof label, "features of %s/%s", c->data->name, split_names[split]);
+    progress_begin(&progress, label, c->data->count[split]);
+    TRY(exec_open(&x, &c->encode, &config, err));
+    TRY(loader_open(&l, &loader, err));
+    for (;;) {
+        struct batch batch;
+        if (c->context->stop && *c->context->stop) {
+            status =
+                error_set(err, STATUS_INTERRUPTED, "%s stopped during %s", c->run.run_id, label);
+            goto out;
+        }
+        TRY(loader_next(l, &batch, err));
+        if (!batch.n)
+            break;
+        exec_bind(x, c->encode_images, batch.slots[0]);
+        exec_run(x, batch.n);
+        take_batch(c, x, split, done, &batch);
+        done += batch.n;
+        progress_update(&progress, done, "");
+    }
+    CHECK(done == c->data->count[split], "%ld features of %ld images", done, c->data->count[split]);
+out:
+    progress_end(&progress);
+    loader_close(l);
+    exec_close(x);
+    return status;
+}
+
+static char *cache_path(struct cell *c, enum split split) {
+    return arena_printf(&c->arena, "%s/features-%s.safetensors", c->folder, split_names[split]);
+}
+
+/* 1 when the split's slab was filled from the cache. */
+static int load_cache(struct cell *c, enum split split, const char *key) {
+    struct st_file *f = NULL;
+    struct error ignored;
+    const char *path = cache_path(c, split);
+    if (!file_exists(path) || st_open(&f, path, &ignored))
+        return 0;
+    const struct st_tensor *t = st_find(f, "features");
+    const char *stored = st_meta(f, "key");
+    int hit = t && stored && !strcmp(stored, key) && t->bytes == c->feature_slab[split].bytes;
+    if (hit)
+        memcpy(c->feature_slab[split].data, t->data, t->bytes);
+    st_close(f);
+    return hit;
+}
+
+static int save_cache(struct cell *c, enum split split, const char *key, struct error *err) {
+    const struct slab *s = &c->feature_slab[split];
+    if (s->bytes > (size_t)c->context->machine->cache_mib << 20)
+        return 0;
+    const struct st_tensor t = {.name = "features",
+                                .dtype = "F32",
+                                .ndim = 1,
+                                .dim = {(int64_t)(s->bytes / sizeof(float))},
+                                .data = s->data,
+                                .bytes = s->bytes};
+    const struct st_meta meta = {"key", key};
+    return st_write(cache_path(c, split), &t, 1, &meta, 1, err);
+}
+
+int cell_extract(struct cell *c, struct error *err) {
+    int status = 0;
+    if (c->extracted)
+        return 0;
+    for (int split = 0; split < SPLITS; split++) {
+        char key[160];
+        feature_key(c, (enum split)split, key);
+        TRY(allocate(c, (enum split)split, err));
+        if (load_cache(c, (enum split)split, key))
+            continue;
+        TRY(compute(c, (enum split)split, err));
+        TRY(save_cache(c, (enum split)split, key, err));
+    }
+    c->extracted = 1;
+out:
+    return status;
+}

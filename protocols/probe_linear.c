@@ -1,0 +1,353 @@
+/* Many linear classifiers trained side by side on frozen features.
+ *
+ * The weights of all heads are the rows of one matrix (heads * classes, dim), so that one product
+ * per mini-batch serves a group of heads, and, because a row of a product does not depend on the
+ * other rows (kernels.h), a head gets the same numbers whichever heads are beside it.  A group is
+ * trained from start to finish on one thread, which waits for nobody.
+ *
+ * An epoch is cut into batches of nearly equal size (they differ by one at most) instead of full
+ * ones and a short, noisy last one; every sample is used in every epoch.
+ *
+ * batch_norm: MAE's head begins with a BatchNorm, which normalises by the statistics of the
+ * mini-batch in training and by running averages in the test.  The features are frozen and all
+ * there, so what those estimate is known: the mean and variance of the training set are used
+ * throughout, and a sample is the same in training and test.
+ */
+#include "protocols/probe.h"
+
+#include "core/arena.h"
+#include "nn/optim.h"
+
+#include <math.h>
+#include <stdatomic.h>
+#include <string.h>
+
+enum {
+    GROUP_ROWS = 64, /* weight rows per product: they repay its packing and stay in cache */
+    LINE_REALS = 16, /* reals in a cache line: no two threads write to the same one */
+};
+static const double bn_eps = 1e-6;
+
+struct lane { /* what one thread writes */
+    struct kctx c;
+    float *x;           /* (batch, dim) */
+    float *z;           /* (rows, batch): logits, then the gradient of the loss by them */
+    float *w, *v, *g;   /* (rows, dim): weights, momentum, gradient */
+    float *b, *bv, *bg; /* (rows): the same of the biases */
+    float *peak, *sum;  /* (batch): of the softmax */
+    int32_t *label;     /* (batch) */
+    int32_t *order;     /* (n) */
+};
+
+struct probe {
+    const struct kernels *k;
+    const struct features *train;
+    const struct linear_options *o;
+    uint64_t seed;
+    int n_heads, n_groups, n_lanes;
+    int rows;           /* most weight rows of a group */
+    int batch;          /* most samples at a time */
+    int steps;          /* batches in an epoch */
+    float *mean, *rstd; /* (dim), or NULL: features are used as they are */
+    struct lane *lane;  /* (n_lanes) */
+    struct arena arena;
+    struct slab slab;
+};
+
+static int group_start(const struct probe *p, int group) {
+    return (int)((long)p->n_heads * group / p->n_groups);
+}
+
+/* The next `reals` of a slab, or, to measure it, of nothing. */
+static float *carve(float *base, size_t *used, size_t reals) {
+    size_t at = *used;
+    *used += (reals + LINE_REALS - 1) / LINE_REALS * LINE_REALS;
+    return base ? base + at : NULL;
+}
+
+static void lane_layout(const struct probe *p, struct lane *l, float *base, size_t *used) {
+    size_t rows = (size_t)p->rows, batch = (size_t)p->batch, dim = (size_t)p->train->dim;
+    const struct {
+        float **array;
+        size_t reals;
+    } parts[] = {{&l->c.workspace, KERNEL_WORKSPACE},
+                 {&l->x, batch * dim},
+                 {&l->z, rows * batch},
+                 {&l->w, rows * dim},
+                 {&l->v, rows * dim},
+                 {&l->g, rows * dim},
+                 {&l->b, rows},
+                 {&l->bv, rows},
+                 {&l->bg, rows},
+                 {&l->peak, batch},
+                 {&l->sum, batch}};
+    l->c.threads = 1;
+    for (size_t i = 0; i < sizeof parts / sizeof parts[0]; i++)
+        *parts[i].array = carve(base, used, parts[i].reals);
+    l->label = (int32_t *)(void *)carve(base, used, batch);
+    l->order = (int32_t *)(void *)carve(base, used, (size_t)p->train->n);
+}
+
+/* Mean and 1 / sqrt(var + eps) of each feature over the training set, the variance biased. */
+static void measure_features(struct probe *p) {
+    const struct features *f = p->train;
+    double *sum = ARENA_ARRAY(&p->arena, double, f->dim);
+    double *squares = ARENA_ARRAY(&p->arena, double, f->dim);
+    p->mean = ARENA_ARRAY(&p->arena, float, f->dim);
+    p->rstd = ARENA_ARRAY(&p->arena, float, f->dim);
+    for (int i = 0; i < f->n; i++)
+        for (int d = 0; d < f->dim; d++)
+            sum[d] += (double)f->x[(size_t)i * (size_t)f->dim + (size_t)d];
+    for (int i = 0; i < f->n; i++)
+        for (int d = 0; d < f->dim; d++) {
+            double x = (double)f->x[(size_t)i * (size_t)f->dim + (size_t)d] - sum[d] / f->n;
+            squares[d] += x * x;
+        }
+    for (int d = 0; d < f->dim; d++) {
+        p->mean[d] = (float)(sum[d] / f->n);
+        p->rstd[d] = (float)(1 / sqrt(squares[d] / f->n + bn_eps));
+    }
+}
+
+static int options_check(const struct linear_options *o, struct error *err) {
+    if (o->epochs < 1 || o->batch < 1 || o->threads < 1 || o->n_lr < 1 || o->n_wd < 1)
+        return error_set(err, STATUS_USAGE,
+                         "linear probe: epochs %d, batch %d, threads %d, %d learning rates, %d "
+                         "weight decays: each must be at least 1",
+                         o->epochs, o->batch, o->threads, o->n_lr, o->n_wd);
+    for (int i = 0; i < o->n_lr; i++)
+        if (!(o->lr[i] > 0))
+            return error_set(err, STATUS_USAGE, "linear probe: learning rate %g: use one above 0",
+                             o->lr[i]);
+    for (int i = 0; i < o->n_wd; i++)
+        if (!(o->weight_decay[i] >= 0))
+            return error_set(err, STATUS_USAGE, "linear probe: weight decay %g: use 0 or more",
+                             o->weight_decay[i]);
+    if (!(o->momentum >= 0 && o->momentum < 1))
+        return error_set(err, STATUS_USAGE, "linear probe: momentum %g: use one in [0, 1)",
+                         o->momentum);
+    return 0;
+}
+
+/* After it, also when it failed, probe_close releases everything. */
+static int probe_open(struct probe *p, const struct features *other, int n_heads,
+                      struct error *err) {
+    const struct features *f = p->train;
+    int status = 0;
+    CHECK(other->dim == f->dim && other->classes == f->classes,
+          "%d features and %d classes against %d and %d", other->dim, other->classes, f->dim,
+          f->classes);
+    TRY(options_check(p->o, err));
+    TRY(features_check(f, "train", 1, err));
+    p->n_heads = n_heads;
+    int per_group = GROUP_ROWS / f->classes > 0 ? GROUP_ROWS / f->classes : 1;
+    int groups = (n_heads + per_group - 1) / per_group, threads = p->o->threads;
+    groups = (groups + threads - 1) / threads * threads; /* an equal share for every thread */
+    p->n_groups = groups < n_heads ? groups : n_heads;
+    p->n_lanes = threads < p->n_groups ? threads : p->n_groups;
+    p->rows = (n_heads + p->n_groups - 1) / p->n_groups * f->classes;
+    p->batch = p->o->batch < f->n ? p->o->batch : f->n;
+    p->steps = (f->n + p->batch - 1) / p->batch;
+    p->lane = ARENA_ARRAY(&p->arena, struct lane, p->n_lanes);
+    size_t used = 0;
+    for (int i = 0; i < p->n_lanes; i++)
+        lane_layout(p, &p->lane[i], NULL, &used);
+    TRY(slab_alloc(&p->slab, used * sizeof(float), "the linear probe", err));
+    used = 0;
+    for (int i = 0; i < p->n_lanes; i++)
+        lane_layout(p, &p->lane[i], p->slab.data, &used);
+    if (p->o->batch_norm)
+        measure_features(p);
+out:
+    return status;
+}
+
+static void probe_close(struct probe *p) {
+    slab_free(&p->slab);
+    arena_free(&p->arena);
+}
+
+/* x (count, dim) = samples first.. of f, in the given order or, when NULL, as they lie. */
+static void gather(const struct probe *p, const struct features *f, const int32_t *order, int first,
+                   int count, float *x) {
+    size_t dim = (size_t)f->dim;
+    for (int j = 0; j < count; j++, x += dim) {
+        const float *row = f->x + (size_t)(order ? order[first + j] : first + j) * dim;
+        if (!p->mean)
+            memcpy(x, row, dim * sizeof *x);
+        else
+            for (size_t d = 0; d < dim; d++)
+                x[d] = (row[d] - p->mean[d]) * p->rstd[d];
+    }
+}
+
+/* z (rows, batch) = w x' + b for the first `count` samples in l->x. */
+static void forward(const struct probe *p, struct lane *l, int rows, int count) {
+    int dim = p->train->dim;
+    p->k->gemm(&l->c, 0, 1, rows, count, dim, 1, l->w, dim, l->x, dim, 0, l->z, p->batch);
+    for (int r = 0; r < rows; r++)
+        for (int j = 0; j < count; j++)
+            l->z[(size_t)r * (size_t)p->batch + (size_t)j] += l->b[r];
+}
+
+/* Turns the logits z (classes, batch) of one head into the gradient of the mean cross-entropy,
+ * (softmax - one-hot) / count, and sums it over the samples into bias_grad (classes). */
+static void softmax_gradient(const struct probe *p, struct lane *l, int count, float *z,
+                             float *bias_grad) {
+    int classes = p->train->classes;
+    size_t batch = (size_t)p->batch;
+    memcpy(l->peak, z, sizeof *z * (size_t)count);
+    for (int c = 1; c < classes; c++)
+        for (int j = 0; j < count; j++)
+            l->peak[j] = fmaxf(l->peak[j], z[(size_t)c * batch + (size_t)j]);
+    memset(l->sum, 0, sizeof *l->sum * (size_t)count);
+    for (int c = 0; c < classes; c++)
+        for (int j = 0; j < count; j++) {
+            float e = expf(z[(size_t)c * batch + (size_t)j] - l->peak[j]);
+            z[(size_t)c * batch + (size_t)j] = e;
+            l->sum[j] += e;
+        }
+    for (int j = 0; j < count; j++)
+        l->sum[j] = 1 / (l->sum[j] * (float)count);
+    for (int c = 0; c < classes; c++)
+        for (int j = 0; j < count; j++)
+            z[(size_t)c * batch + (size_t)j] *= l->sum[j];
+    for (int j = 0; j < count; j++)
+        z[(size_t)l->label[j] * batch + (size_t)j] -= 1 / (float)count;
+    for (int c = 0; c < classes; c++) {
+        double sum = 0;
+        for (int j = 0; j < count; j++)
+            sum += (double)z[(size_t)c * batch + (size_t)j];
+        bias_grad[c] = (float)sum;
+    }
+}
+
+static void train_step(const struct probe *p, struct lane *l, int first, int heads, int count,
+                       long step) {
+    const struct linear_options *o = p->o;
+    int dim = p->train->dim, classes = p->train->classes;
+    size_t weights = (size_t)classes * (size_t)dim;
+    forward(p, l, heads * classes, count);
+    for (int h = 0; h < heads; h++)
+        softmax_gradient(p, l, count, l->z + (size_t)(h * classes) * (size_t)p->batch,
+                         l->bg + h * classes);
+    p->k->gemm(&l->c, 0, 0, heads * classes, dim, count, 1, l->z, p->batch, l->x, dim, 0, l->g,
+               dim);
+    for (int h = 0; h < heads; h++) {
+        double base = o->lr[(first + h) / o->n_wd] * o->batch / 256;
+        float lr = (float)schedule_cosine(step, (long)o->epochs * p->steps, 0, base, 0);
+        float wd = (float)o->weight_decay[(first + h) % o->n_wd];
+        size_t at = (size_t)h * weights;
+        p->k->sgd(&l->c, weights, l->w + at, l->g + at, l->v + at, 1, lr, (float)o->momentum, wd, 1,
+                  step == 0);
+        at = (size_t)(h * classes);
+        p->k->sgd(&l->c, (size_t)classes, l->b + at, l->bg + at, l->bv + at, 1, lr,
+                  (float)o->momentum, 0, 1, step == 0);
+    }
+}
+
+static void train_group(const struct probe *p, struct lane *l, int first, int heads) {
+    const struct features *f = p->train;
+    size_t rows = (size_t)(heads * f->classes), weights = rows * (size_t)f->dim;
+    memset(l->w, 0, sizeof *l->w * weights);
+    memset(l->b, 0, sizeof *l->b * rows);
+    for (int epoch = 0; epoch < p->o->epochs; epoch++) {
+        struct rng r = rng_at((struct rng_key){p->seed, RNG_PROBE}, (uint32_t)epoch, 0);
+        rng_permutation(&r, l->order, (uint32_t)f->n);
+        for (int s = 0; s < p->steps; s++) {
+            int from = (int)((long)f->n * s / p->steps);
+            int count = (int)((long)f->n * (s + 1) / p->steps) - from;
+            gather(p, f, l->order, from, count, l->x);
+            for (int j = 0; j < count; j++)
+                l->label[j] = f->label[l->order[from + j]];
+            train_step(p, l, first, heads, count, (long)epoch * p->steps + s);
+        }
+    }
+}
+
+/* Once a weight is infinite or NaN, what follows makes its whole head so. */
+static int diverged(const struct probe *p, const struct lane *l, int head) {
+    size_t classes = (size_t)p->train->classes, weights = classes * (size_t)p->train->dim;
+    const float *w = l->w + (size_t)head * weights, *b = l->b + (size_t)head * classes;
+    for (size_t i = 0; i < weights; i++)
+        if (!isfinite(w[i]))
+            return 1;
+    for (size_t i = 0; i < classes; i++)
+        if (!isfinite(b[i]))
+            return 1;
+    return 0;
+}
+
+/* The class of sample j by one head's logits z (classes, batch), the lower one among equals. */
+static int predicted(const struct probe *p, const float *z, int j) {
+    int best = 0;
+    for (int c = 1; c < p->train->classes; c++)
+        if (z[(size_t)c * (size_t)p->batch + (size_t)j] >
+            z[(size_t)best * (size_t)p->batch + (size_t)j])
+            best = c;
+    return best;
+}
+
+static void score_group(const struct probe *p, struct lane *l, const struct features *val,
+                        int first, int heads, struct head_score *scores) {
+    int classes = p->train->classes;
+    for (int h = 0; h < heads; h++)
+        scores[first + h] =
+            (struct head_score){.lr = p->o->lr[(first + h) / p->o->n_wd],
+                                .weight_decay = p->o->weight_decay[(first + h) % p->o->n_wd]};
+    for (int from = 0; from < val->n; from += p->batch) {
+        int count = val->n - from < p->batch ? val->n - from : p->batch;
+        gather(p, val, NULL, from, count, l->x);
+        forward(p, l, heads * classes, count);
+        for (int h = 0; h < heads; h++)
+            for (int j = 0; j < count; j++)
+                scores[first + h].val_top1 +=
+                    predicted(p, l->z + (size_t)(h * classes) * (size_t)p->batch, j) ==
+                    val->label[from + j];
+    }
+    for (int h = 0; h < heads; h++)
+        scores[first + h].val_top1 = diverged(p, l, h) ? 0 : scores[first + h].val_top1 / val->n;
+}
+
+int linear_search(const struct kernels *k, const struct features *train, const struct features *val,
+                  const struct linear_options *o, uint64_t seed, struct head_score *scores,
+                  struct error *err) {
+    int status = 0;
+    struct probe p = {.k = k, .train = train, .o = o, .seed = seed};
+    TRY(features_check(val, "validation", 1, err));
+    TRY(probe_open(&p, val, o->n_lr * o->n_wd, err));
+    atomic_int next = 0;
+#pragma omp parallel for num_threads(p.n_lanes) schedule(static, 1)
+    for (int i = 0; i < p.n_lanes; i++)
+        for (int g; (g = atomic_fetch_add(&next, 1)) < p.n_groups;) {
+            int first = group_start(&p, g), heads = group_start(&p, g + 1) - first;
+            train_group(&p, &p.lane[i], first, heads);
+            score_group(&p, &p.lane[i], val, first, heads, scores);
+        }
+out:
+    probe_close(&p);
+    return status;
+}
+
+int linear_fit_predict(const struct kernels *k, const struct features *train,
+                       const struct features *test, const struct linear_options *o, uint64_t seed,
+                       float *logits, struct error *err) {
+    int status = 0;
+    struct probe p = {.k = k, .train = train, .o = o, .seed = seed};
+    TRY(features_check(test, "test", 0, err));
+    TRY(probe_open(&p, test, 1, err));
+    struct lane *l = p.lane;
+    train_group(&p, l, 0, 1);
+    int lost = diverged(&p, l, 0);
+    for (int from = 0; from < test->n; from += p.batch) {
+        int count = test->n - from < p.batch ? test->n - from : p.batch;
+        gather(&p, test, NULL, from, count, l->x);
+        forward(&p, l, train->classes, count);
+        for (int j = 0; j < count; j++)
+            for (int c = 0; c < train->classes; c++)
+                *logits++ = lost ? NAN : l->z[(size_t)c * (size_t)p.batch + (size_t)j];
+    }
+out:
+    probe_close(&p);
+    return status;
+}

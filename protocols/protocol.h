@@ -1,0 +1,66 @@
+/* protocol.h -- how a frozen encoder is judged.
+ *
+ * A protocol sees features, labels and seeds; it knows neither the method nor the backbone.  It
+ * chooses everything on a validation split of the training images and looks at the test split once.
+ *
+ * To add one: a file with a `const struct protocol`, a line in protocols.c, a test with known
+ * answers.
+ */
+#ifndef SSV_PROTOCOLS_PROTOCOL_H
+#define SSV_PROTOCOLS_PROTOCOL_H
+
+#include "core/options.h"
+#include "kernels/kernels.h"
+#include "results/run.h"
+
+enum { MAX_REPRESENTATIONS = 64 };
+
+/* One split, every representation: x[r] is (n, dim). */
+struct feature_split {
+    int n;
+    const float *x[MAX_REPRESENTATIONS];
+    const int32_t *label; /* (n) */
+};
+
+struct feature_set {
+    int n_representations, dim, classes;
+    char names[MAX_REPRESENTATIONS][32]; /* "layer6.cls" */
+    struct feature_split train, test;
+};
+
+struct protocol_input {
+    const struct feature_set *features;
+    const struct kernels *kernels;
+    int threads;
+    uint64_t split_seed, probe_seed;
+    struct arena *arena; /* for what goes into the result */
+};
+
+struct protocol {
+    const char *name, *title, *version;
+    const struct option_def *options;
+    size_t state_size;
+    /* Fills everything in *out except protocol, dataset, class names, version and time. */
+    int (*run)(const void *self, const struct protocol_input *in, struct eval *out,
+               struct error *err);
+};
+
+extern const struct protocol *const protocols[]; /* NULL-terminated */
+extern const struct protocol protocol_linear, protocol_knn;
+
+/* For protocols: room for n_seeds rows, labels copied. */
+void eval_reserve(struct eval *e, const struct protocol_input *in, int n_seeds);
+/* Row `row` of e from scores (n test, classes). */
+void eval_fill(struct eval *e, int row, const struct feature_set *f, const float *scores);
+/* The split that selection uses: the indices of either part, in arena; its hash into e. */
+struct selection {
+    int32_t *fit, *val; /* (n_fit), (n_val) rows of the training split */
+    int n_fit, n_val;
+};
+void selection_make(struct selection *s, const struct protocol_input *in, double val_share,
+                    struct eval *e);
+/* Rows `index` (n) of one representation of the training split, copied: (n, dim) and labels. */
+float *selection_rows(const struct feature_set *f, int representation, const int32_t *index, int n,
+                      struct arena *a, int32_t **labels);
+
+#endif

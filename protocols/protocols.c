@@ -1,0 +1,70 @@
+#include "protocols/protocol.h"
+
+#include "core/file.h"
+#include "protocols/probe.h"
+
+#include <stdio.h>
+#include <string.h>
+
+const struct protocol *const protocols[] = {&protocol_linear, &protocol_knn, NULL};
+
+void eval_reserve(struct eval *e, const struct protocol_input *in, int n_seeds) {
+    struct arena *a = in->arena;
+    const struct feature_set *f = in->features;
+    size_t seeds = (size_t)n_seeds, classes = (size_t)f->classes, samples = (size_t)f->test.n;
+    e->n_seeds = n_seeds;
+    e->n_classes = f->classes;
+    e->n_samples = f->test.n;
+    int64_t *seed = ARENA_ARRAY(a, int64_t, seeds);
+    for (int i = 0; i < n_seeds; i++)
+        seed[i] = (int64_t)in->probe_seed + i;
+    e->seed = seed;
+    e->top1 = ARENA_ARRAY(a, double, seeds);
+    e->top5 = ARENA_ARRAY(a, double, seeds);
+    e->top1_per_class = ARENA_ARRAY(a, double, seeds *classes);
+    e->confusion = ARENA_ARRAY(a, int32_t, seeds * classes * classes);
+    e->pred = ARENA_ARRAY(a, int16_t, seeds * samples);
+    e->label = ARENA_ARRAY(a, int16_t, samples);
+    for (size_t i = 0; i < samples; i++)
+        e->label[i] = (int16_t)f->test.label[i];
+    snprintf(e->selected_on, sizeof e->selected_on, "val");
+    e->outcome = OUTCOME_OK;
+}
+
+void eval_fill(struct eval *e, int row, const struct feature_set *f, const float *scores) {
+    size_t r = (size_t)row, classes = (size_t)e->n_classes;
+    score_predictions(scores, f->test.label, f->test.n, f->classes,
+                      e->pred + r * (size_t)e->n_samples, &e->top1[r], &e->top5[r],
+                      e->top1_per_class + r * classes, e->confusion + r * classes * classes);
+}
+
+void selection_make(struct selection *s, const struct protocol_input *in, double val_share,
+                    struct eval *e) {
+    const struct feature_split *train = &in->features->train;
+    size_t n = (size_t)train->n;
+    uint8_t *is_val = ARENA_ARRAY(in->arena, uint8_t, n);
+    stratified_split(train->label, train->n, in->features->classes, val_share, in->split_seed,
+                     is_val);
+    *s = (struct selection){.fit = ARENA_ARRAY(in->arena, int32_t, n),
+                            .val = ARENA_ARRAY(in->arena, int32_t, n)};
+    for (int i = 0; i < train->n; i++) {
+        if (is_val[i])
+            s->val[s->n_val++] = i;
+        else
+            s->fit[s->n_fit++] = i;
+    }
+    sha256_hex(is_val, n, e->split_sha256);
+}
+
+float *selection_rows(const struct feature_set *f, int representation, const int32_t *index, int n,
+                      struct arena *a, int32_t **labels) {
+    size_t dim = (size_t)f->dim;
+    float *x = ARENA_ARRAY(a, float, (size_t)n *dim);
+    *labels = ARENA_ARRAY(a, int32_t, n);
+    for (int i = 0; i < n; i++) {
+        memcpy(x + (size_t)i * dim, f->train.x[representation] + (size_t)index[i] * dim,
+               sizeof *x * dim);
+        (*labels)[i] = f->train.label[index[i]];
+    }
+    return x;
+}

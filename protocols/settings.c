@@ -1,0 +1,103 @@
+#include "protocols/settings.h"
+
+#include "protocols/protocol.h"
+
+#include <string.h>
+
+static const struct option_def plan_options[] = {
+    OPTION_TEXT(struct plan, methods, "random,supervised,mae", NULL, "methods to compare"),
+    OPTION_TEXT(struct plan, seeds, "0,1,2", NULL, "seeds of pretraining"),
+    OPTION_TEXT(struct plan, data, "shapes:train=2000,test=1000 fashion-mnist:train=4000,test=2000",
+                NULL, "datasets, separated by blanks; `ssvbench list` shows them"),
+    OPTION_TEXT(struct plan, protocols, "linear,knn", NULL, "how the encoders are evaluated"),
+    OPTION_TEXT(struct plan, backbone, "vit-micro", "vit-micro|vit-tiny|vit-small|vit-base",
+                "the encoder, the same for every method"),
+    OPTION_TEXT(struct plan, position, "sincos", "sincos|learned", "position embedding"),
+    OPTION_INT(struct plan, image, 0, 0, 1024, "side of the encoder's input; 0: the dataset's"),
+    OPTION_INT(struct plan, patch, 8, 1, 128, "side of a patch"),
+    OPTION_REAL(struct plan, epochs, 4, 0.001, 1e6, "passes over the training images"),
+    OPTION_INT(struct plan, batch, 64, 1, 65536, "images in a step"),
+    OPTION_REAL(struct plan, lr, -1, -1, 1000,
+                "base learning rate for 256 images a step; -1: the method's"),
+    OPTION_REAL(struct plan, weight_decay, -1, -1, 10, "-1: the method's"),
+    OPTION_REAL(struct plan, warmup, -1, -1, 1,
+                "share of the steps with rising rate; -1: the method's"),
+    OPTION_INT(struct plan, chunk, 8, 1, 65536,
+               "images that a thread takes through the network at a time"),
+    OPTION_INT(struct plan, lanes, 0, 0, 1024,
+               "partial sums of the gradient; 0: by the model's size"),
+    OPTION_END};
+
+static const struct option_def machine_options[] = {
+    OPTION_TEXT(struct machine, out, "out", NULL, "folder for results"),
+    OPTION_INT(struct machine, threads, 0, 0, 4096, "compute threads; 0: one per processor"),
+    OPTION_INT(struct machine, loader_threads, 0, 0, 256,
+               "threads that prepare images; 0: by processors"),
+    OPTION_REAL(struct machine, checkpoint_seconds, 30, 0, 1e9, "time between checkpoints"),
+    OPTION_INT(struct machine, cache_mib, 256, 0, 1048576,
+               "keep extracted features on disk up to this size for each split; 0: never"),
+    OPTION_BOOL(struct machine, profile, 0, "time each kind of operation and print the table"),
+    OPTION_BOOL(struct machine, quiet, 0, "warnings and errors only"),
+    OPTION_END};
+
+void settings_init(struct settings *s) {
+    memset(s, 0, sizeof *s);
+    options_init(&s->options);
+    options_add(&s->options, "", "What is run", plan_options, &s->plan);
+    options_add(&s->options, "", "Where and how (no influence on the results)", machine_options,
+                &s->machine);
+    for (int i = 0; methods[i]; i++) {
+        CHECK(i < SETTINGS_METHODS && methods[i]->state_size <= METHOD_STATE, "method %s",
+              methods[i]->name);
+        if (methods[i]->options)
+            options_add(&s->options, methods[i]->name, methods[i]->title, methods[i]->options,
+                        s->method[i]);
+    }
+    for (int i = 0; protocols[i]; i++) {
+        CHECK(i < SETTINGS_PROTOCOLS && protocols[i]->state_size <= PROTOCOL_STATE, "protocol %s",
+              protocols[i]->name);
+        options_add(&s->options, protocols[i]->name, protocols[i]->title, protocols[i]->options,
+                    s->protocol[i]);
+    }
+}
+
+void settings_free(struct settings *s) {
+    options_free(&s->options);
+}
+
+const void *settings_method(const struct settings *s, const struct method *m) {
+    for (int i = 0; methods[i]; i++)
+        if (methods[i] == m)
+            return s->method[i];
+    CHECK(0, "method %s is not in the list", m->name);
+    return NULL;
+}
+
+/* The text of the sections whose values are one of two. */
+static char *text_of(const struct settings *s, const void *first, const void *second,
+                     struct arena *a) {
+    struct option_section *some = ARENA_ARRAY(a, struct option_section, s->options.n);
+    struct option_set part = {.sections = some};
+    for (int i = 0; i < s->options.n; i++)
+        if (s->options.sections[i].values == first || s->options.sections[i].values == second)
+            some[part.n++] = s->options.sections[i];
+    return options_text(&part, a);
+}
+
+char *settings_pretrain_text(const struct settings *s, const struct method *m, struct arena *a) {
+    return text_of(s, &s->plan, settings_method(s, m), a);
+}
+
+char *settings_protocol_text(const struct settings *s, int protocol, struct arena *a) {
+    return text_of(s, s->protocol[protocol], NULL, a);
+}
+
+int settings_list(const char *text, const char *separators, struct arena *a, char ***items) {
+    char *copy = arena_strdup(a, text), *rest = NULL;
+    int n = 0;
+    *items = ARENA_ARRAY(a, char *, strlen(text) / 2 + 1);
+    for (char *item = strtok_r(copy, separators, &rest); item;
+         item = strtok_r(NULL, separators, &rest))
+        (*items)[n++] = item;
+    return n;
+}

@@ -1,0 +1,55 @@
+/* settings.h -- everything that a run can be told, as option tables.
+ *
+ * The defaults are the demonstration: `ssvbench run` with no argument runs it.
+ */
+#ifndef SSV_PROTOCOLS_SETTINGS_H
+#define SSV_PROTOCOLS_SETTINGS_H
+
+#include "core/options.h"
+#include "methods/method.h"
+
+enum { SETTINGS_METHODS = 16, SETTINGS_PROTOCOLS = 16, PROTOCOL_STATE = 256 };
+
+/* What is run: decides the results. */
+struct plan {
+    const char *methods, *seeds, *data, *protocols; /* lists separated by commas (data: spaces) */
+    const char *backbone, *position;
+    int image, patch;
+    double epochs;
+    int batch;
+    double lr, weight_decay, warmup; /* negative: the method's recipe */
+    int chunk, lanes;
+};
+
+/* Where and how fast: decides nothing in the results. */
+struct machine {
+    const char *out;
+    int threads, loader_threads; /* 0: by the number of processors */
+    double checkpoint_seconds;
+    int cache_mib;
+    int profile;
+    int quiet;
+};
+
+struct settings {
+    struct plan plan;
+    struct machine machine;
+    _Alignas(16) unsigned char method[SETTINGS_METHODS][METHOD_STATE];
+    _Alignas(16) unsigned char protocol[SETTINGS_PROTOCOLS][PROTOCOL_STATE];
+    struct option_set options;
+};
+
+/* Defaults; *s must not move afterwards. */
+void settings_init(struct settings *s);
+void settings_free(struct settings *s);
+const void *settings_method(const struct settings *s, const struct method *m);
+
+/* The text of the sections that decide the weights: the plan and one method's options. */
+char *settings_pretrain_text(const struct settings *s, const struct method *m, struct arena *a);
+/* The text of one protocol's options. */
+char *settings_protocol_text(const struct settings *s, int protocol, struct arena *a);
+
+/* Splits a list at commas or blanks outside nothing: "a,b" or "a b".  Owned by `a`. */
+int settings_list(const char *text, const char *separators, struct arena *a, char ***items);
+
+#endif
