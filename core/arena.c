@@ -1,7 +1,7 @@
-#define _GNU_SOURCE
 #include "core/arena.h"
 
 #include <stdarg.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>

@@ -17,6 +17,8 @@ struct progress {
     char label[64];
     long done, total;
     double started, shown; /* monotonic seconds */
+    long first;            /* done at the first update, from where the rate counts: a resumed run */
+    double first_at;
     int terminal;
 };
 

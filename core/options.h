@@ -66,19 +66,24 @@ void options_add(struct option_set *set, const char *section, const char *title,
                  const struct option_def *defs, void *values); /* values get their defaults */
 void options_free(struct option_set *set);
 
-/* Sets "section.name" or "name".  Status 2, with the nearest match and the valid names or the range
- * or the choices, when there is no such option or the value is wrong. */
+/* Sets "section.name" or "name", unless it already has a value from a higher origin.  Status 2,
+ * with the nearest match and the valid names or the range or the choices, when there is no such
+ * option or the value is wrong. */
 int options_assign(struct option_set *set, const char *key, const char *value,
                    enum option_origin origin, struct error *err);
-/* An INI file; messages carry file and line.  Values set from the environment or flags stay. */
+/* An INI file; messages carry file and line.  Values set from the environment or flags stay.
+ * Comments start with ';' or '#' at the start of a line and with ';' behind a blank; in a value
+ * \\ \; \# \n \r \t \s \xHH stand for bytes that could not be written otherwise. */
 int options_load(struct option_set *set, const char *path, struct error *err);
 /* The same from text: the configuration stored with a run or in a checkpoint. */
 int options_load_text(struct option_set *set, const char *text, const char *whence,
                       struct error *err);
 int options_load_environment(struct option_set *set, struct error *err);
-/* Takes every --flag out of argv[1..]; what is left (positional arguments) moves to the front and
- * *argc becomes their number.  "--" ends the flags.  --config FILE loads a file; --help, --version
- * and --print-config are the caller's: their flags are left in argv as positional arguments are. */
+/* Takes every --flag out of argv[1..]; what is left (positional arguments) moves to the front,
+ * argv[0..*argc-1], and *argc becomes their number: the program's name at argv[0] is gone.  "--"
+ * ends the flags.  --config FILE loads a file; --help, --version and --print-config are the
+ * caller's: their flags are left in argv as positional arguments are.  After an error argc and argv
+ * are unspecified. */
 int options_parse(struct option_set *set, int *argc, char **argv, struct error *err);
 
 /* The canonical INI text of all values, in table order, owned by `a`: equal text, equal run. */
