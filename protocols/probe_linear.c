@@ -198,8 +198,10 @@ static void softmax_gradient(const struct probe *p, struct lane *l, int count, f
     size_t batch = (size_t)p->batch;
     memcpy(l->peak, z, sizeof *z * (size_t)count);
     for (int c = 1; c < classes; c++)
-        for (int j = 0; j < count; j++)
-            l->peak[j] = fmaxf(l->peak[j], z[(size_t)c * batch + (size_t)j]);
+        for (int j = 0; j < count; j++) {
+            float x = z[(size_t)c * batch + (size_t)j];
+            l->peak[j] = x > l->peak[j] ? x : l->peak[j];
+        }
     memset(l->sum, 0, sizeof *l->sum * (size_t)count);
     for (int c = 0; c < classes; c++)
         for (int j = 0; j < count; j++) {

@@ -1,0 +1,227 @@
+/* command_bench.c -- bench steps: whole training steps (forward, backward, optimizer). */
+#include "bench/command.h"
+
+#include "bench/peak.h"
+#include "core/clock.h"
+#include "results/stats.h"
+
+#include <jansson.h>
+#include <regex.h>
+#include <stdio.h>
+#include <string.h>
+
+struct bench_options {
+    const char *filter;
+    int json, threads, profile;
+    double seconds;
+};
+
+static const struct option_def bench_options[] = {
+    OPTION_TEXT(struct bench_options, filter, "", NULL, "extended regular expression on the names"),
+    OPTION_BOOL(struct bench_options, json, 0, "one JSON object a line"),
+    OPTION_INT(struct bench_options, threads, 0, 0, 4096, "0: one per processor"),
+    OPTION_BOOL(struct bench_options, profile, 0, "also a table by kind of operation, on stderr"),
+    OPTION_REAL(struct bench_options, seconds, 5, 0.1, 3600, "time for each"),
+    OPTION_END};
+
+static const struct workload {
+    const char *name, *method, *backbone;
+    int image, patch, batch;
+} workloads[] = {
+    {"supervised/vit-tiny/32px-p4/b64", "supervised", "vit-tiny", 32, 4, 64},
+    {"supervised/vit-micro/32px-p4/b128", "supervised", "vit-micro", 32, 4, 128},
+    {"supervised/vit-micro/32px-p8/b64", "supervised", "vit-micro", 32, 8, 64},
+    {"mae/vit-tiny/32px-p4/b64", "mae", "vit-tiny", 32, 4, 64},
+    {"mae/vit-micro/32px-p4/b128", "mae", "vit-micro", 32, 4, 128},
+    {"mae/vit-micro/32px-p8/b64", "mae", "vit-micro", 32, 8, 64},
+};
+
+enum {
+    WORKLOADS = sizeof workloads / sizeof *workloads,
+    CHANNELS = 3,
+    CLASSES = 10,
+    SAMPLES = 4096
+};
+
+struct measured {
+    double seconds[SAMPLES], gflop, peak_bytes;
+    int n;
+};
+
+/* One synthetic record prepared for every sample: the same work as real data, no reader. */
+static int fill_inputs(struct exec *x, const struct builder *b, const struct method *m,
+                       const void *self, int batch, struct arena *a, struct error *err) {
+    struct record record = {0};
+    int side = b->vit->image;
+    int status = record_reserve(&record, side, side, CHANNELS, 0, err);
+    if (status)
+        return status;
+    struct normalization norm = {.mean = {0.5, 0.5, 0.5, 0.5}, .std = {0.25, 0.25, 0.25, 0.25}};
+    unsigned char *data[METHOD_INPUTS];
+    for (int s = 0; s < b->n_inputs; s++) {
+        data[s] = arena_alloc(a, b->slots[s].per_sample * sizeof(float) * (size_t)batch);
+        exec_bind(x, b->inputs[s], data[s]);
+    }
+    for (int i = 0; i < batch; i++) {
+        struct rng pixels = rng_at((struct rng_key){0, RNG_TEST}, 0, (uint32_t)i);
+        struct rng view = rng_at((struct rng_key){0, RNG_VIEW}, 0, (uint32_t)i);
+        struct rng mask = rng_at((struct rng_key){0, RNG_MASK}, 0, (uint32_t)i);
+        for (int p = 0; p < side * side * CHANNELS; p++)
+            record.pixels[p] = (uint8_t)rng_u32(&pixels);
+        record.label = i % CLASSES;
+        void *slots[METHOD_INPUTS];
+        for (int s = 0; s < b->n_inputs; s++)
+            slots[s] = data[s] + b->slots[s].per_sample * sizeof(float) * (size_t)i;
+        const struct sample sample = {&record, &norm, b->vit, &view, &mask, slots};
+        m->prepare(self, &sample);
+    }
+    record_free(&record);
+    return 0;
+}
+
+static void time_steps(struct exec *x, struct model *m, const struct method *method, int batch,
+                       const struct context *context, double budget, struct measured *out,
+                       struct arena *a) {
+    int n_facts = 0, at = 0;
+    for (int i = 0; i < m->n_groups; i++)
+        n_facts += m->groups[i].n_params;
+    struct param_fact *facts = ARENA_ARRAY(a, struct param_fact, n_facts);
+    for (int i = 0; i < m->n_groups; i++)
+        for (int j = 0; j < m->groups[i].n_params; j++) {
+            facts[at] = m->groups[i].facts[j];
+            facts[at++].offset += m->groups[i].offset;
+        }
+    const struct optimizer o = {.kind = method->recipe.optimizer,
+                                .b1 = method->recipe.b1,
+                                .b2 = method->recipe.b2,
+                                .eps = 1e-8,
+                                .weight_decay = method->recipe.weight_decay,
+                                .clip = method->recipe.clip};
+    const struct kctx ctx = {.threads = context->threads};
+    double begin = clock_seconds();
+    for (long t = 1; out->n < SAMPLES && (t < 5 || clock_seconds() - begin < budget); t++) {
+        double start = clock_seconds();
+        exec_run(x, batch);
+        const struct optim_state state = {.value = m->value,
+                                          .grad = exec_gradient(x),
+                                          .m = m->m,
+                                          .v = m->v,
+                                          .count = m->count,
+                                          .facts = facts,
+                                          .n_facts = n_facts};
+        optimizer_step(&o, context->kernels, &ctx, &state, 1e-5, t);
+        m->version++;
+        if (t > 1) /* the first one touches the memory */
+            out->seconds[out->n++] = clock_seconds() - start;
+    }
+}
+
+static int measure(const struct workload *w, const struct settings *settings,
+                   const struct context *context, const struct bench_options *o,
+                   struct measured *out, struct error *err) {
+    struct model model;
+    struct graph graph;
+    struct exec *x = NULL;
+    struct arena a = {0};
+    const struct method *method = method_find(w->method);
+    const void *self = settings_method(settings, method);
+    struct vit vit = {.image = w->image, .channels = CHANNELS, .patch = w->patch};
+    vit_by_name(&vit, w->backbone);
+    model_init(&model);
+    graph_init(&graph, &model);
+    struct builder b = {.g = &graph,
+                        .model = &model,
+                        .vit = &vit,
+                        .classes = CLASSES,
+                        .encoder = model_group(&model, "encoder")};
+    const struct exec_config config = {.kernels = context->kernels,
+                                       .threads = context->threads,
+                                       .batch = w->batch,
+                                       .profile = o->profile};
+    int status = 0;
+    TRY(method->build(self, &b, err));
+    graph_plan(&graph);
+    TRY(model_allocate(&model, 0, 1, err));
+    TRY(exec_open(&x, &graph, &config, err));
+    TRY(fill_inputs(x, &b, method, self, w->batch, &a, err));
+    time_steps(x, &model, method, w->batch, context, o->seconds, out, &a);
+    out->gflop = exec_flops(x, w->batch) * 1e-9;
+    out->peak_bytes = (double)exec_peak_bytes(x);
+    if (o->profile)
+        exec_profile(x, stderr);
+out:
+    exec_close(x);
+    graph_free(&graph);
+    model_free(&model);
+    arena_free(&a);
+    return status;
+}
+
+static void print(const struct workload *w, struct measured *m, double peak, int json) {
+    double seconds = median(m->seconds, m->n), gflops = m->gflop / seconds;
+    double percent = 100 * gflops * 1e9 / peak;
+    if (!json) {
+        printf("%-36s %12.1f %10.1f %16.1f %14.0f\n", w->name, w->batch / seconds, gflops, percent,
+               m->peak_bytes);
+        fflush(stdout);
+        return;
+    }
+    json_t *row = json_pack("{s:s, s:f, s:f, s:f, s:I, s:i}", "name", w->name, "images_per_s",
+                            w->batch / seconds, "gflops", gflops, "percent_of_peak", percent,
+                            "peak_bytes", (json_int_t)m->peak_bytes, "steps", m->n);
+    json_dumpf(row, stdout, JSON_PRESERVE_ORDER | JSON_REAL_PRECISION(6));
+    putchar('\n');
+    fflush(stdout);
+    json_decref(row);
+}
+
+static int steps(struct invocation *call, const struct bench_options *o, struct error *err) {
+    regex_t filter;
+    if (regcomp(&filter, o->filter, REG_EXTENDED | REG_NOSUB))
+        return error_set(err, STATUS_USAGE, "--filter \"%s\" is not an extended regular expression",
+                         o->filter);
+    struct context context;
+    int status = invocation_context(call, &context, err), shown = 0;
+    if (o->threads)
+        context.threads = o->threads;
+    double peak = status ? 0 : peak_flops(context.threads, 1);
+    if (!o->json && !status)
+        printf("%-36s %12s %10s %16s %14s\n", "name", "images_per_s", "gflops", "percent_of_peak",
+               "peak_bytes");
+    for (int i = 0; i < WORKLOADS && !status; i++) {
+        if (*o->filter && regexec(&filter, workloads[i].name, 0, NULL, 0))
+            continue;
+        struct measured m = {.n = 0};
+        status = measure(&workloads[i], call->settings, &context, o, &m, err);
+        if (!status)
+            print(&workloads[i], &m, peak, o->json);
+        shown++;
+        if (*call->stop)
+            status = error_set(err, STATUS_INTERRUPTED, "stopped after %s", workloads[i].name);
+    }
+    regfree(&filter);
+    if (!status && !shown)
+        status = error_set(err, STATUS_USAGE, "no step matches --filter \"%s\"", o->filter);
+    return status;
+}
+
+static int run(struct invocation *call, struct error *err) {
+    struct bench_options o;
+    struct option_set set;
+    int status = 0;
+    options_init(&set);
+    options_add(&set, "", "bench", bench_options, &o);
+    TRY(options_parse(&set, &call->argc, call->argv, err));
+    if (call->argc != 2 || strcmp(call->argv[1], "steps"))
+        status = error_set(err, STATUS_USAGE, "bench %s: there is: steps",
+                           call->argc > 1 ? call->argv[1] : "what?");
+    else
+        status = steps(call, &o, err);
+out:
+    options_free(&set);
+    return status;
+}
+
+const struct command command_bench = {
+    "bench", "steps [--filter RE] [--json]",
+    "time whole training steps: name, images_per_s, gflops, percent_of_peak, peak_bytes", run};

@@ -1,0 +1,127 @@
+/* command_list.c -- list, env and help. */
+#include "bench/command.h"
+
+#include "results/run.h"
+
+#include <stdio.h>
+#include <string.h>
+
+static void list_methods(void) {
+    for (int i = 0; methods[i]; i++)
+        printf("  %-14s %s (%s)\n", methods[i]->name, methods[i]->title, methods[i]->cite);
+}
+
+static void list_protocols(void) {
+    for (int i = 0; protocols[i]; i++)
+        printf("  %-14s %s, version %s\n", protocols[i]->name, protocols[i]->title,
+               protocols[i]->version);
+}
+
+static void list_data(void) {
+    dataset_list(stdout);
+}
+
+static void list_backbones(void) {
+    for (int i = 0; vit_names[i]; i++) {
+        struct vit v;
+        vit_by_name(&v, vit_names[i]);
+        printf("  %-14s width %d, %d blocks, %d heads\n", vit_names[i], v.dim, v.depth, v.heads);
+    }
+}
+
+static void list_kernels(void) {
+    for (const struct kernels *const *k = kernels_all(); *k; k++)
+        printf("  %s\n", (*k)->name);
+}
+
+static const struct listing {
+    const char *name;
+    void (*print)(void);
+} listings[] = {{"methods", list_methods},
+                {"protocols", list_protocols},
+                {"data", list_data},
+                {"backbones", list_backbones},
+                {"kernels", list_kernels}};
+
+enum { LISTINGS = sizeof listings / sizeof *listings };
+
+static int list(struct invocation *call, struct error *err) {
+    int found = call->argc <= 1;
+    for (int i = 0; i < LISTINGS; i++) {
+        if (call->argc > 1 && strcmp(call->argv[1], listings[i].name))
+            continue;
+        printf("%s\n", listings[i].name);
+        listings[i].print();
+        found = 1;
+    }
+    if (!found)
+        return error_set(err, STATUS_USAGE,
+                         "there is no list \"%s\"; there are: methods, protocols, "
+                         "data, backbones, kernels",
+                         call->argv[1]);
+    return 0;
+}
+
+static int env(struct invocation *call, struct error *err) {
+    int status = invocation_no_arguments(call, err);
+    if (status)
+        return status;
+    struct context context;
+    status = invocation_context(call, &context, err);
+    if (status)
+        return status;
+    struct run r;
+    run_init(&r);
+    const struct {
+        const char *name, *value;
+    } rows[] = {{"cpu", r.env_cpu},        {"isa", r.env_isa},           {"memory", r.env_mem},
+                {"kernel", r.env_kernel},  {"compiler", r.env_compiler}, {"flags", r.env_cflags},
+                {"libraries", r.env_libs}, {"blas", r.env_blas},         {"device", r.env_device},
+                {"commit", r.code_commit}};
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++)
+        printf("%-10s %s\n", rows[i].name, rows[i].value ? rows[i].value : "");
+    printf("%-10s %d processors; %d compute threads, %d loader threads\n", "threads", r.env_cores,
+           context.threads, context.loader_threads);
+    printf("%-10s %s\n", "kernels", context.kernels->name);
+    run_free(&r);
+    return 0;
+}
+
+static void print_usage(void) {
+    puts("ssvbench: self-supervised vision methods, compared on the same data, backbone and "
+         "budget\n\n"
+         "usage: ssvbench COMMAND [flags] [arguments]\n");
+    for (int i = 0; commands[i]; i++)
+        printf("  %-9s %-26s %s\n", commands[i]->name, commands[i]->arguments, commands[i]->help);
+    puts("\nssvbench help COMMAND lists the flags.  Results go to stdout, messages to stderr.\n"
+         "Exit codes: 0 all well, 1 a finding (a failed cell), 2 usage or bad input, 3 the "
+         "machine.");
+}
+
+static int help(struct invocation *call, struct error *err) {
+    if (call->argc <= 1 || !strcmp(call->argv[1], "help")) {
+        print_usage();
+        return 0;
+    }
+    for (int i = 0; commands[i]; i++)
+        if (!strcmp(commands[i]->name, call->argv[1])) {
+            printf("ssvbench %s %s\n  %s\n\n", commands[i]->name, commands[i]->arguments,
+                   commands[i]->help);
+            if (commands[i] == &command_bench)
+                return 0;
+            puts("A flag is --name value or --name=value; options of a method or protocol are\n"
+                 "--section.name value.  --config FILE reads an INI file; --print-config shows "
+                 "every\n"
+                 "value and where it comes from; SSVBENCH_NAME sets a value from the "
+                 "environment.\n");
+            options_print_help(&call->settings->options, stdout);
+            return 0;
+        }
+    return error_set(err, STATUS_USAGE, "there is no command \"%s\": see `ssvbench help`",
+                     call->argv[1]);
+}
+
+const struct command command_list = {"list", "[methods|protocols|data|...]",
+                                     "what can be named in flags", list};
+const struct command command_env = {"env", "", "this machine as it is stored with results", env};
+const struct command command_help = {"help", "[COMMAND]", "this page, or a command's flags", help};

@@ -1,0 +1,108 @@
+/* command_run.c -- run, pretrain and eval. */
+#include "bench/command.h"
+
+#include "core/log.h"
+#include "reports/report.h"
+
+#include <sched.h>
+#include <stdio.h>
+
+static int processors(void) {
+    cpu_set_t set;
+    if (sched_getaffinity(0, sizeof set, &set))
+        return 1;
+    int n = CPU_COUNT(&set);
+    return n > 0 ? n : 1;
+}
+
+int invocation_context(const struct invocation *call, struct context *context, struct error *err) {
+    enum { PROCESSORS_PER_LOADER = 4, LOADERS_MOST = 16 };
+    const struct machine *m = &call->settings->machine;
+    int n = m->threads ? m->threads : processors();
+    int loaders = 1 + n / PROCESSORS_PER_LOADER;
+    const struct kernels *k = kernels_cpu();
+    if (!k)
+        return error_set(
+            err, STATUS_USAGE,
+            "SSVBENCH_ISA names an instruction set that this processor or build does not "
+            "have: leave it unset, or see `ssvbench env`");
+    *context = (struct context){.kernels = k,
+                                .threads = n,
+                                .loader_threads = m->loader_threads        ? m->loader_threads
+                                                  : loaders > LOADERS_MOST ? LOADERS_MOST
+                                                                           : loaders,
+                                .stop = call->stop,
+                                .machine = m,
+                                .argc = call->full_argc,
+                                .argv = call->full_argv};
+    return 0;
+}
+
+int invocation_no_arguments(const struct invocation *call, struct error *err) {
+    if (call->argc <= 1)
+        return 0;
+    return error_set(err, STATUS_USAGE, "%s takes no argument \"%s\": see `ssvbench help %s`",
+                     call->command, call->argv[1], call->command);
+}
+
+static int suite(struct invocation *call, unsigned stages, struct error *err) {
+    struct context context;
+    int status = 0;
+    TRY(invocation_no_arguments(call, err));
+    TRY(invocation_context(call, &context, err));
+    status = suite_run(call->settings, &context, stages, err);
+out:
+    return status;
+}
+
+/* The table of what was just run; the figures are `ssvbench report`. */
+static int print_table(const char *folder, struct error *err) {
+    struct arena a = {0};
+    struct run **runs;
+    int n, bad;
+    int status = runs_scan(&folder, 1, &a, &runs, &n, &bad, err);
+    if (!status)
+        status = report_table(runs, n, stdout, err);
+    for (int i = 0; !status && i < n; i++)
+        run_free(runs[i]);
+    arena_free(&a);
+    return status;
+}
+
+static int run(struct invocation *call, struct error *err) {
+    int status = suite(call, SUITE_PRETRAIN | SUITE_EVALUATE, err);
+    if (status && status != STATUS_FINDING)
+        return status;
+    struct error printing;
+    const char *out = call->settings->machine.out;
+    int printed = print_table(out, status ? &printing : err);
+    if (!printed)
+        log_message(LOG_INFO, "figures: ssvbench report %s", out);
+    return status ? status : printed;
+}
+
+static int pretrain(struct invocation *call, struct error *err) {
+    return suite(call, SUITE_PRETRAIN, err);
+}
+
+static int eval(struct invocation *call, struct error *err) {
+    struct context context;
+    int status = 0;
+    if (call->argc <= 1)
+        return error_set(err, STATUS_USAGE,
+                         "eval needs the folder of at least one run, such as "
+                         "out/mae-vit-micro-shapes-s0-1234abcd");
+    TRY(invocation_context(call, &context, err));
+    for (int i = 1; i < call->argc; i++)
+        TRY(suite_evaluate_folder(call->settings, call->argv[i], &context, err));
+out:
+    return status;
+}
+
+const struct command command_run = {
+    "run", "[flags]", "pretrain and evaluate everything the flags name; without flags, the demo",
+    run};
+const struct command command_pretrain = {"pretrain", "[flags]", "pretrain only", pretrain};
+const struct command command_eval = {
+    "eval", "[flags] RUN-FOLDER...",
+    "evaluate finished runs again, with other protocols or options", eval};

@@ -1,0 +1,132 @@
+/* main.c -- ssvbench: flags, the table of subcommands, signals, exit codes. */
+#include "bench/command.h"
+
+#include "core/log.h"
+
+#include <locale.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#define SSV_VERSION "0.1.0"
+
+const struct command *const commands[] = {&command_run,    &command_pretrain, &command_eval,
+                                          &command_report, &command_bench,    &command_list,
+                                          &command_env,    &command_help,     NULL};
+
+/* A signal handler has no other way to tell. */
+static volatile sig_atomic_t stop_requested;
+
+/* The first signal asks for a stop at the next step; a second one ends the program at once. */
+static void on_signal(int number) {
+    stop_requested = number;
+    signal(number, SIG_DFL);
+}
+
+static const struct command *find(const char *name, struct error *err) {
+    const char *names[32];
+    int n = 0;
+    for (; commands[n]; n++) {
+        if (!strcmp(commands[n]->name, name))
+            return commands[n];
+        names[n] = commands[n]->name;
+    }
+    const char *near = nearest_name(name, names, n);
+    char valid[256] = "";
+    for (int i = 0; i < n; i++)
+        snprintf(valid + strlen(valid), sizeof valid - strlen(valid), "%s%s", i ? ", " : "",
+                 names[i]);
+    error_set(err, STATUS_USAGE, "there is no command \"%s\"%s%s%s; there are: %s", name,
+              near ? ": did you mean \"" : "", near ? near : "", near ? "\"?" : "", valid);
+    return NULL;
+}
+
+static int has_flag(int *argc, char **argv, const char *flag) {
+    for (int i = 1; i < *argc; i++)
+        if (!strcmp(argv[i], flag)) {
+            memmove(argv + i, argv + i + 1, sizeof *argv * (size_t)(*argc - i));
+            --*argc;
+            return 1;
+        }
+    return 0;
+}
+
+static int dispatch(struct invocation *call, struct error *err) {
+    struct settings *s = call->settings;
+    int argc = call->argc, status;
+    char **argv = call->argv;
+    if (has_flag(&argc, argv, "--version")) {
+        puts("ssvbench " SSV_VERSION);
+        return 0;
+    }
+    const char *name = argc > 1 && argv[1][0] != '-' ? argv[1] : "help";
+    const struct command *command = find(name, err);
+    if (!command)
+        return err->status;
+    call->command = name;
+    if (argc > 1 && argv[1] == name) {
+        argv++;
+        argc--;
+    }
+    if (has_flag(&argc, argv, "--help") || has_flag(&argc, argv, "-h")) {
+        call->argc = 1;
+        call->argv = (char *[]){argv[0], (char *)name, NULL};
+        call->argc = 2;
+        return command_help.run(call, err);
+    }
+    int print = has_flag(&argc, argv, "--print-config");
+    if ((status = options_load_environment(&s->options, err)) ||
+        (command != &command_bench && (status = options_parse(&s->options, &argc, argv, err))))
+        return status;
+    if (print) {
+        options_print_config(&s->options, stdout);
+        return 0;
+    }
+    log_setup(s->machine.quiet ? LOG_WARN : LOG_INFO);
+    call->argc = argc;
+    call->argv = argv;
+    return command->run(call, err);
+}
+
+int main(int argc, char **argv) {
+    setlocale(LC_CTYPE, "");
+    log_setup(LOG_INFO);
+    const struct sigaction action = {.sa_handler = on_signal};
+    sigaction(SIGINT, &action, NULL);
+    sigaction(SIGTERM, &action, NULL);
+    signal(SIGXFSZ,
+           SIG_IGN); /* a file too large is an error of write(2), reported like a full disk */
+    signal(SIGPIPE, SIG_DFL);
+
+    struct settings *settings = calloc(1, sizeof *settings);
+    char **copy = calloc((size_t)argc + 1, sizeof *copy);
+    struct error err = {0};
+    int status = STATUS_MACHINE;
+    if (settings && copy) {
+        memcpy(copy, argv, sizeof *copy * (size_t)argc);
+        settings_init(settings);
+        struct invocation call = {.settings = settings,
+                                  .argc = argc,
+                                  .argv = copy,
+                                  .full_argc = argc,
+                                  .full_argv = argv,
+                                  .stop = &stop_requested};
+        status = dispatch(&call, &err);
+        settings_free(settings);
+    } else {
+        error_set(&err, STATUS_MACHINE, "out of memory");
+    }
+    free(settings);
+    free(copy);
+    if (!status && (fflush(stdout) || ferror(stdout)))
+        status = error_set(&err, STATUS_MACHINE, "standard output cannot be written");
+    if (status)
+        log_message(status == STATUS_INTERRUPTED ? LOG_WARN : LOG_ERROR, "%s", err.message);
+    if (status == STATUS_INTERRUPTED && stop_requested) {
+        log_message(LOG_WARN, "stopped; the same command goes on from here");
+        signal(stop_requested, SIG_DFL);
+        raise(stop_requested); /* so that a shell sees what ended the program */
+    }
+    return status;
+}

@@ -1,0 +1,21 @@
+/* suite.h -- a product of lists: datasets x methods x seeds x protocols.
+ *
+ * A cell that fails (it diverged, it has no meaning, it ran out of memory) becomes rows that say
+ * why and never takes the suite down; a full disk or Ctrl-C ends the suite with everything computed
+ * so far in place.  Run again, it goes on where it stood.
+ */
+#ifndef SSV_PROTOCOLS_SUITE_H
+#define SSV_PROTOCOLS_SUITE_H
+
+#include "protocols/cell.h"
+
+enum suite_stages { SUITE_PRETRAIN = 1, SUITE_EVALUATE = 2 };
+
+/* STATUS_FINDING when at least one cell failed. */
+int suite_run(const struct settings *s, const struct context *context, unsigned stages,
+              struct error *err);
+/* Evaluates the run in a folder, with the protocols of `s`. */
+int suite_evaluate_folder(const struct settings *s, const char *folder,
+                          const struct context *context, struct error *err);
+
+#endif
