@@ -80,17 +80,7 @@ static int fill_inputs(struct exec *x, const struct builder *b, const struct met
 }
 
 static void time_steps(struct exec *x, struct model *m, const struct method *method, int batch,
-                       const struct context *context, double budget, struct measured *out,
-                       struct arena *a) {
-    int n_facts = 0, at = 0;
-    for (int i = 0; i < m->n_groups; i++)
-        n_facts += m->groups[i].n_params;
-    struct param_fact *facts = ARENA_ARRAY(a, struct param_fact, n_facts);
-    for (int i = 0; i < m->n_groups; i++)
-        for (int j = 0; j < m->groups[i].n_params; j++) {
-            facts[at] = m->groups[i].facts[j];
-            facts[at++].offset += m->groups[i].offset;
-        }
+                       const struct context *context, double budget, struct measured *out) {
     const struct optimizer o = {.kind = method->recipe.optimizer,
                                 .b1 = method->recipe.b1,
                                 .b2 = method->recipe.b2,
@@ -102,13 +92,7 @@ static void time_steps(struct exec *x, struct model *m, const struct method *met
     for (long t = 1; out->n < SAMPLES && (t < 5 || clock_seconds() - begin < budget); t++) {
         double start = clock_seconds();
         exec_run(x, batch);
-        const struct optim_state state = {.value = m->value,
-                                          .grad = exec_gradient(x),
-                                          .m = m->m,
-                                          .v = m->v,
-                                          .count = m->count,
-                                          .facts = facts,
-                                          .n_facts = n_facts};
+        const struct optim_state state = model_optim_state(m, exec_gradient(x));
         optimizer_step(&o, context->kernels, &ctx, &state, 1e-5, t);
         m->version++;
         if (t > 1) /* the first one touches the memory */
@@ -144,7 +128,7 @@ static int measure(const struct workload *w, const struct settings *settings,
     TRY(model_allocate(&model, 0, 1, err));
     TRY(exec_open(&x, &graph, &config, err));
     TRY(fill_inputs(x, &b, method, self, w->batch, &a, err));
-    time_steps(x, &model, method, w->batch, context, o->seconds, out, &a);
+    time_steps(x, &model, method, w->batch, context, o->seconds, out);
     out->gflop = exec_flops(x, w->batch) * 1e-9;
     out->peak_bytes = (double)exec_peak_bytes(x);
     if (o->profile)

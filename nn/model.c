@@ -95,15 +95,17 @@ static void draw(const struct param *p, const char *group, uint64_t seed, real *
 }
 
 static void lay_out(struct model *m) {
+    int n = 0;
     m->count = 0;
+    for (int i = 0; i < m->n_groups; i++)
+        m->n_facts += m->groups[i].n_params;
+    m->facts = ARENA_ARRAY(&m->arena, struct param_fact, m->n_facts);
     for (int i = 0; i < m->n_groups; i++) {
         struct group *g = &m->groups[i];
         g->offset = m->count;
-        g->facts = ARENA_ARRAY(&m->arena, struct param_fact, g->n_params);
-        int n = 0;
         for (struct param *p = g->first; p; p = p->next) {
             p->offset = m->count;
-            g->facts[n++] = (struct param_fact){.offset = p->offset - g->offset,
+            m->facts[n++] = (struct param_fact){.offset = p->offset,
                                                 .count = p->count,
                                                 .ndim = p->ndim,
                                                 .lr_scale = 1,
@@ -129,6 +131,16 @@ int model_allocate(struct model *m, uint64_t seed, int with_state, struct error 
             draw(p, m->groups[i].name, seed, m->value + p->offset);
     m->version++;
     return 0;
+}
+
+struct optim_state model_optim_state(const struct model *m, const real *gradient) {
+    return (struct optim_state){.value = m->value,
+                                .grad = gradient,
+                                .m = m->m,
+                                .v = m->v,
+                                .count = m->count,
+                                .facts = m->facts,
+                                .n_facts = m->n_facts};
 }
 
 size_t model_parameters(const struct model *m) {

@@ -44,17 +44,18 @@ struct group {
     const char *name;
     struct param *first, *last;
     int n_params;
-    size_t offset, count;     /* in the whole model, in reals; 64-byte multiples */
-    struct param_fact *facts; /* (n_params), filled by model_allocate */
+    size_t offset, count; /* in the whole model, in reals; 64-byte multiples */
 };
 
 struct model {
     struct arena arena;
     struct group groups[MODEL_GROUPS];
     int n_groups;
-    size_t count; /* reals in the whole model, padding included */
-    real *value;  /* (count) */
-    real *m, *v;  /* (count) optimizer state; NULL when made without */
+    size_t count;             /* reals in the whole model, padding included */
+    real *value;              /* (count) */
+    real *m, *v;              /* (count) optimizer state; NULL when made without */
+    struct param_fact *facts; /* (n_facts) one per parameter, offsets in the whole model */
+    int n_facts;
     struct slab slab;
     long version; /* grows with every change of the weights: packed copies compare it */
 };
@@ -68,6 +69,8 @@ struct param *model_param(struct model *m, int group, const char *name, int ndim
 /* Lays out and draws everything.  Each parameter's draws are keyed by (seed, its full name): an
  * encoder starts the same under every method.  with_state: allocate m and v. */
 int model_allocate(struct model *m, uint64_t seed, int with_state, struct error *err);
+/* The whole model as one slab for optimizer_step; gradient (count). */
+struct optim_state model_optim_state(const struct model *m, const real *gradient);
 size_t model_parameters(const struct model *m); /* without padding */
 void model_free(struct model *m);
 

@@ -15,8 +15,6 @@ struct training {
     struct exec *exec;
     struct loader *loader;
     struct optimizer optimizer;
-    struct param_fact *facts; /* of the whole model */
-    int n_facts;
     double base_lr; /* after scaling by the batch */
     long warmup, done;
     double saved_at; /* clock */
@@ -32,20 +30,6 @@ static int prepare_sample(const void *self, const struct record *record, long sa
     const struct sample s = {record, &c->norm, &c->vit, rng, &mask, slots};
     c->method->prepare(settings_method(&c->settings, c->method), &s);
     return 0;
-}
-
-/* The groups lie one after the other, so the model is one slab with one table of facts. */
-static void collect_facts(struct training *t) {
-    const struct model *m = &t->cell->model;
-    int n = 0;
-    for (int i = 0; i < m->n_groups; i++)
-        n += m->groups[i].n_params;
-    t->facts = ARENA_ARRAY(&t->cell->arena, struct param_fact, n);
-    for (int i = 0; i < m->n_groups; i++)
-        for (int j = 0; j < m->groups[i].n_params; j++) {
-            t->facts[t->n_facts] = m->groups[i].facts[j];
-            t->facts[t->n_facts++].offset += m->groups[i].offset;
-        }
 }
 
 static int open_training(struct training *t, struct error *err) {
@@ -81,7 +65,6 @@ static int open_training(struct training *t, struct error *err) {
                                       .clip = r->clip};
     t->base_lr = p->lr * p->batch / 256;
     t->warmup = lround(p->warmup * (double)c->steps);
-    collect_facts(t);
     int status = 0;
     TRY(exec_open(&t->exec, &c->train, &config, err));
     TRY(loader_open(&t->loader, &loader, err));
@@ -120,13 +103,7 @@ static int step(struct training *t, int *finite, struct error *err) {
     double loss = exec_run(t->exec, batch.n);
     double lr = schedule_cosine(t->done, c->steps, t->warmup, t->base_lr, 0);
     struct model *m = &c->model;
-    const struct optim_state state = {.value = m->value,
-                                      .grad = exec_gradient(t->exec),
-                                      .m = m->m,
-                                      .v = m->v,
-                                      .count = m->count,
-                                      .facts = t->facts,
-                                      .n_facts = t->n_facts};
+    const struct optim_state state = model_optim_state(m, exec_gradient(t->exec));
     const struct kctx ctx = {.threads = c->context->threads};
     double norm = optimizer_step(&t->optimizer, c->context->kernels, &ctx, &state, lr, t->done + 1);
     m->version++;

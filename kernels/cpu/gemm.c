@@ -1,0 +1,157 @@
+/* gemm.c -- matrix products from register tiles (gemm_micro.h).
+ *
+ * gemm_packed is what networks run on: the right-hand side was packed once into panels of NR
+ * columns, a tile's whole reduction happens in registers and bias, activation and residual are
+ * added before it is stored.  Rows are taken in blocks that stay in the second-level cache.
+ *
+ * gemm is the library's: measured on its main use, the gradient of a weight, it is faster than
+ * tiles that pack both sides on every call.  The library runs on one thread (kernels.c says so to
+ * it).
+ */
+#include "kernels/cpu/cpu.h"
+#include "kernels/cpu/gemm_micro.h"
+#include "kernels/cpu/vmath.h"
+
+#include <cblas.h>
+#include <string.h>
+
+enum { L2_REALS = 1 << 16 };
+
+static int least(int a, int b) {
+    return a < b ? a : b;
+}
+
+size_t ISA_NAME(gemm_pack_size)(int n, int k) {
+    return (size_t)gemm_round_up(n, NR) * (size_t)k;
+}
+
+/* op(w) (k,n) into panels (n/NR, k, NR), the last one padded with zeros. */
+static void pack_panels(int transposed, int n, int k, const float *w, int ldw, float *packed) {
+    for (int j = 0; j < n; j += NR) {
+        int width = least(NR, n - j);
+        float *panel = packed + (size_t)j * (size_t)k;
+        if (width < NR)
+            memset(panel, 0, sizeof *panel * (size_t)k * NR);
+        if (!transposed) {
+            for (int r = 0; r < k; r++)
+                memcpy(panel + (size_t)r * NR, w + (size_t)r * (size_t)ldw + j,
+                       sizeof *panel * (size_t)width);
+            continue;
+        }
+        for (int q = 0; q < width; q++) {
+            const float *row = w + (size_t)(j + q) * (size_t)ldw;
+            for (int r = 0; r < k; r++)
+                panel[(size_t)r * NR + (size_t)q] = row[r];
+        }
+    }
+}
+
+void ISA_NAME(gemm_pack)(const struct kctx *c, int tw, int n, int k, const float *w, int ldw,
+                         float *packed) {
+    (void)c;
+    pack_panels(tw, n, k, w, ldw, packed);
+}
+
+struct epilogue { /* pointers to the tile's first element; row stride n */
+    const float *bias, *residual;
+    float *pre;
+    enum activation act;
+    int n;
+};
+
+static inline __attribute__((always_inline)) void finish_vector(const struct epilogue *e, size_t at,
+                                                                size_t column, vec v, float *y) {
+    if (e->bias)
+        v += vec_load(e->bias + column);
+    if (e->pre)
+        vec_store(e->pre + at, v);
+    if (e->act == ACT_GELU)
+        v = vgelu(v);
+    if (e->residual)
+        v += vec_load(e->residual + at);
+    vec_store(y, v);
+}
+
+static void finish_partial(const struct epilogue *e, size_t at, int width, const vec *sum,
+                           float *y) {
+    float value[NR], pre[NR], residual[NR] = {0}, bias[NR] = {0};
+    size_t bytes = sizeof *value * (size_t)width;
+    struct epilogue local = {.act = e->act, .pre = e->pre ? pre : NULL};
+    if (e->bias)
+        local.bias = memcpy(bias, e->bias, bytes);
+    if (e->residual)
+        local.residual = memcpy(residual, e->residual + at, bytes);
+    finish_vector(&local, 0, 0, sum[0], value);
+    finish_vector(&local, VEC_WIDTH, VEC_WIDTH, sum[1], value + VEC_WIDTH);
+    memcpy(y, value, bytes);
+    if (e->pre)
+        memcpy(e->pre + at, pre, bytes);
+}
+
+static inline __attribute__((always_inline)) void
+packed_tile(int rows, int width, int k, const float *a, int lda, const float *panel,
+            const struct epilogue *e, float *y, int ldy) {
+    vec sum[MR][2];
+    micro_sum(rows, k, a, (size_t)lda, 1, panel, NR, sum);
+#pragma GCC unroll 12
+    for (int i = 0; i < rows; i++) {
+        size_t at = (size_t)i * (size_t)e->n;
+        float *row = y + (size_t)i * (size_t)ldy;
+        if (width < NR) {
+            finish_partial(e, at, width, sum[i], row);
+            continue;
+        }
+        finish_vector(e, at, 0, sum[i][0], row);
+        finish_vector(e, at + VEC_WIDTH, VEC_WIDTH, sum[i][1], row + VEC_WIDTH);
+    }
+}
+
+/* Rows of one tile: full tiles of MR while there are any, then what is left in at most sixes. */
+static int tile_rows(int left) {
+    return left >= MR ? MR : least(left, 6);
+}
+
+static void packed_rows(int rows, int width, int k, const float *a, int lda, const float *panel,
+                        const struct epilogue *e, float *y, int ldy) {
+#define TILE(R) packed_tile(R, width, k, a, lda, panel, e, y, ldy)
+    if (rows == MR) {
+        TILE(MR);
+        return;
+    }
+    EACH_ROWS(rows, TILE)
+#undef TILE
+}
+
+void ISA_NAME(gemm_packed)(const struct kctx *c, int m, int n, int k, const float *a, int lda,
+                           const float *packed, const float *bias, enum activation act, float *pre,
+                           const float *residual, float *y, int ldy) {
+    (void)c;
+    int block = L2_REALS / (k + 1) / MR * MR;
+    block = block < MR ? MR : block;
+    for (int i0 = 0; i0 < m; i0 += block)
+        for (int j = 0; j < n; j += NR) {
+            const float *panel = packed + (size_t)j * (size_t)k;
+            int end = least(i0 + block, m);
+            for (int i = i0; i < end;) {
+                int rows = tile_rows(end - i);
+                size_t at = (size_t)i * (size_t)n + (size_t)j;
+                const struct epilogue e = {.bias = bias ? bias + j : NULL,
+                                           .residual = residual ? residual + at : NULL,
+                                           .pre = pre ? pre + at : NULL,
+                                           .act = act,
+                                           .n = n};
+                packed_rows(rows, least(NR, n - j), k, a + (size_t)i * (size_t)lda, lda, panel, &e,
+                            y + (size_t)i * (size_t)ldy + j, ldy);
+                i += rows;
+            }
+        }
+}
+
+void ISA_NAME(gemm)(const struct kctx *c, int ta, int tb, int m, int n, int k, float alpha,
+                    const float *a, int lda, const float *b, int ldb, float beta, float *y,
+                    int ldy) {
+    (void)c;
+    if (m && n)
+        cblas_sgemm(CblasRowMajor, ta ? CblasTrans : CblasNoTrans, tb ? CblasTrans : CblasNoTrans,
+                    m, n, k, alpha, a, lda, b, ldb, beta, y, ldy);
+}

@@ -1,0 +1,356 @@
+/* The gradient of every operation and of whole networks against central differences along random
+ * directions, in double precision with the reference kernels.  An operation whose name stands in
+ * nn/op_*.c and that no case here uses is a failure. */
+#include "core/rng.h"
+#include "nn/exec.h"
+#include "nn/vit.h"
+
+#include <glob.h>
+#include <math.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+enum { BATCH = 5, CHUNK = 2, TOKENS = 7, WIDTH = 6, CLASSES = 5, MAX_OPS = 64 };
+
+struct net {
+    struct model model;
+    struct graph graph;
+    int group;
+    struct tensor *input[8];
+    int n_input;
+};
+
+static struct tensor *input(struct net *n, const char *name, int ndim, const int *dim) {
+    return n->input[n->n_input++] = graph_input(&n->graph, name, ndim, dim);
+}
+
+static struct tensor *index_input(struct net *n, const char *name, int count) {
+    return n->input[n->n_input++] = graph_index(&n->graph, name, count);
+}
+
+static struct tensor *linear(struct net *n, const char *name, struct tensor *x, int out, int act,
+                             struct tensor *residual) {
+    struct linear_spec spec = {.group = n->group,
+                               .out = out,
+                               .act = (enum activation)act,
+                               .init = INIT_NORMAL,
+                               .scale = 0.4};
+    return op_linear(&n->graph, name, x, &spec, residual);
+}
+
+/* Something with parameters behind it, (N, TOKENS, WIDTH). */
+static struct tensor *source(struct net *n) {
+    return linear(n, "source", input(n, "x", 2, (const int[]){TOKENS, 4}), WIDTH, ACT_NONE, NULL);
+}
+
+static void square_loss(struct net *n, struct tensor *x) {
+    struct tensor *target = input(n, "target", 2, x->dim);
+    graph_objective(&n->graph, op_mse(&n->graph, "loss", x, target), 1.3);
+}
+
+static void net_linear(struct net *n) {
+    square_loss(n, linear(n, "y", source(n), 3, ACT_NONE, NULL));
+}
+
+static void net_gelu(struct net *n) {
+    square_loss(n, linear(n, "y", source(n), 9, ACT_GELU, NULL));
+}
+
+static void net_residual(struct net *n) {
+    struct tensor *x = source(n);
+    struct tensor *y = linear(n, "y", x, WIDTH, ACT_NONE, x);
+    square_loss(n, linear(n, "z", y, WIDTH, ACT_NONE, x));
+}
+
+static void net_layernorm(struct net *n) {
+    square_loss(n, op_layernorm(&n->graph, "norm", n->group, source(n), 1e-6));
+}
+
+static void net_attention(struct net *n) {
+    struct tensor *qkv = linear(n, "qkv", source(n), 3 * 8, ACT_NONE, NULL);
+    square_loss(n, op_attention(&n->graph, "attention", qkv, 2));
+}
+
+static void net_gather(struct net *n) {
+    struct tensor *index = index_input(n, "index", 9);
+    const int width = WIDTH;
+    struct tensor *fill = graph_param(&n->graph, n->group, "fill", 1, &width, INIT_NORMAL, 1);
+    square_loss(n, op_gather(&n->graph, "gather", source(n), index, fill));
+}
+
+static void net_gather_constant(struct net *n) {
+    const int32_t index[] = {3, -1, 3, 0};
+    struct tensor *x = source(n);
+    struct tensor *y =
+        op_gather(&n->graph, "gather", x, graph_const_index(&n->graph, "index", 4, index), NULL);
+    square_loss(n, y);
+}
+
+static void net_add(struct net *n) {
+    const int dim[] = {TOKENS, WIDTH};
+    struct tensor *b = graph_param(&n->graph, n->group, "b", 2, dim, INIT_NORMAL, 1);
+    struct tensor *x = source(n);
+    struct tensor *y = op_add_broadcast(&n->graph, "add", x, b);
+    square_loss(n, linear(n, "z", y, WIDTH, ACT_NONE, x));
+}
+
+static void classify(struct net *n, struct tensor *x, double smooth) {
+    struct tensor *labels = index_input(n, "labels", 1);
+    x = linear(n, "fc", x, CLASSES, ACT_NONE, NULL);
+    graph_objective(&n->graph, op_softmax_xent(&n->graph, "loss", x, labels, smooth), 1);
+}
+
+static void net_mean(struct net *n) {
+    classify(n, op_mean_rows(&n->graph, "mean", source(n), 2, 6), 0);
+}
+
+static void net_smooth(struct net *n) {
+    classify(n, op_mean_rows(&n->graph, "mean", source(n), 0, 1), 0.2);
+}
+
+static void net_two_losses(struct net *n) {
+    struct tensor *x = source(n);
+    square_loss(n, linear(n, "y", x, 3, ACT_GELU, NULL));
+    classify(n, op_mean_rows(&n->graph, "mean", x, 0, TOKENS), 0);
+}
+
+static void net_standardize(struct net *n) {
+    struct tensor *x = source(n);
+    struct tensor *raw = input(n, "raw", 2, (const int[]){TOKENS, WIDTH});
+    struct tensor *target = op_standardize(&n->graph, "target", raw, 1e-6);
+    graph_objective(&n->graph, op_mse(&n->graph, "loss", x, target), 1);
+}
+
+static void net_vit(struct net *n) {
+    const struct vit v = {.image = 8,
+                          .channels = 2,
+                          .patch = 4,
+                          .dim = 8,
+                          .depth = 2,
+                          .heads = 2,
+                          .mlp = 12,
+                          .position = POSITION_LEARNED};
+    struct tensor *images = input(n, "images", 3, (const int[]){2, 8, 8});
+    struct tensor *x = vit_encode(&n->graph, n->group, &v, images, NULL);
+    classify(n, op_mean_rows(&n->graph, "cls", x, 0, 1), 0);
+}
+
+/* The shape of MAE: some tokens encoded, all decoded, the hidden ones compared. */
+static void net_masked(struct net *n) {
+    const struct vit v = {.image = 8,
+                          .channels = 2,
+                          .patch = 4,
+                          .dim = 8,
+                          .depth = 1,
+                          .heads = 2,
+                          .mlp = 12,
+                          .position = POSITION_SINCOS};
+    struct graph *g = &n->graph;
+    struct tensor *images = input(n, "images", 3, (const int[]){2, 8, 8});
+    struct tensor *visible = index_input(n, "visible", 3), *restore = index_input(n, "restore", 5);
+    struct tensor *x = op_gather(g, "visible", vit_embed(g, n->group, &v, images), visible, NULL);
+    x = vit_blocks(g, n->group, "blocks", x, 1, 2, 12, NULL);
+    const int width = 8;
+    struct tensor *mask = graph_param(g, n->group, "mask", 1, &width, INIT_NORMAL, 1);
+    x = op_gather(g, "restored", x, restore, mask);
+    x = vit_blocks(g, n->group, "decoder", x, 1, 2, 12, NULL);
+    square_loss(n, linear(n, "pred", x, 5, ACT_NONE, NULL));
+}
+
+static const struct net_case {
+    const char *name;
+    void (*build)(struct net *n);
+} cases[] = {
+    {"linear", net_linear},
+    {"gelu", net_gelu},
+    {"residual", net_residual},
+    {"layernorm", net_layernorm},
+    {"attention", net_attention},
+    {"gather", net_gather},
+    {"gather constant", net_gather_constant},
+    {"add", net_add},
+    {"mean", net_mean},
+    {"smooth", net_smooth},
+    {"two losses", net_two_losses},
+    {"standardize", net_standardize},
+    {"vit", net_vit},
+    {"masked", net_masked},
+};
+
+enum { CASES = sizeof cases / sizeof *cases };
+
+/* Indices stay below 3, the smallest number of rows that a case gathers from, one of them -1. */
+static void *draw_input(const struct tensor *t, uint32_t key) {
+    struct rng r = rng_at((struct rng_key){11, RNG_TEST}, 0, key);
+    size_t n = t->per_sample * BATCH;
+    void *data = calloc(n, sizeof(real));
+    assert_non_null(data);
+    for (size_t i = 0; i < n; i++) {
+        if (t->kind == TENSOR_INPUT)
+            ((real *)data)[i] = (real)rng_normal(&r);
+        else if (!strcmp(t->name, "labels") || !strcmp(t->name, "visible"))
+            ((int32_t *)data)[i] = (int32_t)rng_below(&r, CLASSES);
+        else
+            ((int32_t *)data)[i] = (int32_t)rng_below(&r, 4) - 1;
+    }
+    return data;
+}
+
+static void open_net(struct net *n, const struct net_case *c, struct exec **x, int threads,
+                     void **data) {
+    struct error err;
+    memset(n, 0, sizeof *n);
+    model_init(&n->model);
+    graph_init(&n->graph, &n->model);
+    n->group = model_group(&n->model, "net");
+    c->build(n);
+    graph_plan(&n->graph);
+    assert_int_equal(model_allocate(&n->model, 3, 0, &err), 0);
+    /* Zero biases and unit gains would hide mistakes. */
+    struct rng r = rng_at((struct rng_key){5, RNG_TEST}, 1, 0);
+    for (size_t i = 0; i < n->model.count; i++)
+        n->model.value[i] += (real)(0.3 * rng_normal(&r));
+    const struct exec_config config = {
+        .kernels = kernels_ref(), .threads = threads, .batch = BATCH, .chunk = CHUNK, .lanes = 2};
+    assert_int_equal(exec_open(x, &n->graph, &config, &err), 0);
+    for (int i = 0; i < n->n_input; i++) {
+        data[i] = draw_input(n->input[i], (uint32_t)i);
+        exec_bind(*x, n->input[i], data[i]);
+    }
+}
+
+static void close_net(struct net *n, struct exec *x, void **data) {
+    exec_close(x);
+    for (int i = 0; i < n->n_input; i++)
+        free(data[i]);
+    graph_free(&n->graph);
+    model_free(&n->model);
+}
+
+static double loss_at(struct net *n, struct exec *x, const double *start, const double *direction,
+                      double step) {
+    for (size_t i = 0; i < n->model.count; i++)
+        n->model.value[i] = (real)(start[i] + step * direction[i]);
+    n->model.version++;
+    return exec_run(x, BATCH);
+}
+
+static void check_case(const struct net_case *c) {
+    enum { DIRECTIONS = 3 };
+    const double eps = 1e-5, tolerance = 2e-8;
+    struct net n;
+    struct exec *x;
+    void *data[8];
+    open_net(&n, c, &x, 1, data);
+    size_t count = n.model.count;
+    double *start = calloc(count, sizeof *start), *gradient = calloc(count, sizeof *start),
+           *direction = calloc(count, sizeof *start);
+    for (size_t i = 0; i < count; i++)
+        start[i] = (double)n.model.value[i];
+    exec_run(x, BATCH);
+    for (size_t i = 0; i < count; i++)
+        gradient[i] = (double)exec_gradient(x)[i];
+    for (uint32_t d = 0; d < DIRECTIONS; d++) {
+        struct rng r = rng_at((struct rng_key){17, RNG_TEST}, d, 0);
+        double analytic = 0, size = 0;
+        for (size_t i = 0; i < count; i++) {
+            direction[i] = rng_normal(&r);
+            analytic += gradient[i] * direction[i];
+            size += fabs(gradient[i] * direction[i]);
+        }
+        double numeric =
+            (loss_at(&n, x, start, direction, eps) - loss_at(&n, x, start, direction, -eps)) /
+            (2 * eps);
+        assert_true(size > 1e-6);
+        if (!(fabs(numeric - analytic) <= tolerance * size))
+            fail_msg("%s: direction %u: analytic %.12g, numeric %.12g", c->name, d, analytic,
+                     numeric);
+    }
+    free(start);
+    free(gradient);
+    free(direction);
+    close_net(&n, x, data);
+}
+
+static void gradients_match_central_differences(void **state) {
+    (void)state;
+    for (int i = 0; i < CASES; i++)
+        check_case(&cases[i]);
+}
+
+/* patchify's source is an input in every network; its gradient is checked with the kernels. */
+static int used_somewhere(const char *op_name) {
+    for (int i = 0; i < CASES; i++) {
+        struct net n = {.n_input = 0};
+        model_init(&n.model);
+        graph_init(&n.graph, &n.model);
+        n.group = model_group(&n.model, "net");
+        cases[i].build(&n);
+        int found = 0;
+        for (int t = 0; t < n.graph.n && !found; t++)
+            found = n.graph.tensors[t]->op && !strcmp(n.graph.tensors[t]->op->name, op_name);
+        graph_free(&n.graph);
+        model_free(&n.model);
+        if (found)
+            return 1;
+    }
+    return 0;
+}
+
+static void every_operation_has_a_case(void **state) {
+    (void)state;
+    glob_t files;
+    int n = 0;
+    assert_int_equal(glob("nn/op_*.c", 0, NULL, &files), 0);
+    for (size_t i = 0; i < files.gl_pathc; i++) {
+        FILE *f = fopen(files.gl_pathv[i], "r");
+        assert_non_null(f);
+        char line[512], name[64];
+        while (fgets(line, sizeof line, f)) {
+            const char *at = strstr(line, ".name = \"");
+            if (!at || sscanf(at, ".name = \"%63[^\"]", name) != 1)
+                continue;
+            n++;
+            if (!used_somewhere(name))
+                fail_msg("operation %s (%s) has no gradient case", name, files.gl_pathv[i]);
+        }
+        fclose(f);
+    }
+    globfree(&files);
+    assert_true(n >= 9);
+}
+
+static void threads_do_not_change_a_bit(void **state) {
+    (void)state;
+    for (int i = 0; i < CASES; i++) {
+        struct net n[2];
+        struct exec *x[2];
+        void *data[2][8];
+        double loss[2];
+        for (int t = 0; t < 2; t++) {
+            open_net(&n[t], &cases[i], &x[t], 1 + 2 * t, data[t]);
+            loss[t] = exec_run(x[t], BATCH);
+        }
+        assert_memory_equal(&loss[0], &loss[1], sizeof loss[0]);
+        assert_memory_equal(exec_gradient(x[0]), exec_gradient(x[1]),
+                            n[0].model.count * sizeof(real));
+        for (int t = 0; t < 2; t++)
+            close_net(&n[t], x[t], data[t]);
+    }
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(gradients_match_central_differences),
+        cmocka_unit_test(every_operation_has_a_case),
+        cmocka_unit_test(threads_do_not_change_a_bit),
+    };
+    return cmocka_run_group_tests_name("gradients", tests, NULL, NULL);
+}
