@@ -21,8 +21,9 @@ int error_prefix(struct error *err, const char *format, ...) {
     va_start(args, format);
     int n = vsnprintf(err->message, sizeof err->message, format, args);
     va_end(args);
-    if (n >= 0 && (size_t)n < sizeof err->message)
-        snprintf(err->message + n, sizeof err->message - (size_t)n, ": %s", old);
+    size_t left = n >= 0 && (size_t)n < sizeof old ? sizeof old - (size_t)n : 0;
+    if (left > sizeof ": ")
+        snprintf(err->message + n, left, ": %.*s", (int)(left - sizeof ": "), old);
     return err->status;
 }
 

@@ -46,8 +46,8 @@ const char *nearest_name(const char *name, const char *const *names, int n) {
         if (other > LONGEST)
             continue;
         int d = distance(name, (int)length, names[i], (int)other);
-        /* Nothing in common is no slip, however short the names are. */
-        if (d < best && (size_t)d < other && (size_t)d < length) {
+        size_t longer = other > length ? other : length;
+        if (d < best && (size_t)d < longer) { /* two names with nothing in common are no slip */
             best = d;
             nearest = names[i];
         }

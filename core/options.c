@@ -79,6 +79,7 @@ char *option_key(const struct option_place *place, struct arena *a) {
 
 void options_add(struct option_set *set, const char *section, const char *title,
                  const struct option_def *defs, void *values) {
+    CHECK(defs && values, "section \"%s\" has no options", section);
     int n = defs_count(defs);
     CHECK(strlen(section) <= LONGEST_NAME, "section name \"%s\" is too long", section);
     for (int d = 0; d < n; d++) {

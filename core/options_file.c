@@ -63,16 +63,17 @@ static void begin_line(struct source *in) {
 }
 
 /* How much of the line fits: a cut beside a blank would lose it, one before ';' or '#' would make a
- * comment of the rest.  0 when there is no place for a cut. */
+ * comment of the rest.  0 when there is no place for a cut in the second half of the room; the
+ * first half is left to the name. */
 static size_t piece_length(const struct source *in, size_t room) {
     size_t left = (size_t)(in->end - in->piece);
     if (left <= room)
         return left;
     size_t n = room;
-    while (n > 0 && (is_blank(in->piece + n - 1) || is_blank(in->piece + n) ||
-                     in->piece[n] == ';' || in->piece[n] == '#'))
+    while (n > room / 2 && (is_blank(in->piece + n - 1) || is_blank(in->piece + n) ||
+                            in->piece[n] == ';' || in->piece[n] == '#'))
         n--;
-    return n;
+    return n > room / 2 ? n : 0;
 }
 
 static char *read_piece(char *out, int width, void *user) {
@@ -137,6 +138,8 @@ int options_load_text(struct option_set *set, const char *text, const char *when
                       whence, line_of_piece(text, n, in.width, &a));
     else if (n < 0)
         in.status = error_set(err, STATUS_MACHINE, "%s: out of memory", whence);
+    if (in.status)
+        option_one_line(err);
     arena_free(&a);
     return in.status;
 }

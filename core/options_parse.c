@@ -89,7 +89,7 @@ static int flag_value(struct flag *flag, const char *allowed, const char **value
 
 static int assign_set(struct option_set *set, struct flag *flag, struct arena *a,
                       struct error *err) {
-    const char *assignment;
+    const char *assignment = "";
     int status = flag_value(flag, "NAME=VALUE", &assignment, err);
     if (status)
         return status;

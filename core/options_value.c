@@ -162,14 +162,15 @@ static const struct {
                {'\r', 'r'},  {'\t', 't'}, {' ', 's'}};
 enum { N_ESCAPES = sizeof escapes / sizeof escapes[0] };
 
-/* Only what would be lost is escaped, so that an ordinary value looks as the user wrote it. */
+/* Only what would be lost is escaped, so that an ordinary value looks as the user wrote it.  That
+ * is also true of a blank or ';' behind another one: a long line is not cut beside those. */
 static int needs_escape(const char *text, const char *c) {
     unsigned char byte = (unsigned char)*c;
-    int at_end = c == text || !c[1];
+    int behind_special = c == text || strchr(" ;#", c[-1]);
     if (byte == ' ')
-        return at_end;
+        return behind_special || !c[1];
     if (byte == ';' || byte == '#')
-        return c == text || isspace((unsigned char)c[-1]);
+        return behind_special;
     return byte == '\\' || byte < ' ' || byte == 0x7f;
 }
 
