@@ -167,8 +167,7 @@ static int read_tensor(struct st_file *f, const char *name, const json_t *entry,
 }
 
 static int by_place(const void *x, const void *y) {
-    const struct st_tensor *a = *(const struct st_tensor *const *)x;
-    const struct st_tensor *b = *(const struct st_tensor *const *)y;
+    const struct st_tensor *a = x, *b = y;
     if (a->data != b->data)
         return (const unsigned char *)a->data < (const unsigned char *)b->data ? -1 : 1;
     return (a->bytes > b->bytes) - (a->bytes < b->bytes);
@@ -177,18 +176,17 @@ static int by_place(const void *x, const void *y) {
 /* The ranges must follow each other from the first byte to the last: a byte that two tensors share
  * or that none owns is a sign of damage (and a place to hide things). */
 static int check_ranges(struct st_file *f, struct error *err) {
-    const struct st_tensor **order = ARENA_ARRAY(&f->arena, const struct st_tensor *, f->n + 1);
-    for (int i = 0; i < f->n; i++)
-        order[i] = &f->tensors[i];
-    qsort(order, (size_t)f->n, sizeof *order, by_place);
+    struct st_tensor *sorted = ARENA_ARRAY(&f->arena, struct st_tensor, f->n + 1);
+    memcpy(sorted, f->tensors, sizeof *sorted * (size_t)f->n);
+    qsort(sorted, (size_t)f->n, sizeof *sorted, by_place);
     const unsigned char *at = f->data;
     for (int i = 0; i < f->n; i++) {
-        if (order[i]->data != at)
-            return UNSOUND(f, err, "tensor %.80s %s", order[i]->name,
-                           (const unsigned char *)order[i]->data < at
-                               ? "overlaps the one before it"
-                               : "starts after bytes that no tensor owns");
-        at += order[i]->bytes;
+        const unsigned char *begin = sorted[i].data;
+        if (begin != at)
+            return UNSOUND(f, err, "tensor %.80s %s", sorted[i].name,
+                           begin < at ? "overlaps the one before it"
+                                      : "starts after bytes that no tensor owns");
+        at += sorted[i].bytes;
     }
     if (at != f->data + f->data_bytes)
         return UNSOUND(f, err, "%zu bytes at the end belong to no tensor",

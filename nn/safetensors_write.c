@@ -34,8 +34,9 @@ static json_t *tensor_entry(const struct st_tensor *t, size_t offset) {
     json_t *shape = json_array();
     for (int d = 0; d < t->ndim; d++)
         json_array_append_new(shape, json_integer(t->dim[d]));
+    json_int_t first = (json_int_t)offset, last = first + (json_int_t)t->bytes;
     return json_pack("{s:s, s:o, s:[I, I]}", "dtype", t->dtype, "shape", shape, "data_offsets",
-                     (json_int_t)offset, (json_int_t)(offset + t->bytes));
+                     first, last);
 }
 
 static int add_metadata(json_t *header, const struct st_meta *meta, int n_meta, const char *path,

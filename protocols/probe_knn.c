@@ -143,7 +143,7 @@ static int search_open(struct search *s, int threads, struct error *err) {
     s->n_lanes = threads < blocks ? threads : blocks;
     s->lane = ARENA_ARRAY(&s->arena, struct lane, s->n_lanes);
     size_t dim = (size_t)s->train->dim, keys = (size_t)s->train->n * dim;
-    size_t query = TEST_BLOCK * dim, similarity = TEST_BLOCK * TRAIN_BLOCK;
+    size_t query = TEST_BLOCK * dim, similarity = (size_t)TEST_BLOCK * TRAIN_BLOCK;
     size_t each = KERNEL_WORKSPACE + query + similarity;
     int status = slab_alloc(&s->slab, sizeof(float) * (each * (size_t)s->n_lanes + keys),
                             "the k-NN search", err);

@@ -167,6 +167,11 @@ static void probe_close(struct probe *p) {
     arena_free(&p->arena);
 }
 
+/* The first row of a group's head. */
+static size_t head_at(const struct probe *p, int head) {
+    return (size_t)head * (size_t)p->train->classes;
+}
+
 /* x (count, dim) = samples first.. of f, in the given order or, when NULL, as they lie. */
 static void gather(const struct probe *p, const struct features *f, const int32_t *order, int first,
                    int count, float *x) {
@@ -231,26 +236,25 @@ static void train_step(const struct probe *p, struct lane *l, int first, int hea
     size_t weights = (size_t)classes * (size_t)dim;
     forward(p, l, heads * classes, count);
     for (int h = 0; h < heads; h++)
-        softmax_gradient(p, l, count, l->z + (size_t)(h * classes) * (size_t)p->batch,
-                         l->bg + h * classes);
+        softmax_gradient(p, l, count, l->z + head_at(p, h) * (size_t)p->batch,
+                         l->bg + head_at(p, h));
     p->k->gemm(&l->c, 0, 0, heads * classes, dim, count, 1, l->z, p->batch, l->x, dim, 0, l->g,
                dim);
     for (int h = 0; h < heads; h++) {
         double base = o->lr[(first + h) / o->n_wd] * o->batch / 256;
         float lr = (float)schedule_cosine(step, (long)o->epochs * p->steps, 0, base, 0);
         float wd = (float)o->weight_decay[(first + h) % o->n_wd];
-        size_t at = (size_t)h * weights;
+        size_t row = head_at(p, h), at = row * (size_t)dim;
         p->k->sgd(&l->c, weights, l->w + at, l->g + at, l->v + at, 1, lr, (float)o->momentum, wd, 1,
                   step == 0);
-        at = (size_t)(h * classes);
-        p->k->sgd(&l->c, (size_t)classes, l->b + at, l->bg + at, l->bv + at, 1, lr,
+        p->k->sgd(&l->c, (size_t)classes, l->b + row, l->bg + row, l->bv + row, 1, lr,
                   (float)o->momentum, 0, 1, step == 0);
     }
 }
 
 static void train_group(const struct probe *p, struct lane *l, int first, int heads) {
     const struct features *f = p->train;
-    size_t rows = (size_t)(heads * f->classes), weights = rows * (size_t)f->dim;
+    size_t rows = head_at(p, heads), weights = rows * (size_t)f->dim;
     memset(l->w, 0, sizeof *l->w * weights);
     memset(l->b, 0, sizeof *l->b * rows);
     for (int epoch = 0; epoch < p->o->epochs; epoch++) {
@@ -270,7 +274,8 @@ static void train_group(const struct probe *p, struct lane *l, int first, int he
 /* Once a weight is infinite or NaN, what follows makes its whole head so. */
 static int diverged(const struct probe *p, const struct lane *l, int head) {
     size_t classes = (size_t)p->train->classes, weights = classes * (size_t)p->train->dim;
-    const float *w = l->w + (size_t)head * weights, *b = l->b + (size_t)head * classes;
+    const float *b = l->b + head_at(p, head);
+    const float *w = l->w + head_at(p, head) * (size_t)p->train->dim;
     for (size_t i = 0; i < weights; i++)
         if (!isfinite(w[i]))
             return 1;
@@ -303,9 +308,8 @@ static void score_group(const struct probe *p, struct lane *l, const struct feat
         forward(p, l, heads * classes, count);
         for (int h = 0; h < heads; h++)
             for (int j = 0; j < count; j++)
-                scores[first + h].val_top1 +=
-                    predicted(p, l->z + (size_t)(h * classes) * (size_t)p->batch, j) ==
-                    val->label[from + j];
+                scores[first + h].val_top1 += predicted(p, l->z + head_at(p, h) * (size_t)p->batch,
+                                                        j) == val->label[from + j];
     }
     for (int h = 0; h < heads; h++)
         scores[first + h].val_top1 = diverged(p, l, h) ? 0 : scores[first + h].val_top1 / val->n;

@@ -50,8 +50,10 @@ static int setup(void **state) {
         return -1;
     snprintf(f->name, sizeof f->name, "%.40s/t300.XXXXXX",
              base && strlen(base) <= 40 ? base : "/tmp");
-    if (!mkdtemp(f->name))
+    if (!mkdtemp(f->name)) {
+        free(f);
         return -1;
+    }
     snprintf(f->path, sizeof f->path, "%s/model.safetensors", f->name);
     *state = f;
     return 0;

@@ -142,11 +142,12 @@ static void test_clip_is_global(void **unused) {
     setup(&f, kernels_ref());
     memset(f.grad, 0, sizeof f.grad);
     f.grad[AT_MATRIX] = 3, f.grad[AT_VECTOR] = 4;
-    real w = f.value[AT_MATRIX], b = f.value[AT_VECTOR];
+    real w = f.value[AT_MATRIX];
     assert_true(fabs(optimizer_step(&o, f.k, &f.c, &f.state, 1, 1) - 5) < 1e-6);
     assert_true(fabs((double)(f.value[AT_MATRIX] - (w - 3))) < 1e-5);
     f.grad[AT_MATRIX] = 30, f.grad[AT_VECTOR] = 40;
-    w = f.value[AT_MATRIX], b = f.value[AT_VECTOR];
+    w = f.value[AT_MATRIX];
+    real b = f.value[AT_VECTOR];
     assert_true(fabs(optimizer_step(&o, f.k, &f.c, &f.state, 1, 2) - 50) < 1e-4);
     assert_true(fabs((double)(f.value[AT_MATRIX] - (w - 3))) < 1e-5);
     assert_true(fabs((double)(f.value[AT_VECTOR] - (b - 4))) < 1e-5);

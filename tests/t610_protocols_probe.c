@@ -292,26 +292,34 @@ static void brute_force(const struct features *train, const float *q, int k, dou
     }
 }
 
+static void assert_knn_of(const struct kernels *kn, const struct features *train,
+                          const struct features *test, double temperature, const int *k, int n_k) {
+    struct error err;
+    int classes = train->classes;
+    size_t bytes = sizeof(float) * (size_t)(n_k * classes * test->n);
+    float *one = arena_alloc(&arena, bytes), *many = arena_alloc(&arena, bytes);
+    assert_int_equal(knn_votes(kn, train, test, k, n_k, temperature, 1, one, &err), 0);
+    assert_int_equal(knn_votes(kn, train, test, k, n_k, temperature, 3, many, &err), 0);
+    assert_memory_equal(one, many, bytes);
+    for (int i = 0; i < test->n * n_k; i++) {
+        const float *query = test->x + (ptrdiff_t)(i / n_k) * test->dim;
+        double *want = ARENA_ARRAY(&arena, double, classes);
+        brute_force(train, query, k[i % n_k], temperature, want);
+        for (int c = 0; c < classes; c++) {
+            double got = (double)one[i * classes + c];
+            if (!(fabs(got - want[c]) <= 1e-4 * (1 + want[c])))
+                fail_msg("%s, n %d, sample %d, k %d, class %d: %g, not %g", kn->name, train->n,
+                         i / n_k, k[i % n_k], c, got, want[c]);
+        }
+    }
+}
+
+/* Once keeping few neighbours, once all of them. */
 static void assert_knn(const struct kernels *kn, const struct features *train,
                        const struct features *test, double temperature) {
-    static const int k[] = {1, 3, 20, 5000};
-    struct error err;
-    size_t per_k = (size_t)train->classes, bytes = sizeof(float) * 4 * per_k * (size_t)test->n;
-    float *one = arena_alloc(&arena, bytes), *many = arena_alloc(&arena, bytes);
-    assert_int_equal(knn_votes(kn, train, test, k, 4, temperature, 1, one, &err), 0);
-    assert_int_equal(knn_votes(kn, train, test, k, 4, temperature, 3, many, &err), 0);
-    assert_memory_equal(one, many, bytes);
-    for (int i = 0; i < test->n; i++)
-        for (size_t q = 0; q < 4; q++) {
-            double *want = ARENA_ARRAY(&arena, double, train->classes);
-            brute_force(train, test->x + (size_t)i * (size_t)test->dim, k[q], temperature, want);
-            for (size_t c = 0; c < per_k; c++) {
-                double got = (double)one[((size_t)i * 4 + q) * per_k + c];
-                if (!(fabs(got - want[c]) <= 1e-4 * (1 + want[c])))
-                    fail_msg("%s, n %d, sample %d, k %d, class %zu: %g, not %g", kn->name, train->n,
-                             i, k[q], c, got, want[c]);
-            }
-        }
+    static const int k[] = {1, 20, 3, 5000};
+    assert_knn_of(kn, train, test, temperature, k, 3);
+    assert_knn_of(kn, train, test, temperature, k, 4);
 }
 
 static void test_knn_against_brute_force(void **state) {
@@ -372,7 +380,7 @@ static void test_scores_add_up(void **state) {
     scores[3 * CLASSES + 5] = NAN;
     score_predictions(scores, label, N, CLASSES, pred, &top1, &top5, per_class, confusion);
     for (int i = 0; i < N; i++) { /* by repeatedly taking the first largest */
-        float *row = scores + i * CLASSES;
+        float *row = scores + (ptrdiff_t)i * CLASSES;
         for (int rank = 0; rank < 5 && i != 3; rank++) {
             int best = 0;
             for (int c = 1; c < CLASSES; c++)
@@ -393,7 +401,7 @@ static void test_scores_add_up(void **state) {
         assert_int_equal(row, members[c] - (label[3] == c));
         assert_true(members[c] ? per_class[c] == (double)confusion[c * CLASSES + c] / members[c]
                                : isnan(per_class[c]));
-        weighted += members[c] ? per_class[c] * members[c] / N : 0;
+        weighted += members[c] ? per_class[c] * (double)members[c] / N : 0;
     }
     assert_true(fabs(weighted - top1) < 1e-12);
     /* Fewer than five classes: the label is always among the first five. */
