@@ -57,7 +57,7 @@ static int fill_inputs(struct exec *x, const struct builder *b, const struct met
     if (status)
         return status;
     struct normalization norm = {.mean = {0.5, 0.5, 0.5, 0.5}, .std = {0.25, 0.25, 0.25, 0.25}};
-    unsigned char *data[METHOD_INPUTS];
+    unsigned char *data[METHOD_INPUTS] = {0};
     for (int s = 0; s < b->n_inputs; s++) {
         data[s] = arena_alloc(a, b->slots[s].per_sample * sizeof(float) * (size_t)batch);
         exec_bind(x, b->inputs[s], data[s]);

@@ -2,7 +2,7 @@
 
 #include <math.h>
 
-enum { MAX_TAPS = 64, MAX_CHANNELS = 4 };
+enum { MAX_TAPS = 64, WIDEST = MAX_TAPS / 2 - 1, MAX_CHANNELS = 4 };
 
 struct taps { /* source pixels that one output pixel is made of, in one direction */
     int first, n;
@@ -13,8 +13,8 @@ struct taps { /* source pixels that one output pixel is made of, in one directio
  * as the mean colour: the weights of those inside then sum to less than 1. */
 static void make_taps(struct taps *t, double begin, double extent, int size, int i, int limit) {
     double step = extent / size, radius = step > 1 ? step : 1;
-    if (radius > MAX_TAPS / 2 - 1)
-        radius = MAX_TAPS / 2 - 1;
+    if (radius > WIDEST)
+        radius = WIDEST;
     double centre = begin + (i + 0.5) * step - 0.5;
     int lo = (int)ceil(centre - radius), hi = (int)floor(centre + radius);
     double total = 0, weight[MAX_TAPS + 2];

@@ -12,7 +12,7 @@
  *   - Arrays are dense and row-major; the shape stands beside each in the comments.
  *   - `acc` is 0 (write) or 1 (add to what is there).  Gradients of parameters always add.
  *   - Outputs do not overlap inputs unless the comment says so.
- *   - Every size may be 0, then nothing is read or written (with acc 0 an empty reduction writes 0).
+ *   - Every size may be 0, then nothing is read or written; an empty reduction with acc 0 writes 0.
  *   - A reduction has a fixed order that does not depend on the number of threads; a result for a
  *     row does not depend on how many rows the call has.
  *   - A kernel runs on c->threads threads.  Graph execution calls with 1 inside its own parallel

@@ -250,10 +250,10 @@ void exec_profile(const struct exec *x, FILE *out) {
             busy += x->workers[w].times[i].forward + x->workers[w].times[i].backward;
     for (int i = 0; i < g->n; i++) {
         const struct op *op = g->tensors[i]->op;
-        int first = op != NULL;
-        for (int j = 0; j < i && first; j++)
-            first = g->tensors[j]->op != op;
-        if (!first)
+        int seen = 0;
+        for (int j = 0; j < i && !seen; j++)
+            seen = g->tensors[j]->op == op;
+        if (!op || seen)
             continue;
         double forward = 0, backward = 0, flops = 0;
         for (int j = i; j < g->n; j++) {

@@ -81,7 +81,7 @@ static int compute(struct cell *c, enum split split, struct error *err) {
     struct exec *x = NULL;
     struct loader *l = NULL;
     struct progress progress;
-    char label[64];
+    char label[96];
     long done = 0;
     int status = 0;
     snprintf(label, sizeof label, "features of %s/%s", c->data->name, split_names[split]);
