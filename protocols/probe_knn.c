@@ -1,9 +1,9 @@
 /* Exact nearest neighbours: similarities of 256 training and 64 test samples at a time by one
  * product, and a heap of the best so far per test sample.
  *
- * The training samples are the rows of the product: a row does not depend on the other rows nor on
+ * The training samples are the rows of gemm_packed: a row does not depend on the other rows nor on
  * its place (kernels.h), so equal training samples get equal similarities and their order by index
- * is exact.  The test samples of a block fill it up with zeros, so that all blocks are alike.
+ * is exact.  The last block of test samples is filled up with zeros, so that all blocks are alike.
  */
 #include "protocols/probe.h"
 
@@ -31,6 +31,7 @@ struct heap {
 struct lane { /* what one thread writes */
     struct kctx c;
     float *query;          /* (TEST_BLOCK, dim), normalised */
+    float *packed;         /* the same as gemm_packed takes it */
     float *similarity;     /* (TRAIN_BLOCK, TEST_BLOCK) */
     float *weight;         /* (k_max) */
     float bar[TEST_BLOCK]; /* what a neighbour must exceed to enter the heap */
@@ -101,8 +102,9 @@ static void find_neighbours(const struct search *s, struct lane *l, int columns)
     }
     for (int from = 0; from < s->train->n; from += TRAIN_BLOCK) {
         int rows = s->train->n - from < TRAIN_BLOCK ? s->train->n - from : TRAIN_BLOCK;
-        s->kernels->gemm(&l->c, 0, 1, rows, TEST_BLOCK, dim, 1, s->key + (size_t)from * (size_t)dim,
-                         dim, l->query, dim, 0, l->similarity, TEST_BLOCK);
+        s->kernels->gemm_packed(&l->c, rows, TEST_BLOCK, dim, s->key + (size_t)from * (size_t)dim,
+                                dim, l->packed, NULL, ACT_NONE, NULL, NULL, l->similarity,
+                                TEST_BLOCK);
         for (int i = 0; i < rows; i++)
             for (int j = 0; j < columns; j++) {
                 float similarity = l->similarity[i * TEST_BLOCK + j];
@@ -132,6 +134,7 @@ static void classify_block(const struct search *s, struct lane *l, int from, flo
     s->kernels->l2_normalize_rows(&l->c, columns, dim, norm_eps,
                                   s->test->x + (size_t)from * (size_t)dim, l->query, NULL);
     memset(l->query + filled, 0, sizeof(float) * (all - filled));
+    s->kernels->gemm_pack(&l->c, 1, TEST_BLOCK, dim, l->query, dim, l->packed);
     find_neighbours(s, l, columns);
     for (int j = 0; j < columns; j++)
         cast_votes(s, l, &l->heap[j],
@@ -144,7 +147,8 @@ static int search_open(struct search *s, int threads, struct error *err) {
     s->lane = ARENA_ARRAY(&s->arena, struct lane, s->n_lanes);
     size_t dim = (size_t)s->train->dim, keys = (size_t)s->train->n * dim;
     size_t query = TEST_BLOCK * dim, similarity = (size_t)TEST_BLOCK * TRAIN_BLOCK;
-    size_t each = KERNEL_WORKSPACE + query + similarity;
+    size_t packed = (s->kernels->gemm_pack_size(TEST_BLOCK, s->train->dim) + 15) / 16 * 16;
+    size_t each = KERNEL_WORKSPACE + query + packed + similarity; /* all multiples of 64 bytes */
     int status = slab_alloc(&s->slab, sizeof(float) * (each * (size_t)s->n_lanes + keys),
                             "the k-NN search", err);
     if (status)
@@ -154,7 +158,8 @@ static int search_open(struct search *s, int threads, struct error *err) {
         struct lane *l = &s->lane[i];
         l->c = (struct kctx){.threads = 1, .workspace = at};
         l->query = at + KERNEL_WORKSPACE;
-        l->similarity = l->query + query;
+        l->packed = l->query + query;
+        l->similarity = l->packed + packed;
         l->weight = ARENA_ARRAY(&s->arena, float, s->k_max);
         for (int j = 0; j < TEST_BLOCK; j++)
             l->heap[j].at = ARENA_ARRAY(&s->arena, struct neighbour, s->k_max);

@@ -1,7 +1,7 @@
 /* Many linear classifiers trained side by side on frozen features.
  *
- * The weights of all heads are the rows of one matrix (heads * classes, dim), so that one product
- * per mini-batch serves a group of heads, and, because a row of a product does not depend on the
+ * The weights of all heads are the rows of one matrix (heads * classes, dim), so that a mini-batch
+ * is packed once for a group of heads, and, because a row of gemm_packed does not depend on the
  * other rows (kernels.h), a head gets the same numbers whichever heads are beside it.  A group is
  * trained from start to finish on one thread, which waits for nobody.
  *
@@ -31,6 +31,7 @@ static const double bn_eps = 1e-6;
 struct lane { /* what one thread writes */
     struct kctx c;
     float *x;           /* (batch, dim) */
+    float *packed;      /* x or its transpose, as gemm_packed takes it */
     float *z;           /* (rows, batch): logits, then the gradient of the loss by them */
     float *w, *v, *g;   /* (rows, dim): weights, momentum, gradient */
     float *b, *bv, *bg; /* (rows): the same of the biases */
@@ -67,11 +68,15 @@ static float *carve(float *base, size_t *used, size_t reals) {
 
 static void lane_layout(const struct probe *p, struct lane *l, float *base, size_t *used) {
     size_t rows = (size_t)p->rows, batch = (size_t)p->batch, dim = (size_t)p->train->dim;
+    size_t packed = p->k->gemm_pack_size(p->batch, p->train->dim);
+    size_t turned = p->k->gemm_pack_size(p->train->dim, p->batch);
+    packed = turned > packed ? turned : packed;
     const struct {
         float **array;
         size_t reals;
     } parts[] = {{&l->c.workspace, KERNEL_WORKSPACE},
                  {&l->x, batch * dim},
+                 {&l->packed, packed},
                  {&l->z, rows * batch},
                  {&l->w, rows * dim},
                  {&l->v, rows * dim},
@@ -189,7 +194,9 @@ static void gather(const struct probe *p, const struct features *f, const int32_
 /* z (rows, batch) = w x' + b for the first `count` samples in l->x. */
 static void forward(const struct probe *p, struct lane *l, int rows, int count) {
     int dim = p->train->dim;
-    p->k->gemm(&l->c, 0, 1, rows, count, dim, 1, l->w, dim, l->x, dim, 0, l->z, p->batch);
+    p->k->gemm_pack(&l->c, 1, count, dim, l->x, dim, l->packed);
+    p->k->gemm_packed(&l->c, rows, count, dim, l->w, dim, l->packed, NULL, ACT_NONE, NULL, NULL,
+                      l->z, p->batch);
     for (int r = 0; r < rows; r++)
         for (int j = 0; j < count; j++)
             l->z[(size_t)r * (size_t)p->batch + (size_t)j] += l->b[r];
@@ -238,8 +245,9 @@ static void train_step(const struct probe *p, struct lane *l, int first, int hea
     for (int h = 0; h < heads; h++)
         softmax_gradient(p, l, count, l->z + head_at(p, h) * (size_t)p->batch,
                          l->bg + head_at(p, h));
-    p->k->gemm(&l->c, 0, 0, heads * classes, dim, count, 1, l->z, p->batch, l->x, dim, 0, l->g,
-               dim);
+    p->k->gemm_pack(&l->c, 0, dim, count, l->x, dim, l->packed);
+    p->k->gemm_packed(&l->c, heads * classes, dim, count, l->z, p->batch, l->packed, NULL, ACT_NONE,
+                      NULL, NULL, l->g, dim);
     for (int h = 0; h < heads; h++) {
         double base = o->lr[(first + h) / o->n_wd] * o->batch / 256;
         float lr = (float)schedule_cosine(step, (long)o->epochs * p->steps, 0, base, 0);
