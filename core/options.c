@@ -171,11 +171,7 @@ int options_assign(struct option_set *set, const char *key, const char *value,
     if (!options_find(set, key, &place))
         return no_such_option(set, key, err);
     /* A value that is overridden anyway must still be a valid one, so parse it aside first. */
-    union {
-        int i;
-        double d;
-        const char *s;
-    } parsed;
+    union option_value parsed;
     struct arena names = {0};
     int status =
         option_value_parse(place.def, option_key(&place, &names), value, &set->arena, &parsed, err);

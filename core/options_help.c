@@ -66,6 +66,16 @@ void options_print_config(const struct option_set *set, FILE *out) {
     arena_free(&scratch);
 }
 
+/* As it is shown elsewhere: "true" of a bool that is declared with 1. */
+static char *default_text(const struct option_def *def, struct arena *a) {
+    union option_value value;
+    struct error err = {0};
+    int status = option_value_parse(def, def->name, def->by_default, a, &value, &err);
+    CHECK(!status, "default of %s", err.message);
+    char *text = option_value_text(def, &value, a);
+    return text[0] ? text : "none";
+}
+
 static void print_option(const struct option_place *place, struct arena *a, FILE *out) {
     static const char *const kinds[] = {
         [OPT_INT] = " INT", [OPT_REAL] = " REAL", [OPT_BOOL] = "", [OPT_TEXT] = " TEXT"};
@@ -73,8 +83,8 @@ static void print_option(const struct option_place *place, struct arena *a, FILE
     char *flag = arena_printf(a, "--%s%s%s", def->type == OPT_BOOL ? "[no-]" : "",
                               option_key(place, a), kinds[def->type]);
     const char *allowed = def->type == OPT_BOOL ? "" : option_allowed(def, a);
-    fprintf(out, "  %-*s %s [%s%s%s]\n", FLAG_WIDTH, flag, def->help,
-            def->by_default[0] ? def->by_default : "none", allowed[0] ? "; " : "", allowed);
+    fprintf(out, "  %-*s %s [%s%s%s]\n", FLAG_WIDTH, flag, def->help, default_text(def, a),
+            allowed[0] ? "; " : "", allowed);
 }
 
 void options_print_help(const struct option_set *set, FILE *out) {

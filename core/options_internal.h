@@ -12,6 +12,13 @@ struct option_place {
     void *value;
 };
 
+/* The value of an option of any type. */
+union option_value {
+    int whole; /* and true or false */
+    double real;
+    const char *text;
+};
+
 /* Number of options in the set, and the i-th of them in table order. */
 int options_count(const struct option_set *set);
 struct option_place options_at(const struct option_set *set, int i);

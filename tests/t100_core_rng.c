@@ -134,14 +134,18 @@ static void test_uniform(void **state) {
     struct rng r = stream(2);
     double sum = 0, squares = 0;
     int bins[16] = {0};
+    const double steps = 9007199254740992.0; /* 2^53 */
+    uint64_t bits_seen = 0;
     for (int i = 0; i < DRAWS; i++) {
         double x = rng_uniform(&r);
         assert_true(x >= 0 && x < 1);
-        assert_true(x * 9007199254740992.0 == floor(x * 9007199254740992.0)); /* 53 bits */
+        assert_true(x * steps == floor(x * steps));
+        bits_seen |= (uint64_t)(x * steps);
         sum += x;
         squares += x * x;
         bins[(int)(x * 16)]++;
     }
+    assert_true(bits_seen == (1ull << 53) - 1);
     assert_true(fabs(sum / DRAWS - 0.5) < 5 * sqrt(1.0 / 12 / DRAWS));
     assert_true(fabs(squares / DRAWS - 1.0 / 3) < 5 * sqrt(4.0 / 45 / DRAWS));
     double chi2 = 0, expected = DRAWS / 16.0;

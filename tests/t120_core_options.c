@@ -3,8 +3,8 @@
 #include "core/log.h"
 #include "core/options.h"
 
-#include <float.h>
 #include <limits.h>
+#include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -33,7 +33,7 @@ static const struct option_def general_options[] = {
     OPTION_TEXT(struct general, out, "out", NULL, "folder of results"), OPTION_END};
 static const struct option_def mae_options[] = {
     OPTION_REAL(struct mae, mask_ratio, 0.75, 0, 0.99, "share of patches hidden"),
-    OPTION_REAL(struct mae, shift, 0, -DBL_MAX, DBL_MAX, "anything"),
+    OPTION_REAL(struct mae, shift, 0, -INFINITY, INFINITY, "anything"),
     OPTION_INT(struct mae, decoder_depth, 2, 1, 64, "transformer blocks in the decoder"),
     OPTION_BOOL(struct mae, norm_pix, 1, "normalise the pixels of a patch"),
     OPTION_TEXT(struct mae, loss, "mse", "mse|l1|huber", "of a pixel"),

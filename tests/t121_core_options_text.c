@@ -176,7 +176,7 @@ static void test_long_lines(void **state) {
     assert_string_equal(s.general.text, "a");
     assert_int_equal(s.general.whole, 5);
     options_free(&s.set);
-    load(&s, arena_printf(&a, "%stext = a%s\n", blanks, blanks), 0, "");
+    load(&s, arena_printf(&a, "%stext = a%s ;%s x\n#%sx\n", blanks, blanks, blanks, blanks), 0, "");
     assert_string_equal(s.general.text, "a");
     options_free(&s.set);
     load(&s, arena_printf(&a, "text = %s\nwhole = 4x\n", long_text), 2, "t.ini:2: whole");
@@ -227,9 +227,9 @@ static void test_print_config(void **state) {
 static void test_print_help(void **state) {
     (void)state;
     static const char *const parts[] = {
-        "General\n",         "  --whole INT ",     "Masked autoencoder\n", "--[no-]mae.flag ",
-        "any number [0.10]", "--mae.choice TEXT ", "[mse; mse|l1|huber]",  "[0.5; 0 to 1]",
-        "[2; at least 1]",   "any text [none]",    "--config FILE",
+        "General\n",        "  --whole INT ",     "Masked autoencoder\n", "--[no-]mae.flag ",
+        "any number [0.1]", "--mae.choice TEXT ", "[mse; mse|l1|huber]",  "[0.5; 0 to 1]",
+        "[2; at least 1]",  "any text [none]",    "yes or no [true]",     "--config FILE",
     };
     struct settings s;
     settings_open(&s);
