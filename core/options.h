@@ -79,11 +79,10 @@ int options_load(struct option_set *set, const char *path, struct error *err);
 int options_load_text(struct option_set *set, const char *text, const char *whence,
                       struct error *err);
 int options_load_environment(struct option_set *set, struct error *err);
-/* Takes every --flag out of argv[1..]; what is left (positional arguments) moves to the front,
- * argv[0..*argc-1], and *argc becomes their number: the program's name at argv[0] is gone.  "--"
- * ends the flags.  --config FILE loads a file; --help, --version and --print-config are the
- * caller's: their flags are left in argv as positional arguments are.  After an error argc and argv
- * are unspecified. */
+/* Takes every --flag out of argv: what is left, argv[1..*argc-1], are the positional arguments
+ * (argv[0] stays).  "--" ends the flags.  --config FILE loads a file; --help, --version and
+ * --print-config are the caller's: their flags are left in argv as positional arguments are.  After
+ * an error argc and argv are unspecified. */
 int options_parse(struct option_set *set, int *argc, char **argv, struct error *err);
 
 /* The canonical INI text of all values, in table order, owned by `a`: equal text, equal run. */

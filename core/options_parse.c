@@ -144,7 +144,7 @@ static int is_callers(const char *argument) {
 
 int options_parse(struct option_set *set, int *argc, char **argv, struct error *err) {
     struct arena a = {0};
-    int kept = 0, flags_ended = 0, status = 0;
+    int kept = *argc > 0, flags_ended = 0, status = 0;
     for (int i = 1; i < *argc; i++) {
         char *argument = argv[i];
         if (!flags_ended && !strcmp(argument, "--")) {

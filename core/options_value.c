@@ -1,4 +1,4 @@
-/* Text to value and back.  The program never calls setlocale, so numbers are in the C locale. */
+/* Text to value and back.  The program leaves LC_NUMERIC alone, so numbers are in the C locale. */
 #include "core/options_internal.h"
 
 #include <ctype.h>

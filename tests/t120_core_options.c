@@ -89,10 +89,12 @@ static int parse(struct fixture *f, const char *const arguments[9], char left[20
         argv[argc] = arena_strdup(&f->arena, arguments[argc - 1]);
     int status = options_parse(&f->set, &argc, argv, err);
     left[0] = '\0';
-    for (int i = 0; !status && i < argc; i++)
-        strcat(strcat(left, i ? " " : ""), argv[i]);
-    if (!status)
+    for (int i = 1; !status && i < argc; i++)
+        strcat(strcat(left, i > 1 ? " " : ""), argv[i]);
+    if (!status) {
+        assert_string_equal(argv[0], "ssvbench");
         assert_null(argv[argc]);
+    }
     return status;
 }
 
