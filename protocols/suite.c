@@ -97,6 +97,11 @@ out:
     return status;
 }
 
+/* What became of the cells so far. */
+struct tally {
+    int cells, failed, unusable; /* unusable: refused for what the user asked for */
+};
+
 /* The whole suite ends for these; everything else is one cell's failure. */
 static int ends_suite(int status) {
     return status == STATUS_MACHINE || status == STATUS_INTERRUPTED;
@@ -117,15 +122,16 @@ out:
 
 static int run_cell(const struct settings *s, const struct lists *l, const struct method *m,
                     const struct dataset *d, uint64_t seed, const struct context *context,
-                    unsigned stages, int *failed, struct error *err) {
+                    unsigned stages, struct tally *tally, struct error *err) {
     struct cell c;
+    tally->cells++;
     int status = cell_open(&c, s, m, d, seed, context, err);
     if (status)
         goto done;
     TRY(cell_pretrain(&c, err));
     if (stages & SUITE_EVALUATE)
         TRY(evaluate(&c, l, err));
-    *failed += !strcmp(c.run.status, "failed");
+    tally->failed += !strcmp(c.run.status, "failed");
 out:
     if (status == STATUS_INTERRUPTED) {
         struct error saving;
@@ -136,16 +142,26 @@ out:
 done:
     if (!status || ends_suite(status))
         return status;
-    log_message(LOG_ERROR, "%s on %s, seed %llu: %s", m->name, d->name, (unsigned long long)seed,
-                err->message);
-    ++*failed;
+    error_prefix(err, "%s on %s, seed %llu", m->name, d->name, (unsigned long long)seed);
+    log_message(LOG_ERROR, "%s", err->message);
+    tally->failed++;
+    tally->unusable += status == STATUS_USAGE;
     return 0;
+}
+
+/* Nothing but refusals is a mistake in the command, not a finding. */
+static int verdict(const struct tally *t, struct error *err) {
+    if (!t->failed)
+        return 0;
+    int status = t->unusable == t->cells ? STATUS_USAGE : STATUS_FINDING;
+    return error_set(err, status, "%d of %d cells failed, see above", t->failed, t->cells);
 }
 
 int suite_run(const struct settings *s, const struct context *context, unsigned stages,
               struct error *err) {
     struct lists l = {0};
-    int status = 0, failed = 0;
+    struct tally tally = {0};
+    int status = 0;
     TRY(read_lists(&l, s, err));
     for (int d = 0; d < l.n_data; d++) {
         struct dataset data;
@@ -158,9 +174,7 @@ int suite_run(const struct settings *s, const struct context *context, unsigned 
         if (status)
             goto out;
     }
-    if (failed)
-        status = error_set(err, STATUS_FINDING, "%d cell%s failed, see above", failed,
-                           failed > 1 ? "s" : "");
+    status = verdict(&tally, err);
 out:
     arena_free(&l.arena);
     return status;
@@ -185,7 +199,8 @@ int suite_evaluate_folder(const struct settings *s, const char *folder,
     struct run r = {0};
     struct settings stored = {0};
     struct dataset data = {0};
-    int status = 0, failed = 0, opened = 0;
+    struct tally tally = {0};
+    int status = 0, opened = 0;
     TRY(find_protocols(&l, s->plan.protocols, err));
     TRY(run_read(&r, arena_printf(&l.arena, "%s/run.h5", folder), err));
     TRY(stored_settings(&stored, &r, folder, s, &l, err));
@@ -200,9 +215,8 @@ int suite_evaluate_folder(const struct settings *s, const char *folder,
     struct context here = *context;
     here.machine = &stored.machine;
     TRY(run_cell(&stored, &l, from_run.methods[0], &data, from_run.seeds[0], &here, SUITE_EVALUATE,
-                 &failed, err));
-    if (failed)
-        status = error_set(err, STATUS_FINDING, "%s: failed, see above", folder);
+                 &tally, err));
+    status = verdict(&tally, err);
 out:
     if (opened)
         dataset_close(&data);

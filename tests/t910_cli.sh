@@ -1,0 +1,100 @@
+#!/bin/bash
+# The program from outside: exit codes, messages that name what to do, output where it belongs.
+set -u
+program=${SSVBENCH:-build/ssvbench}
+program=$(realpath "$program")
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+cd "$work" || exit 1
+
+# expect NAME STATUS PATTERN COMMAND...: the exit code, and the pattern in what it says
+expect() {
+    local name=$1 status=$2 pattern=$3 said got
+    shift 3
+    said=$("$@" 2>&1)
+    got=$?
+    if [ $got -eq "$status" ] && grep -qE -- "$pattern" <<<"$said"; then
+        echo "ok - $name"
+    else
+        printf '%s\n' "$said" | head -5 | sed 's/^/# /'
+        echo "not ok - $name: exit code $got instead of $status, or no \"$pattern\""
+    fi
+}
+
+tiny=(--methods "random,mae" --seeds 0 --data "shapes:size=16,train=64,test=32" --patch 4 --epochs 1
+    --batch 16 --linear.epochs 2 --quiet)
+
+expect "no command is the usage" 0 'usage: ssvbench' "$program"
+expect "help names every command" 0 'report' "$program" help
+expect "help of a command lists options" 0 'mae\.mask_ratio' "$program" help run
+expect "--help of a command" 0 'mask_ratio' "$program" run --help
+expect "version" 0 '^ssvbench [0-9]' "$program" --version
+expect "unknown command" 2 'did you mean "report"' "$program" reprot
+expect "unknown option" 2 'did you mean.*epochs' "$program" run --epoch 3
+expect "unknown method" 2 'did you mean "supervised".*random' "$program" run --methods suprvised
+expect "unknown protocol" 2 'linear, knn' "$program" run --protocols lineer
+expect "unknown dataset" 2 'shapes' "$program" run --data shape
+expect "unknown backbone" 2 'vit-micro' "$program" run --backbone vit-mikro
+expect "seeds that are no numbers" 2 'seeds' "$program" run --seeds 0,x
+expect "a number out of range" 2 'batch' "$program" run --batch 0
+expect "a number that is none" 2 'epochs' "$program" run --epochs 3x
+expect "a patch that does not divide" 2 'patch' "$program" run --methods mae --seeds 0 --data shapes:size=32,train=64,test=32 --patch 5
+expect "a batch larger than the data" 2 'fewer than a batch' "$program" run --methods mae --seeds 0 --data shapes:size=16,train=64,test=32 --batch 100
+expect "a missing folder of data" 2 'nowhere' "$program" run --data cifar10:nowhere
+expect "a surplus argument" 2 'surplus' "$program" run surplus
+expect "eval without a folder" 2 'folder' "$program" eval
+expect "report without runs" 2 'run.h5' "$program" report nowhere
+expect "an impossible instruction set" 2 'SSVBENCH_ISA' env SSVBENCH_ISA=vax "$program" env
+expect "print-config shows origins" 0 'epochs' "$program" run --epochs 3 --print-config
+expect "the environment sets options" 0 'epochs.*7' env SSVBENCH_EPOCHS=7 "$program" run --print-config
+expect "list" 0 'fashion-mnist' "$program" list
+expect "list of one kind" 0 'supervised' "$program" list methods
+expect "an unknown list" 2 'methods, protocols' "$program" list methosd
+expect "env" 0 'kernels' "$program" env
+expect "bench without a name" 2 'steps' "$program" bench
+expect "bench with a wrong expression" 2 'regular expression' "$program" bench steps --filter '('
+expect "bench that matches nothing" 2 'no step matches' "$program" bench steps --filter nothing
+expect "bench steps as JSON" 0 '"percent_of_peak"' "$program" bench steps --json --seconds 0.1 --filter 'mae/vit-micro/32px-p8'
+
+expect "a small run" 0 'mae' "$program" run "${tiny[@]}"
+expect "run again does nothing new" 0 'mae' "$program" run "${tiny[@]}"
+expect "a table" 0 '95 %' "$program" report out
+expect "lines" 0 '^.*mae.*knn' "$program" report csv out
+expect "figures" 0 '' test -s out/figures/main.png
+run=$(echo out/mae-*)
+expect "eval of a run with other options" 0 '' "$program" eval --linear.epochs 3 --quiet "$run"
+expect "profile" 0 'attention' "$program" run "${tiny[@]}" --out profiled --profile --methods mae
+printf 'methods = random\nseeds = 1\ndata = shapes:size=16,train=64,test=32\npatch = 4\n[linear]\nepochs = 2\n' >run.ini
+expect "a configuration file" 0 'random' "$program" run --config run.ini --out from_file --quiet
+printf 'methods = random\nsseeds = 1\n' >wrong.ini
+expect "a wrong line in a file has its number" 2 'wrong.ini:2' "$program" run --config wrong.ini
+
+# An unwritable place: a file where a folder should be, and a file size limit in place of a full disk.
+touch file
+expect "a file where the folder should be" 3 'file' "$program" run "${tiny[@]}" --out file/below
+(
+    ulimit -f 64
+    "$program" run "${tiny[@]}" --out full >/dev/null 2>message
+    echo $? >code
+)
+expect "a full disk is exit code 3" 0 '^3$' cat code
+expect "a full disk names the file" 0 'full/' cat message
+expect "after a full disk the same command completes" 0 'mae' "$program" run "${tiny[@]}" --out full
+
+# Broken results are named, the others shown.
+cp -r out broken
+run=$(echo broken/mae-*)
+head -c 1000 "$run/run.h5" >half && mv half "$run/run.h5"
+expect "a broken result is a finding with its name" 1 "$run/run.h5" "$program" report csv broken
+
+# Ctrl-C: saved, resumable, and the shell sees the signal.
+long=(--methods mae --seeds 0 --data "shapes:size=32,train=2000,test=64" --patch 4 --epochs 100 --batch 32)
+"$program" run "${long[@]}" --out stopped >/dev/null 2>message &
+pid=$!
+sleep 2
+kill -INT $pid
+wait $pid
+expect "Ctrl-C ends with its signal" 0 '^130$' echo $?
+expect "Ctrl-C says how to go on" 0 'goes on from here' cat message
+expect "Ctrl-C leaves results" 0 'interrupted|mae' "$program" report csv stopped
+expect "Ctrl-C leaves a checkpoint" 0 '' test -s "$(echo stopped/mae-*/checkpoint.safetensors)"
