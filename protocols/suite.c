@@ -169,7 +169,7 @@ int suite_run(const struct settings *s, const struct context *context, unsigned 
         for (int m = 0; m < l.n_methods && !status; m++)
             for (int i = 0; i < l.n_seeds && !status; i++)
                 status =
-                    run_cell(s, &l, l.methods[m], &data, l.seeds[i], context, stages, &failed, err);
+                    run_cell(s, &l, l.methods[m], &data, l.seeds[i], context, stages, &tally, err);
         dataset_close(&data);
         if (status)
             goto out;
