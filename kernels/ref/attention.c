@@ -1,0 +1,119 @@
+/* attention.c -- Vaswani et al. 2017, eq. (1), for each image and head:
+ *
+ *   p = softmax(scale q k'),  y = p v          q, k, v, y (t,d), p (t,t)
+ *   dv = p' dy,  dp = dy v',  ds = p * (dp - rowsum(p * dp)) scale,  dq = ds k,  dk = ds' q
+ */
+#include "kernels/ref/ref.h"
+
+#include <math.h>
+
+/* One image and head of qkv (n,t,3,heads,d) and y (n,t,heads,d): rows of d, `ld` apart. */
+struct head {
+    const real *q, *k, *v;
+    size_t ld, ldy, qkv_at, y_at, p_at;
+};
+
+static struct head head_of(const real *qkv, int image, int h, int t, int heads, int d) {
+    size_t dim = (size_t)heads * (size_t)d, token = (size_t)image * (size_t)t;
+    size_t at = token * 3 * dim + (size_t)h * (size_t)d;
+    return (struct head){
+        .q = qkv + at,
+        .k = qkv + at + dim,
+        .v = qkv + at + 2 * dim,
+        .ld = 3 * dim,
+        .ldy = dim,
+        .qkv_at = at,
+        .y_at = token * dim + (size_t)h * (size_t)d,
+        .p_at = (token * (size_t)heads + (size_t)h * (size_t)t) * (size_t)attention_stride(t),
+    };
+}
+
+static double dot(int d, const real *a, const real *b) {
+    double sum = 0;
+    for (int e = 0; e < d; e++)
+        sum += (double)a[e] * b[e];
+    return sum;
+}
+
+/* p (tp) = softmax over j < t of scale q k_j */
+static void probabilities(const struct head *at, int i, int t, int d, double scale, real *p) {
+    const real *q = at->q + (size_t)i * at->ld;
+    double most = -INFINITY, sum = 0;
+    for (int j = 0; j < t; j++)
+        most = fmax(most, scale * dot(d, q, at->k + (size_t)j * at->ld));
+    for (int j = 0; j < t; j++)
+        sum += exp(scale * dot(d, q, at->k + (size_t)j * at->ld) - most);
+    for (int j = 0; j < t; j++)
+        p[j] = (real)(exp(scale * dot(d, q, at->k + (size_t)j * at->ld) - most) / sum);
+    for (int j = t; j < attention_stride(t); j++)
+        p[j] = 0;
+}
+
+void ref_attention_forward(const struct kctx *c, int n, int t, int heads, int d, real scale,
+                           const real *qkv, real *p, real *y) {
+    (void)c;
+    for (int image = 0; image < n; image++)
+        for (int h = 0; h < heads; h++) {
+            const struct head at = head_of(qkv, image, h, t, heads, d);
+            for (int i = 0; i < t; i++) {
+                real *pi = p + at.p_at + (size_t)i * (size_t)attention_stride(t);
+                probabilities(&at, i, t, d, scale, pi);
+                for (int e = 0; e < d; e++) {
+                    double sum = 0;
+                    for (int j = 0; j < t; j++)
+                        sum += (double)pi[j] * at.v[(size_t)j * at.ld + (size_t)e];
+                    y[at.y_at + (size_t)i * at.ldy + (size_t)e] = (real)sum;
+                }
+            }
+        }
+}
+
+/* dp_ij = dy_i v_j */
+static double slope_of_p(const struct head *at, int i, int j, int d, const real *dy) {
+    return dot(d, dy + at->y_at + (size_t)i * at->ldy, at->v + (size_t)j * at->ld);
+}
+
+/* out (d) = sum_j weight_j x_j over the t rows of x, `ld` apart */
+static void mix(int t, int d, const double *weight, const real *x, size_t ld, real *out) {
+    for (int e = 0; e < d; e++) {
+        double sum = 0;
+        for (int j = 0; j < t; j++)
+            sum += weight[j] * x[(size_t)j * ld + (size_t)e];
+        out[e] = (real)sum;
+    }
+}
+
+static void backward_head(const struct head *at, int t, int d, double scale, const real *p,
+                          const real *dy, real *dqkv) {
+    size_t tp = (size_t)attention_stride(t);
+    double mean[t], ds[t]; /* rowsum(p * dp); a row, then a column, of ds */
+    for (int i = 0; i < t; i++) {
+        const real *pi = p + at->p_at + (size_t)i * tp;
+        mean[i] = 0;
+        for (int j = 0; j < t; j++)
+            mean[i] += pi[j] * slope_of_p(at, i, j, d, dy);
+        for (int j = 0; j < t; j++)
+            ds[j] = pi[j] * (slope_of_p(at, i, j, d, dy) - mean[i]) * scale;
+        mix(t, d, ds, at->k, at->ld, dqkv + at->qkv_at + (size_t)i * at->ld);
+    }
+    for (int j = 0; j < t; j++) {
+        double pj[t];
+        for (int i = 0; i < t; i++) {
+            pj[i] = p[at->p_at + (size_t)i * tp + (size_t)j];
+            ds[i] = pj[i] * (slope_of_p(at, i, j, d, dy) - mean[i]) * scale;
+        }
+        real *dk = dqkv + at->qkv_at + at->ldy + (size_t)j * at->ld, *dv = dk + at->ldy;
+        mix(t, d, ds, at->q, at->ld, dk);
+        mix(t, d, pj, dy + at->y_at, at->ldy, dv);
+    }
+}
+
+void ref_attention_backward(const struct kctx *c, int n, int t, int heads, int d, real scale,
+                            const real *qkv, const real *p, const real *dy, real *dqkv) {
+    (void)c;
+    for (int image = 0; image < n && t; image++)
+        for (int h = 0; h < heads; h++) {
+            const struct head at = head_of(qkv, image, h, t, heads, d);
+            backward_head(&at, t, d, scale, p, dy, dqkv);
+        }
+}

@@ -1,0 +1,34 @@
+/* reduce.c -- sums over rows, over everything, over the lanes of gradients. */
+#include "kernels/ref/ref.h"
+
+void ref_column_sum(const struct kctx *c, int rows, int cols, const real *x, real *out) {
+    (void)c;
+    for (int j = 0; j < cols; j++) {
+        double sum = 0;
+        for (int i = 0; i < rows; i++)
+            sum += x[(size_t)i * (size_t)cols + (size_t)j];
+        out[j] = (real)(out[j] + sum);
+    }
+}
+
+double ref_sum_squares(const struct kctx *c, size_t n, const real *x) {
+    (void)c;
+    double sum = 0;
+    for (size_t i = 0; i < n; i++)
+        sum += (double)x[i] * x[i];
+    return sum;
+}
+
+/* In double the order of the sum is not visible in float; in double precision runs it is the order
+ * of the lanes. */
+void ref_reduce_lanes(const struct kctx *c, int lanes, size_t n, size_t stride, real *slab) {
+    (void)c;
+    if (lanes < 1)
+        return;
+    for (size_t i = 0; i < n; i++) {
+        double sum = 0;
+        for (int lane = 0; lane < lanes; lane++)
+            sum += slab[(size_t)lane * stride + i];
+        slab[i] = (real)sum;
+    }
+}
