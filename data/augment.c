@@ -9,35 +9,23 @@ struct taps { /* source pixels that one output pixel is made of, in one directio
     float weight[MAX_TAPS];
 };
 
-/* Triangle filter, as wide as the step when shrinking.  Pixels outside keep their weight and count
- * as the mean colour: the weights of those inside then sum to less than 1. */
+/* Triangle filter, as wide as the step when shrinking, over the pixels of the box: what
+ * torchvision's resized_crop with antialias computes.  Pixels of the box outside the image keep
+ * their weight and count as the mean colour, so the weights kept here may sum to less than 1. */
 static void make_taps(struct taps *t, double begin, double extent, int size, int i, int limit) {
     double step = extent / size, radius = step > 1 ? step : 1;
     if (radius > WIDEST)
         radius = WIDEST;
     double centre = begin + (i + 0.5) * step - 0.5;
-    int lo = (int)ceil(centre - radius), hi = (int)floor(centre + radius);
+    int lo = (int)fmax(ceil(centre - radius), floor(begin));
+    int hi = (int)fmin(floor(centre + radius), ceil(begin + extent) - 1);
     double total = 0, weight[MAX_TAPS + 2];
     for (int s = lo; s <= hi; s++)
         total += weight[s - lo] = fmax(0, 1 - fabs(s - centre) / radius);
+    t->first = lo < 0 ? 0 : lo;
     t->n = 0;
-    t->first = lo;
-    for (int s = lo; s <= hi; s++) {
-        int inside = s >= 0 && s < limit;
-        /* A border pixel stands for the half pixel between its centre and the image's edge. */
-        int source = inside                                    ? s
-                     : (s == -1 && begin >= 0)                 ? 0
-                     : (s == limit && begin + extent <= limit) ? limit - 1
-                                                               : -1;
-        if (source < 0)
-            continue;
-        if (!t->n)
-            t->first = source;
-        int at = source - t->first;
-        if (at >= t->n)
-            t->weight[t->n++] = 0;
-        t->weight[at] += (float)(weight[s - lo] / total);
-    }
+    for (int s = t->first; s <= hi && s < limit; s++)
+        t->weight[t->n++] = (float)(weight[s - lo] / total);
 }
 
 void view_crop(const struct record *r, const struct normalization *norm, const struct crop_box *box,
