@@ -41,6 +41,7 @@ char *arena_strdup(struct arena *a, const char *text) {
 }
 
 char *arena_printf(struct arena *a, const char *format, ...) {
+    CHECK(format, "no format");
     va_list args, again;
     va_start(args, format);
     va_copy(again, args);

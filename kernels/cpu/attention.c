@@ -67,24 +67,39 @@ static void pack_transposed(int t, int d, const float *x, size_t ld, float *out,
             out[(size_t)k * (size_t)ldo + (size_t)i] = x[(size_t)i * ld + (size_t)k];
 }
 
-/* s (t scores, room to a multiple of the vector) to softmax(scale s) in place; zeros up to `padded`
- */
-static void softmax_row(int t, int padded, float scale, float *s) {
-    float most = s[0];
-    for (int j = 1; j < t; j++)
-        most = s[j] > most ? s[j] : most;
-    for (int j = t; j < padded; j++)
-        s[j] = -INFINITY;
-    vec total = vec_set(0);
-    for (int j = 0; j < padded; j += VEC_WIDTH) {
-        vec e = vexp((vec_load(s + j) - most) * scale);
-        vec_store(s + j, e);
-        total += e;
-    }
+static vec greater(vec a, vec b) {
+    __typeof__(a > b) mask = a > b;
+    return (vec)((mask & (__typeof__(mask))a) | (~mask & (__typeof__(mask))b));
+}
+
+static float largest(vec v) {
+    float most = v[0];
+    for (int l = 1; l < VEC_WIDTH; l++)
+        most = v[l] > most ? v[l] : most;
+    return most;
+}
+
+static float total(vec v) {
     float sum = 0;
     for (int l = 0; l < VEC_WIDTH; l++)
-        sum += total[l];
-    float inverse = 1 / sum;
+        sum += v[l];
+    return sum;
+}
+
+/* s (t scores, room for `padded`, a multiple of the vector) to softmax(scale s); zeros after t */
+static void softmax_row(int t, int padded, float scale, float *s) {
+    for (int j = t; j < padded; j++)
+        s[j] = -INFINITY;
+    vec most = vec_load(s);
+    for (int j = VEC_WIDTH; j < padded; j += VEC_WIDTH)
+        most = greater(vec_load(s + j), most);
+    vec shift = vec_set(largest(most)), sum = vec_set(0);
+    for (int j = 0; j < padded; j += VEC_WIDTH) {
+        vec e = vexp((vec_load(s + j) - shift) * scale);
+        vec_store(s + j, e);
+        sum += e;
+    }
+    float inverse = 1 / total(sum);
     for (int j = 0; j < padded; j += VEC_WIDTH)
         vec_store(s + j, vec_load(s + j) * inverse);
 }
@@ -131,15 +146,22 @@ void ISA_NAME(attention_forward)(const struct kctx *c, int n, int t, int heads, 
         }
 }
 
-/* s (t, tn) = p * (s - rowsum(p * s)) * scale: the gradient of the scores from that of p */
+/* s (t, tn) = p * (s - rowsum(p * s)) * scale: the gradient of the scores from that of p.  Whole
+ * vectors where the row of p (t, tp) has them, then the rest. */
 static void softmax_gradient(int t, int tp, int tn, float scale, const float *p, float *s) {
+    int whole = t / VEC_WIDTH * VEC_WIDTH;
     for (int i = 0; i < t; i++) {
         const float *pr = p + (size_t)i * (size_t)tp;
         float *row = s + (size_t)i * (size_t)tn;
-        float dot = 0;
-        for (int j = 0; j < t; j++)
+        vec sum = vec_set(0);
+        for (int j = 0; j < whole; j += VEC_WIDTH)
+            sum += vec_load(pr + j) * vec_load(row + j);
+        float dot = total(sum);
+        for (int j = whole; j < t; j++)
             dot += pr[j] * row[j];
-        for (int j = 0; j < t; j++)
+        for (int j = 0; j < whole; j += VEC_WIDTH)
+            vec_store(row + j, vec_load(pr + j) * (vec_load(row + j) - dot) * scale);
+        for (int j = whole; j < t; j++)
             row[j] = pr[j] * (row[j] - dot) * scale;
     }
 }
