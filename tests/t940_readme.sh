@@ -1,0 +1,45 @@
+#!/bin/bash
+# Every ssvbench command of README.md and docs/ runs, on small data and few steps.
+set -u
+program=$(realpath "${SSVBENCH:-build/ssvbench}")
+top=$PWD
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+cd "$work" || exit 1
+
+mkdir cifar10 idx
+perl -e 'srand 1; for (1..80) { print chr($_ % 10), map { chr int rand 256 } 1..3072 }' >cifar10/data_batch_1.bin
+perl -e 'srand 2; for (1..40) { print chr($_ % 10), map { chr int rand 256 } 1..3072 }' >cifar10/test_batch.bin
+for part in train:80 t10k:40; do
+    n=${part#*:} part=${part%:*}
+    perl -e '$n = shift; print pack("N4", 0x803, $n, 28, 28), map { chr int rand 256 } 1..$n*784' "$n" >idx/$part-images-idx3-ubyte
+    perl -e '$n = shift; print pack("N2", 0x801, $n), map { chr($_ % 10) } 1..$n' "$n" >idx/$part-labels-idx1-ubyte
+done
+
+# What the commands leave to the defaults, made small.
+export SSVBENCH_EPOCHS=1 SSVBENCH_BATCH=16 SSVBENCH_LINEAR_EPOCHS=1 SSVBENCH_SEEDS=0 SSVBENCH_QUIET=1
+export SSVBENCH_DATA="shapes:size=16,train=64,test=32"
+
+small() { # what a command says explicitly, made small
+    sed -E -e "s#build/ssvbench#$program#" -e 's/[[:space:]]+#.*//' \
+        -e 's/--epochs [0-9]+/--epochs 1/' -e 's/--seeds [0-9,]+/--seeds 0/' \
+        -e 's/cifar10:FOLDER/cifar10:cifar10/' -e 's/idx:FOLDER/idx:idx/' \
+        -e 's/fashion-mnist( |$)/fashion-mnist:train=64,test=32\1/' \
+        -e 's/train=[0-9]+,test=[0-9]+/train=64,test=32/' -e 's/bench steps/bench steps --seconds 0.1/'
+}
+
+n=0
+while IFS= read -r line; do
+    command=$(small <<<"$line")
+    if [[ $command == *RUN-FOLDER* ]]; then
+        command=${command/RUN-FOLDER/$(echo out/mae-*)}
+    fi
+    n=$((n + 1))
+    if bash -c "$command" >output 2>&1; then
+        echo "ok - $line"
+    else
+        tail -3 output | sed 's/^/# /'
+        echo "not ok - $line (as: $command)"
+    fi
+done < <(cat "$top"/README.md "$top"/docs/*.md "$top"/CONTRIBUTING.md | grep -hE '^    (SSVBENCH_[A-Z]+=[^ ]+ )?build/ssvbench' | sed 's/^ *//' | sort -u)
+if [ $n -lt 8 ]; then echo "not ok - only $n commands found"; fi
