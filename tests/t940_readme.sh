@@ -12,8 +12,8 @@ perl -e 'srand 1; for (1..80) { print chr($_ % 10), map { chr int rand 256 } 1..
 perl -e 'srand 2; for (1..40) { print chr($_ % 10), map { chr int rand 256 } 1..3072 }' >cifar10/test_batch.bin
 for part in train:80 t10k:40; do
     n=${part#*:} part=${part%:*}
-    perl -e '$n = shift; print pack("N4", 0x803, $n, 28, 28), map { chr int rand 256 } 1..$n*784' "$n" >idx/$part-images-idx3-ubyte
-    perl -e '$n = shift; print pack("N2", 0x801, $n), map { chr($_ % 10) } 1..$n' "$n" >idx/$part-labels-idx1-ubyte
+    perl -e '$n = shift; print pack("N4", 0x803, $n, 28, 28), map { chr int rand 256 } 1..$n*784' "$n" >idx/"$part"-images-idx3-ubyte
+    perl -e '$n = shift; print pack("N2", 0x801, $n), map { chr($_ % 10) } 1..$n' "$n" >idx/"$part"-labels-idx1-ubyte
 done
 
 # What the commands leave to the defaults, made small.
