@@ -67,39 +67,20 @@ static void pack_transposed(int t, int d, const float *x, size_t ld, float *out,
             out[(size_t)k * (size_t)ldo + (size_t)i] = x[(size_t)i * ld + (size_t)k];
 }
 
-static vec greater(vec a, vec b) {
-    __typeof__(a > b) mask = a > b;
-    return (vec)((mask & (__typeof__(mask))a) | (~mask & (__typeof__(mask))b));
-}
-
-static float largest(vec v) {
-    float most = v[0];
-    for (int l = 1; l < VEC_WIDTH; l++)
-        most = v[l] > most ? v[l] : most;
-    return most;
-}
-
-static float total(vec v) {
-    float sum = 0;
-    for (int l = 0; l < VEC_WIDTH; l++)
-        sum += v[l];
-    return sum;
-}
-
 /* s (t scores, room for `padded`, a multiple of the vector) to softmax(scale s); zeros after t */
 static void softmax_row(int t, int padded, float scale, float *s) {
     for (int j = t; j < padded; j++)
         s[j] = -INFINITY;
     vec most = vec_load(s);
     for (int j = VEC_WIDTH; j < padded; j += VEC_WIDTH)
-        most = greater(vec_load(s + j), most);
-    vec shift = vec_set(largest(most)), sum = vec_set(0);
+        most = vec_max(vec_load(s + j), most);
+    vec shift = vec_set(vec_largest(most)), sum = vec_set(0);
     for (int j = 0; j < padded; j += VEC_WIDTH) {
         vec e = vexp((vec_load(s + j) - shift) * scale);
         vec_store(s + j, e);
         sum += e;
     }
-    float inverse = 1 / total(sum);
+    float inverse = 1 / vec_sum(sum);
     for (int j = 0; j < padded; j += VEC_WIDTH)
         vec_store(s + j, vec_load(s + j) * inverse);
 }
@@ -156,7 +137,7 @@ static void softmax_gradient(int t, int tp, int tn, float scale, const float *p,
         vec sum = vec_set(0);
         for (int j = 0; j < whole; j += VEC_WIDTH)
             sum += vec_load(pr + j) * vec_load(row + j);
-        float dot = total(sum);
+        float dot = vec_sum(sum);
         for (int j = whole; j < t; j++)
             dot += pr[j] * row[j];
         for (int j = 0; j < whole; j += VEC_WIDTH)

@@ -51,12 +51,14 @@ static inline __attribute__((always_inline)) void micro_sum(int rows, int depth,
                                                             vec sum[MR][2]) {
     vec s[MR][2];
 #pragma GCC unroll 12
-    for (int i = 0; i < rows; i++)
+    for (int i = 0; i < MR; i++)
         s[i][0] = s[i][1] = vec_set(0);
     for (int k = 0; k < depth; k++) {
         vec b0 = vec_load(b), b1 = vec_load(b + VEC_WIDTH);
 #pragma GCC unroll 12
-        for (int i = 0; i < rows; i++) {
+        for (int i = 0; i < MR; i++) {
+            if (i >= rows)
+                break;
             vec x = vec_set(a[(size_t)i * row_stride]);
             s[i][0] += x * b0;
             s[i][1] += x * b1;
@@ -65,7 +67,7 @@ static inline __attribute__((always_inline)) void micro_sum(int rows, int depth,
         b += ldb;
     }
 #pragma GCC unroll 12
-    for (int i = 0; i < rows; i++) {
+    for (int i = 0; i < MR; i++) {
         sum[i][0] = s[i][0];
         sum[i][1] = s[i][1];
     }
