@@ -1,7 +1,8 @@
 /* kernels.c -- which backend: the instruction sets compiled in, best last, and what the processor
  * has of them. */
-#ifndef SSV_F64
 #include "kernels/kernels.h"
+
+#ifndef SSV_F64
 
 #include <cblas.h>
 #include <stdlib.h>

@@ -1,0 +1,125 @@
+#include "kernels/cases.h"
+
+#include "core/rng.h"
+
+#include <math.h>
+#include <string.h>
+
+enum { GUARD = 16, ALIGN = 64 };
+_Static_assert(sizeof(real) == sizeof(uint32_t), "buffers are filled word by word");
+
+/* NaNs that no arithmetic makes: before the first write, and around the buffers. */
+static const uint32_t poison = 0x7fc0beef, guard = 0x7fc0dead;
+
+static void fill_word(void *p, size_t n, uint32_t word) {
+    for (size_t i = 0; i < n; i++)
+        memcpy((uint32_t *)p + i, &word, sizeof word);
+}
+
+static int is_word(const void *p, size_t n, uint32_t word) {
+    for (size_t i = 0; i < n; i++)
+        if (memcmp((const uint32_t *)p + i, &word, sizeof word) != 0)
+            return 0;
+    return 1;
+}
+
+/* n words between two guards */
+static void *guarded(struct case_run *r, size_t n) {
+    size_t before = ALIGN / sizeof(real), room = n + 2 * (GUARD + before);
+    real *base = arena_alloc(&r->arena, room * sizeof *base);
+    size_t shift = (ALIGN - (uintptr_t)base % ALIGN) % ALIGN / sizeof *base;
+    real *data = base + shift + GUARD + r->offset;
+    fill_word(data - GUARD, GUARD, guard);
+    fill_word(data, n, poison);
+    fill_word(data + n, GUARD, guard);
+    return data;
+}
+
+static struct case_buffer *make(struct case_run *r, enum case_role role, size_t rows, size_t width,
+                                size_t stride) {
+    CHECK(r->n_buffers < CASE_BUFFERS, "%s: more than %d buffers", r->kernel->name, CASE_BUFFERS);
+    struct case_buffer *b = &r->buffer[r->n_buffers++];
+    *b = (struct case_buffer){.role = role, .rows = rows, .width = width, .stride = stride};
+    return b;
+}
+
+static struct rng stream(const struct case_run *r) {
+    return rng_at((struct rng_key){.seed = 0, .purpose = RNG_TEST}, 0, (uint32_t)r->n_buffers);
+}
+
+static struct case_buffer *made(struct case_run *r) {
+    CHECK(r->next < r->n_buffers, "%s: buffer %d was not made", r->kernel->name, r->next);
+    return &r->buffer[r->next++];
+}
+
+real *case_real(struct case_run *r, enum case_role role, size_t rows, size_t width, size_t stride) {
+    if (r->c)
+        return made(r)->data;
+    struct case_buffer *b = make(r, role, rows, width, stride);
+    b->data = guarded(r, rows * stride);
+    struct rng random = stream(r);
+    if (role == CASE_INPUT || role == CASE_UPDATE)
+        for (size_t i = 0; i < rows; i++)
+            for (size_t j = 0; j < width; j++)
+                b->data[i * stride + j] = (real)rng_normal(&random);
+    return b->data;
+}
+
+real *case_positive(struct case_run *r, enum case_role role, size_t n) {
+    real *data = case_real(r, role, n, 1, 1);
+    for (size_t i = 0; i < n && !r->c; i++)
+        data[i] = (real)(0.1 + fabs((double)data[i]));
+    return data;
+}
+
+int32_t *case_index(struct case_run *r, size_t n, int first, int end) {
+    if (r->c)
+        return made(r)->index;
+    struct case_buffer *b = make(r, CASE_INPUT, n, 1, 1);
+    b->index = guarded(r, n);
+    struct rng random = stream(r);
+    for (size_t i = 0; i < n; i++)
+        b->index[i] = first + (int32_t)rng_below(&random, (uint32_t)(end - first));
+    return b->index;
+}
+
+void case_open(struct case_run *r, const struct kernel_case *kernel, const int dim[CASE_DIMS],
+               const struct kernels *k, int offset) {
+    *r = (struct case_run){.kernel = kernel, .k = k, .offset = offset};
+    memcpy(r->dim, dim, sizeof r->dim);
+    kernel->run(r);
+}
+
+void case_call(struct case_run *r, const struct kctx *c) {
+    r->c = c;
+    r->next = 0;
+    r->kernel->run(r);
+}
+
+int case_overrun(const struct case_run *r) {
+    for (int i = 0; i < r->n_buffers; i++) {
+        const struct case_buffer *b = &r->buffer[i];
+        const real *data = b->index ? (const real *)(const void *)b->index : b->data;
+        int whole = is_word(data - GUARD, GUARD, guard) &&
+                    is_word(data + b->rows * b->stride, GUARD, guard);
+        for (size_t row = 0; row < b->rows && whole; row++)
+            whole = is_word(data + row * b->stride + b->width, b->stride - b->width, poison);
+        if (!whole)
+            return i;
+    }
+    return -1;
+}
+
+double case_bytes(const struct case_run *r) {
+    double bytes = 0;
+    for (int i = 0; i < r->n_buffers; i++) {
+        const struct case_buffer *b = &r->buffer[i];
+        double once = (double)b->rows * (double)b->width * sizeof(real);
+        bytes += b->role == CASE_SCRATCH ? 0 : b->role == CASE_UPDATE ? 2 * once : once;
+    }
+    return bytes;
+}
+
+void case_close(struct case_run *r) {
+    arena_free(&r->arena);
+}

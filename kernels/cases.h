@@ -1,0 +1,77 @@
+/* cases.h -- for each kernel the shapes to try, its arguments, its FLOPs and its bytes.
+ *
+ *     struct case_run r;
+ *     case_open(&r, &kernel_cases[i], kernel_cases[i].shape[s], kernels, 0);
+ *     case_call(&r, &ctx);               // r.buffer[] holds what it made
+ *     case_close(&r);
+ *
+ * The tests compare the buffers of two backends, the benchmark repeats case_call.  What a run
+ * starts from is a function of kernel and shape alone, so two backends start alike.
+ *
+ * A new kernel gets a function in cases_table.c that names its buffers and makes the call, and a
+ * line with shapes.
+ */
+#ifndef SSV_KERNELS_CASES_H
+#define SSV_KERNELS_CASES_H
+
+#include "core/arena.h"
+#include "kernels/kernels.h"
+
+enum { CASE_DIMS = 8, CASE_BUFFERS = 10 };
+
+enum case_role {
+    CASE_INPUT,
+    CASE_UPDATE,  /* read and written */
+    CASE_OUTPUT,  /* written; holds NaN before */
+    CASE_SCRATCH, /* the backend's own business */
+};
+
+struct case_buffer {
+    enum case_role role;
+    size_t rows, width, stride; /* elements; what lies between width and stride is not touched */
+    real *data;
+    int32_t *index; /* instead of data */
+};
+
+struct case_run {
+    int dim[CASE_DIMS]; /* fewer of dim[kernel_case.rows] may be asked for after case_open */
+    int n_buffers;
+    struct case_buffer buffer[CASE_BUFFERS];
+    double flops;
+    /* private */
+    const struct kernel_case *kernel;
+    const struct kernels *k;
+    const struct kctx *c; /* NULL while buffers are made */
+    int next, offset;
+    struct arena arena;
+};
+
+struct kernel_case {
+    const char *name; /* as in KERNEL_LIST; NULL ends the table */
+    const char *dims; /* what the numbers of a shape are */
+    int rows;         /* the dim that counts independent rows: buffer.rows of them; -1: none */
+    void (*run)(struct case_run *r);
+    const int (*shape)[CASE_DIMS];
+    int n_shapes, n_bench; /* the last n_bench are sizes of real networks */
+};
+
+extern const struct kernel_case kernel_cases[];
+
+/* Allocates and fills the buffers; they start `offset` reals after a multiple of 64 bytes. */
+void case_open(struct case_run *r, const struct kernel_case *kernel, const int dim[CASE_DIMS],
+               const struct kernels *k, int offset);
+void case_call(struct case_run *r, const struct kctx *c);
+/* The number of the first buffer with a write outside its rows and widths, -1 when there is none.
+ */
+int case_overrun(const struct case_run *r);
+/* Every input read once, every output written once. */
+double case_bytes(const struct case_run *r);
+void case_close(struct case_run *r);
+
+/* For the functions of cases_table.c: the next buffer.  While they are made it is allocated and
+ * filled; in a call the same sequence of calls returns what was made. */
+real *case_real(struct case_run *r, enum case_role role, size_t rows, size_t width, size_t stride);
+real *case_positive(struct case_run *r, enum case_role role, size_t n); /* 0.1 and up */
+int32_t *case_index(struct case_run *r, size_t n, int first, int end);  /* first..end-1 */
+
+#endif
