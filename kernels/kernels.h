@@ -79,8 +79,8 @@ enum activation { ACT_NONE, ACT_GELU }; /* GELU is the exact one: x/2 (1 + erf(x
     /* dqkv is written. */                                                                         \
     KERNEL(attention_backward, (const struct kctx *c, int n, int t, int heads, int d, real scale,  \
                                 const real *qkv, const real *p, const real *dy, real *dqkv))       \
-    /* loss (rows) = weighted cross-entropy -w log softmax(x)[target]; x, p (rows,classes); p      \
-     * receives the softmax; target (rows) in 0..classes-1; a negative target: loss 0, gradient 0. \
+    /* loss (rows) = cross-entropy -log softmax(x)[target]; x, p (rows,classes); p receives the     \
+     * softmax; target (rows) in 0..classes-1; a negative target: loss 0, gradient 0.              \
      * smooth: label smoothing, target distribution (1-smooth) onehot + smooth / classes. */       \
     KERNEL(softmax_xent_forward, (const struct kctx *c, int rows, int classes, real smooth,        \
                                   const real *x, const int32_t *target, real *p, real *loss))      \
@@ -122,13 +122,14 @@ enum activation { ACT_NONE, ACT_GELU }; /* GELU is the exact one: x/2 (1 + erf(x
     KERNEL(mean_rows_backward, (const struct kctx *c, int n, int rows, int cols, int first,        \
                                 int last, const real *dy, int acc, real *dx))                      \
     /* Each row to zero mean and unit variance, the variance unbiased plus eps (MAE's norm_pix,    \
-     * He et al. 2022, section 3); x may be y */                                                   \
+     * He et al. 2022, section 3); a single column becomes 0; x may be y */                        \
     KERNEL(standardize_rows, (const struct kctx *c, int rows, int cols, real eps, const real *x,   \
                               real *y))                                                            \
     /* y = x / max(|x|, eps) for each row; x may be y; norm (rows) may be NULL */                  \
     KERNEL(l2_normalize_rows, (const struct kctx *c, int rows, int cols, real eps, const real *x,  \
                                real *y, real *norm))                                               \
-    /* slab[0] (n) = sum of lanes slabs, each `stride` reals after the other, as a balanced tree */\
+    /* slab[0] (n) = sum of lanes slabs, each `stride` reals after the other, as a balanced tree;  \
+     * the other slabs stay as they are */                                                         \
     KERNEL(reduce_lanes, (const struct kctx *c, int lanes, size_t n, size_t stride, real *slab))   \
     /* Loshchilov and Hutter 2019, algorithm 2, as PyTorch computes it: g is scaled by gscale      \
      * first (clipping), w -= lr wd w, m and v are updated, w -= lr (m / c1) / (sqrt(v / c2) +     \

@@ -63,7 +63,7 @@ VEC_INLINE vec normal_distribution(vec low) {
     return 0.5f + 0.5f * verf_inside(vec_at_most(low, ERF_ONE / SQRT_HALF) * SQRT_HALF);
 }
 
-/* x Phi(x), the exact GELU; absolute error below 4e-7 max(1, |x|) */
+/* x Phi(x), the exact GELU; absolute error below 3e-7 max(1, |x|) */
 VEC_INLINE vec vgelu(vec x) {
     vec low = normal_low(x);
     return low * normal_distribution(low);

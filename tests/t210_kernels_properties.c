@@ -1,0 +1,363 @@
+/* What the operations must satisfy whoever computes them, on every backend. */
+#define ISA properties
+#include "kernels/cpu/vmath.h"
+
+#include "core/arena.h"
+#include "core/rng.h"
+#include "kernels/kernels.h"
+
+#include <float.h>
+#include <math.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
+
+#include <cmocka.h>
+
+struct fixture {
+    struct slab workspace;
+    struct arena arena;
+    struct kctx c;
+    uint32_t draws;
+};
+
+static int setup(void **state) {
+    static struct fixture f;
+    struct error err;
+    *state = &f;
+    int status = slab_alloc(&f.workspace, sizeof(real) * KERNEL_WORKSPACE, "workspace", &err);
+    f.c = (struct kctx){.threads = 1, .workspace = f.workspace.data};
+    return status;
+}
+
+static int teardown(void **state) {
+    struct fixture *f = *state;
+    arena_free(&f->arena);
+    slab_free(&f->workspace);
+    return 0;
+}
+
+static real *zeros(struct fixture *f, int n) {
+    return ARENA_ARRAY(&f->arena, real, n + 1);
+}
+
+/* n draws of N(0, 1), different at every call */
+static real *draw(struct fixture *f, int n) {
+    real *x = zeros(f, n);
+    struct rng r = rng_at((struct rng_key){.seed = 210, .purpose = RNG_TEST}, 0, f->draws++);
+    for (int i = 0; i < n; i++)
+        x[i] = (real)rng_normal(&r);
+    return x;
+}
+
+static double dot(int n, const real *a, const real *b) {
+    double sum = 0;
+    for (int i = 0; i < n; i++)
+        sum += (double)a[i] * b[i];
+    return sum;
+}
+
+/* Two sums of n products of N(0, 1) numbers. */
+static void assert_close(double a, double b, int n) {
+    if (!(fabs(a - b) < 2e-6 * sqrt(n + 1.0)))
+        fail_msg("%.9g and %.9g, %d terms", a, b, n);
+}
+
+#define EACH_BACKEND(k)                                                                            \
+    for (const struct kernels *const *each = kernels_all(), *k = *each; k; k = *++each)
+
+static void test_softmax(void **state) {
+    struct fixture *f = *state;
+    enum { ROWS = 40, CLASSES = 13, N = ROWS * CLASSES };
+    real *x = draw(f, N), *p = zeros(f, N), *loss = zeros(f, ROWS), *dx = zeros(f, N);
+    real *dloss = draw(f, ROWS);
+    int32_t target[ROWS];
+    for (int i = 0; i < N; i++)
+        x[i] *= i < N / 2 ? 3 : 3000; /* exp of which would overflow */
+    for (int i = 0; i < ROWS; i++)
+        target[i] = i % (CLASSES + 1) - 1;
+    EACH_BACKEND(k) {
+        k->softmax_xent_forward(&f->c, ROWS, CLASSES, 0, x, target, p, loss);
+        k->softmax_xent_backward(&f->c, ROWS, CLASSES, 0, p, target, dloss, 0, dx);
+        for (int i = 0; i < ROWS; i++) {
+            double sum = 0, slope = 0;
+            for (int j = 0; j < CLASSES; j++) {
+                assert_true(p[i * CLASSES + j] >= 0);
+                sum += p[i * CLASSES + j];
+                slope += dx[i * CLASSES + j];
+            }
+            assert_true(fabs(sum - 1) < 1e-6);
+            assert_true(fabs(slope) < 1e-6);
+            double likely = target[i] < 0 ? 1 : p[i * CLASSES + target[i]];
+            if (likely > 1e-30)
+                assert_true(fabs(loss[i] + log(likely)) < 1e-5 * (1 + loss[i]));
+        }
+    }
+}
+
+static void test_impossible_class(void **state) {
+    struct fixture *f = *state;
+    real x[] = {1, -INFINITY, 2, 0.5f}, p[4], loss[1];
+    const int32_t target[] = {2};
+    EACH_BACKEND(k) {
+        k->softmax_xent_forward(&f->c, 1, 4, 0, x, target, p, loss);
+        assert_true(p[1] == 0);
+        assert_true(isfinite(loss[0]));
+    }
+}
+
+static void test_layernorm(void **state) {
+    struct fixture *f = *state;
+    static const int widths[] = {2, 7, 64, 193, 768};
+    for (int w = 0; w < 5; w++) {
+        int cols = widths[w];
+        real *x = draw(f, cols), *y = zeros(f, cols), mean[1], rstd[1];
+        for (int j = 0; j < cols; j++)
+            x[j] = 5 * x[j] +
+                   100; /* far from zero: the variance must not be a difference of squares */
+        EACH_BACKEND(k) {
+            k->layernorm_forward(&f->c, 1, cols, 0, x, NULL, NULL, y, mean, rstd);
+            double sum = 0;
+            for (int j = 0; j < cols; j++)
+                sum += y[j];
+            assert_true(fabs(sum / cols) < 1e-5);
+            assert_true(fabs(dot(cols, y, y) / cols - 1) < 1e-5);
+            k->standardize_rows(&f->c, 1, cols, 0, x, y);
+            assert_true(fabs(dot(cols, y, y) / (cols - 1) - 1) < 1e-5);
+            k->l2_normalize_rows(&f->c, 1, cols, 1e-6f, x, y, NULL);
+            assert_true(fabs(dot(cols, y, y) - 1) < 1e-5);
+        }
+    }
+}
+
+static void test_l2_normalize_zero(void **state) {
+    struct fixture *f = *state;
+    real x[9] = {0}, y[9], norm[1];
+    EACH_BACKEND(k) {
+        k->l2_normalize_rows(&f->c, 1, 9, 1e-6f, x, y, norm);
+        for (int j = 0; j < 9; j++)
+            assert_true(y[j] == 0);
+        assert_true(norm[0] == 0);
+    }
+}
+
+/* <dy, A x> = <A' dy, x> for A a linear operation and A' its gradient */
+static void test_adjoint_gather(void **state) {
+    struct fixture *f = *state;
+    enum { N = 3, IN = 7, OUT = 11, COLS = 13, X = N * IN * COLS, Y = N * OUT * COLS };
+    real *x = draw(f, X), *fill = draw(f, COLS), *y = zeros(f, Y), *dy = draw(f, Y);
+    real *dx = zeros(f, X), *dfill = zeros(f, COLS);
+    int32_t index[N * OUT];
+    for (int i = 0; i < N * OUT; i++)
+        index[i] = (i * 5) % (IN + 1) - 1;
+    for (int stride = 0; stride <= OUT; stride += OUT)
+        EACH_BACKEND(k) {
+            for (int j = 0; j < COLS; j++)
+                dfill[j] = 0;
+            k->gather_forward(&f->c, N, IN, OUT, COLS, x, index, stride, fill, y);
+            k->gather_backward(&f->c, N, IN, OUT, COLS, dy, index, stride, 0, dx, dfill);
+            assert_close(dot(Y, dy, y), dot(X, dx, x) + dot(COLS, dfill, fill), Y);
+        }
+}
+
+static void test_adjoint_patchify(void **state) {
+    struct fixture *f = *state;
+    static const int shape[][5] = {
+        {2, 3, 8, 12, 4}, {3, 1, 6, 9, 3}, {2, 2, 5, 5, 1}, {1, 3, 7, 7, 7}};
+    for (int s = 0; s < 4; s++) {
+        const int *d = shape[s], size = d[0] * d[1] * d[2] * d[3];
+        real *x = draw(f, size), *y = zeros(f, size), *dy = draw(f, size), *dx = zeros(f, size);
+        EACH_BACKEND(k) {
+            k->patchify(&f->c, d[0], d[1], d[2], d[3], d[4], x, y);
+            k->unpatchify(&f->c, d[0], d[1], d[2], d[3], d[4], dy, 0, dx);
+            assert_close(dot(size, dy, y), dot(size, dx, x), size);
+            k->unpatchify(&f->c, d[0], d[1], d[2], d[3], d[4], y, 0, dx);
+            for (int i = 0; i < size; i++)
+                assert_true(dx[i] == x[i]);
+        }
+    }
+}
+
+static void test_adjoint_rows(void **state) {
+    struct fixture *f = *state;
+    enum { N = 5, ROWS = 9, COLS = 21, X = N * ROWS * COLS, Y = N * COLS };
+    real *x = draw(f, X), *y = zeros(f, X), *dy = draw(f, X), *dx = zeros(f, X);
+    real *b = draw(f, ROWS * COLS), *db = zeros(f, ROWS * COLS);
+    EACH_BACKEND(k) {
+        k->mean_rows_forward(&f->c, N, ROWS, COLS, 2, 8, x, y);
+        k->mean_rows_backward(&f->c, N, ROWS, COLS, 2, 8, dy, 0, dx);
+        assert_close(dot(Y, dy, y), dot(X, dx, x), Y);
+        for (int j = 0; j < ROWS * COLS; j++)
+            db[j] = 0;
+        k->add_broadcast(&f->c, N, ROWS * COLS, x, b, y);
+        k->column_sum(&f->c, N, ROWS * COLS, dy, db);
+        assert_close(dot(X, dy, y), dot(X, dy, x) + dot(ROWS * COLS, db, b), X);
+    }
+}
+
+static void test_gemm_naive(void **state) {
+    struct fixture *f = *state;
+    enum { M = 29, N = 37, K = 53 };
+    real *a = draw(f, M * K), *b = draw(f, K * N), *at = zeros(f, M * K), *bt = zeros(f, K * N);
+    real *y = zeros(f, M * N), *bias = draw(f, N), *packed_y = zeros(f, M * N);
+    for (int k = 0; k < K; k++) {
+        for (int i = 0; i < M; i++)
+            at[k * M + i] = a[i * K + k];
+        for (int j = 0; j < N; j++)
+            bt[j * K + k] = b[k * N + j];
+    }
+    EACH_BACKEND(kernels)
+    for (int way = 0; way < 4; way++) {
+        int ta = way & 1, tb = way >> 1;
+        real *w = tb ? bt : b;
+        real *packed = zeros(f, (int)kernels->gemm_pack_size(N, K));
+        kernels->gemm(&f->c, ta, tb, M, N, K, 1, ta ? at : a, ta ? M : K, w, tb ? K : N, 0, y, N);
+        kernels->gemm_pack(&f->c, tb, N, K, w, tb ? K : N, packed);
+        kernels->gemm_packed(&f->c, M, N, K, a, K, packed, bias, ACT_NONE, NULL, NULL, packed_y, N);
+        for (int i = 0; i < M; i++)
+            for (int j = 0; j < N; j++) {
+                double sum = dot(K, a + i * K, bt + j * K);
+                assert_close(y[i * N + j], sum, K);
+                assert_close(packed_y[i * N + j], sum + bias[j], K);
+            }
+    }
+}
+
+static void test_attention(void **state) {
+    struct fixture *f = *state;
+    enum { T = 11, HEADS = 2, D = 5, DIM = HEADS * D, TP = (T + 7) / 8 * 8 };
+    real *qkv = draw(f, T * 3 * DIM), *turned = zeros(f, T * 3 * DIM);
+    real *p = zeros(f, HEADS * T * TP), *y = zeros(f, T * DIM), *y_turned = zeros(f, T * DIM);
+    assert_int_equal(attention_stride(T), TP);
+    for (int t = 0; t < T; t++)
+        for (int e = 0; e < 3 * DIM; e++)
+            turned[(t + 4) % T * 3 * DIM + e] = qkv[t * 3 * DIM + e];
+    EACH_BACKEND(k) {
+        k->attention_forward(&f->c, 1, T, HEADS, D, 0.7f, turned, p, y_turned);
+        k->attention_forward(&f->c, 1, T, HEADS, D, 0.7f, qkv, p, y);
+        for (int row = 0; row < HEADS * T; row++) {
+            double sum = 0;
+            for (int j = 0; j < T; j++)
+                sum += p[row * TP + j];
+            assert_true(fabs(sum - 1) < 1e-6);
+            for (int j = T; j < TP; j++)
+                assert_true(p[row * TP + j] == 0);
+        }
+        for (int t = 0; t < T; t++) /* tokens have no order */
+            for (int e = 0; e < DIM; e++)
+                assert_close(y_turned[(t + 4) % T * DIM + e], y[t * DIM + e], T);
+    }
+}
+
+static double exact_gelu(double x) {
+    return x < -40 ? 0 : x * 0.5 * erfc(-x * M_SQRT1_2);
+}
+
+static double exact_slope(double x) {
+    double density = exp(-x * x / 2) / sqrt(2 * M_PI);
+    return 0.5 * erfc(-x * M_SQRT1_2) + (fabs(x) < 40 ? x * density : 0);
+}
+
+static void test_gelu(void **state) {
+    struct fixture *f = *state;
+    enum { POINTS = 200001, SPECIAL = 14 };
+    static const real special[SPECIAL] = {0,          -0.0f,  INFINITY, -INFINITY, 1e-45f,
+                                          -1e-45f,    1e-38f, 3e38f,    -3e38f,    5.586f,
+                                          -5.586143f, -13.5f, 88.9f,    -1000};
+    real *x = zeros(f, POINTS + SPECIAL), *y = zeros(f, POINTS + SPECIAL);
+    real *slope = zeros(f, POINTS + SPECIAL), *one = zeros(f, POINTS + SPECIAL);
+    for (int i = 0; i < POINTS + SPECIAL; i++) {
+        x[i] = i < POINTS ? (real)(i - POINTS / 2) * (12.0f / POINTS) : special[i - POINTS];
+        one[i] = 1;
+    }
+    EACH_BACKEND(k) {
+        k->gelu_forward(&f->c, POINTS + SPECIAL, x, y);
+        k->gelu_backward(&f->c, POINTS + SPECIAL, x, one, 0, slope);
+        for (int i = 0; i < POINTS + SPECIAL; i++) {
+            double want = exact_gelu(x[i]);
+            if (!(y[i] == (real)want || fabs(y[i] - want) < 3e-7 * fmax(1, fabs(x[i]))))
+                fail_msg("%s: gelu(%.9g) = %.9g, not %.9g", k->name, x[i], y[i], want);
+            if (!(fabs(slope[i] - exact_slope(x[i])) < 6e-7))
+                fail_msg("%s: gelu'(%.9g) = %.9g, not %.9g", k->name, x[i], slope[i],
+                         exact_slope(x[i]));
+        }
+        x[3] = NAN;
+        k->gelu_forward(&f->c, 9, x, y);
+        k->gelu_backward(&f->c, 9, x, one, 0, slope);
+        assert_true(isnan(y[3]) && isnan(slope[3]));
+        assert_false(isnan(y[2]) || isnan(y[4]));
+        x[3] = x[2];
+    }
+}
+
+/* |got - want| in units of the last place of want */
+static double ulps(float got, double want) {
+    int exponent;
+    frexp(want, &exponent);
+    return fabs(got - want) / ldexp(1, (exponent < -125 ? -125 : exponent) - FLT_MANT_DIG);
+}
+
+static void test_vector_functions(void **state) {
+    (void)state;
+    double worst_exp = 0, worst_erf = 0, sum_erf = 0;
+    enum { STEPS = 400000 };
+    for (int i = 0; i <= STEPS; i++) {
+        float x = -87.3f + 175.6f * (float)i / STEPS, z = -6 + 12.0f * (float)i / STEPS;
+        vec e = vexp(vec_set(x)), r = verf(vec_set(z));
+        worst_exp = fmax(worst_exp, ulps(e[0], exp(x)));
+        double off = z == 0 ? 0 : ulps(r[0], erf(z));
+        worst_erf = fmax(worst_erf, off);
+        sum_erf += off / STEPS;
+    }
+    if (worst_exp > 1.5 || worst_erf > 6 || sum_erf > 1.5)
+        fail_msg("exp %.2f ulp, erf %.2f ulp, on average %.2f", worst_exp, worst_erf, sum_erf);
+    assert_true(vexp(vec_set(-INFINITY))[0] == 0 && vexp(vec_set(-200))[0] == 0);
+    assert_true(vexp(vec_set(INFINITY))[0] == INFINITY && vexp(vec_set(200))[0] == INFINITY);
+    assert_true(vexp(vec_set(0))[0] == 1 && verf(vec_set(0))[0] == 0);
+    assert_true(isnan(vexp(vec_set(NAN))[0]) && isnan(verf(vec_set(NAN))[0]));
+    assert_true(fabsf(verf(vec_set(INFINITY))[0] - 1) < 2e-7f);
+    assert_true(verf(vec_set(-1.25f))[0] == -verf(vec_set(1.25f))[0]);
+}
+
+/* The order of lanes is a balanced tree: 2^24 + 1 is not a float, 2^24 + 2 is. */
+static void test_lanes_are_a_tree(void **state) {
+    struct fixture *f = *state;
+    EACH_BACKEND(k) {
+        real slab[4] = {16777216, 0, 1, 1};
+        k->reduce_lanes(&f->c, 4, 1, 1, slab);
+        assert_true(slab[0] == 16777218);
+    }
+}
+
+static void test_sum_squares_is_double(void **state) {
+    struct fixture *f = *state;
+    enum { N = 1 << 20 };
+    real *x = zeros(f, N);
+    for (int i = 0; i < N; i++)
+        x[i] = 1e-3f;
+    x[0] = 1e4f;
+    double want = 1e8 + (N - 1) * (double)x[1] * x[1];
+    EACH_BACKEND(k)
+    assert_true(fabs(k->sum_squares(&f->c, N, x) - want) < 1e-2);
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_softmax),
+        cmocka_unit_test(test_impossible_class),
+        cmocka_unit_test(test_layernorm),
+        cmocka_unit_test(test_l2_normalize_zero),
+        cmocka_unit_test(test_adjoint_gather),
+        cmocka_unit_test(test_adjoint_patchify),
+        cmocka_unit_test(test_adjoint_rows),
+        cmocka_unit_test(test_gemm_naive),
+        cmocka_unit_test(test_attention),
+        cmocka_unit_test(test_gelu),
+        cmocka_unit_test(test_vector_functions),
+        cmocka_unit_test(test_lanes_are_a_tree),
+        cmocka_unit_test(test_sum_squares_is_double),
+    };
+    return cmocka_run_group_tests(tests, setup, teardown);
+}
