@@ -36,6 +36,10 @@ FLAGS_sse2    := -msse2
 FLAGS_avx2    := -mavx2 -mfma
 FLAGS_avx512  := -mavx512f -mavx512dq -mavx512bw -mavx512vl -mfma -mprefer-vector-width=512
 
+# AVX-512's source in AVX2's instructions, so that its tests run on processors without it.
+FLAGS_wide    := -mavx2 -mfma -DVEC_BYTES=64
+WIDEOBJ := $(if $(filter avx512,$(ISAS)),$(BUILD)/obj/kernels/kernels.wide.o $(CPUSRC:%.c=$(BUILD)/obj/%.wide.o))
+
 CLIOBJ  := $(CLISRC:%.c=$(BUILD)/obj/%.o)
 OBJ     := $(SRC:%.c=$(BUILD)/obj/%.o) $(foreach i,$(ISAS),$(CPUSRC:%.c=$(BUILD)/obj/%.$(i).o))
 LIB     := $(BUILD)/libssvbench.a
@@ -68,9 +72,11 @@ $(BUILD)/obj/kernels/cpu/%.$(1).o: NOTE = , $(1)
 $(BUILD)/obj/kernels/cpu/%.$(1).o: kernels/cpu/%.c $(BUILD)/flags
 	$$(COMPILE) -DISA=$(1) $(FLAGS_$(1)) -ffp-contract=fast -fno-math-errno -fno-trapping-math -c -o $$@ $$<
 endef
-$(foreach i,$(ISAS),$(eval $(call ISA_RULE,$(i))))
-$(TESTS): $(BUILD)/tests/%: tests/%.c $(LIB)
-	$(COMPILE) -o $@ $< $(LIB) -lcmocka $(LIBS)
+$(foreach i,$(ISAS) wide,$(eval $(call ISA_RULE,$(i))))
+$(BUILD)/obj/kernels/kernels.wide.o: kernels/kernels.c $(BUILD)/flags
+	$(COMPILE) -DSSV_ISA_WIDE -c -o $@ $<
+$(TESTS): $(BUILD)/tests/%: tests/%.c $(WIDEOBJ) $(LIB)
+	$(COMPILE) -o $@ $< $(WIDEOBJ) $(LIB) -lcmocka $(LIBS)
 $(TESTS64): $(BUILD)/tests/%: tests/%.c $(LIB64)
 	$(COMPILE) -DSSV_F64 -o $@ $< $(LIB64) -lcmocka $(LIBS)
 $(BUILD)/f64/%.o $(TESTS64): NOTE = , double
@@ -94,7 +100,7 @@ $(BUILD)/flags $(BUILD)/version: FORCE
 	@mkdir -p $(@D); echo "$$STAMP_$(@F)" | cmp -s - $@ || echo "$$STAMP_$(@F)" >$@
 FORCE:
 
--include $(OBJ:.o=.d) $(CLIOBJ:.o=.d) $(F64OBJ:.o=.d) $(TESTS:=.d) $(TESTS64:=.d)
+-include $(OBJ:.o=.d) $(WIDEOBJ:.o=.d) $(CLIOBJ:.o=.d) $(F64OBJ:.o=.d) $(TESTS:=.d) $(TESTS64:=.d)
 
 # A fresh machine has no packages yet when make reads this file, so what follows the set-up is
 # another make.  Without -j it uses every processor.
