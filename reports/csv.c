@@ -1,0 +1,85 @@
+/* RFC 4180: CRLF at the end of a line, quotes around a field that needs them, quotes doubled. */
+#include "reports/report.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+static void put_text(FILE *out, const char *text) {
+    if (!text[strcspn(text, ",\"\r\n")]) {
+        fputs(text, out);
+        return;
+    }
+    fputc('"', out);
+    for (; *text; text++) {
+        if (*text == '"')
+            fputc('"', out);
+        fputc(*text, out);
+    }
+    fputc('"', out);
+}
+
+/* The shortest decimal number that reads back as the same double; nothing for a NaN. */
+static void put_number(FILE *out, double x) {
+    enum { ENOUGH = 17 };
+    char text[40] = "";
+    if (!isfinite(x))
+        return;
+    for (int digits = 1; digits <= ENOUGH; digits++) {
+        snprintf(text, sizeof text, "%.*g", digits, x);
+        if (strtod(text, NULL) == x)
+            break;
+    }
+    fputs(text, out);
+}
+
+/* seed < 0: an evaluation without a result has a line too. */
+static void put_line(FILE *out, const struct run *run, const struct eval *e, int seed) {
+    static const char *const outcomes[] = {[OUTCOME_OK] = "ok",
+                                           [OUTCOME_SKIPPED] = "skipped",
+                                           [OUTCOME_DIVERGED] = "diverged",
+                                           [OUTCOME_FAILED] = "failed"};
+    const char *const names[] = {run->run_id, run->method, run->backbone, run->dataset};
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
+        put_text(out, names[i]);
+        fputc(',', out);
+    }
+    fprintf(out, "%" PRId64 ",", run->seed);
+    put_text(out, e->protocol);
+    fputc(',', out);
+    put_text(out, e->dataset);
+    fputc(',', out);
+    if (seed >= 0)
+        fprintf(out, "%" PRId64, e->seed[seed]);
+    fputc(',', out);
+    put_number(out, seed >= 0 ? e->top1[seed] : NAN);
+    fputc(',', out);
+    put_number(out, seed >= 0 && e->top5 ? e->top5[seed] : NAN);
+    fprintf(out, ",%s,", outcomes[e->outcome]);
+    put_text(out, e->reason);
+    fputc(',', out);
+    put_text(out, run->status);
+    fputs("\r\n", out);
+}
+
+int report_csv(struct run *const *runs, int n_runs, FILE *out, struct error *err) {
+    fputs(
+        "run_id,method,backbone,dataset,pretrain_seed,protocol,probe_dataset,probe_seed,top1,top5,"
+        "outcome,reason,run_status\r\n",
+        out);
+    for (int r = 0; r < n_runs; r++)
+        for (int i = 0; i < runs[r]->n_evals; i++) {
+            const struct eval *e = &runs[r]->evals[i];
+            for (int k = 0; k < e->n_seeds; k++)
+                put_line(out, runs[r], e, k);
+            if (!e->n_seeds)
+                put_line(out, runs[r], e, -1);
+        }
+    if (fflush(out) || ferror(out))
+        return error_set(err, STATUS_MACHINE,
+                         "cannot write the CSV: %s; check the free space of where it goes",
+                         strerror(errno));
+    return 0;
+}

@@ -1,0 +1,20 @@
+/* text_internal.h -- names from a results file, fit for a terminal, a table or a script. */
+#ifndef SSV_REPORTS_TEXT_INTERNAL_H
+#define SSV_REPORTS_TEXT_INTERNAL_H
+
+#include "core/arena.h"
+
+/* The text in valid UTF-8 on one line: control characters and broken bytes become '?'. */
+char *text_clean(const char *text, struct arena *a);
+/* Clean text for a figure, in which characters that fonts may lack become '?': pango draws a box
+ * for them with a pen that gnuplot has set for something else, and the picture is full of stripes.
+ */
+char *text_for_fonts(const char *text, struct arena *a);
+/* Columns on a terminal, of clean text: a combining mark takes none, a CJK character two. */
+int text_width(const char *text);
+/* At most `columns` wide: what is longer loses its middle to "..". */
+char *text_cut(const char *text, int columns, struct arena *a);
+/* Breaks at blanks into lines of at most `columns`, joined by '\n'. */
+char *text_wrap(const char *text, int columns, struct arena *a);
+
+#endif
