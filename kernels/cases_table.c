@@ -47,6 +47,10 @@ static const int gemm_shapes[][CASE_DIMS] = {
     {520, 192, 768, 0, 0, 0}, {192, 576, 520, 1, 0, 2},   {520, 192, 768, 0, 1, 0},
 };
 
+static const int matrix_shapes[][CASE_DIMS] = {
+    {0, 5}, {5, 0}, {1, 1}, {3, 1}, {4, 7}, {7, 8}, {9, 31}, {33, 64}, {130, 67}, {520, 768},
+};
+
 /* n k */
 static void gemm_pack_size(struct case_run *r) {
     real *enough = out(r, 1, 1);
@@ -54,9 +58,6 @@ static void gemm_pack_size(struct case_run *r) {
         *enough =
             r->k->gemm_pack_size(r->dim[0], r->dim[1]) >= (size_t)r->dim[0] * (size_t)r->dim[1];
 }
-
-static const int pack_size_shapes[][CASE_DIMS] = {{0, 0}, {0, 5},   {5, 0},    {1, 1},
-                                                  {7, 3}, {33, 65}, {192, 768}};
 
 /* n k tw pad: what was packed is seen through a product with it */
 static void gemm_pack(struct case_run *r) {
@@ -129,10 +130,6 @@ static void column_sum(struct case_run *r) {
         r->k->column_sum(r->c, d[0], d[1], x, sum);
 }
 
-static const int matrix_shapes[][CASE_DIMS] = {
-    {0, 5}, {5, 0}, {1, 1}, {3, 1}, {4, 7}, {7, 8}, {9, 31}, {33, 64}, {130, 67}, {520, 768},
-};
-
 /* n overwrite */
 static void axpby(struct case_run *r) {
     int n = r->dim[0], overwrite = r->dim[1];
@@ -192,11 +189,6 @@ static void layernorm_forward(struct case_run *r) {
         r->k->layernorm_forward(r->c, d[0], d[1], 1e-5f, x, gamma, beta, y, mean, rstd);
 }
 
-static const int layernorm_shapes[][CASE_DIMS] = {
-    {0, 5, 2}, {5, 0, 0},  {1, 1, 2},  {3, 2, 0},   {4, 7, 1},    {5, 8, 2},
-    {6, 9, 2}, {7, 31, 2}, {9, 64, 0}, {11, 67, 1}, {33, 193, 2}, {520, 192, 2},
-};
-
 /* rows cols affine acc */
 static void layernorm_backward(struct case_run *r) {
     const int *d = r->dim, affine = d[2], acc = d[3];
@@ -211,7 +203,7 @@ static void layernorm_backward(struct case_run *r) {
                                  dbeta);
 }
 
-static const int layernorm_backward_shapes[][CASE_DIMS] = {
+static const int layernorm_shapes[][CASE_DIMS] = {
     {0, 5, 2, 0},    {5, 0, 0, 0},     {1, 1, 2, 1},     {3, 2, 0, 0},  {4, 7, 1, 1},
     {5, 8, 2, 0},    {6, 9, 2, 1},     {7, 31, 2, 0},    {9, 64, 0, 1}, {11, 67, 1, 0},
     {33, 193, 2, 1}, {520, 192, 2, 0}, {520, 192, 2, 1},
@@ -466,7 +458,7 @@ static const int optimizer_shapes[][CASE_DIMS] = {
 
 const struct kernel_case kernel_cases[] = {
     {"gemm", "m n k ta tb scaling pad", -1, gemm, SHAPES(gemm_shapes, 3)},
-    {"gemm_pack_size", "n k", -1, gemm_pack_size, SHAPES(pack_size_shapes, 1)},
+    {"gemm_pack_size", "n k", -1, gemm_pack_size, SHAPES(matrix_shapes, 1)},
     {"gemm_pack", "n k transposed pad", -1, gemm_pack, SHAPES(pack_shapes, 2)},
     {"gemm_packed", "m n k options pad", 0, gemm_packed, SHAPES(packed_shapes, 3)},
     {"column_sum", "rows cols", -1, column_sum, SHAPES(matrix_shapes, 1)},
@@ -474,9 +466,9 @@ const struct kernel_case kernel_cases[] = {
     {"sum_squares", "n", -1, sum_squares, SHAPES(vector_shapes, 2)},
     {"gelu_forward", "n", 0, gelu_forward, SHAPES(vector_shapes, 2)},
     {"gelu_backward", "n acc in_place", 0, gelu_backward, SHAPES(gelu_backward_shapes, 1)},
-    {"layernorm_forward", "rows cols affine", 0, layernorm_forward, SHAPES(layernorm_shapes, 1)},
+    {"layernorm_forward", "rows cols affine", 0, layernorm_forward, SHAPES(layernorm_shapes, 2)},
     {"layernorm_backward", "rows cols affine acc", 0, layernorm_backward,
-     SHAPES(layernorm_backward_shapes, 2)},
+     SHAPES(layernorm_shapes, 2)},
     {"attention_forward", "n t heads d", 0, attention_forward, SHAPES(attention_shapes, 1)},
     {"attention_backward", "n t heads d", 0, attention_backward, SHAPES(attention_shapes, 1)},
     {"softmax_xent_forward", "rows classes smoothed", 0, softmax_xent_forward,

@@ -79,7 +79,7 @@ enum activation { ACT_NONE, ACT_GELU }; /* GELU is the exact one: x/2 (1 + erf(x
     /* dqkv is written. */                                                                         \
     KERNEL(attention_backward, (const struct kctx *c, int n, int t, int heads, int d, real scale,  \
                                 const real *qkv, const real *p, const real *dy, real *dqkv))       \
-    /* loss (rows) = cross-entropy -log softmax(x)[target]; x, p (rows,classes); p receives the     \
+    /* loss (rows) = cross-entropy -log softmax(x)[target]; x, p (rows,classes); p receives the    \
      * softmax; target (rows) in 0..classes-1; a negative target: loss 0, gradient 0.              \
      * smooth: label smoothing, target distribution (1-smooth) onehot + smooth / classes. */       \
     KERNEL(softmax_xent_forward, (const struct kctx *c, int rows, int classes, real smooth,        \

@@ -1,5 +1,6 @@
 /* softmax_xent.c -- formulas in kernels/ref/softmax_xent.c */
 #include "kernels/cpu/cpu.h"
+#include "kernels/cpu/rows.h"
 #include "kernels/cpu/vmath.h"
 
 #include <math.h>
@@ -40,13 +41,12 @@ void ISA_NAME(softmax_xent_forward)(const struct kctx *c, int rows, int classes,
         loss[row] = 0;
         if (!n)
             continue;
-        double log_sum = softmax(x, n, largest(x, n), p), total = 0;
+        double log_sum = softmax(x, n, largest(x, n), p);
         if (target[row] < 0)
             continue;
-        for (size_t i = 0; smooth > 0 && i < n; i++)
-            total += log_sum - x[i];
+        double mean = smooth > 0 ? (double)row_sum(x, n) / classes : log_sum;
         loss[row] = (float)((1 - (double)smooth) * (log_sum - x[target[row]]) +
-                            (double)smooth * total / classes);
+                            (double)smooth * (log_sum - mean));
     }
 }
 

@@ -9,12 +9,10 @@
 
 #include "kernels/cpu/isa.h"
 
-/* exp(x) = 2^n exp(r), n = round(x / ln 2), |r| <= ln 2 / 2; the reduction with ln 2 in two parts
- * is Cody and Waite's (Software Manual for the Elementary Functions, 1980).  Within 1.5 ulp from
- * -87.3 to 88.3; 0 below -87.7 and infinity above 88.4, the ends of normal floats; NaN stays. */
-VEC_INLINE vec vexp(vec x) {
+/* exp(x) for -88 <= x <= 89: 2^n exp(r), n = round(x / ln 2), |r| <= ln 2 / 2; the reduction with
+ * ln 2 in two parts is Cody and Waite's (Software Manual for the Elementary Functions, 1980). */
+VEC_INLINE vec vexp_inside(vec x) {
     const float biased = 12582912 + 127; /* 1.5 2^23: adding it rounds to an integer */
-    x = vec_at_most(vec_at_least(x, -88), 89);
     vec t = x * 1.44269504f + biased;
     vec n = t - biased;
     vec r = x - n * 0.693359375f;
@@ -27,6 +25,12 @@ VEC_INLINE vec vexp(vec x) {
     /* The low bits of t are n + 127: moved to the exponent they are 2^n, 0 for -127 and infinity
      * for 128. */
     return p * (vec)((uvec)t << 23);
+}
+
+/* Within 1.5 ulp from -87.3 to 88.3; 0 below -87.7 and infinity above 88.4, the ends of normal
+ * floats; NaN stays. */
+VEC_INLINE vec vexp(vec x) {
+    return vexp_inside(vec_at_most(vec_at_least(x, -88), 89));
 }
 
 #define ERF_ONE 3.95f /* from here on erf is 1 in float */
@@ -69,10 +73,11 @@ VEC_INLINE vec vgelu(vec x) {
     return low * normal_distribution(low);
 }
 
-/* Phi(x) + x phi(x), phi(x) = exp(-x^2 / 2) / sqrt(2 pi) */
+/* Phi(x) + x phi(x), phi(x) = exp(-x^2 / 2) / sqrt(2 pi), which is 0 to float's precision at 13 */
 VEC_INLINE vec vgelu_slope(vec x) {
-    vec low = normal_low(x), inside = vec_at_most(vec_at_least(x, -15), 15);
-    return normal_distribution(low) + inside * 0.398942280f * vexp(inside * inside * -0.5f);
+    vec inside = vec_at_most(vec_at_least(x, -13), 13);
+    vec density = 0.398942280f * vexp_inside(inside * inside * -0.5f);
+    return normal_distribution(normal_low(inside)) + inside * density;
 }
 
 #endif
