@@ -37,7 +37,7 @@ FLAGS_avx2    := -mavx2 -mfma
 FLAGS_avx512  := -mavx512f -mavx512dq -mavx512bw -mavx512vl -mfma -mprefer-vector-width=512
 
 # AVX-512's source in AVX2's instructions, so that its tests run on processors without it.
-FLAGS_wide    := -mavx2 -mfma -DVEC_BYTES=64
+FLAGS_wide    := -mavx2 -mfma -DVEC_BYTES=64 -Wno-psabi
 WIDEOBJ := $(if $(filter avx512,$(ISAS)),$(BUILD)/obj/kernels/kernels.wide.o $(CPUSRC:%.c=$(BUILD)/obj/%.wide.o))
 
 CLIOBJ  := $(CLISRC:%.c=$(BUILD)/obj/%.o)
