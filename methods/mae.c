@@ -140,7 +140,7 @@ const struct method method_mae = {
     .options = options,
     .state_size = sizeof(struct mae),
     .recipe = {.optimizer = OPTIMIZER_ADAMW,
-               .lr = 1.5e-3,
+               .lr = 4e-3,
                .weight_decay = 0.05,
                .b1 = 0.9,
                .b2 = 0.95,

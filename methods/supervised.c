@@ -13,7 +13,7 @@ struct supervised {
 };
 
 static const struct option_def options[] = {
-    OPTION_REAL(struct supervised, min_area, 0.35, 0.01, 1,
+    OPTION_REAL(struct supervised, min_area, 0.5, 0.01, 1,
                 "smallest share of the image in a crop"),
     OPTION_BOOL(struct supervised, flip, 1, "mirror half of the views"),
     OPTION_REAL(struct supervised, smoothing, 0, 0, 0.5, "label smoothing"), OPTION_END};
@@ -51,7 +51,7 @@ const struct method method_supervised = {
     .options = options,
     .state_size = sizeof(struct supervised),
     .recipe = {.optimizer = OPTIMIZER_ADAMW,
-               .lr = 1e-3,
+               .lr = 4e-3,
                .weight_decay = 0.05,
                .b1 = 0.9,
                .b2 = 0.999,

@@ -27,8 +27,8 @@ static const struct option_def options[] = {
     OPTION_REAL(struct linear, momentum, 0.9, 0, 0.999, "Nesterov momentum"),
     OPTION_END};
 
-static const double rates[] = {0.003, 0.01, 0.03, 0.1, 0.3, 1};
-static const double decays[] = {0, 1e-4, 1e-3, 1e-2};
+static const double rates[] = {0.01, 0.03, 0.1, 0.3, 1};
+static const double decays[] = {0, 1e-3, 1e-2};
 enum { RATES = sizeof rates / sizeof *rates, DECAYS = sizeof decays / sizeof *decays };
 
 static struct linear_options probe_options(const struct linear *o, int threads) {
