@@ -55,8 +55,9 @@ double ISA_NAME(sum_squares)(const struct kctx *c, size_t n, const float *x) {
  * holds the sum of 2^l lanes, and two of the same size make one of the next. */
 VEC_INLINE vec tree(const float *slab, int lanes, size_t stride, size_t left) {
     vec level[32];
-    int levels = 0;
-    for (int lane = 0; lane < lanes; lane++) {
+    int levels = 1;
+    level[0] = vec_load_first(slab, left);
+    for (int lane = 1; lane < lanes; lane++) {
         vec sum = vec_load_first(slab + (size_t)lane * stride, left);
         for (int below = lane; below & 1; below >>= 1)
             sum = level[--levels] + sum;
