@@ -137,7 +137,7 @@ static void describe(struct cell *c, const char *hash) {
     snprintf(r->dataset, sizeof r->dataset, "%s", c->data->name);
     snprintf(r->config_sha256, sizeof r->config_sha256, "%s", hash);
     r->seed = (int64_t)c->seed;
-    r->config = arena_strdup(&r->arena, options_text(&c->settings.options, &c->arena));
+    r->config = arena_strdup(&r->arena, settings_run_text(&c->settings, c->method, &c->arena));
     r->parameters = (long)model_parameters(&c->model);
     r->n_data = 1;
     struct run_data_source *d = &r->data[0];

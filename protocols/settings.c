@@ -73,23 +73,30 @@ const void *settings_method(const struct settings *s, const struct method *m) {
     return NULL;
 }
 
-/* The text of the sections whose values are one of two. */
-static char *text_of(const struct settings *s, const void *first, const void *second,
-                     struct arena *a) {
+/* The text of those sections whose values are among `wanted`, up to a NULL. */
+static char *text_of(const struct settings *s, const void *const *wanted, struct arena *a) {
     struct option_section *some = ARENA_ARRAY(a, struct option_section, s->options.n);
     struct option_set part = {.sections = some};
     for (int i = 0; i < s->options.n; i++)
-        if (s->options.sections[i].values == first || s->options.sections[i].values == second)
-            some[part.n++] = s->options.sections[i];
+        for (int w = 0; wanted[w]; w++)
+            if (s->options.sections[i].values == wanted[w])
+                some[part.n++] = s->options.sections[i];
     return options_text(&part, a);
 }
 
 char *settings_pretrain_text(const struct settings *s, const struct method *m, struct arena *a) {
-    return text_of(s, &s->plan, settings_method(s, m), a);
+    return text_of(s, (const void *const[]){&s->plan, settings_method(s, m), NULL}, a);
 }
 
 char *settings_protocol_text(const struct settings *s, int protocol, struct arena *a) {
-    return text_of(s, s->protocol[protocol], NULL, a);
+    return text_of(s, (const void *const[]){s->protocol[protocol], NULL}, a);
+}
+
+char *settings_run_text(const struct settings *s, const struct method *m, struct arena *a) {
+    const void *wanted[SETTINGS_PROTOCOLS + 3] = {&s->plan, settings_method(s, m)};
+    for (int i = 0; protocols[i]; i++)
+        wanted[2 + i] = s->protocol[i];
+    return text_of(s, wanted, a);
 }
 
 int settings_list(const char *text, const char *separators, struct arena *a, char ***items) {

@@ -49,7 +49,10 @@ char *settings_pretrain_text(const struct settings *s, const struct method *m, s
 /* The text of one protocol's options. */
 char *settings_protocol_text(const struct settings *s, int protocol, struct arena *a);
 
-/* Splits a list at commas or blanks outside nothing: "a,b" or "a b".  Owned by `a`. */
+/* Both, with all protocols: what is stored with a run.  What the machine decides is not in it. */
+char *settings_run_text(const struct settings *s, const struct method *m, struct arena *a);
+
+/* Splits a list at any of the separators; returns the number of items, owned by `a`. */
 int settings_list(const char *text, const char *separators, struct arena *a, char ***items);
 
 #endif
