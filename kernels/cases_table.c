@@ -141,7 +141,7 @@ static void axpby(struct case_run *r) {
 static const int vector_shapes[][CASE_DIMS] = {
     {0, 0},     {0, 1},     {1, 0},     {1, 1},         {7, 0},
     {8, 1},     {31, 0},    {31, 1},    {4096, 0},      {4097, 1},
-    {12293, 0}, {12293, 1}, {70001, 0}, {520 * 768, 0}, {520 * 768, 1},
+    {12293, 0}, {12293, 1}, {75011, 0}, {520 * 768, 0}, {520 * 768, 1},
 };
 
 /* n; the double as three floats that add up to it, so that its last bits are seen */
