@@ -9,7 +9,9 @@
  *     dataset_close(&d);
  *
  * A specification is NAME or NAME:ARGUMENT.  Names: shapes, fashion-mnist, idx:FOLDER,
- * cifar10:FOLDER.  `NAME:...,train=N,test=N` limits a split to its first N images.
+ * cifar10:FOLDER.  `NAME:...,train=N,test=N` limits a split to its first N images.  A second key of
+ * idx and fashion-mnist, pad=N, puts the image in the middle of N x N zeros; images of 28 x 28 are
+ * padded to 32, so that patches of 4 and 8 divide them, unless pad=28 says otherwise.
  */
 #ifndef SSV_DATA_DATASET_H
 #define SSV_DATA_DATASET_H
@@ -49,13 +51,15 @@ struct dataset {
     int classes;
     const char *const *class_names; /* (classes) */
     int has_mask, has_caption;
-    double mean[4], std[4]; /* per channel over [0,1] pixels of the training split */
+    double mean[4], std[4]; /* per channel, over [0,1] pixels of the first training images */
+    long measured;          /* how many: 10,000, or fewer where the reader says so in open */
     char root_hash[65];     /* SHA-256 over the content (files, or the generator's settings) */
 };
 
 struct dataset_source {
     const char *name, *title, *argument_help;
-    /* Fills d from the argument ("" when none was given), except spec, source, mean, std. */
+    /* Fills d from the argument ("" when none was given), except name, spec, source, mean, std.
+     * When it fails, close is called as after a success. */
     int (*open)(struct dataset *d, const char *argument, struct error *err);
     /* Thread-safe. */
     int (*read)(const struct dataset *d, enum split split, long index, struct record *out,
@@ -65,10 +69,11 @@ struct dataset_source {
 
 extern const struct dataset_source *const dataset_sources[]; /* NULL-terminated */
 
+/* Status 2 for a wrong specification and for a missing or broken file; nothing to close then. */
 int dataset_open(struct dataset *d, const char *spec, struct error *err);
 int dataset_read(const struct dataset *d, enum split split, long index, struct record *out,
                  struct error *err);
-void dataset_close(struct dataset *d);
-void dataset_list(FILE *out); /* names, titles and argument help, for `ssvbench list` */
+void dataset_close(struct dataset *d); /* of a zeroed dataset: nothing */
+void dataset_list(FILE *out);          /* names, titles and argument help, for `ssvbench list` */
 
 #endif

@@ -1,0 +1,246 @@
+#include "data/dataset.h"
+
+#include "core/options.h"
+#include "data/dataset_internal.h"
+
+#include <ctype.h>
+#include <errno.h>
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { MEASURED_IMAGES = 10000, MAX_KEYS = 16, MAX_CHANNELS = 4 };
+
+const char *const split_names[SPLITS] = {"train", "test"};
+
+const struct dataset_source *const dataset_sources[] = {&dataset_shapes, &dataset_fashion_mnist,
+                                                        &dataset_idx, &dataset_cifar10, NULL};
+
+void record_free(struct record *r) {
+    free(r->pixels);
+    free(r->mask);
+    *r = (struct record){0};
+}
+
+/* The old content is of no use, so it is not copied. */
+static int reserve(uint8_t **buffer, size_t *capacity, size_t bytes, struct error *err) {
+    if (*capacity >= bytes)
+        return 0;
+    free(*buffer);
+    *buffer = malloc(bytes);
+    *capacity = *buffer ? bytes : 0;
+    return *buffer ? 0
+                   : error_set(err, STATUS_MACHINE, "no memory for an image of %zu bytes", bytes);
+}
+
+int record_reserve(struct record *r, int height, int width, int channels, int with_mask,
+                   struct error *err) {
+    CHECK(height > 0 && width > 0 && channels > 0 && channels <= MAX_CHANNELS, "%d x %d x %d",
+          height, width, channels);
+    int status = 0;
+    size_t area = (size_t)height * (size_t)width;
+    TRY(reserve(&r->pixels, &r->pixels_capacity, area * (size_t)channels, err));
+    if (with_mask)
+        TRY(reserve(&r->mask, &r->mask_capacity, area, err));
+    r->height = height, r->width = width, r->channels = channels;
+out:
+    return status;
+}
+
+/* "a, b, c" */
+static const char *join(struct arena *a, const char *const *names, int n) {
+    const char *text = "";
+    for (int i = 0; i < n; i++)
+        text = arena_printf(a, "%s%s%s", text, i ? ", " : "", names[i]);
+    return text;
+}
+
+static const char *suggestion(struct arena *a, const char *name, const char *const *names, int n) {
+    const char *nearest = nearest_name(name, names, n);
+    return nearest ? arena_printf(a, "; did you mean \"%s\"?", nearest) : "";
+}
+
+static int looks_like_key(const char *text, size_t *length) {
+    size_t n = 0;
+    while (islower((unsigned char)text[n]) || text[n] == '_')
+        n++;
+    *length = n;
+    return n && text[n] == '=';
+}
+
+static int set_value(struct dataset *d, const char *key, const char *text,
+                     const struct dataset_key *keys, int n_keys, long *values, int *given,
+                     struct error *err) {
+    const char *names[MAX_KEYS];
+    int k = -1;
+    for (int i = 0; i < n_keys; i++) {
+        names[i] = keys[i].key;
+        if (!strcmp(keys[i].key, key))
+            k = i;
+    }
+    if (k < 0)
+        return error_set(err, STATUS_USAGE, "dataset %s has no argument \"%s\"%s It takes: %s",
+                         d->name, key, suggestion(&d->arena, key, names, n_keys),
+                         join(&d->arena, names, n_keys));
+    if (given[k])
+        return error_set(err, STATUS_USAGE, "dataset %s: %s is given twice", d->name, key);
+    char *end;
+    errno = 0;
+    long value = strtol(text, &end, 10);
+    if (end == text || *end || isspace((unsigned char)text[0]))
+        return error_set(err, STATUS_USAGE, "dataset %s: %s=%s is not a whole number", d->name, key,
+                         text);
+    if (errno || value < keys[k].min || value > keys[k].max)
+        return error_set(err, STATUS_USAGE, "dataset %s: %s=%s is out of range, %ld to %ld",
+                         d->name, key, text, keys[k].min, keys[k].max);
+    values[k] = value;
+    given[k] = 1;
+    return 0;
+}
+
+int dataset_arguments(struct dataset *d, const char *argument, const struct dataset_key *keys,
+                      int n_keys, long *values, char **folder, struct error *err) {
+    CHECK(n_keys <= MAX_KEYS, "%d keys", n_keys);
+    int given[MAX_KEYS] = {0}, status = 0;
+    char *path = NULL, *rest = arena_strdup(&d->arena, argument);
+    for (int i = 0; i < n_keys; i++)
+        values[i] = keys[i].by_default;
+    while (rest && *rest) {
+        char *part = rest;
+        size_t length;
+        int is_key = looks_like_key(part, &length);
+        rest = strchr(part, ',');
+        if (rest)
+            *rest++ = '\0';
+        if (is_key) {
+            part[length] = '\0';
+            TRY(set_value(d, part, part + length + 1, keys, n_keys, values, given, err));
+        } else if (folder) {
+            path = path ? arena_printf(&d->arena, "%s,%s", path, part) : part;
+        } else {
+            return error_set(err, STATUS_USAGE,
+                             "dataset %s: \"%s\" is not KEY=NUMBER; write it as %s:%s", d->name,
+                             part, d->name, d->source->argument_help);
+        }
+    }
+    if (folder)
+        *folder = path ? path : "";
+out:
+    return status;
+}
+
+int dataset_limit(struct dataset *d, enum split split, long wanted, long available,
+                  struct error *err) {
+    if (wanted > available)
+        return error_set(err, STATUS_USAGE,
+                         "dataset %s: %s=%ld is more than the %ld images that there are", d->name,
+                         split_names[split], wanted, available);
+    d->count[split] = wanted ? wanted : available;
+    return 0;
+}
+
+void dataset_hash_begin(SHA2_CTX *hash, const struct dataset *d) {
+    char text[160];
+    int n = snprintf(text, sizeof text, "%s %d x %d x %d, %ld + %ld images, %d classes\n", d->name,
+                     d->height, d->width, d->channels, d->count[SPLIT_TRAIN], d->count[SPLIT_TEST],
+                     d->classes);
+    SHA256Init(hash);
+    SHA256Update(hash, (const uint8_t *)text, (size_t)n);
+}
+
+/* Sums of whole numbers: no order and no compiler changes them. */
+static int measure(struct dataset *d, struct error *err) {
+    struct record r = {0};
+    uint64_t sum[MAX_CHANNELS] = {0}, squares[MAX_CHANNELS] = {0};
+    long n = d->count[SPLIT_TRAIN], most = d->measured ? d->measured : MEASURED_IMAGES;
+    size_t area = (size_t)d->height * (size_t)d->width, channels = (size_t)d->channels;
+    int status = 0;
+    d->measured = n < most ? n : most;
+    for (long i = 0; i < d->measured; i++) {
+        TRY(dataset_read(d, SPLIT_TRAIN, i, &r, err));
+        for (size_t c = 0; c < channels; c++) {
+            uint64_t s = 0, q = 0;
+            for (size_t p = c; p < area * channels; p += channels) {
+                s += r.pixels[p];
+                q += (uint64_t)r.pixels[p] * r.pixels[p];
+            }
+            sum[c] += s;
+            squares[c] += q;
+        }
+    }
+    double pixels = (double)area * (double)d->measured;
+    for (size_t c = 0; c < channels; c++) {
+        double mean = (double)sum[c] / pixels;
+        double variance = (double)squares[c] / pixels - mean * mean;
+        d->mean[c] = mean / 255;
+        d->std[c] = sqrt(variance > 1 ? variance : 1) / 255; /* a channel of one value */
+    }
+out:
+    record_free(&r);
+    return status;
+}
+
+static const struct dataset_source *find_source(const char *name) {
+    for (int i = 0; dataset_sources[i]; i++)
+        if (!strcmp(dataset_sources[i]->name, name))
+            return dataset_sources[i];
+    return NULL;
+}
+
+static int unknown_name(struct dataset *d, const char *name, struct error *err) {
+    const char *names[sizeof dataset_sources / sizeof *dataset_sources];
+    int n = 0;
+    for (; dataset_sources[n]; n++)
+        names[n] = dataset_sources[n]->name;
+    return error_set(err, STATUS_USAGE, "there is no dataset \"%s\"%s There are: %s", name,
+                     suggestion(&d->arena, name, names, n), join(&d->arena, names, n));
+}
+
+int dataset_open(struct dataset *d, const char *spec, struct error *err) {
+    int status = 0;
+    *d = (struct dataset){0};
+    if (strlen(spec) >= sizeof d->spec)
+        return error_set(err, STATUS_USAGE, "the name of a dataset has at most %zu letters",
+                         sizeof d->spec - 1);
+    snprintf(d->spec, sizeof d->spec, "%s", spec);
+    const char *colon = strchr(spec, ':');
+    char *name = arena_strdup(&d->arena, spec);
+    if (colon)
+        name[colon - spec] = '\0';
+    d->source = find_source(name);
+    if (!d->source) {
+        status = unknown_name(d, name, err);
+        goto out;
+    }
+    snprintf(d->name, sizeof d->name, "%s", d->source->name);
+    TRY(d->source->open(d, colon ? colon + 1 : "", err));
+    CHECK(d->count[SPLIT_TRAIN] > 0 && d->count[SPLIT_TEST] > 0 && d->classes > 0 &&
+              d->channels <= MAX_CHANNELS && d->root_hash[0],
+          "reader %s", d->name);
+    TRY(measure(d, err));
+out:
+    if (status)
+        dataset_close(d);
+    return status;
+}
+
+int dataset_read(const struct dataset *d, enum split split, long index, struct record *out,
+                 struct error *err) {
+    CHECK(index >= 0 && index < d->count[split], "%s image %ld of %ld", split_names[split], index,
+          d->count[split]);
+    return d->source->read(d, split, index, out, err);
+}
+
+void dataset_close(struct dataset *d) {
+    if (d->source && d->source->close)
+        d->source->close(d);
+    arena_free(&d->arena);
+    *d = (struct dataset){0};
+}
+
+void dataset_list(FILE *out) {
+    for (int i = 0; dataset_sources[i]; i++)
+        fprintf(out, "  %-14s %s\n  %-14s %s:%s\n", dataset_sources[i]->name,
+                dataset_sources[i]->title, "", dataset_sources[i]->name,
+                dataset_sources[i]->argument_help);
+}

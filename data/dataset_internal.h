@@ -1,0 +1,39 @@
+/* dataset_internal.h -- what the readers share; nobody outside data/ includes it. */
+#ifndef SSV_DATA_DATASET_INTERNAL_H
+#define SSV_DATA_DATASET_INTERNAL_H
+
+#include "data/dataset.h"
+
+#include <sys/types.h>
+
+#include <sha2.h>
+
+enum { DATASET_MAX_IMAGES = 100 * 1000 * 1000 };
+
+/* One KEY=NUMBER that a specification may hold. */
+struct dataset_key {
+    const char *key;
+    long by_default, min, max; /* readers of files: train and test are 0, all images */
+};
+
+/* Takes "FOLDER,key=1,key=2" apart: values[i] belongs to keys[i].  *folder, in d's arena, is ""
+ * when the argument names none; folder == NULL: this dataset takes none.  A part that does not look
+ * like key=value belongs to the folder, so that its name may hold commas and equal signs. */
+int dataset_arguments(struct dataset *d, const char *argument, const struct dataset_key *keys,
+                      int n_keys, long *values, char **folder, struct error *err);
+
+/* d->count[split] = wanted, or all that there are when wanted is 0; status 2 when there are fewer.
+ */
+int dataset_limit(struct dataset *d, enum split split, long wanted, long available,
+                  struct error *err);
+
+/* Begins d->root_hash with everything but the bytes: name, size and counts.  The reader adds those
+ * with SHA256Update and ends with SHA256End(hash, d->root_hash). */
+void dataset_hash_begin(SHA2_CTX *hash, const struct dataset *d);
+
+extern const char *const split_names[SPLITS];
+
+extern const struct dataset_source dataset_shapes, dataset_cifar10, dataset_idx,
+    dataset_fashion_mnist;
+
+#endif
