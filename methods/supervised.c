@@ -13,8 +13,7 @@ struct supervised {
 };
 
 static const struct option_def options[] = {
-    OPTION_REAL(struct supervised, min_area, 0.5, 0.01, 1,
-                "smallest share of the image in a crop"),
+    OPTION_REAL(struct supervised, min_area, 0.5, 0.01, 1, "smallest share of the image in a crop"),
     OPTION_BOOL(struct supervised, flip, 1, "mirror half of the views"),
     OPTION_REAL(struct supervised, smoothing, 0, 0, 0.5, "label smoothing"), OPTION_END};
 
