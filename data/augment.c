@@ -19,7 +19,7 @@ static void make_taps(struct taps *t, double begin, double extent, int size, int
     double centre = begin + (i + 0.5) * step - 0.5;
     int lo = (int)fmax(ceil(centre - radius), floor(begin));
     int hi = (int)fmin(floor(centre + radius), ceil(begin + extent) - 1);
-    double total = 0, weight[MAX_TAPS + 2];
+    double total = 0, weight[MAX_TAPS + 2] = {0};
     for (int s = lo; s <= hi; s++)
         total += weight[s - lo] = fmax(0, 1 - fabs(s - centre) / radius);
     t->first = lo < 0 ? 0 : lo;

@@ -165,7 +165,7 @@ static void run_chunk(struct worker *w, int n_batch) {
         return;
     for (int i = g->n - 1; i >= 0; i--) {
         const struct tensor *t = g->tensors[i];
-        if (t->kind != TENSOR_VALUE || !t->needs_grad)
+        if (!t->op || !t->needs_grad)
             continue;
         double start = w->times ? clock_seconds() : 0;
         if (t->objective)

@@ -34,11 +34,13 @@ static int allocate(struct cell *c, enum split split, struct error *err) {
     if (status)
         return status;
     struct feature_split *s = split_of(c, split);
-    float *x = c->feature_slab[split].data;
+    void *labels =
+        (char *)c->feature_slab[split].data + one * (size_t)f->n_representations * sizeof(float);
+    const float *x = c->feature_slab[split].data;
     s->n = (int)n;
     for (int r = 0; r < f->n_representations; r++)
         s->x[r] = x + one * (size_t)r;
-    s->label = (int32_t *)(x + one * (size_t)f->n_representations);
+    s->label = labels;
     return 0;
 }
 
