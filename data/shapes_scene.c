@@ -31,7 +31,7 @@ static const float black[3] = {0.04F, 0.04F, 0.05F}, grey[3] = {0.5F, 0.5F, 0.5F
 /* An object is lighter than what is behind it, by so much of the range; and it stands nearly
  * upright.  Where either is left to chance a small transformer learns next to nothing from a few
  * thousand pictures. */
-static const double LIGHTER = 0.28, OBJECT_TURN = 0.45;
+static const double LIGHTER = 0.28, OBJECT_TURN = 0.5;
 
 static const char *const texture_names[SHAPE_TEXTURES] = {"", "striped ", "checkered ", "dotted ",
                                                           "marbled "};
@@ -144,7 +144,7 @@ static struct placement place(struct rng *r, double x, double y, double radius,
 }
 
 static void make_object(struct shape_scene *s, struct rng *r) {
-    double radius = 0.28 * exp(rng_uniform(r) * log(0.44 / 0.28)), margin = 0.95 * radius;
+    double radius = 0.26 * exp(rng_uniform(r) * log(0.42 / 0.26)), margin = 0.95 * radius;
     double x = rng_range(r, margin, 1 - margin), y = rng_range(r, margin, 1 - margin);
     s->radius = (float)radius;
     s->at = place(r, x, y, radius, (struct freedom){OBJECT_TURN, 0.12});
@@ -181,7 +181,7 @@ static const char *region(const struct point *p) {
 }
 
 static void write_caption(struct shape_scene *s, int colour, int ground, unsigned form) {
-    const char *size = s->radius < 0.325F ? "small" : s->radius < 0.38F ? "medium-sized" : "large";
+    const char *size = s->radius < 0.305F ? "small" : s->radius < 0.36F ? "medium-sized" : "large";
     const char *texture = texture_names[s->texture], *name = shape_names[s->label];
     const char *object = palette[colour].name, *back = palette[ground].name;
     char *out = s->caption;
