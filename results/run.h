@@ -3,7 +3,7 @@
  * A run is one (method, backbone, dataset, seed, budget); an evaluation is one (protocol, dataset)
  * with one row per probe seed.  run_write rebuilds the whole file as run.h5.tmp, closes it
  * strongly, fsyncs and renames, so a reader always sees a complete file.  docs/results.md states
- * the schema.
+ * the schema.  HDF5 is not thread-safe: one thread at a time writes and reads.
  */
 #ifndef SSV_RESULTS_RUN_H
 #define SSV_RESULTS_RUN_H
@@ -68,8 +68,8 @@ struct run {
     double step_gflops, step_peak_bytes;
     struct run_data_source data[4];
     int n_data;
-    struct step_row *steps; /* filled from the journal by run_write and run_read */
-    long n_steps;
+    struct step_row *steps; /* filled by run_write from the journal, by run_read from the file */
+    long n_steps, steps_room;
     struct eval *evals; /* in arena, grown by run_add_eval */
     int n_evals;
     const char *log; /* text or NULL */
@@ -80,17 +80,21 @@ struct run {
 };
 
 void run_init(struct run *r); /* an empty run of today, on this machine */
-/* Adds e (deep copy), or replaces the one with the same protocol and dataset. */
+/* Adds e (deep copy), or replaces the one with the same protocol and dataset.  An array of e may be
+ * NULL where it has no meaning; seed and class_name may be when their numbers are 0. */
 void run_add_eval(struct run *r, const struct eval *e);
 const struct eval *run_find_eval(const struct run *r, const char *protocol, const char *dataset);
-/* Reads folder/journal.jsonl (may be missing), writes folder/run.h5. */
+/* Reads folder/journal.jsonl (may be missing: the steps stay), writes folder/run.h5. */
 int run_write(struct run *r, const char *folder, struct error *err);
-/* Status 2 for a missing, broken or too new file, with its name. */
+/* Fills *r, whatever it held, with evaluations sorted by protocol and dataset.  Status 2 for a
+ * missing, broken or too new file, with its name; *r is then empty. */
 int run_read(struct run *r, const char *h5_path, struct error *err);
 void run_free(struct run *r);
 
-/* Every run.h5 below the folders, sorted by path.  An unreadable one is reported through
- * log_message and counted in *n_bad. */
+/* Every run.h5 below the folders (or a run.h5 itself), sorted by path, each file once.  An
+ * unreadable one is reported through log_message and counted in *n_bad; a folder that does not
+ * exist is status
+ * 2.  *runs is in `a`; run_free each of them. */
 int runs_scan(const char *const *folders, int n_folders, struct arena *a, struct run ***runs,
               int *n_runs, int *n_bad, struct error *err);
 

@@ -1,0 +1,88 @@
+#include "results/schema_internal.h"
+
+#include "results/run.h"
+
+#define FIELD(type, field, name, kind)                                                             \
+    { name, kind, offsetof(struct type, field), sizeof((struct type *)0)->field }
+#define CHARS(type, field, name) FIELD(type, field, name, MEMBER_CHARS)
+#define STRING(type, field, name) FIELD(type, field, name, MEMBER_STRING)
+#define INTEGER(type, field, name) FIELD(type, field, name, MEMBER_INTEGER)
+#define REAL(type, field, name) FIELD(type, field, name, MEMBER_REAL)
+#define END                                                                                        \
+    { NULL, MEMBER_CHARS, 0, 0 }
+
+const struct member schema_run[] = {
+    CHARS(run, run_id, "run_id"),
+    CHARS(run, status, "status"),
+    CHARS(run, method, "method"),
+    CHARS(run, backbone, "backbone"),
+    CHARS(run, dataset, "dataset"),
+    INTEGER(run, seed, "seed"),
+    CHARS(run, created_utc, "created_utc"),
+    CHARS(run, config_sha256, "config_sha256"),
+    STRING(run, code_commit, "code_commit"),
+    INTEGER(run, code_dirty, "code_dirty"),
+    INTEGER(run, parameters, "parameters"),
+    REAL(run, step_gflops, "step_gflops"),
+    REAL(run, step_peak_bytes, "step_peak_bytes"),
+    END,
+};
+
+const struct member schema_environment[] = {
+    STRING(run, env_cpu, "cpu"),
+    STRING(run, env_isa, "isa"),
+    INTEGER(run, env_cores, "cores"),
+    STRING(run, env_mem, "mem"),
+    STRING(run, env_kernel, "kernel"),
+    STRING(run, env_compiler, "compiler"),
+    STRING(run, env_cflags, "cflags"),
+    STRING(run, env_libs, "libs"),
+    STRING(run, env_blas, "blas"),
+    STRING(run, env_device, "device"),
+    END,
+};
+
+const struct member schema_data[] = {
+    CHARS(run_data_source, root_hash, "root_hash"),
+    CHARS(run_data_source, split_sha256, "split_sha256"),
+    INTEGER(run_data_source, n, "n"),
+    END,
+};
+
+const struct member schema_eval[] = {
+    CHARS(eval, reason, "reason"),
+    CHARS(eval, selected_on, "selected_on"),
+    CHARS(eval, protocol_version, "protocol_version"),
+    CHARS(eval, split_sha256, "split_sha256"),
+    REAL(eval, wall_s, "wall_s"),
+    END,
+};
+
+const struct member schema_step[] = {
+    INTEGER(step_row, step, "step"),
+    REAL(step_row, epoch, "epoch"),
+    REAL(step_row, loss, "loss"),
+    REAL(step_row, lr, "lr"),
+    REAL(step_row, grad_norm, "grad_norm"),
+    REAL(step_row, img_per_s, "img_per_s"),
+    REAL(step_row, wall_s, "wall_s"),
+    REAL(step_row, feature_std, "feature_std"),
+    REAL(step_row, effective_rank, "effective_rank"),
+    END,
+};
+
+const struct member schema_grid[] = {
+    CHARS(grid_row, representation, "representation"),
+    REAL(grid_row, lr, "lr"),
+    REAL(grid_row, weight_decay, "weight_decay"),
+    REAL(grid_row, k, "k"),
+    REAL(grid_row, temperature, "temperature"),
+    REAL(grid_row, val_top1, "val_top1"),
+    INTEGER(grid_row, chosen, "chosen"),
+    END,
+};
+
+const char *const schema_outcomes[OUTCOMES] = {[OUTCOME_OK] = "ok",
+                                               [OUTCOME_SKIPPED] = "skipped",
+                                               [OUTCOME_DIVERGED] = "diverged",
+                                               [OUTCOME_FAILED] = "failed"};

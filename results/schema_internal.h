@@ -1,0 +1,34 @@
+/* schema_internal.h -- which field of a struct is which attribute or column of run.h5.
+ *
+ * One table serves the writer and the reader.  A table ends with a member without a name.
+ */
+#ifndef SSV_RESULTS_SCHEMA_INTERNAL_H
+#define SSV_RESULTS_SCHEMA_INTERNAL_H
+
+#include <stddef.h>
+
+enum member_kind {
+    MEMBER_CHARS,   /* char[size] */
+    MEMBER_STRING,  /* const char *, absent when NULL */
+    MEMBER_INTEGER, /* signed, of 4 or 8 bytes */
+    MEMBER_REAL,    /* double */
+};
+
+struct member {
+    const char *name;
+    enum member_kind kind;
+    size_t offset, size;
+};
+
+extern const struct member schema_run[];         /* struct run, the attributes of / */
+extern const struct member schema_environment[]; /* struct run, those of /environment */
+extern const struct member schema_data[];        /* struct run_data_source, /data/NAME */
+extern const struct member schema_eval[];        /* struct eval, /eval/PROTOCOL/DATASET */
+extern const struct member schema_step[];        /* struct step_row, the columns of /pretrain */
+extern const struct member schema_grid[];        /* struct grid_row, the columns of grid */
+
+/* The words for enum outcome. */
+#define OUTCOMES 4
+extern const char *const schema_outcomes[OUTCOMES];
+
+#endif
