@@ -47,10 +47,10 @@ LIB     := $(BUILD)/libssvbench.a
 F64OBJ  := $(patsubst %.c,$(BUILD)/f64/%.o,$(wildcard core/*.c kernels/ref/*.c nn/*.c))
 LIB64   := $(BUILD)/libssvbench64.a
 
-# t*.c: float, g*.c: double, t9*.sh: the program from outside, which they find in $SSVBENCH
+# t*.c: float, g*.c: double, t*.sh: the program from outside, which they find in $SSVBENCH
 TESTS   := $(patsubst tests/%.c,$(BUILD)/tests/%,$(wildcard tests/t*.c))
 TESTS64 := $(patsubst tests/%.c,$(BUILD)/tests/%,$(wildcard tests/g*.c))
-SHTESTS := $(wildcard tests/t9*.sh)
+SHTESTS := $(wildcard tests/t*.sh)
 
 all: $(BUILD)/ssvbench
 
