@@ -130,6 +130,18 @@ static int claim_folder(struct cell *c, struct error *err) {
     return 0;
 }
 
+/* The numbers of a run may come from two versions of the program; then the reader should know. */
+static void compare_code(const struct cell *c) {
+    struct run now;
+    run_init(&now);
+    const char *before = c->run.code_commit ? c->run.code_commit : "unknown";
+    const char *here = now.code_commit ? now.code_commit : "unknown";
+    if (strcmp(before, here))
+        log_message(LOG_WARN, "%s was begun by commit %.10s and goes on with %.10s", c->run.run_id,
+                    before, here);
+    run_free(&now);
+}
+
 static void describe(struct cell *c, const char *hash) {
     struct run *r = &c->run;
     snprintf(r->method, sizeof r->method, "%s", c->method->name);
@@ -176,6 +188,7 @@ int cell_open(struct cell *c, const struct settings *suite, const struct method 
     const char *h5 = arena_printf(&c->arena, "%s/run.h5", c->folder);
     if (file_exists(h5)) {
         TRY(run_read(&c->run, h5, err));
+        compare_code(c);
     } else {
         run_init(&c->run);
         snprintf(c->run.run_id, sizeof c->run.run_id, "%s", id);

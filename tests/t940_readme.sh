@@ -41,5 +41,5 @@ while IFS= read -r line; do
         tail -3 output | sed 's/^/# /'
         echo "not ok - $line (as: $command)"
     fi
-done < <(cat "$top"/README.md "$top"/docs/*.md "$top"/CONTRIBUTING.md | grep -hE '^    (SSVBENCH_[A-Z]+=[^ ]+ )?build/ssvbench' | sed 's/^ *//' | sort -u)
+done < <(cat "$top"/README.md "$top"/docs/*.md "$top"/CONTRIBUTING.md | grep -hE '^    (SSVBENCH_[A-Z]+=[^ ]+ )?build/ssvbench' | sed 's/^ *//' | awk '!seen[$0]++')
 if [ $n -lt 8 ]; then echo "not ok - only $n commands found"; fi
