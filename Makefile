@@ -111,7 +111,7 @@ demo:
 	@tools/setup.sh
 	@+$(AGAIN) all
 	$(BUILD)/ssvbench run
-	$(BUILD)/ssvbench report out
+	$(BUILD)/ssvbench report out >/dev/null
 test test-long:
 	@tools/setup.sh test
 	@+$(AGAIN) tests

@@ -15,7 +15,7 @@ static const struct option_def plan_options[] = {
     OPTION_TEXT(struct plan, position, "sincos", "sincos|learned", "position embedding"),
     OPTION_INT(struct plan, image, 0, 0, 1024, "side of the encoder's input; 0: the dataset's"),
     OPTION_INT(struct plan, patch, 8, 1, 128, "side of a patch"),
-    OPTION_REAL(struct plan, epochs, 6, 0.001, 1e6, "passes over the training images"),
+    OPTION_REAL(struct plan, epochs, 8, 0.001, 1e6, "passes over the training images"),
     OPTION_INT(struct plan, batch, 32, 1, 65536, "images in a step"),
     OPTION_REAL(struct plan, lr, -1, -1, 1000,
                 "base learning rate for 256 images a step; -1: the method's"),
