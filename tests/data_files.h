@@ -5,6 +5,8 @@
 #include "core/file.h"
 #include "data/dataset.h"
 
+#include "tests/place.h"
+
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -16,32 +18,6 @@
 
 #include <cmocka.h>
 #include <zlib.h>
-
-struct place {
-    struct arena arena;
-    char *folder;
-};
-
-static inline int set_up(void **state) {
-    struct place *here = calloc(1, sizeof *here);
-    const char *base = getenv("TMPDIR");
-    here->folder =
-        arena_printf(&here->arena, "%s/ssvbench-t4-XXXXXX", base && base[0] ? base : "/tmp");
-    *state = here;
-    return mkdtemp(here->folder) ? 0 : -1;
-}
-
-static inline int tear_down(void **state) {
-    struct place *here = *state;
-    int failed = system(arena_printf(&here->arena, "rm -rf '%s'", here->folder));
-    arena_free(&here->arena);
-    free(here);
-    return failed;
-}
-
-static inline char *in(struct place *here, const char *name) {
-    return arena_printf(&here->arena, "%s/%s", here->folder, name);
-}
 
 /* Names that end in .gz are compressed. */
 static inline void put(struct place *here, const char *name, const void *data, size_t bytes) {

@@ -6,6 +6,8 @@
 #include "core/file.h"
 #include "results/run.h"
 
+#include "tests/place.h"
+
 #include <hdf5.h>
 #include <math.h>
 #include <setjmp.h>
@@ -18,28 +20,6 @@
 
 #include <cmocka.h>
 
-struct place {
-    struct arena arena;
-    char *folder;
-};
-
-static inline int set_up(void **state) {
-    struct place *here = calloc(1, sizeof *here);
-    const char *base = getenv("TMPDIR");
-    here->folder =
-        arena_printf(&here->arena, "%s/ssvbench-t52x-XXXXXX", base && base[0] ? base : "/tmp");
-    *state = here;
-    return mkdtemp(here->folder) ? 0 : -1;
-}
-
-static inline int tear_down(void **state) {
-    struct place *here = *state;
-    int failed = system(arena_printf(&here->arena, "rm -rf '%s'", here->folder));
-    arena_free(&here->arena);
-    free(here);
-    return failed;
-}
-
 /* A fresh folder below the test's. */
 static inline char *folder(struct place *here, const char *name) {
     struct error err;
@@ -48,7 +28,7 @@ static inline char *folder(struct place *here, const char *name) {
     return path;
 }
 
-static inline char *in(struct place *here, const char *dir, const char *name) {
+static inline char *in_folder(struct place *here, const char *dir, const char *name) {
     return arena_printf(&here->arena, "%s/%s", dir, name);
 }
 
@@ -165,7 +145,7 @@ static inline char *sample(struct place *here, const char *name) {
     make_run(&r);
     write_run(&r, dir);
     run_free(&r);
-    return in(here, dir, "run.h5");
+    return in_folder(here, dir, "run.h5");
 }
 
 static inline void put(const char *path, const void *data, size_t bytes) {

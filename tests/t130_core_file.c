@@ -1,6 +1,8 @@
 /* Whole files: a failure at any step leaves the old file, and says which file and why. */
 #include "core/file.h"
 
+#include "tests/place.h"
+
 #include <fcntl.h>
 #include <setjmp.h>
 #include <signal.h>
@@ -16,33 +18,6 @@
 #include <unistd.h>
 
 #include <cmocka.h>
-
-struct place {
-    struct arena arena;
-    char *folder;
-};
-
-static int set_up(void **state) {
-    struct place *here = calloc(1, sizeof *here);
-    const char *base = getenv("TMPDIR");
-    here->folder =
-        arena_printf(&here->arena, "%s/ssvbench-t130-XXXXXX", base && base[0] ? base : "/tmp");
-    *state = here;
-    return mkdtemp(here->folder) ? 0 : -1;
-}
-
-static int tear_down(void **state) {
-    struct place *here = *state;
-    char *command = arena_printf(&here->arena, "rm -rf '%s'", here->folder);
-    int failed = system(command);
-    arena_free(&here->arena);
-    free(here);
-    return failed;
-}
-
-static char *in(struct place *here, const char *name) {
-    return arena_printf(&here->arena, "%s/%s", here->folder, name);
-}
 
 static void expect_file(struct place *here, const char *path, const char *content) {
     char *data;

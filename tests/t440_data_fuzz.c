@@ -89,8 +89,9 @@ static void put_idx(struct place *here, const char *ending) {
     static const char *const names[] = {"train-images-idx3", "train-labels-idx1",
                                         "t10k-images-idx3", "t10k-labels-idx1"};
     for (int f = 0; f < 4; f++) {
-        uint8_t b[16 + 6 * 12] = {0, 0, 8, f % 2 ? 1 : 3, 0, 0, 0, 6, 0, 0, 0, 4, 0, 0, 0, 3};
-        size_t n = f % 2 ? 8 + 6 : sizeof b;
+        enum { IMAGES = 16 + 6 * 12, LABELS = 8 + 6 };
+        uint8_t b[2 * IMAGES] = {0, 0, 8, f % 2 ? 1 : 3, 0, 0, 0, 6, 0, 0, 0, 4, 0, 0, 0, 3};
+        size_t n = f % 2 ? LABELS : IMAGES;
         for (size_t i = f % 2 ? 8 : 16; i < n; i++)
             b[i] = (uint8_t)(f % 2 ? i % 3 : i * 37);
         put(here, arena_printf(&here->arena, "%s-ubyte%s", names[f], ending), b, n);

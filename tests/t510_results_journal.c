@@ -4,6 +4,8 @@
 #include "results/journal.h"
 #include "results/journal_internal.h"
 
+#include "tests/place.h"
+
 #include <fcntl.h>
 #include <jansson.h>
 #include <math.h>
@@ -21,32 +23,6 @@
 #include <unistd.h>
 
 #include <cmocka.h>
-
-struct place {
-    struct arena arena;
-    char *folder;
-};
-
-static int set_up(void **state) {
-    struct place *here = calloc(1, sizeof *here);
-    const char *base = getenv("TMPDIR");
-    here->folder =
-        arena_printf(&here->arena, "%s/ssvbench-t510-XXXXXX", base && base[0] ? base : "/tmp");
-    *state = here;
-    return mkdtemp(here->folder) ? 0 : -1;
-}
-
-static int tear_down(void **state) {
-    struct place *here = *state;
-    int failed = system(arena_printf(&here->arena, "rm -rf '%s'", here->folder));
-    arena_free(&here->arena);
-    free(here);
-    return failed;
-}
-
-static char *in(struct place *here, const char *name) {
-    return arena_printf(&here->arena, "%s/%s", here->folder, name);
-}
 
 static void put(const char *path, const char *text) {
     struct error err = {0};

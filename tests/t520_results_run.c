@@ -116,7 +116,7 @@ static void same_run(const struct run *a, const struct run *b) {
 
 static void test_round_trip(void **state) {
     struct place *here = *state;
-    char *dir = folder(here, "round"), *path = in(here, dir, "run.h5");
+    char *dir = folder(here, "round"), *path = in_folder(here, dir, "run.h5");
     struct run r, back, again;
     add_journal(dir, STEPS);
     make_run(&r);
@@ -127,9 +127,9 @@ static void test_round_trip(void **state) {
     /* What was read can be written; without a journal its steps stay. */
     char *other = folder(here, "round-again");
     write_run(&back, other);
-    read_run(&again, in(here, other, "run.h5"));
+    read_run(&again, in_folder(here, other, "run.h5"));
     same_run(&r, &again);
-    assert_false(file_exists(in(here, dir, "run.h5.tmp")));
+    assert_false(file_exists(in_folder(here, dir, "run.h5.tmp")));
     run_free(&r);
     run_free(&back);
     run_free(&again);
@@ -141,7 +141,7 @@ static void test_bare_run(void **state) {
     char *dir = folder(here, "bare");
     struct run r = {0}, back; /* no environment, no texts, nothing */
     write_run(&r, dir);
-    read_run(&back, in(here, dir, "run.h5"));
+    read_run(&back, in_folder(here, dir, "run.h5"));
     same_run(&r, &back);
     assert_null(back.config);
     run_free(&back);
@@ -211,7 +211,7 @@ static void test_large(void **state) {
     run_add_eval(&r, &big);
     add_journal(dir, 6000);
     write_run(&r, dir);
-    read_run(&back, in(here, dir, "run.h5"));
+    read_run(&back, in_folder(here, dir, "run.h5"));
     same_run(&r, &back);
     assert_int_equal(back.n_steps, 6000);
     for (int i = 1; i < back.n_evals; i++) /* sorted */
@@ -235,7 +235,7 @@ static void test_rewriting(void **state) {
     assert_int_equal(r.arena.total, before);
     add_journal(dir, 1001); /* repeats all */
     write_run(&r, dir);
-    read_run(&back, in(here, dir, "run.h5"));
+    read_run(&back, in_folder(here, dir, "run.h5"));
     assert_int_equal(back.n_steps, 1001);
     run_free(&back);
     run_free(&r);
@@ -243,7 +243,7 @@ static void test_rewriting(void **state) {
 
 static void test_broken_journal(void **state) {
     struct place *here = *state;
-    char *dir = folder(here, "broken-journal"), *path = in(here, dir, "journal.jsonl");
+    char *dir = folder(here, "broken-journal"), *path = in_folder(here, dir, "journal.jsonl");
     struct error err;
     struct run r;
     make_run(&r);
@@ -258,7 +258,7 @@ static void test_broken_journal(void **state) {
 
 static void test_full_disk(void **state) {
     struct place *here = *state;
-    char *path = sample(here, "full"), *dir = in(here, here->folder, "full"), *old, *now;
+    char *path = sample(here, "full"), *dir = in_folder(here, here->folder, "full"), *old, *now;
     size_t old_bytes, now_bytes;
     struct error err;
     assert_int_equal(file_read(path, &here->arena, &old, &old_bytes, &err), 0);
@@ -284,7 +284,7 @@ static void test_full_disk(void **state) {
         assert_int_equal(file_read(path, &here->arena, &now, &now_bytes, &err), 0);
         assert_int_equal(now_bytes, old_bytes);
         assert_memory_equal(now, old, old_bytes);
-        assert_false(file_exists(in(here, dir, "run.h5.tmp")));
+        assert_false(file_exists(in_folder(here, dir, "run.h5.tmp")));
     }
 }
 
@@ -293,7 +293,7 @@ static void test_no_folder(void **state) {
     struct run r;
     struct error err;
     make_run(&r);
-    char *dir = in(here, here->folder, "missing");
+    char *dir = in_folder(here, here->folder, "missing");
     assert_int_equal(run_write(&r, dir, &err), STATUS_MACHINE);
     assert_non_null(strstr(err.message, dir));
     assert_int_equal(H5Fget_obj_count((hid_t)H5F_OBJ_ALL, H5F_OBJ_ALL), 0);
@@ -306,13 +306,13 @@ static void test_scan(void **state) {
     struct place *here = *state;
     sample(here, "scan/b");
     sample(here, "scan/a/deep/er");
-    char *link = in(here, here->folder, "scan/a/link"), *broken = sample(here, "scan/c");
+    char *link = in_folder(here, here->folder, "scan/a/link"), *broken = sample(here, "scan/c");
     put(broken, "x", 1);
-    put(in(here, here->folder, "scan/a/run.h5.tmp"), "x", 1);
+    put(in_folder(here, here->folder, "scan/a/run.h5.tmp"), "x", 1);
     assert_int_equal(symlink("..", link), 0); /* a circle */
-    const char *const folders[] = {in(here, here->folder, "scan"),
-                                   in(here, here->folder, "scan/b/"),
-                                   in(here, here->folder, "scan/b/run.h5")};
+    const char *const folders[] = {in_folder(here, here->folder, "scan"),
+                                   in_folder(here, here->folder, "scan/b/"),
+                                   in_folder(here, here->folder, "scan/b/run.h5")};
     struct arena a = {0};
     struct run **runs;
     struct error err;
@@ -330,7 +330,8 @@ static void test_scan(void **state) {
         assert_string_equal(runs[i]->method, "mae");
         run_free(runs[i]);
     }
-    const char *const missing = in(here, here->folder, "nowhere"), *const empty = folder(here, "0");
+    const char *const missing = in_folder(here, here->folder, "nowhere"), *const empty =
+                                                                              folder(here, "0");
     assert_int_equal(runs_scan(&missing, 1, &a, &runs, &n, &n_bad, &err), STATUS_USAGE);
     assert_non_null(strstr(err.message, missing));
     assert_int_equal(runs_scan(&empty, 1, &a, &runs, &n, &n_bad, &err), 0);

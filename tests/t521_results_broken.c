@@ -21,7 +21,7 @@ static void expect_refused(const char *path, const char *why) {
 
 static void test_not_a_run(void **state) {
     struct place *here = *state;
-    char *dir = folder(here, "not"), *path = in(here, dir, "run.h5");
+    char *dir = folder(here, "not"), *path = in_folder(here, dir, "run.h5");
     expect_refused(path, "No such file");
     expect_refused(dir, "not a file");
     put(path, "", 0);
@@ -339,7 +339,7 @@ static const struct edit {
 static char *edited(struct place *here, const char *original, const char *name,
                     void (*edit)(hid_t file)) {
     struct error err;
-    char *data, *path = in(here, folder(here, name), "run.h5");
+    char *data, *path = in_folder(here, folder(here, name), "run.h5");
     size_t bytes;
     assert_int_equal(file_read(original, &here->arena, &data, &bytes, &err), 0);
     put(path, data, bytes);

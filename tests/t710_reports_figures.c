@@ -3,6 +3,8 @@
 
 #include "core/file.h"
 #include "core/log.h"
+
+#include "tests/place.h"
 #include "tests/report_runs.h"
 
 #include <dirent.h>
@@ -17,44 +19,21 @@
 
 #define HEAD "# sha256 of the lines below, as ssvbench wrote them: "
 
-struct place {
-    struct arena arena;
-    char *folder;
-};
-
-static int set_up(void **state) {
-    struct place *here = calloc(1, sizeof *here);
-    const char *base = getenv("TMPDIR");
-    here->folder =
-        arena_printf(&here->arena, "%s/ssvbench-t710-XXXXXX", base && base[0] ? base : "/tmp");
-    *state = here;
-    return mkdtemp(here->folder) ? 0 : -1;
-}
-
-static int tear_down(void **state) {
-    struct place *here = *state;
-    int failed = system(arena_printf(&here->arena, "rm -rf '%s'", here->folder));
-    arena_free(&here->arena);
-    free(here);
-    return failed;
-}
-
-static char *in(struct place *here, const char *name) {
+static char *figure(struct place *here, const char *name) {
     return arena_printf(&here->arena, "%s/figures/%s", here->folder, name);
 }
 
 static char *content(struct place *here, const char *name) {
-    char *data;
-    size_t bytes;
+    char *data = NULL;
+    size_t bytes = 0;
     struct error err = {0};
-    if (file_read(in(here, name), &here->arena, &data, &bytes, &err))
-        fail_msg("%s", err.message);
-    return data;
+    assert_int_equal(file_read(figure(here, name), &here->arena, &data, &bytes, &err), 0);
+    return arena_strdup(&here->arena, data);
 }
 
 static void put(struct place *here, const char *name, const char *text) {
     struct error err = {0};
-    assert_int_equal(file_write_atomic(in(here, name), text, strlen(text), &err), 0);
+    assert_int_equal(file_write_atomic(figure(here, name), text, strlen(text), &err), 0);
 }
 
 static void need_gnuplot(void) {
@@ -154,7 +133,7 @@ static void test_awkward_results(void **state) {
     runs.run[runs.n - 1]->steps[0].loss = NAN;
     expect_figures(here, &runs);
     expect_formats(here, "main");
-    assert_int_equal(access(in(here, "evil"), F_OK), -1);
+    assert_int_equal(access(figure(here, "evil"), F_OK), -1);
     const char *svg = content(here, "main.svg");
     assert_non_null(strstr(svg, "m\xc3\xa9thode"));
     assert_non_null(strstr(svg, "diverged"));
@@ -169,8 +148,8 @@ static void test_nothing_to_draw(void **state) {
     assert_int_equal(report_figures(runs.run, 0, here->folder, &err), STATUS_USAGE);
     add_outcome(add_run(&runs, "mae", 0), "knn", "shapes", OUTCOME_FAILED, "no memory");
     expect_figures(here, &runs);
-    assert_false(file_exists(in(here, "main.dat")));
-    assert_false(file_exists(in(here, "loss.gp")));
+    assert_false(file_exists(figure(here, "main.dat")));
+    assert_false(file_exists(figure(here, "loss.gp")));
     arena_free(&runs.arena);
 }
 
@@ -184,19 +163,19 @@ static void test_edited_scripts(void **state) {
     const char *older = "print 'from an older version'\n";
     sha256_hex(older, strlen(older), hash);
     struct error err = {0};
-    assert_int_equal(make_folders(in(here, ""), &err), 0);
+    assert_int_equal(make_folders(figure(here, ""), &err), 0);
     put(here, "main.gp", arena_printf(&here->arena, "%s%s\n%s", HEAD, hash, older));
     expect_figures(here, &runs);
     char *script = content(here, "main.gp");
     assert_null(strstr(script, "older version"));
     assert_int_equal(strncmp(script, HEAD, strlen(HEAD)), 0);
 
-    const char *last = strstr(script, "unset multiplot\n");
-    assert_non_null(last);
+    assert_non_null(strstr(script, "unset multiplot\n"));
+    size_t before = (size_t)(strstr(script, "unset multiplot\n") - script);
     script = arena_printf(&here->arena,
                           "%.*sset label 'edited by hand' at screen 0.5, 0.5\nplot "
                           "DATA index 'means' using 4:2\n%s",
-                          (int)(last - script), script, last);
+                          (int)before, script, script + before);
     put(here, "main.gp", script);
     expect_figures(here, &runs);
     assert_string_equal(content(here, "main.gp"), script);
@@ -219,7 +198,7 @@ static void test_broken_script(void **state) {
     need_gnuplot();
     add_result(&runs, "mae", 0, "knn", 0.5);
     struct error err = {0};
-    assert_int_equal(make_folders(in(here, ""), &err), 0);
+    assert_int_equal(make_folders(figure(here, ""), &err), 0);
     put(here, "main.svg", "the old picture");
     for (size_t i = 0; i < sizeof broken / sizeof *broken; i++) {
         put(here, "main.gp", broken[i].script);
@@ -247,7 +226,7 @@ static void test_gnuplot_missing(void **state) {
     static const char *const kept[] = {"main.dat", "main.gp", "loss.dat", "loss.gp", "style.gp"};
     for (size_t i = 0; i < sizeof kept / sizeof *kept; i++)
         assert_true(strlen(content(here, kept[i])) > 0);
-    assert_false(file_exists(in(here, "main.svg")));
+    assert_false(file_exists(figure(here, "main.svg")));
     arena_free(&runs.arena);
 }
 
