@@ -21,6 +21,8 @@ MAKEFLAGS += --no-print-directory
 
 PKGS   := openblas hdf5 jansson inih libmd zlib
 WARN   := -Wall -Wextra -Wpedantic -Wshadow -Wstrict-prototypes -Wmissing-prototypes $(if $(WERROR),-Werror)
+# GCC 12 takes what a function returned through a pointer to a local for a pointer to that local.
+WARN   += $(if $(findstring clang,$(CC)),,-Wno-dangling-pointer)
 SANITIZE := $(if $(SAN),-fsanitize=address -fsanitize=undefined -fno-sanitize-recover=undefined -fno-omit-frame-pointer)
 CPPFLAGS_ALL := -I. -D_GNU_SOURCE $(shell pkg-config --cflags $(PKGS) 2>/dev/null) $(CPPFLAGS)
 CFLAGS_ALL := -std=c11 $(O) -g -fopenmp $(WARN) $(SANITIZE) $(CFLAGS)

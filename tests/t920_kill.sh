@@ -32,7 +32,7 @@ start=$(date +%s%N)
 span=$((($(date +%s%N) - start) / 1000000))
 
 opened=0 killed=0 broken=0
-for ((i = 0; i < kills; i++)); do
+while [ $killed -lt $kills ]; do
     "$program" run --out "$work/killed" "${flags[@]}" >/dev/null 2>&1 &
     pid=$!
     sleep "$(awk -v s="$span" -v r="$RANDOM" 'BEGIN { printf "%.3f", 0.02 + s * r / 32768 / 1000 * 0.5 }')"
@@ -45,11 +45,11 @@ for ((i = 0; i < kills; i++)); do
     done
     # Half of the time the next kill begins from nothing.
     [ $((RANDOM % 2)) -eq 0 ] || {
-        "$program" run --out "$work/killed" "${flags[@]}" >/dev/null || { echo "not ok - resume $i"; exit 1; }
+        "$program" run --out "$work/killed" "${flags[@]}" >/dev/null || { echo "not ok - resume after $killed kills"; exit 1; }
         numbers "$work/killed" >"$work/killed.txt"
         cmp -s "$work/whole.txt" "$work/killed.txt" || {
             diff "$work/whole.txt" "$work/killed.txt" | head -5
-            echo "not ok - numbers after kill $i"
+            echo "not ok - numbers after $killed kills"
             exit 1
         }
         rm -rf "$work/killed"
