@@ -146,7 +146,7 @@ cppcheck:
 	@echo cppcheck
 	@cppcheck -q -j $(JOBS) --std=c11 --enable=warning,performance,portability --inline-suppr --error-exitcode=1 \
 	  --suppress=missingIncludeSystem -I. -D_GNU_SOURCE -D__x86_64__ -DISA=avx2 $(CHECKED)
-TIDY_FLAGS = $(CPPFLAGS_ALL) $(VERSION) -DISA=avx2 -std=c11 -fopenmp -mavx2 -mfma $(WARN)
+TIDY_FLAGS = $(CPPFLAGS_ALL) $(VERSION) -DISA=avx2 -std=c11 -fopenmp -mavx2 -mfma $(filter-out -Wno-dangling-pointer,$(WARN))
 tidy:
 	@echo clang-tidy
 	@printf '%s\n' $(CHECKED) | xargs -P $(JOBS) -I{} sh -c \
