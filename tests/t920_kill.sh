@@ -15,10 +15,11 @@ say() { # say STATUS NAME
     if [ "$1" -eq 0 ]; then echo "ok - $2"; else echo "not ok - $2"; fi
 }
 
-# What must be equal: every loss, rate and norm of the journal, every result.
+# What must be equal: every loss, rate and norm of the journal, every weight, every result.
 numbers() { # numbers FOLDER
     for journal in "$1"/*/journal.jsonl; do
         grep '"type":"step"' "$journal" | sed -E 's/"(img_per_s|wall_s)":[^,}]*,?//g'
+        sha256sum <"$(dirname "$journal")/checkpoint.safetensors"
     done
     "$program" report csv "$1" 2>/dev/null
 }

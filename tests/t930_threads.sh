@@ -10,6 +10,7 @@ flags=(--methods "random,supervised,mae" --seeds 3 --data "shapes:size=16,train=
 numbers() { # numbers FOLDER
     for journal in "$1"/*/journal.jsonl; do
         grep '"type":"step"' "$journal" | sed -E 's/"(img_per_s|wall_s)":[^,}]*,?//g'
+        sha256sum <"$(dirname "$journal")/checkpoint.safetensors"
     done
     "$program" report csv "$1"
 }
