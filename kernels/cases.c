@@ -1,9 +1,19 @@
-#include "kernels/cases.h"
+#include "kernels/cases_make.h"
 
 #include "core/rng.h"
 
 #include <math.h>
 #include <string.h>
+
+static const struct kernel_case *const families[] = {cases_table};
+
+const struct kernel_case *kernel_case_at(int i) {
+    for (size_t f = 0; f < sizeof families / sizeof *families; f++)
+        for (const struct kernel_case *kc = families[f]; kc->name; kc++)
+            if (i-- == 0)
+                return kc;
+    return NULL;
+}
 
 enum { GUARD = 16, ALIGN = 64 };
 _Static_assert(sizeof(real) == sizeof(uint32_t), "buffers are filled word by word");
@@ -81,6 +91,13 @@ int32_t *case_index(struct case_run *r, size_t n, int first, int end) {
     for (size_t i = 0; i < n; i++)
         b->index[i] = first + (int32_t)rng_below(&random, (uint32_t)(end - first));
     return b->index;
+}
+
+int32_t *case_index_out(struct case_run *r, size_t rows, size_t width) {
+    if (r->c)
+        return made(r)->index;
+    struct case_buffer *b = make(r, CASE_OUTPUT, rows, width, width);
+    return b->index = guarded(r, rows * width);
 }
 
 void case_open(struct case_run *r, const struct kernel_case *kernel, const int dim[CASE_DIMS],

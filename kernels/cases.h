@@ -1,15 +1,16 @@
 /* cases.h -- for each kernel the shapes to try, its arguments, its FLOPs and its bytes.
  *
  *     struct case_run r;
- *     case_open(&r, &kernel_cases[i], kernel_cases[i].shape[s], kernels, 0);
+ *     const struct kernel_case *kc = kernel_case_at(i);  // 0, 1, ... until it is NULL
+ *     case_open(&r, kc, kc->shape[s], kernels, 0);
  *     case_call(&r, &ctx);               // r.buffer[] holds what it made
  *     case_close(&r);
  *
  * The tests compare the buffers of two backends, the benchmark repeats case_call.  What a run
  * starts from is a function of kernel and shape alone, so two backends start alike.
  *
- * A new kernel gets a function in cases_table.c that names its buffers and makes the call, and a
- * line with shapes.
+ * A new kernel gets, in the cases_*.c of its family, a function that names its buffers and makes
+ * the call, and a line with shapes; a new family gets a line in `families` of cases.c.
  */
 #ifndef SSV_KERNELS_CASES_H
 #define SSV_KERNELS_CASES_H
@@ -17,7 +18,7 @@
 #include "core/arena.h"
 #include "kernels/kernels.h"
 
-enum { CASE_DIMS = 8, CASE_BUFFERS = 10 };
+enum { CASE_DIMS = 12, CASE_BUFFERS = 10 };
 
 enum case_role {
     CASE_INPUT,
@@ -47,7 +48,7 @@ struct case_run {
 };
 
 struct kernel_case {
-    const char *name; /* as in KERNEL_LIST; NULL ends the table */
+    const char *name; /* as in KERNEL_LIST; NULL ends a table */
     const char *dims; /* what the numbers of a shape are */
     int rows;         /* the dim that counts independent rows: buffer.rows of them; -1: none */
     void (*run)(struct case_run *r);
@@ -55,7 +56,8 @@ struct kernel_case {
     int n_shapes, n_bench; /* the last n_bench are sizes of real networks */
 };
 
-extern const struct kernel_case kernel_cases[];
+/* The i-th of all, NULL after the last. */
+const struct kernel_case *kernel_case_at(int i);
 
 /* Allocates and fills the buffers; they start `offset` reals after a multiple of 64 bytes. */
 void case_open(struct case_run *r, const struct kernel_case *kernel, const int dim[CASE_DIMS],
@@ -68,10 +70,11 @@ int case_overrun(const struct case_run *r);
 double case_bytes(const struct case_run *r);
 void case_close(struct case_run *r);
 
-/* For the functions of cases_table.c: the next buffer.  While they are made it is allocated and
+/* For the functions of cases_*.c: the next buffer.  While they are made it is allocated and
  * filled; in a call the same sequence of calls returns what was made. */
 real *case_real(struct case_run *r, enum case_role role, size_t rows, size_t width, size_t stride);
 real *case_positive(struct case_run *r, enum case_role role, size_t n); /* 0.1 and up */
 int32_t *case_index(struct case_run *r, size_t n, int first, int end);  /* first..end-1 */
+int32_t *case_index_out(struct case_run *r, size_t rows, size_t width); /* to be written */
 
 #endif

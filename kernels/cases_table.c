@@ -1,22 +1,5 @@
-/* cases_table.c -- one function a kernel: its buffers, its FLOPs, its call. */
-#include "kernels/cases.h"
-
-static real *in(struct case_run *r, int rows, int width) {
-    return case_real(r, CASE_INPUT, (size_t)rows, (size_t)width, (size_t)width);
-}
-
-static real *update(struct case_run *r, int rows, int width) {
-    return case_real(r, CASE_UPDATE, (size_t)rows, (size_t)width, (size_t)width);
-}
-
-static real *out(struct case_run *r, int rows, int width) {
-    return case_real(r, CASE_OUTPUT, (size_t)rows, (size_t)width, (size_t)width);
-}
-
-/* What acc adds to or overwrites. */
-static real *gradient(struct case_run *r, int acc, int rows, int width) {
-    return acc ? update(r, rows, width) : out(r, rows, width);
-}
+/* cases_table.c -- products, transformers, losses and optimizers. */
+#include "kernels/cases_make.h"
 
 /* m n k ta tb scaling pad; scaling: alpha and beta of the list, beta 0 meets NaN */
 static void gemm(struct case_run *r) {
@@ -453,9 +436,7 @@ static const int optimizer_shapes[][CASE_DIMS] = {
     {4097, 1, 1}, {12293, 1, 0}, {5 * 1000 * 1000, 1, 0},
 };
 
-#define SHAPES(list, bench) list, sizeof list / sizeof *list, bench
-
-const struct kernel_case kernel_cases[] = {
+const struct kernel_case cases_table[] = {
     {"gemm", "m n k ta tb scaling pad", -1, gemm, SHAPES(gemm_shapes, 3)},
     {"gemm_pack_size", "n k", -1, gemm_pack_size, SHAPES(matrix_shapes, 1)},
     {"gemm_pack", "n k transposed pad", -1, gemm_pack, SHAPES(pack_shapes, 2)},
