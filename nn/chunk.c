@@ -3,6 +3,8 @@
 
 static real *piece(const struct chunk *c, const struct buffer *b) {
     CHECK(b->dies >= b->born, "a buffer that was never planned");
+    if (b->whole)
+        return c->batch_arena + b->offset * (size_t)c->batch + b->per_sample * (size_t)c->first;
     return c->arena + b->offset * (size_t)c->capacity;
 }
 
@@ -15,10 +17,15 @@ const real *chunk_value(const struct chunk *c, const struct tensor *t) {
     case TENSOR_INPUT:
         CHECK(c->bound[t->number], "input %s is not bound", t->name);
         return (const real *)c->bound[t->number] + t->per_sample * (size_t)c->first;
+    case TENSOR_SCALAR:
+        CHECK(c->bound[t->number], "scalar %s is not bound", t->name);
+        return c->bound[t->number];
     case TENSOR_CONST:
         return t->constant;
     case TENSOR_PARAM:
         return c->g->model->value + t->param->offset;
+    case TENSOR_SHARED:
+        return c->shared + t->shared_offset;
     case TENSOR_VALUE:
         return t->output ? output(c, t) : piece(c, &t->value);
     case TENSOR_INDEX:
@@ -29,10 +36,16 @@ const real *chunk_value(const struct chunk *c, const struct tensor *t) {
 }
 
 real *chunk_result(const struct chunk *c, const struct tensor *t) {
+    if (t->kind == TENSOR_SHARED)
+        return c->shared + t->shared_offset;
     return t->output ? output(c, t) : piece(c, &t->value);
 }
 
 const int32_t *chunk_index(const struct chunk *c, const struct tensor *t, int *stride) {
+    if (t->kind == TENSOR_VALUE) { /* made by chunk_index_result */
+        *stride = t->dim[0];
+        return (const int32_t *)chunk_value(c, t);
+    }
     CHECK(t->kind == TENSOR_INDEX, "%s is not an index", t->name);
     *stride = t->constant ? 0 : t->dim[0];
     if (t->constant)
@@ -44,6 +57,8 @@ const int32_t *chunk_index(const struct chunk *c, const struct tensor *t, int *s
 real *chunk_grad_in_place(const struct chunk *c, const struct tensor *t) {
     if (t->kind == TENSOR_PARAM)
         return c->grads + t->param->offset;
+    if (t->kind == TENSOR_SHARED)
+        return c->grads + c->g->model->count + t->shared_grad_offset;
     return piece(c, t->grad_alias ? &t->grad_alias->grad : &t->grad);
 }
 
@@ -59,9 +74,20 @@ real *chunk_grad_src(const struct chunk *c, const struct tensor *t, int s) {
 }
 
 real *chunk_saved(const struct chunk *c, const struct tensor *t, int i) {
+    if (t->kind == TENSOR_SHARED)
+        return c->shared + t->shared_saved_offset[i];
     return piece(c, &t->saved[i]);
 }
 
 const real *chunk_packed(const struct chunk *c, const struct tensor *t) {
     return c->packed + t->packed_offset;
+}
+
+real *chunk_own(const struct chunk *c, const struct tensor *t) {
+    CHECK(t->op->whole, "%s may be in many hands", t->name);
+    return c->packed + t->packed_offset;
+}
+
+int32_t *chunk_index_result(const struct chunk *c, const struct tensor *t) {
+    return (int32_t *)chunk_result(c, t);
 }

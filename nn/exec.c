@@ -23,7 +23,9 @@ struct exec {
     int lanes;
     const void **bound; /* (g->n) */
     struct worker *workers;
-    struct slab activations, outputs, packed, grads, workspace;
+    double *weights; /* (g->n) what each objective counts now */
+    struct slab activations, crossing, outputs, packed, shared, grads, workspace;
+    size_t lane_count; /* reals of a lane */
     long packed_version;
     double seconds_prepare, seconds_reduce, seconds_total;
     long runs, samples;
@@ -54,8 +56,12 @@ static int allocate(struct exec *x, struct error *err) {
     TRY(slab_alloc(&x->packed, g->packed_count * sizeof(real), "packed weights", err));
     TRY(slab_alloc(&x->workspace, sizeof(real) * KERNEL_WORKSPACE * (size_t)c->threads, "workspace",
                    err));
+    TRY(slab_alloc(&x->crossing, g->batch_per_sample * sizeof(real) * (size_t)c->batch,
+                   "activations of the whole batch", err));
+    TRY(slab_alloc(&x->shared, g->shared_count * sizeof(real), "shared values", err));
+    x->lane_count = g->model->count + g->shared_grad_count;
     if (g->train)
-        TRY(slab_alloc(&x->grads, g->model->count * sizeof(real) * (size_t)x->lanes, "gradients",
+        TRY(slab_alloc(&x->grads, x->lane_count * sizeof(real) * (size_t)x->lanes, "gradients",
                        err));
     for (int i = 0; i < c->threads; i++) {
         struct worker *w = &x->workers[i];
@@ -67,6 +73,8 @@ static int allocate(struct exec *x, struct error *err) {
             .bound = x->bound,
             .arena = (real *)x->activations.data + (size_t)i * arena,
             .capacity = c->chunk,
+            .batch_arena = x->crossing.data,
+            .shared = x->shared.data,
             .outputs = x->outputs.data,
             .batch = c->batch,
             .packed = x->packed.data};
@@ -93,6 +101,9 @@ int exec_open(struct exec **out, struct graph *g, const struct exec_config *conf
     x->lanes = choose_lanes(g, &x->config);
     x->bound = ARENA_ARRAY(&x->arena, const void *, g->n);
     x->workers = ARENA_ARRAY(&x->arena, struct worker, x->config.threads);
+    x->weights = ARENA_ARRAY(&x->arena, double, g->n);
+    for (int i = 0; i < g->n; i++)
+        x->weights[i] = g->tensors[i]->objective;
     int status = allocate(x, err);
     if (status) {
         exec_close(x);
@@ -105,8 +116,8 @@ int exec_open(struct exec **out, struct graph *g, const struct exec_config *conf
 void exec_close(struct exec *x) {
     if (!x)
         return;
-    struct slab *const slabs[] = {&x->activations, &x->outputs, &x->packed, &x->grads,
-                                  &x->workspace};
+    struct slab *const slabs[] = {&x->activations, &x->crossing, &x->outputs,  &x->packed,
+                                  &x->shared,      &x->grads,    &x->workspace};
     for (size_t i = 0; i < sizeof slabs / sizeof *slabs; i++)
         slab_free(slabs[i]);
     struct arena arena = x->arena; /* x lies in its own arena */
@@ -114,9 +125,15 @@ void exec_close(struct exec *x) {
 }
 
 void exec_bind(struct exec *x, const struct tensor *input, const void *data) {
-    CHECK(input->kind == TENSOR_INPUT || (input->kind == TENSOR_INDEX && !input->constant),
+    CHECK(input->kind == TENSOR_INPUT || input->kind == TENSOR_SCALAR ||
+              (input->kind == TENSOR_INDEX && !input->constant),
           "%s is not an input", input->name);
     x->bound[input->number] = data;
+}
+
+void exec_weigh(struct exec *x, const struct tensor *objective, double weight) {
+    CHECK(objective->objective, "%s is not an objective", objective->name);
+    x->weights[objective->number] = weight;
 }
 
 const real *exec_output(const struct exec *x, const struct tensor *t) {
@@ -128,10 +145,17 @@ const real *exec_gradient(const struct exec *x) {
     return x->grads.data;
 }
 
+/* What only the weights decide: shared values in their order, then packed matrices. */
 static void prepare(struct exec *x) {
     struct graph *g = x->g;
     if (x->packed_version == g->model->version)
         return;
+    struct chunk whole = x->workers[0].chunk;
+    whole.n = 1;
+    whole.first = 0;
+    for (int i = 0; i < g->n; i++)
+        if (g->tensors[i]->kind == TENSOR_SHARED)
+            g->tensors[i]->op->forward(&whole, g->tensors[i]);
 #pragma omp parallel for num_threads(x->config.threads) schedule(dynamic, 1)
     for (int i = 0; i < g->n; i++) {
         const struct tensor *t = g->tensors[i];
@@ -142,85 +166,123 @@ static void prepare(struct exec *x) {
     x->packed_version = g->model->version;
 }
 
-static void seed_objective(const struct chunk *c, const struct tensor *t, int n_batch) {
-    real *d = chunk_grad_in_place(c, t);
-    real value = (real)(t->objective / n_batch);
-    for (size_t i = 0; i < t->per_sample * (size_t)c->n; i++)
-        d[i] = value;
+static void run_forward(const struct chunk *c, const struct tensor *t, struct op_time *times) {
+    double start = times ? clock_seconds() : 0;
+    t->op->forward(c, t);
+    if (times)
+        times[t->number].forward += clock_seconds() - start;
 }
 
-static void run_chunk(struct worker *w, int n_batch) {
-    const struct chunk *c = &w->chunk;
-    const struct graph *g = c->g;
-    for (int i = 0; i < g->n; i++) {
-        const struct tensor *t = g->tensors[i];
-        if (!t->op)
-            continue;
-        double start = w->times ? clock_seconds() : 0;
-        t->op->forward(c, t);
-        if (w->times)
-            w->times[i].forward += clock_seconds() - start;
+static void run_backward(const struct exec *x, const struct chunk *c, const struct tensor *t,
+                         int n_batch, struct op_time *times) {
+    double start = times ? clock_seconds() : 0;
+    if (t->objective) {
+        real *d = chunk_grad_in_place(c, t);
+        real value = (real)(x->weights[t->number] / n_batch);
+        for (size_t i = 0; i < t->per_sample * (size_t)c->n; i++)
+            d[i] = value;
     }
-    if (!g->train)
-        return;
-    for (int i = g->n - 1; i >= 0; i--) {
-        const struct tensor *t = g->tensors[i];
-        if (!t->op || !t->needs_grad)
+    t->op->backward(c, t);
+    if (times)
+        times[t->number].backward += clock_seconds() - start;
+}
+
+/* One chunk, or the whole batch, through one phase. */
+static void run_positions(const struct exec *x, const struct chunk *c, const struct phase *p,
+                          int n_batch, struct op_time *times) {
+    const struct graph *g = x->g;
+    for (int i = p->first; i <= p->last; i++) {
+        const struct tensor *t = g->tensors[i < g->n ? i : 2 * g->n - 1 - i];
+        if (t->kind != TENSOR_VALUE)
             continue;
-        double start = w->times ? clock_seconds() : 0;
-        if (t->objective)
-            seed_objective(c, t, n_batch);
-        t->op->backward(c, t);
-        if (w->times)
-            w->times[i].backward += clock_seconds() - start;
+        if (i < g->n)
+            run_forward(c, t, times);
+        else if (t->needs_grad)
+            run_backward(x, c, t, n_batch, times);
     }
 }
 
-static void run_lane(struct exec *x, struct worker *w, int lane, int n) {
-    size_t count = x->g->model->count;
+static real *lane_gradient(const struct exec *x, int lane) {
+    return (real *)x->grads.data + (size_t)lane * x->lane_count;
+}
+
+static void run_lane(struct exec *x, struct worker *w, const struct phase *p, int lane, int n) {
     int chunk = x->config.chunk, chunks = (n + chunk - 1) / chunk;
     int begin = (int)((long)chunks * lane / x->lanes);
     int end = (int)((long)chunks * (lane + 1) / x->lanes);
-    if (x->g->train) {
-        w->chunk.grads = (real *)x->grads.data + (size_t)lane * count;
-        memset(w->chunk.grads, 0, count * sizeof(real));
-    }
+    if (x->g->train)
+        w->chunk.grads = lane_gradient(x, lane);
     for (int i = begin; i < end; i++) {
         w->chunk.first = (long)i * chunk;
         w->chunk.n = n - i * chunk < chunk ? n - i * chunk : chunk;
-        run_chunk(w, n);
+        run_positions(x, &w->chunk, p, n, w->times);
     }
+}
+
+static void run_phase(struct exec *x, const struct phase *p, int n, int updates) {
+    if (p->whole) {
+        struct chunk whole = x->workers[0].chunk;
+        whole.ctx.threads = x->config.threads;
+        whole.first = 0;
+        whole.n = n;
+        whole.updates = updates;
+        whole.grads = x->g->train ? lane_gradient(x, 0) : NULL;
+        run_positions(x, &whole, p, n, x->workers[0].times);
+        return;
+    }
+#pragma omp parallel for num_threads(x->config.threads) schedule(dynamic, 1)
+    for (int lane = 0; lane < x->lanes; lane++)
+        run_lane(x, &x->workers[omp_get_thread_num()], p, lane, n);
+}
+
+/* Lanes summed, then the gradients of shared values handed on to what they were made from. */
+static void finish_gradient(struct exec *x) {
+    const struct graph *g = x->g;
+    struct kctx c = {.threads = x->config.threads, .workspace = x->workspace.data};
+    if (x->lanes > 1)
+        x->config.kernels->reduce_lanes(&c, x->lanes, x->lane_count, x->lane_count, x->grads.data);
+    struct chunk whole = x->workers[0].chunk;
+    whole.n = 1;
+    whole.first = 0;
+    whole.grads = lane_gradient(x, 0);
+    for (int i = g->n - 1; i >= 0; i--) {
+        const struct tensor *t = g->tensors[i];
+        if (t->kind == TENSOR_SHARED && t->needs_grad)
+            t->op->backward(&whole, t);
+    }
+}
+
+double exec_loss(const struct exec *x, const struct tensor *t, int n) {
+    const real *value = exec_output(x, t);
+    double sum = 0;
+    for (size_t j = 0; j < t->per_sample * (size_t)n; j++)
+        sum += (double)value[j];
+    return sum / n;
 }
 
 static double total_loss(const struct exec *x, int n) {
     double loss = 0;
-    for (int i = 0; i < x->g->n; i++) {
-        const struct tensor *t = x->g->tensors[i];
-        if (!t->objective)
-            continue;
-        const real *value = exec_output(x, t);
-        double sum = 0;
-        for (size_t j = 0; j < t->per_sample * (size_t)n; j++)
-            sum += (double)value[j];
-        loss += t->objective * sum / n;
-    }
+    for (int i = 0; i < x->g->n; i++)
+        if (x->g->tensors[i]->objective && x->weights[i] != 0)
+            loss += x->weights[i] * exec_loss(x, x->g->tensors[i], n);
     return loss;
 }
 
-double exec_run(struct exec *x, int n) {
+static double run(struct exec *x, int n, int updates) {
     CHECK(n > 0 && n <= x->config.batch, "%d samples in a graph for %d", n, x->config.batch);
     double start = clock_seconds();
     prepare(x);
-    double prepared = clock_seconds();
-#pragma omp parallel for num_threads(x->config.threads) schedule(dynamic, 1)
-    for (int lane = 0; lane < x->lanes; lane++)
-        run_lane(x, &x->workers[omp_get_thread_num()], lane, n);
-    double ran = clock_seconds();
-    if (x->g->train && x->lanes > 1) {
-        struct kctx c = {.threads = x->config.threads, .workspace = x->workspace.data};
-        x->config.kernels->reduce_lanes(&c, x->lanes, x->g->model->count, x->g->model->count,
-                                        x->grads.data);
+    if (x->g->train) {
+#pragma omp parallel for num_threads(x->config.threads) schedule(static)
+        for (int lane = 0; lane < x->lanes; lane++)
+            memset(lane_gradient(x, lane), 0, x->lane_count * sizeof(real));
     }
+    double prepared = clock_seconds();
+    for (int i = 0; i < x->g->n_phases; i++)
+        run_phase(x, &x->g->phases[i], n, updates);
+    double ran = clock_seconds();
+    if (x->g->train)
+        finish_gradient(x);
     double end = clock_seconds();
     x->seconds_prepare += prepared - start;
     x->seconds_reduce += end - ran;
@@ -230,13 +292,21 @@ double exec_run(struct exec *x, int n) {
     return total_loss(x, n);
 }
 
+double exec_run(struct exec *x, int n) {
+    return run(x, n, 1);
+}
+
+double exec_probe(struct exec *x, int n) {
+    return run(x, n, 0);
+}
+
 double exec_flops(const struct exec *x, int n) {
     return n * (x->g->flops_forward + x->g->flops_backward);
 }
 
 size_t exec_peak_bytes(const struct exec *x) {
-    return x->g->model->slab.bytes + x->activations.bytes + x->outputs.bytes + x->packed.bytes +
-           x->grads.bytes + x->workspace.bytes;
+    return x->g->model->slab.bytes + x->activations.bytes + x->crossing.bytes + x->outputs.bytes +
+           x->packed.bytes + x->shared.bytes + x->grads.bytes + x->workspace.bytes;
 }
 
 /* One line per kind of operation: thread-seconds forward and backward, share, GFLOP/s. */

@@ -1,11 +1,12 @@
 /* exec.h -- runs a planned graph on threads.
  *
- * The batch is cut into chunks of a few samples.  A thread takes a chunk through the whole graph,
- * forward and backward, without waiting for anybody: its activations stay in its own small arena.
- * Gradients of the weights go to a fixed number of lanes; a lane owns a fixed range of chunks, done
- * in order by whichever thread took it, and the lanes are summed as a fixed tree.  So neither the
- * number of threads nor their timing changes a bit of the result; batch, chunk and lanes do (in the
- * last bits), and are recorded with it.
+ * A phase is what lies between two operations on the whole batch; most graphs are one phase.  In a
+ * phase the batch is cut into chunks of a few samples.  A thread takes a chunk through the whole
+ * graph, forward and backward, without waiting for anybody: its activations stay in its own small
+ * arena. Gradients of the weights go to a fixed number of lanes; a lane owns a fixed range of
+ * chunks, done in order by whichever thread took it, and the lanes are summed as a fixed tree.  So
+ * neither the number of threads nor their timing changes a bit of the result; batch, chunk and
+ * lanes do (in the last bits), and are recorded with it.
  */
 #ifndef SSV_NN_EXEC_H
 #define SSV_NN_EXEC_H
@@ -32,6 +33,13 @@ void exec_bind(struct exec *x, const struct tensor *input, const void *data);
 /* n samples (<= batch) forward; in a training graph also backward, leaving the gradient of the loss
  * in exec_gradient.  Returns the loss. */
 double exec_run(struct exec *x, int n);
+/* The same without a trace: no running statistic moves.  For looking at parts of a gradient. */
+double exec_probe(struct exec *x, int n);
+/* Another weight for an objective, from the next run on. */
+void exec_weigh(struct exec *x, const struct tensor *objective, double weight);
+/* The mean over the last run's n samples of the sum of a sample's entries of t, without its weight.
+ */
+double exec_loss(const struct exec *x, const struct tensor *t, int n);
 const real *exec_output(const struct exec *x, const struct tensor *t); /* (batch, per_sample) */
 const real *exec_gradient(const struct exec *x);                       /* (model->count) */
 double exec_flops(const struct exec *x, int n); /* of a run, the optimizer left out */

@@ -46,6 +46,10 @@ struct tensor *graph_index(struct graph *g, const char *name, int n) {
     return add(g, TENSOR_INDEX, name, 1, &n);
 }
 
+struct tensor *graph_scalar(struct graph *g, const char *name) {
+    return add(g, TENSOR_SCALAR, name, 0, NULL);
+}
+
 struct tensor *graph_const(struct graph *g, const char *name, int ndim, const int *dim,
                            const real *data) {
     struct tensor *t = add(g, TENSOR_CONST, name, ndim, dim);
@@ -67,11 +71,21 @@ struct tensor *graph_param(struct graph *g, int group, const char *name, int ndi
                            enum init_kind init, double scale) {
     struct param *p = model_param(g->model, group, name, ndim, dim, init, scale);
     for (int i = 0; i < g->n; i++)
-        if (g->tensors[i]->param == p)
+        if (g->tensors[i]->param == p && g->tensors[i]->frozen == g->freezes)
             return g->tensors[i];
     struct tensor *t = add(g, TENSOR_PARAM, name, ndim, dim);
     t->param = p;
+    t->frozen = g->freezes;
     return t;
+}
+
+void graph_freeze(struct graph *g, int on) {
+    g->freezes = on;
+}
+
+static int depends_on_samples(const struct tensor *t) {
+    return t->kind == TENSOR_INPUT || t->kind == TENSOR_SCALAR || t->kind == TENSOR_VALUE ||
+           (t->kind == TENSOR_INDEX && !t->constant);
 }
 
 struct tensor *graph_value(struct graph *g, const struct op *op, const char *name, int ndim,
@@ -82,8 +96,13 @@ struct tensor *graph_value(struct graph *g, const struct op *op, const char *nam
         n_src--;
     CHECK(n_src <= MAX_SRC, "%s has %d sources", name, n_src);
     t->n_src = n_src;
-    for (int s = 0; s < n_src; s++)
+    int shared = !op->whole && !op->prepare && n_src;
+    for (int s = 0; s < n_src; s++) {
         t->src[s] = src[s];
+        shared &= !src[s] || !depends_on_samples(src[s]);
+    }
+    if (shared)
+        t->kind = TENSOR_SHARED;
     return t;
 }
 

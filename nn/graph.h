@@ -1,13 +1,17 @@
 /* graph.h -- a computation described once: built, differentiated, planned, then run many times.
  *
  * A graph is a list of tensors in the order they were made.  A tensor is an input (bound to the
- * caller's memory at each run), a constant, a parameter of a model, or the value of an operation.
- * Inputs and values have one entry per sample: shapes here are those of one sample, and the batch
- * is the executor's business.  Shapes in comments write N for the samples.
+ * caller's memory at each run), a scalar (set between runs), a constant, a parameter of a model, or
+ * the value of an operation.  Inputs and values have one entry per sample: shapes here are those of
+ * one sample, and the batch is the executor's business.  Shapes in comments write N for the
+ * samples. A value made from parameters and constants alone is shared: computed once for all
+ * samples.
  *
  * An operation is a const struct: how its gradient needs what, forward and backward on one screen,
  * its FLOPs.  Both are called for a chunk of samples at a time, by many threads at once: they
- * touch nothing but the buffers that the executor hands them.
+ * touch nothing but the buffers that the executor hands them.  An operation that mixes samples
+ * (batch norm, a contrastive loss) is `whole`: called once, for the batch, with all threads; what
+ * others hand to it lies in memory for the whole batch.
  */
 #ifndef SSV_NN_GRAPH_H
 #define SSV_NN_GRAPH_H
@@ -16,9 +20,17 @@
 #include "kernels/kernels.h"
 #include "nn/model.h"
 
-enum { MAX_SRC = 4, MAX_SAVED = 2 };
+enum { MAX_SRC = 6, MAX_SAVED = 2, MAX_ATTR = 10 };
 
-enum tensor_kind { TENSOR_INPUT, TENSOR_INDEX, TENSOR_CONST, TENSOR_PARAM, TENSOR_VALUE };
+enum tensor_kind {
+    TENSOR_INPUT,
+    TENSOR_INDEX,
+    TENSOR_SCALAR,
+    TENSOR_CONST,
+    TENSOR_PARAM,
+    TENSOR_SHARED, /* the value of an operation on parameters and constants */
+    TENSOR_VALUE
+};
 
 struct chunk;
 struct tensor;
@@ -34,6 +46,8 @@ struct op {
     void (*flops)(const struct tensor *t, double *forward, double *backward);
     unsigned backward_reads; /* bit s: the value of source s; BACKWARD_READS_OUT: its own value */
     int alias_src;           /* source whose gradient starts as this tensor's gradient; -1: none */
+    unsigned stops;          /* bit s: no gradient goes to source s */
+    int whole;               /* called once for the whole batch */
 };
 
 enum { BACKWARD_READS_OUT = 1u << 16 };
@@ -41,6 +55,13 @@ enum { BACKWARD_READS_OUT = 1u << 16 };
 struct buffer { /* a planned piece of the chunk arena */
     size_t per_sample, offset;
     int born, dies; /* schedule positions, both inclusive; dies < born: never needed */
+    int whole;      /* in the batch's arena, not in the chunk's */
+};
+
+/* A run of schedule positions between two barriers. */
+struct phase {
+    int first, last; /* schedule positions, both inclusive */
+    int whole;       /* one operation, for the whole batch */
 };
 
 struct tensor {
@@ -52,11 +73,12 @@ struct tensor {
     int n_src;
     int ndim, dim[MAX_DIM]; /* of one sample; of the whole for TENSOR_CONST and TENSOR_PARAM */
     size_t per_sample;      /* product of dim */
-    int attr[6];            /* the operation's own integers */
+    int attr[MAX_ATTR];     /* the operation's own integers */
     double real_attr;
     size_t saved_per_sample[MAX_SAVED]; /* what forward leaves for backward */
     size_t packed_count;                /* reals that prepare fills */
     struct param *param;
+    int frozen;           /* a parameter that gets no gradient through this tensor */
     const void *constant; /* real or int32_t, in the graph's arena */
 
     int output;       /* the caller reads the value of the whole batch */
@@ -66,6 +88,7 @@ struct tensor {
     struct tensor *grad_alias; /* the tensor whose gradient buffer this one's is */
     struct buffer value, grad, saved[MAX_SAVED];
     size_t output_offset, packed_offset;
+    size_t shared_offset, shared_grad_offset, shared_saved_offset[MAX_SAVED]; /* TENSOR_SHARED */
 };
 
 struct graph {
@@ -73,10 +96,16 @@ struct graph {
     struct model *model;
     struct tensor **tensors; /* (n) */
     int n, capacity;
-    int train; /* has a gradient */
+    int train;   /* has a gradient */
+    int freezes; /* parameters asked for now get no gradient: see graph_freeze */
     /* planned */
     int planned;
+    struct phase *phases; /* (n_phases) */
+    int n_phases;
     size_t chunk_per_sample;  /* reals of the chunk arena, per sample of a chunk */
+    size_t batch_per_sample;  /* reals of the batch arena, per sample of the batch */
+    size_t shared_count;      /* reals of shared values and what they keep */
+    size_t shared_grad_count; /* reals of their gradients */
     size_t output_per_sample; /* reals of the outputs, per sample of the batch */
     size_t packed_count;
     double flops_forward, flops_backward; /* of one sample */
@@ -85,12 +114,17 @@ struct graph {
 void graph_init(struct graph *g, struct model *m);
 struct tensor *graph_input(struct graph *g, const char *name, int ndim, const int *dim);
 struct tensor *graph_index(struct graph *g, const char *name, int n); /* int32 (N, n) */
+/* A number that all samples share, bound like an input; no gradient. */
+struct tensor *graph_scalar(struct graph *g, const char *name);
 /* The data is copied. */
 struct tensor *graph_const(struct graph *g, const char *name, int ndim, const int *dim,
                            const real *data);
 struct tensor *graph_const_index(struct graph *g, const char *name, int n, const int32_t *data);
 struct tensor *graph_param(struct graph *g, int group, const char *name, int ndim, const int *dim,
                            enum init_kind init, double scale);
+/* While on, graph_param makes tensors through which a parameter gets no gradient; a gradient still
+ * flows through the operations that use them. */
+void graph_freeze(struct graph *g, int on);
 /* For operations: a new value with the given source tensors (NULLs at the end are left out). */
 struct tensor *graph_value(struct graph *g, const struct op *op, const char *name, int ndim,
                            const int *dim, struct tensor *const *src, int n_src);
@@ -111,10 +145,13 @@ struct chunk {
     long first;               /* the chunk's first sample in the batch */
     real *arena;              /* this thread's */
     int capacity;             /* samples the arena is made for */
+    real *batch_arena;        /* everybody's */
+    real *shared;             /* shared values */
     real *outputs;            /* of the whole batch */
     long batch;               /* samples the outputs are made for */
-    const real *packed;
-    real *grads; /* this lane's gradient of the model */
+    real *packed;
+    real *grads; /* this lane's gradient of the model, then of the shared values */
+    int updates; /* running statistics are to be updated */
 };
 
 const real *chunk_value(const struct chunk *c, const struct tensor *t);
@@ -127,5 +164,9 @@ real *chunk_grad_in_place(const struct chunk *c, const struct tensor *t); /* may
 real *chunk_grad_src(const struct chunk *c, const struct tensor *t, int s);
 real *chunk_saved(const struct chunk *c, const struct tensor *t, int i);
 const real *chunk_packed(const struct chunk *c, const struct tensor *t);
+/* For a whole operation: its packed area as a place of its own, packed_count reals. */
+real *chunk_own(const struct chunk *c, const struct tensor *t);
+/* An index value's place to write: (n, dim[0]) int32. */
+int32_t *chunk_index_result(const struct chunk *c, const struct tensor *t);
 
 #endif

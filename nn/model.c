@@ -38,7 +38,8 @@ struct param *model_param(struct model *m, int group, const char *name, int ndim
                         .count = 1,
                         .init = init,
                         .scale = scale,
-                        .decay = ndim > 1};
+                        .decay = ndim > 1,
+                        .trainable = 1};
     for (int i = 0; i < ndim; i++) {
         CHECK(dim[i] > 0, "parameter %s: dimension %d is %d", name, i, dim[i]);
         p->dim[i] = dim[i];
@@ -109,7 +110,9 @@ static void lay_out(struct model *m) {
                                                 .count = p->count,
                                                 .ndim = p->ndim,
                                                 .lr_scale = 1,
-                                                .decay = p->decay};
+                                                .decay = p->decay,
+                                                .group = i,
+                                                .trainable = p->trainable && !g->held};
             m->count += p->count;
         }
         m->count = (m->count + PAD - 1) / PAD * PAD;
@@ -141,6 +144,47 @@ struct optim_state model_optim_state(const struct model *m, const real *gradient
                                 .count = m->count,
                                 .facts = m->facts,
                                 .n_facts = m->n_facts};
+}
+
+static struct param *find(const struct group *g, const char *name) {
+    struct param *p = g->first;
+    while (p && strcmp(p->name, name))
+        p = p->next;
+    return p;
+}
+
+/* Parameters are matched by name: two groups need not have been described in the same order. */
+static void each_pair(struct model *m, int from, int to, const struct kernels *k, double momentum) {
+    const struct kctx c = {.threads = 1};
+    for (struct param *p = m->groups[to].first; p; p = p->next) {
+        struct param *q = find(&m->groups[from], p->name);
+        CHECK(q && q->count == p->count, "%s has no %s of that size", m->groups[from].name,
+              p->name);
+        if (!k)
+            memcpy(m->value + p->offset, m->value + q->offset, p->count * sizeof(real));
+        else if (!q->statistic)
+            ema_update(k, &c, p->count, m->value + q->offset, momentum, m->value + p->offset);
+    }
+    m->version++;
+}
+
+void model_copy(struct model *m, int from, int to) {
+    each_pair(m, from, to, NULL, 0);
+}
+
+void model_ema(struct model *m, const struct kernels *k, int from, int to, double momentum) {
+    each_pair(m, from, to, k, momentum);
+}
+
+void model_freeze(struct model *m, int group, long until) {
+    for (int i = 0; i < m->n_facts; i++)
+        if (m->facts[i].group == group)
+            m->facts[i].frozen_until = until;
+}
+
+void model_hold(struct model *m, int group) {
+    CHECK(!m->value, "held groups are known before the model is allocated");
+    m->groups[group].held = 1;
 }
 
 size_t model_parameters(const struct model *m) {

@@ -37,6 +37,9 @@ struct param {
     enum init_kind init;
     double scale;
     int decay;          /* weight decay applies */
+    int trainable;      /* 0: no optimizer touches it */
+    int statistic;      /* a running statistic, no weight: a teacher keeps its own */
+    int channels_last;  /* (out,kh,kw,in) here, (out,in,kh,kw) in files, as PyTorch has it */
     struct param *next; /* in its group */
 };
 
@@ -44,6 +47,7 @@ struct group {
     const char *name;
     struct param *first, *last;
     int n_params;
+    int held;             /* no optimizer touches it: a teacher */
     size_t offset, count; /* in the whole model, in reals; 64-byte multiples */
 };
 
@@ -71,6 +75,13 @@ struct param *model_param(struct model *m, int group, const char *name, int ndim
 int model_allocate(struct model *m, uint64_t seed, int with_state, struct error *err);
 /* The whole model as one slab for optimizer_step; gradient (count). */
 struct optim_state model_optim_state(const struct model *m, const real *gradient);
+/* For a teacher.  Group `to` starts as group `from`, follows it (teacher = momentum * teacher + (1
+ * - momentum) * student, running statistics excepted), and is held: touched by no optimizer. */
+void model_copy(struct model *m, int from, int to);
+void model_ema(struct model *m, const struct kernels *k, int from, int to, double momentum);
+void model_hold(struct model *m, int group);
+/* The optimizer leaves a group alone in its first `until` steps. */
+void model_freeze(struct model *m, int group, long until);
 size_t model_parameters(const struct model *m); /* without padding */
 void model_free(struct model *m);
 

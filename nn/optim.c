@@ -63,25 +63,44 @@ static void (*const updates[])(const struct kernels *, const struct kctx *,
     [OPTIMIZER_LARS] = lars_update,
 };
 
+static int touches(const struct optimizer *o, const struct param_fact *f, long t) {
+    return f->trainable && t > f->frozen_until && (!o->groups || o->groups >> f->group & 1u);
+}
+
+/* PyTorch's clip_grad_norm_, its 1e-6 included: trajectories are compared with it. */
+static double clip_scale(double clip, double norm) {
+    return clip > 0 ? fmin(1, clip / (norm + 1e-6)) : 1;
+}
+
 double optimizer_step(const struct optimizer *o, const struct kernels *k, const struct kctx *c,
                       const struct optim_state *s, double lr, long t) {
     CHECK(t >= 1, "steps count from 1, not %ld", t);
-    double norm = sqrt(k->sum_squares(c, s->count, s->grad));
-    if (!isfinite(norm))
-        return norm;
-    /* PyTorch's clip_grad_norm_, its 1e-6 included: trajectories are compared with it. */
-    double gscale = o->clip > 0 ? fmin(1, o->clip / (norm + 1e-6)) : 1;
+    double sum = 0;
     for (int i = 0; i < s->n_facts; i++) {
         const struct param_fact *fact = &s->facts[i];
         CHECK(fact->offset <= s->count && fact->count <= s->count - fact->offset,
               "tensor %d ends behind the slab of %zu", i, s->count);
+        if (touches(o, fact, t))
+            sum += k->sum_squares(c, fact->count, s->grad + fact->offset);
+    }
+    double norm = sqrt(sum);
+    if (!isfinite(norm))
+        return norm;
+    double gscale = o->clip_each ? 1 : clip_scale(o->clip, norm);
+    for (int i = 0; i < s->n_facts; i++) {
+        const struct param_fact *fact = &s->facts[i];
+        if (!touches(o, fact, t))
+            continue;
+        if (o->clip_each)
+            gscale =
+                clip_scale(o->clip, sqrt(k->sum_squares(c, fact->count, s->grad + fact->offset)));
         struct update u = {.o = o,
                            .s = s,
                            .fact = fact,
                            .gscale = (real)gscale,
                            .lr = (real)(lr * (double)fact->lr_scale),
                            .wd = (real)(fact->decay && fact->ndim > 1 ? o->weight_decay : 0),
-                           .t = t};
+                           .t = t - fact->frozen_until};
         updates[o->kind](k, c, &u);
     }
     return norm;

@@ -15,6 +15,9 @@ struct param_fact {
     int ndim;             /* biases and norms (ndim <= 1) get no weight decay and no LARS scaling */
     real lr_scale;        /* layer-wise decay; 1 */
     int decay;            /* 0: weight decay never applies */
+    int group;            /* of the model */
+    int trainable;        /* 0: never touched */
+    long frozen_until;    /* not touched in steps 1..frozen_until; its own steps count from there */
 };
 
 struct optimizer {
@@ -24,7 +27,9 @@ struct optimizer {
     int nesterov;       /* SGD */
     double trust;       /* LARS: 0.001 */
     double weight_decay;
-    double clip; /* global gradient norm, 0: none */
+    double clip;     /* gradient norm, 0: none */
+    int clip_each;   /* of each tensor by itself instead of all together */
+    unsigned groups; /* bit i: group i of the model is this optimizer's; 0: every group */
 };
 
 /* Slabs of one group; m, v (count reals each) start as zeros.  SGD and LARS use m alone. */

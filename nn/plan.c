@@ -3,12 +3,19 @@
  * The schedule has 2n positions for n tensors: tensor i is computed at position i and gives its
  * gradient on at position 2n-1-i.  Every buffer lives from the first position that writes it to the
  * last that reads it; buffers whose lives do not meet may share memory.
+ *
+ * Operations for the whole batch cut the schedule into phases.  A buffer that lives in one phase is
+ * a chunk's; one that crosses a border, or that a whole operation touches, is the batch's.
  */
 #include "nn/graph.h"
 
 #include <stdlib.h>
 
 enum { ALIGN_REALS = 16 };
+
+static size_t round_up(size_t n) {
+    return (n + ALIGN_REALS - 1) / ALIGN_REALS * ALIGN_REALS;
+}
 
 /* A tensor needs a gradient when a parameter is among what it was made from and an objective among
  * what is made from it. */
@@ -19,16 +26,77 @@ static void find_gradients(struct graph *g) {
         leads[i] |= t->objective != 0;
         if (leads[i] && t->op && t->op->backward)
             for (int s = 0; s < t->n_src; s++)
-                if (t->src[s])
+                if (t->src[s] && !(t->op->stops & 1u << s))
                     leads[t->src[s]->number] = 1;
     }
     for (int i = 0; i < g->n; i++) {
         struct tensor *t = g->tensors[i];
-        t->needs_grad = g->train && t->kind == TENSOR_PARAM && leads[i];
-        if (t->kind == TENSOR_VALUE && leads[i] && t->op->backward)
+        t->needs_grad =
+            g->train && t->kind == TENSOR_PARAM && leads[i] && !t->frozen && t->param->trainable;
+        if (leads[i] && t->op && t->op->backward)
             for (int s = 0; s < t->n_src; s++)
-                t->needs_grad |= g->train && t->src[s] && t->src[s]->needs_grad;
+                t->needs_grad |=
+                    g->train && t->src[s] && t->src[s]->needs_grad && !(t->op->stops & 1u << s);
     }
+}
+
+/* Gradients of shared values are the lane's, like those of parameters: everybody adds. */
+static void plan_shared(struct graph *g) {
+    for (int i = 0; i < g->n; i++) {
+        struct tensor *t = g->tensors[i];
+        for (int s = 0; s < t->n_src; s++)
+            t->acc[s] = t->src[s] && t->src[s]->kind != TENSOR_VALUE;
+        if (t->kind != TENSOR_SHARED)
+            continue;
+        t->shared_offset = g->shared_count;
+        g->shared_count += round_up(t->per_sample);
+        for (int k = 0; k < MAX_SAVED; k++) {
+            t->shared_saved_offset[k] = g->shared_count;
+            g->shared_count += round_up(t->saved_per_sample[k]);
+        }
+        t->shared_grad_offset = g->shared_grad_count;
+        g->shared_grad_count += t->needs_grad ? round_up(t->per_sample) : 0;
+    }
+}
+
+/* Whether an operation runs at a schedule position. */
+static const struct tensor *at(const struct graph *g, int position) {
+    int backward = position >= g->n;
+    const struct tensor *t = g->tensors[backward ? 2 * g->n - 1 - position : position];
+    return t->kind == TENSOR_VALUE && (!backward || t->needs_grad) ? t : NULL;
+}
+
+static void find_phases(struct graph *g) {
+    int end = g->train ? 2 * g->n : g->n;
+    g->phases = ARENA_ARRAY(&g->arena, struct phase, end + 1);
+    for (int i = 0; i < end; i++) {
+        const struct tensor *t = at(g, i);
+        struct phase *last = &g->phases[g->n_phases - 1];
+        if (!t)
+            continue;
+        if (g->n_phases && !last->whole && !t->op->whole)
+            last->last = i;
+        else
+            g->phases[g->n_phases++] = (struct phase){i, i, t->op->whole};
+    }
+}
+
+/* Lives are of positions at which something runs, so each end lies in a phase. */
+static const struct phase *phase_of(const struct graph *g, int position) {
+    int i = 0;
+    while (position > g->phases[i].last)
+        i++;
+    return &g->phases[i];
+}
+
+/* Chunks go through a phase at their own pace, so what they share is taken for all of it. */
+static void choose_arena(const struct graph *g, struct buffer *b) {
+    const struct phase *from = phase_of(g, b->born), *to = phase_of(g, b->dies);
+    b->whole = from != to || from->whole;
+    if (!b->whole)
+        return;
+    b->born = from->first;
+    b->dies = to->last;
 }
 
 static int is_value(const struct tensor *t) {
@@ -82,7 +150,7 @@ static void find_lives(struct graph *g) {
                 continue;
             if (t->op->backward_reads & 1u << s)
                 extend(&u->value, position);
-            if (!u->needs_grad)
+            if (!u->needs_grad || t->op->stops & 1u << s)
                 continue;
             /* Written before means added to; a first gradient that is this tensor's own passed on
              * unchanged is the same memory. */
@@ -138,18 +206,36 @@ static size_t place(struct arena *a, struct piece *pieces, int n) {
     return total;
 }
 
-static void collect(struct piece *pieces, int *n, struct buffer *b) {
-    if (b->per_sample && b->dies >= b->born)
-        pieces[(*n)++] =
-            (struct piece){b, (b->per_sample + ALIGN_REALS - 1) / ALIGN_REALS * ALIGN_REALS};
+/* What lies in the chunk's arena, or in the batch's. */
+struct pieces {
+    struct piece *list;
+    int n;
+};
+
+static void collect(const struct graph *g, struct pieces out[2], struct buffer *b) {
+    if (!b->per_sample || b->dies < b->born)
+        return;
+    choose_arena(g, b);
+    struct pieces *to = &out[b->whole];
+    to->list[to->n++] = (struct piece){b, round_up(b->per_sample)};
+}
+
+static void count_flops(struct graph *g, const struct tensor *t) {
+    double forward, backward;
+    t->op->flops(t, &forward, &backward);
+    g->flops_forward += forward;
+    g->flops_backward += t->needs_grad ? backward : 0;
 }
 
 void graph_plan(struct graph *g) {
     CHECK(!g->planned, "a graph is planned once");
     find_gradients(g);
+    plan_shared(g);
+    find_phases(g);
     find_lives(g);
-    struct piece *pieces = ARENA_ARRAY(&g->arena, struct piece, g->n * (2 + MAX_SAVED) + 1);
-    int n = 0;
+    struct pieces pieces[2] = {{0}};
+    for (int i = 0; i < 2; i++)
+        pieces[i].list = ARENA_ARRAY(&g->arena, struct piece, g->n * (2 + MAX_SAVED) + 1);
     for (int i = 0; i < g->n; i++) {
         struct tensor *t = g->tensors[i];
         if (t->kind != TENSOR_VALUE)
@@ -158,19 +244,17 @@ void graph_plan(struct graph *g) {
             t->output_offset = g->output_per_sample;
             g->output_per_sample += t->per_sample;
         } else {
-            collect(pieces, &n, &t->value);
+            collect(g, pieces, &t->value);
         }
         if (t->needs_grad && !t->grad_alias)
-            collect(pieces, &n, &t->grad);
+            collect(g, pieces, &t->grad);
         for (int k = 0; k < MAX_SAVED; k++)
-            collect(pieces, &n, &t->saved[k]);
+            collect(g, pieces, &t->saved[k]);
         t->packed_offset = g->packed_count;
-        g->packed_count += (t->packed_count + ALIGN_REALS - 1) / ALIGN_REALS * ALIGN_REALS;
-        double forward, backward;
-        t->op->flops(t, &forward, &backward);
-        g->flops_forward += forward;
-        g->flops_backward += t->needs_grad ? backward : 0;
+        g->packed_count += round_up(t->packed_count);
+        count_flops(g, t);
     }
-    g->chunk_per_sample = place(&g->arena, pieces, n);
+    g->chunk_per_sample = place(&g->arena, pieces[0].list, pieces[0].n);
+    g->batch_per_sample = place(&g->arena, pieces[1].list, pieces[1].n);
     g->planned = 1;
 }

@@ -32,11 +32,20 @@ static void fill(real slab[SLAB], const double golden[MATRIX + VECTOR]) {
 
 static void setup(struct fixture *f, const struct kernels *k) {
     struct error err;
-    *f = (struct fixture){
-        .k = k,
-        .c = {.threads = 1},
-        .facts = {{.offset = AT_MATRIX, .count = MATRIX, .ndim = 2, .lr_scale = 1, .decay = 1},
-                  {.offset = AT_VECTOR, .count = VECTOR, .ndim = 1, .lr_scale = 1, .decay = 1}}};
+    *f = (struct fixture){.k = k,
+                          .c = {.threads = 1},
+                          .facts = {{.offset = AT_MATRIX,
+                                     .count = MATRIX,
+                                     .ndim = 2,
+                                     .lr_scale = 1,
+                                     .decay = 1,
+                                     .trainable = 1},
+                                    {.offset = AT_VECTOR,
+                                     .count = VECTOR,
+                                     .ndim = 1,
+                                     .lr_scale = 1,
+                                     .decay = 1,
+                                     .trainable = 1}}};
     assert_int_equal(slab_alloc(&f->workspace, KERNEL_WORKSPACE * sizeof(real), "test", &err), 0);
     f->c.workspace = f->workspace.data;
     for (int i = 0; i < SLAB; i++)
