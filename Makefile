@@ -19,14 +19,14 @@ PREFIX ?= /usr/local
 JOBS   ?= $(shell nproc)
 MAKEFLAGS += --no-print-directory
 
-PKGS   := openblas hdf5 jansson inih libmd zlib
+PKGS   := openblas hdf5 jansson inih libmd zlib libutf8proc libjpeg
 WARN   := -Wall -Wextra -Wpedantic -Wshadow -Wstrict-prototypes -Wmissing-prototypes $(if $(WERROR),-Werror)
 # GCC 12 takes what a function returned through a pointer to a local for a pointer to that local.
 WARN   += $(if $(findstring clang,$(CC)),,-Wno-dangling-pointer)
 SANITIZE := $(if $(SAN),-fsanitize=address -fsanitize=undefined -fno-sanitize-recover=undefined -fno-omit-frame-pointer)
 CPPFLAGS_ALL := -I. -D_GNU_SOURCE $(shell pkg-config --cflags $(PKGS) 2>/dev/null) $(CPPFLAGS)
 CFLAGS_ALL := -std=c11 $(O) -g -fopenmp $(WARN) $(SANITIZE) $(CFLAGS)
-LIBS   := $(LDFLAGS) $(shell pkg-config --libs $(PKGS) 2>/dev/null) -lhdf5_hl -lm -lpthread
+LIBS   := $(LDFLAGS) $(shell pkg-config --libs $(PKGS) 2>/dev/null) -lhdf5_hl -lcsv -lm -lpthread
 
 # The program's own folders; kernels/cpu is compiled once per instruction set.
 FOLDERS := core kernels kernels/ref nn data results methods protocols reports

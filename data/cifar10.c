@@ -170,7 +170,6 @@ static int read_cifar10(const struct dataset *d, enum split split, long index, s
         for (int i = 0; i < AREA; i++)
             out->pixels[i * CHANNELS + channel] = record[1 + channel * AREA + i];
     out->label = record[0];
-    out->caption[0] = '\0';
     return 0;
 }
 

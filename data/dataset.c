@@ -43,8 +43,28 @@ int record_reserve(struct record *r, int height, int width, int channels, int wi
     if (with_mask)
         TRY(reserve(&r->mask, &r->mask_capacity, area, err));
     r->height = height, r->width = width, r->channels = channels;
+    r->caption[0] = '\0';
+    r->captions = NULL;
+    r->n_captions = 0;
 out:
     return status;
+}
+
+void record_set_captions(struct record *r, const char *const *captions, int n) {
+    CHECK(n > 0, "%d captions", n);
+    size_t bytes = strlen(captions[0]);
+    if (bytes >= sizeof r->caption)
+        for (bytes = sizeof r->caption - 1; bytes && ((uint8_t)captions[0][bytes] & 0xc0) == 0x80;)
+            bytes--; /* never within a character of UTF-8 */
+    memcpy(r->caption, captions[0], bytes);
+    r->caption[bytes] = '\0';
+    r->captions = captions;
+    r->n_captions = n;
+}
+
+const char *record_caption(const struct record *r, int i) {
+    CHECK(i >= 0 && i < r->n_captions, "caption %d of %d", i, r->n_captions);
+    return r->captions ? r->captions[i] : r->caption;
 }
 
 /* "a, b, c" */

@@ -29,12 +29,17 @@ struct record {
     uint8_t *pixels; /* (height, width, channels), in the record's own buffer */
     int label;       /* 0..classes-1 */
     uint8_t *mask;   /* (height, width), 0 background, 1 + label object; NULL when there is none */
-    char caption[256]; /* "" when there is none */
+    char caption[256]; /* the first one, cut at a character when longer; "" when there is none */
+    int n_captions;
+    const char *const *captions; /* (n_captions), in the dataset's memory; NULL: caption is all */
     size_t pixels_capacity, mask_capacity;
 };
 
+/* Caption i of 0..n_captions-1, whole; valid until the record's next read. */
+const char *record_caption(const struct record *r, int i);
+
 void record_free(struct record *r);
-/* Makes room; for readers.  Status 3 when there is no memory. */
+/* Makes room and forgets the captions; for readers.  Status 3 when there is no memory. */
 int record_reserve(struct record *r, int height, int width, int channels, int with_mask,
                    struct error *err);
 

@@ -31,6 +31,9 @@ int dataset_limit(struct dataset *d, enum split split, long wanted, long availab
  * with SHA256Update and ends with SHA256End(hash, d->root_hash). */
 void dataset_hash_begin(SHA2_CTX *hash, const struct dataset *d);
 
+/* After record_reserve: captions (n) live as long as the dataset. */
+void record_set_captions(struct record *r, const char *const *captions, int n);
+
 extern const char *const split_names[SPLITS];
 
 extern const struct dataset_source dataset_shapes, dataset_cifar10, dataset_idx,

@@ -320,7 +320,6 @@ static int read_idx(const struct dataset *d, enum split split, long index, struc
     for (size_t y = 0; y < height; y++)
         memcpy(out->pixels + (top + y) * row + left, image + y * width, width);
     out->label = ((const uint8_t *)x->split[split].labels.data)[index];
-    out->caption[0] = '\0';
     return 0;
 }
 

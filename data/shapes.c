@@ -52,6 +52,7 @@ static int read_shapes(const struct dataset *d, enum split split, long index, st
     shape_scene_make(&scene, *seed, split, index);
     out->label = scene.label;
     memcpy(out->caption, scene.caption, sizeof out->caption);
+    out->n_captions = 1;
     return shape_scene_draw(&scene, d->height, out->pixels, out->mask, err);
 }
 

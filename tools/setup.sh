@@ -19,6 +19,9 @@ build   libjansson-dev         library jansson
 build   libinih-dev            library inih
 build   libmd-dev              library libmd
 build   zlib1g-dev             library zlib
+build   libutf8proc-dev        library libutf8proc
+build   libjpeg-dev            library libjpeg
+build   libcsv-dev             file /usr/include/csv.h
 build   gnuplot-nox            command gnuplot
 build   dataset-fashion-mnist  file /usr/share/datasets/fashion-mnist/train-images-idx3-ubyte*
 test    libcmocka-dev          library cmocka
