@@ -35,6 +35,25 @@ struct kctx {
 
 enum activation { ACT_NONE, ACT_GELU }; /* GELU is the exact one: x/2 (1 + erf(x / sqrt 2)) */
 
+/* A convolution: x (n,h,w,in), weight (out,kh,kw,in), y (n,oh,ow,out); pad zeros on every side. */
+struct conv_shape {
+    int h, w, in, out, kh, kw, stride, pad;
+};
+
+/* How often a window of k, moved by stride, fits into size with pad on either side. */
+static inline int window_count(int size, int k, int stride, int pad) {
+    int room = size + 2 * pad - k;
+    return room < 0 ? 0 : room / stride + 1;
+}
+
+static inline int conv_out_h(const struct conv_shape *s) {
+    return window_count(s->h, s->kh, s->stride, s->pad);
+}
+
+static inline int conv_out_w(const struct conv_shape *s) {
+    return window_count(s->w, s->kw, s->stride, s->pad);
+}
+
 /* clang-format off */
 /* KERNEL(name, (parameters)) */
 #define KERNEL_LIST(KERNEL)                                                                        \
@@ -128,6 +147,41 @@ enum activation { ACT_NONE, ACT_GELU }; /* GELU is the exact one: x/2 (1 + erf(x
     /* y = x / max(|x|, eps) for each row; x may be y; norm (rows) may be NULL */                  \
     KERNEL(l2_normalize_rows, (const struct kctx *c, int rows, int cols, real eps, const real *x,  \
                                real *y, real *norm))                                               \
+    /* Convolutions, activations with the channels last.  Weights are packed once; backward 0: for \
+     * conv2d_forward, 1: for conv2d_backward_data.  conv_fits(s) is true. */                      \
+    KERNEL_RETURNS(size_t, conv2d_pack_size, (const struct conv_shape *s, int backward))           \
+    KERNEL(conv2d_pack, (const struct kctx *c, const struct conv_shape *s, int backward,           \
+                         const real *w, real *packed))                                             \
+    /* y (n,oh,ow,out) = convolution of x (n,h,w,in) with w (out,kh,kw,in) + bias (out) or NULL */ \
+    KERNEL(conv2d_forward, (const struct kctx *c, int n, const struct conv_shape *s,               \
+                            const real *x, const real *packed, const real *bias, real *y))         \
+    /* dx (n,h,w,in) = acc * dx + bias (in) or NULL + the transposed convolution of dy             \
+     * (n,oh,ow,out): the gradient, without bias, and the forward pass of PyTorch's                \
+     * ConvTranspose2d(out, in), whose output_padding is in h and w. */                            \
+    KERNEL(conv2d_backward_data, (const struct kctx *c, int n, const struct conv_shape *s,         \
+                                  const real *dy, const real *packed, const real *bias, int acc,   \
+                                  real *dx))                                                       \
+    /* dw (out,kh,kw,in) is added to. */                                                           \
+    KERNEL(conv2d_backward_weight, (const struct kctx *c, int n, const struct conv_shape *s,       \
+                                    const real *x, const real *dy, real *dw))                      \
+    /* Maximum over windows of k by k, pad <= k / 2: x (n,h,w,ch), y (n,oh,ow,ch), oh =            \
+     * window_count(h, k, stride, pad).  Padding never wins.  arg (n,oh,ow,ch) = row * w + column  \
+     * of the maximum: the first in raster order; or of NaN, the last, as in PyTorch. */           \
+    KERNEL(maxpool_forward, (const struct kctx *c, int n, int h, int w, int ch, int k, int stride, \
+                             int pad, const real *x, real *y, int32_t *arg))                       \
+    /* dx (n,h,w,ch) = acc * dx + dy at arg */                                                     \
+    KERNEL(maxpool_backward, (const struct kctx *c, int n, int h, int w, int ch, int k,            \
+                              int stride, int pad, const real *dy, const int32_t *arg, int acc,    \
+                              real *dx))                                                           \
+    /* The channel-wise fully connected layer of Pathak et al. 2016, section 3.1: y[i,:,j] = w[j]  \
+     * x[i,:,j] + bias[j] for each image and channel.  x (n,q,ch), w (ch,p,q), y (n,p,ch), bias    \
+     * (ch,p) or NULL. */                                                                          \
+    KERNEL(channelwise_fc_forward, (const struct kctx *c, int n, int p, int q, int ch,             \
+                                    const real *x, const real *w, const real *bias, real *y))      \
+    /* dx = acc * dx + ...; dw, dbias are added to; dx, dbias may be NULL */                       \
+    KERNEL(channelwise_fc_backward, (const struct kctx *c, int n, int p, int q, int ch,            \
+                                     const real *x, const real *w, const real *dy, int acc,        \
+                                     real *dx, real *dw, real *dbias))                             \
     /* slab[0] (n) = sum of lanes slabs, each `stride` reals after the other, as a balanced tree;  \
      * the other slabs stay as they are */                                                         \
     KERNEL(reduce_lanes, (const struct kctx *c, int lanes, size_t n, size_t stride, real *slab))   \
@@ -160,6 +214,21 @@ const struct kernels *kernels_cpu(void);
 /* Every backend compiled in that this processor can run, for tests; NULL-terminated. */
 const struct kernels *const *kernels_all(void);
 #endif
+
+/* What conv2d_pack_size returns at most, on any backend and for either direction. */
+static inline size_t conv2d_pack_bound(const struct conv_shape *s) {
+    enum { PANEL = 64 }; /* columns, at most */
+    size_t in = (size_t)(s->in + PANEL - 1) / PANEL * PANEL;
+    size_t out = (size_t)(s->out + PANEL - 1) / PANEL * PANEL;
+    size_t forward = out * (size_t)s->in, backward = in * (size_t)s->out;
+    return (forward > backward ? forward : backward) * (size_t)s->kh * (size_t)s->kw;
+}
+
+/* Whether one row of windows, of x or of y, fits into half of the workspace. */
+static inline int conv_fits(const struct conv_shape *s) {
+    double rows = s->kh, width = (double)s->w + 2.0 * s->pad + s->kw;
+    return rows * width * (s->in > s->out ? s->in : s->out) <= KERNEL_WORKSPACE / 2;
+}
 
 /* Row length of the attention probabilities for t tokens. */
 static inline int attention_stride(int t) {
