@@ -89,7 +89,7 @@ struct view_plan { /* what one view is made of */
     struct crop_box box;
     int flip, interpolation;
     int jitter;                       /* whether: */
-    int order[JITTER_OPERATIONS];     /* operations, first one first */
+    int32_t order[JITTER_OPERATIONS]; /* operations, first one first */
     double factor[JITTER_OPERATIONS]; /* by operation */
     int grey;
     double sigma; /* of the blur; 0: none */
@@ -126,7 +126,7 @@ void image_saturation(const struct image *image, double factor);
 /* The hue of HSV turned by `turns`, in [-0.5, 0.5]. */
 void image_hue(const struct image *image, double turns);
 /* The operations in the given order. */
-void image_jitter(const struct image *image, const int order[JITTER_OPERATIONS],
+void image_jitter(const struct image *image, const int32_t order[JITTER_OPERATIONS],
                   const double factor[JITTER_OPERATIONS]);
 /* All channels become the grey level. */
 void image_grey(const struct image *image);
