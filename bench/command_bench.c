@@ -3,6 +3,7 @@
 
 #include "bench/peak.h"
 #include "core/clock.h"
+#include "methods/trainer.h"
 #include "results/stats.h"
 
 #include <jansson.h>
@@ -49,53 +50,38 @@ struct measured {
 };
 
 /* One synthetic record prepared for every sample: the same work as real data, no reader. */
-static int fill_inputs(struct exec *x, const struct builder *b, const struct method *m,
-                       const void *self, int batch, struct arena *a, struct error *err) {
+static int fill_slots(const struct builder *b, const struct method *m, const void *self, int batch,
+                      struct arena *a, void **data, struct error *err) {
     struct record record = {0};
-    int side = b->vit->image;
+    struct loader_slot slots[METHOD_INPUTS + 1];
+    int side = b->backbone->image, n = trainer_slots(b, slots);
     int status = record_reserve(&record, side, side, CHANNELS, 0, err);
     if (status)
         return status;
-    struct normalization norm = {.mean = {0.5, 0.5, 0.5, 0.5}, .std = {0.25, 0.25, 0.25, 0.25}};
-    unsigned char *data[METHOD_INPUTS] = {0};
-    for (int s = 0; s < b->n_inputs; s++) {
-        data[s] = arena_alloc(a, b->slots[s].per_sample * sizeof(float) * (size_t)batch);
-        exec_bind(x, b->inputs[s], data[s]);
-    }
+    for (int s = 0; s < n; s++)
+        data[s] = arena_alloc(a, slots[s].per_sample * sizeof(float) * (size_t)batch);
     for (int i = 0; i < batch; i++) {
         struct rng pixels = rng_at((struct rng_key){0, RNG_TEST}, 0, (uint32_t)i);
         struct rng view = rng_at((struct rng_key){0, RNG_VIEW}, 0, (uint32_t)i);
-        struct rng mask = rng_at((struct rng_key){0, RNG_MASK}, 0, (uint32_t)i);
         for (int p = 0; p < side * side * CHANNELS; p++)
             record.pixels[p] = (uint8_t)rng_u32(&pixels);
         record.label = i % CLASSES;
-        void *slots[METHOD_INPUTS];
-        for (int s = 0; s < b->n_inputs; s++)
-            slots[s] = data[s] + b->slots[s].per_sample * sizeof(float) * (size_t)i;
-        const struct sample sample = {&record, &norm, b->vit, &view, &mask, slots};
-        m->prepare(self, &sample);
+        void *at[METHOD_INPUTS + 1];
+        for (int s = 0; s < n; s++)
+            at[s] = (unsigned char *)data[s] + slots[s].per_sample * sizeof(float) * (size_t)i;
+        trainer_prepare(m, self, b, &record, i, 0, &view, at);
     }
     record_free(&record);
     return 0;
 }
 
-static void time_steps(struct exec *x, struct model *m, const struct method *method, int batch,
-                       const struct context *context, double budget, struct measured *out) {
-    const struct optimizer o = {.kind = method->recipe.optimizer,
-                                .b1 = method->recipe.b1,
-                                .b2 = method->recipe.b2,
-                                .eps = 1e-8,
-                                .weight_decay = method->recipe.weight_decay,
-                                .clip = method->recipe.clip};
-    const struct kctx ctx = {.threads = context->threads};
+static void time_steps(struct trainer *t, void *const *slots, double budget, struct measured *out) {
     double begin = clock_seconds();
-    for (long t = 1; out->n < SAMPLES && (t < 5 || clock_seconds() - begin < budget); t++) {
+    trainer_start(t);
+    for (long i = 0; out->n < SAMPLES && (i < 4 || clock_seconds() - begin < budget); i++) {
         double start = clock_seconds();
-        exec_run(x, batch);
-        const struct optim_state state = model_optim_state(m, exec_gradient(x));
-        optimizer_step(&o, context->kernels, &ctx, &state, 1e-5, t);
-        m->version++;
-        if (t > 1) /* the first one touches the memory */
+        trainer_step(t, slots, t->config.exec.batch, i);
+        if (i > 0) /* the first one touches the memory */
             out->seconds[out->n++] = clock_seconds() - start;
     }
 }
@@ -105,36 +91,53 @@ static int measure(const struct workload *w, const struct settings *settings,
                    struct measured *out, struct error *err) {
     struct model model;
     struct graph graph;
-    struct exec *x = NULL;
+    struct trainer trainer = {.exec = NULL};
     struct arena a = {0};
+    void *slots[METHOD_INPUTS + 1];
     const struct method *method = method_find(w->method);
-    const void *self = settings_method(settings, method);
-    struct vit vit = {.image = w->image, .channels = CHANNELS, .patch = w->patch};
-    vit_by_name(&vit, w->backbone);
+    const struct normalization norm = {.mean = {0.5, 0.5, 0.5, 0.5},
+                                       .std = {0.25, 0.25, 0.25, 0.25}};
+    const struct backbone_options bo = {
+        .image = w->image, .channels = CHANNELS, .patch = w->patch, .position = POSITION_SINCOS};
+    struct backbone backbone;
     model_init(&model);
     graph_init(&graph, &model);
     struct builder b = {.g = &graph,
                         .model = &model,
-                        .vit = &vit,
+                        .backbone = &backbone,
+                        .norm = &norm,
+                        .prefix = "",
+                        .weight = 1,
+                        .arena = &a,
                         .classes = CLASSES,
-                        .encoder = model_group(&model, "encoder")};
-    const struct exec_config config = {.kernels = context->kernels,
-                                       .threads = context->threads,
-                                       .batch = w->batch,
-                                       .profile = o->profile};
+                        .encoder = model_group(&model, "encoder"),
+                        .stage = method->n_stages - 1};
+    const struct trainer_config config = {.method = method,
+                                          .self = settings_method(settings, method),
+                                          .builder = &b,
+                                          .exec = {.kernels = context->kernels,
+                                                   .threads = context->threads,
+                                                   .batch = w->batch,
+                                                   .profile = o->profile},
+                                          .lr = 1e-5,
+                                          .weight_decay = -1,
+                                          .warmup = -1,
+                                          .total = SAMPLES,
+                                          .per_epoch = SAMPLES};
     int status = 0;
-    TRY(method->build(self, &b, err));
+    TRY(backbone_make(&backbone, w->backbone, &bo, err));
+    TRY(method->stages[b.stage].build(config.self, &b, err));
     graph_plan(&graph);
     TRY(model_allocate(&model, 0, 1, err));
-    TRY(exec_open(&x, &graph, &config, err));
-    TRY(fill_inputs(x, &b, method, self, w->batch, &a, err));
-    time_steps(x, &model, method, w->batch, context, o->seconds, out);
-    out->gflop = exec_flops(x, w->batch) * 1e-9;
-    out->peak_bytes = (double)exec_peak_bytes(x);
+    TRY(trainer_open(&trainer, &config, err));
+    TRY(fill_slots(&b, method, config.self, w->batch, &a, slots, err));
+    time_steps(&trainer, slots, o->seconds, out);
+    out->gflop = exec_flops(trainer.exec, w->batch) * 1e-9;
+    out->peak_bytes = (double)exec_peak_bytes(trainer.exec);
     if (o->profile)
-        exec_profile(x, stderr);
+        exec_profile(trainer.exec, stderr);
 out:
-    exec_close(x);
+    trainer_close(&trainer);
     graph_free(&graph);
     model_free(&model);
     arena_free(&a);

@@ -22,10 +22,13 @@ static void list_data(void) {
 }
 
 static void list_backbones(void) {
-    for (int i = 0; vit_names[i]; i++) {
+    for (int i = 0; backbone_names[i]; i++) {
         struct vit v;
-        vit_by_name(&v, vit_names[i]);
-        printf("  %-14s width %d, %d blocks, %d heads\n", vit_names[i], v.dim, v.depth, v.heads);
+        if (vit_by_name(&v, backbone_names[i]))
+            printf("  %-14s width %d, %d blocks, %d heads\n", backbone_names[i], v.dim, v.depth,
+                   v.heads);
+        else
+            printf("  %s\n", backbone_names[i]);
     }
 }
 

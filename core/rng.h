@@ -20,6 +20,8 @@ enum rng_purpose {               /* written into results: append only */
                    RNG_DATA,     /* synthetic data */
                    RNG_TEST,
                    RNG_BOOTSTRAP,
+                   RNG_DROP, /* stochastic depth */
+                   RNG_TEXT, /* which caption, and other draws about text */
 };
 
 struct rng_key {

@@ -66,43 +66,45 @@ static struct tensor *decoder_positions(struct graph *g, const struct mae *m, co
 
 static int build(const void *self, struct builder *b, struct error *err) {
     const struct mae *m = self;
-    int status = check(m, b->vit, err);
+    const struct vit *v = &b->backbone->vit;
+    int status = check(m, v, err);
     if (status)
         return status;
     struct graph *g = b->g;
-    int tokens = vit_tokens(b->vit), keep = kept(m, tokens - 1), hide = tokens - 1 - keep;
-    struct tensor *images = builder_images(b, "images");
+    int tokens = vit_tokens(v), keep = kept(m, tokens - 1), hide = tokens - 1 - keep;
+    struct tensor *images = builder_images(b, "images", 0, 0);
     struct tensor *visible = builder_index(b, "visible", 1 + keep);
     struct tensor *restore = builder_index(b, "restore", tokens);
     struct tensor *hidden = builder_index(b, "hidden", hide);
     struct tensor *hidden_tokens = builder_index(b, "hidden_tokens", hide);
 
-    struct tensor *x = vit_embed(g, b->encoder, b->vit, images);
+    struct tensor *x = vit_embed(g, b->encoder, v, images);
     x = op_gather(g, "visible_tokens", x, visible, NULL);
-    x = vit_blocks(g, b->encoder, "blocks", x, b->vit->depth, b->vit->heads, b->vit->mlp, NULL);
+    const struct transformer blocks = vit_transformer(g, b->encoder, v, NULL);
+    x = transformer_blocks(g, b->encoder, "blocks", x, &blocks, NULL);
     x = op_layernorm(g, "norm", b->encoder, x, 1e-6);
 
-    int decoder = model_group(b->model, "decoder");
+    int decoder = builder_group(b, "decoder");
     struct linear_spec embed = {.group = decoder, .out = m->decoder_dim, .init = INIT_XAVIER};
     struct tensor *mask =
         graph_param(g, decoder, "mask_token", 1, &m->decoder_dim, INIT_NORMAL, 0.02);
     x = op_linear(g, "embed", x, &embed, NULL);
     x = op_gather(g, "restored", x, restore, mask);
-    x = op_add_broadcast(g, "decoder_positions", x, decoder_positions(g, m, b->vit));
-    x = vit_blocks(g, decoder, "blocks", x, m->decoder_depth, m->decoder_heads, 4 * m->decoder_dim,
-                   NULL);
+    x = op_add_broadcast(g, "decoder_positions", x, decoder_positions(g, m, v));
+    const struct transformer light = {
+        .depth = m->decoder_depth, .heads = m->decoder_heads, .mlp = 4 * m->decoder_dim};
+    x = transformer_blocks(g, decoder, "blocks", x, &light, NULL);
     x = op_gather(g, "hidden_rows", x, hidden_tokens, NULL);
     x = op_layernorm(g, "norm", decoder, x, 1e-6);
-    struct linear_spec pixels = {.group = decoder,
-                                 .out = b->vit->channels * b->vit->patch * b->vit->patch,
-                                 .init = INIT_XAVIER};
+    struct linear_spec pixels = {
+        .group = decoder, .out = v->channels * v->patch * v->patch, .init = INIT_XAVIER};
     x = op_linear(g, "pred", x, &pixels, NULL);
 
-    struct tensor *target = op_patchify(g, "target_patches", images, b->vit->patch);
+    struct tensor *target = op_patchify(g, "target_patches", images, v->patch);
     target = op_gather(g, "target_rows", target, hidden, NULL);
     if (m->norm_pix)
         target = op_standardize(g, "target", target, 1e-6);
-    graph_objective(g, op_mse(g, "loss", x, target), 1.0 / hide);
+    builder_objective(b, "pixels", op_mse(g, "loss", x, target, NULL), 1.0 / hide);
     return 0;
 }
 
@@ -110,9 +112,9 @@ static void prepare(const void *self, const struct sample *s) {
     const struct mae *m = self;
     struct crop_box box = random_resized_box(s->record, m->min_area, 1, s->view);
     int flip = m->flip && rng_below(s->view, 2);
-    view_crop(s->record, s->norm, &box, flip, s->vit->image, s->slots[IMAGES]);
+    view_crop(s->record, s->norm, &box, flip, s->backbone->image, s->slots[IMAGES]);
 
-    int patches = vit_tokens(s->vit) - 1, keep = kept(m, patches);
+    int patches = vit_tokens(&s->backbone->vit) - 1, keep = kept(m, patches);
     int32_t *visible = s->slots[VISIBLE], *restore = s->slots[RESTORE];
     int32_t *hidden = s->slots[HIDDEN], *hidden_tokens = s->slots[HIDDEN_TOKENS];
     /* A random order of the patches: the first `keep` are visible.  restore is laid out behind the
@@ -140,12 +142,15 @@ const struct method method_mae = {
     .trains = 1,
     .options = options,
     .state_size = sizeof(struct mae),
-    .recipe = {.optimizer = OPTIMIZER_ADAMW,
-               .lr = 4e-3,
-               .weight_decay = 0.05,
-               .b1 = 0.9,
-               .b2 = 0.95,
-               .warmup = 0.1},
-    .build = build,
-    .prepare = prepare,
+    .backbones = BACKBONE_VIT,
+    .n_stages = 1,
+    .stages = {{.name = "pretrain",
+                .recipe = {.optimizer = OPTIMIZER_ADAMW,
+                           .lr = 4e-3,
+                           .weight_decay = 0.05,
+                           .b1 = 0.9,
+                           .b2 = 0.95,
+                           .warmup = 0.1},
+                .build = build,
+                .prepare = prepare}},
 };

@@ -1,11 +1,22 @@
 /* method.h -- what a pretraining method is.
  *
  * A method describes its computation once (build) and what one sample contributes to a batch
- * (prepare).  The runner owns everything else: data, threads, optimizer, schedule, checkpoints.
+ * (prepare).  The runner owns everything else: data, threads, optimizers, schedules, checkpoints.
  * The encoder is a backbone from nn/, the same for every method, so a comparison changes the method
  * and nothing else.
  *
- * To add one: a file with a `const struct method`, a line in methods.c, a golden test of its loss.
+ *     build      declares inputs (builder_*), makes groups (builder_group) and tensors, and says
+ *                what is minimised (builder_objective) and watched (builder_watch)
+ *     start      once, when weights have been drawn: a teacher becomes a copy of its student
+ *     before     each step: scalars, temperatures, weight decay
+ *     prepare    on loader threads: one record becomes its part of every slot
+ *     after      each step: moving averages
+ *
+ * What must survive a restart lives in parameters (builder_group's, held or not), never in
+ * variables: everything else is a function of options, data and the step's number.
+ *
+ * To add one: a file with a `const struct method`, a line in methods.c, a golden test of its loss
+ * and gradients.
  */
 #ifndef SSV_METHODS_METHOD_H
 #define SSV_METHODS_METHOD_H
@@ -13,34 +24,89 @@
 #include "core/options.h"
 #include "data/augment.h"
 #include "data/loader.h"
+#include "nn/backbone.h"
+#include "nn/exec.h"
 #include "nn/optim.h"
-#include "nn/vit.h"
 
-enum { METHOD_INPUTS = 8, METHOD_OPTIONS = 32, METHOD_STATE = 512 };
+enum {
+    METHOD_INPUTS = LOADER_SLOTS - 1, /* the runner has one of its own */
+    METHOD_SCALARS = 8,
+    METHOD_OPTIONS = 32,
+    METHOD_STATE = 512,
+    METHOD_OBJECTIVES = 8,
+    METHOD_STAGES = 2
+};
+
+struct objective {
+    const char *name; /* "loss", "adversarial" */
+    struct tensor *tensor;
+    double weight;
+};
+
+enum watch { WATCH_NONE, WATCH_FEATURES, WATCH_LOGITS };
 
 /* What build works on.  Inputs are declared in the order in which prepare finds its slots. */
 struct builder {
     struct graph *g;
     struct model *model;
-    const struct vit *vit;
+    const struct backbone *backbone;
+    const struct dataset *data;       /* what is trained on; NULL where there is none */
+    const struct normalization *norm; /* that the views have */
+    const char *prefix;               /* of the groups that builder_group makes; "" */
+    double weight;                    /* of everything this method minimises; 1 */
+    struct arena *arena;              /* lives as long as the graph */
+    void *runtime; /* the method's own, made by build in the arena; read-only then */
     int classes;
+    uint64_t seed;
     int encoder; /* the group that all protocols evaluate */
+    int stage;   /* which of the method's stages is being built */
     struct tensor *inputs[METHOD_INPUTS];
     struct loader_slot slots[METHOD_INPUTS];
     int n_inputs;
+    struct tensor *drop; /* stochastic depth's input, the runner's business; NULL: none */
+    struct tensor *scalars[METHOD_SCALARS];
+    real scalar_value[METHOD_SCALARS];
+    int n_scalars;
+    struct objective objectives[METHOD_OBJECTIVES];
+    int n_objectives;
+    struct tensor *watched; /* for the diagnostics of collapse */
+    enum watch watch;
 };
 
-/* An image slot (N,C,image,image), or an int32 slot (N,n). */
-struct tensor *builder_images(struct builder *b, const char *name);
-struct tensor *builder_index(struct builder *b, const char *name, int n);
+/* A slot of images (N,[views,]C,side,side); views 0: no such dimension; side 0: the backbone's. */
+struct tensor *builder_images(struct builder *b, const char *name, int views, int side);
+struct tensor *builder_reals(struct builder *b, const char *name, int n); /* a slot (N,n) */
+struct tensor *builder_index(struct builder *b, const char *name, int n); /* an int32 slot (N,n) */
+/* A number that `before` sets; starts at value. */
+struct tensor *builder_scalar(struct builder *b, const char *name, double value);
+void builder_set(struct builder *b, const struct tensor *scalar, double value);
+int builder_group(struct builder *b, const char *name); /* "head", "decoder", "teacher" */
+/* The runner minimises weight * mean over samples of the sum of a sample's entries of t. */
+void builder_objective(struct builder *b, const char *name, struct tensor *t, double weight);
+/* Features (N,..,D) whose spread, or logits (N,..,K) whose entropy, tells of a collapse. */
+void builder_watch(struct builder *b, enum watch watch, struct tensor *t);
+/* The backbone on images, in the encoder's group, with stochastic depth where it is asked for. */
+void builder_encode(struct builder *b, struct tensor *images, struct encoded *out);
 
 /* What prepare works on: one record becomes its part of every slot. */
 struct sample {
     const struct record *record;
     const struct normalization *norm;
-    const struct vit *vit;
+    const struct backbone *backbone;
+    const void *runtime;     /* the builder's */
     struct rng *view, *mask; /* fresh for (seed, purpose, epoch, sample) */
     void *const *slots;
+};
+
+/* One optimizer step, seen from outside. */
+struct step {
+    struct builder *b;
+    const struct kernels *kernels;
+    const struct exec *exec; /* outputs of the step that was just run (after) */
+    int n;                   /* samples in the batch */
+    long done, total;        /* steps before this one; in this stage */
+    long per_epoch;
+    double lr, weight_decay; /* before: what the schedule says; may be changed */
 };
 
 /* The optimizer that the method's paper uses; the user's options override it. */
@@ -48,25 +114,51 @@ struct recipe {
     enum optimizer_kind optimizer;
     double lr; /* base rate, for 256 samples in a batch: lr = base * batch / 256 */
     double weight_decay, b1, b2, momentum, clip;
-    double warmup; /* share of all steps */
+    int clip_each;
+    double warmup;      /* share of all steps */
+    double lr_end;      /* share of lr at the end */
+    const char *groups; /* of a second recipe: its groups, separated by spaces */
+};
+
+/* Most methods have one stage; BEiT first makes a tokenizer. */
+struct stage {
+    const char *name;     /* "pretrain", "tokenizer" */
+    struct recipe recipe; /* of everything, or of all that `second` does not name */
+    const struct recipe
+        *second; /* NULL: one optimizer; its lr follows the user's lr in proportion */
+    /* REQUIRED where the method trains.  Parameters, inputs, objectives. */
+    int (*build)(const void *self, struct builder *b, struct error *err);
+    /* REQUIRED where the method trains.  Thread-safe; writes every element of every slot. */
+    void (*prepare)(const void *self, const struct sample *s);
+    void (*start)(const void *self, struct step *s);
+    void (*before)(const void *self, struct step *s);
+    void (*after)(const void *self, struct step *s);
+    /* Share of all steps that this stage gets; NULL: what the other leaves. */
+    double (*share)(const void *self);
 };
 
 struct method {
     const char *name, *title, *cite;
+    unsigned backbones;               /* kinds it runs on, BACKBONE_VIT | ... */
     int trains;                       /* 0: the encoder stays as it was drawn */
-    int uses_labels;                  /* stated in every table */
+    int uses_labels, uses_captions;   /* stated in every table; data must have them */
+    int mixes_samples;                /* its loss compares the samples of a batch */
     const struct option_def *options; /* may be NULL */
+    const char *small;                /* the preset for 32 to 96 pixels: "key=value ..." or NULL */
     size_t state_size;                /* of the struct of option values, at most METHOD_STATE */
-    struct recipe recipe;
-    /* REQUIRED.  Parameters, inputs, objectives.  A method that does not train builds nothing. */
-    int (*build)(const void *self, struct builder *b, struct error *err);
-    /* REQUIRED when it trains.  Thread-safe; writes every element of every slot. */
-    void (*prepare)(const void *self, const struct sample *s);
+    struct stage stages[METHOD_STAGES];
+    int n_stages;
+    /* What protocols see, where it is not backbone_encode on view_plain: split-brain's two halves
+     * on Lab images. */
+    void (*encode)(const void *self, struct builder *b, struct tensor *images, struct encoded *out);
+    void (*view)(const void *self, const struct sample *s, float *out);
 };
 
 extern const struct method *const methods[]; /* NULL-terminated */
 const struct method *method_find(const char *name);
 
-extern const struct method method_random, method_supervised, method_mae;
+extern const struct method method_random, method_supervised, method_mae, method_context_encoder,
+    method_split_brain, method_context_prediction, method_beit, method_simclr, method_dino,
+    method_clip;
 
 #endif

@@ -1,5 +1,6 @@
 #include "methods/method.h"
 
+#include <stdio.h>
 #include <string.h>
 
 const struct method *const methods[] = {&method_random, &method_supervised, &method_mae, NULL};
@@ -18,11 +19,58 @@ static struct tensor *declare(struct builder *b, struct tensor *t) {
     return t;
 }
 
-struct tensor *builder_images(struct builder *b, const char *name) {
-    const int dim[] = {b->vit->channels, b->vit->image, b->vit->image};
-    return declare(b, graph_input(b->g, name, 3, dim));
+struct tensor *builder_images(struct builder *b, const char *name, int views, int side) {
+    int size = side ? side : b->backbone->image;
+    const int dim[] = {views, b->backbone->channels, size, size};
+    return declare(b,
+                   views ? graph_input(b->g, name, 4, dim) : graph_input(b->g, name, 3, dim + 1));
+}
+
+struct tensor *builder_reals(struct builder *b, const char *name, int n) {
+    return declare(b, graph_input(b->g, name, 1, &n));
 }
 
 struct tensor *builder_index(struct builder *b, const char *name, int n) {
     return declare(b, graph_index(b->g, name, n));
+}
+
+struct tensor *builder_scalar(struct builder *b, const char *name, double value) {
+    CHECK(b->n_scalars < METHOD_SCALARS, "more than %d scalars", METHOD_SCALARS);
+    b->scalar_value[b->n_scalars] = (real)value;
+    return b->scalars[b->n_scalars++] = graph_scalar(b->g, name);
+}
+
+void builder_set(struct builder *b, const struct tensor *scalar, double value) {
+    for (int i = 0; i < b->n_scalars; i++)
+        if (b->scalars[i] == scalar) {
+            b->scalar_value[i] = (real)value;
+            return;
+        }
+    CHECK(0, "%s is not among the scalars", scalar->name);
+}
+
+int builder_group(struct builder *b, const char *name) {
+    char full[64];
+    snprintf(full, sizeof full, "%s%s", b->prefix ? b->prefix : "", name);
+    return model_group(b->model, full);
+}
+
+void builder_objective(struct builder *b, const char *name, struct tensor *t, double weight) {
+    CHECK(b->n_objectives < METHOD_OBJECTIVES, "more than %d objectives", METHOD_OBJECTIVES);
+    b->objectives[b->n_objectives++] = (struct objective){name, t, weight * b->weight};
+    graph_objective(b->g, t, weight * b->weight);
+}
+
+void builder_watch(struct builder *b, enum watch watch, struct tensor *t) {
+    if (!t->output)
+        graph_output(b->g, t);
+    b->watched = t;
+    b->watch = watch;
+}
+
+void builder_encode(struct builder *b, struct tensor *images, struct encoded *out) {
+    int n = backbone_drops(b->backbone);
+    if (n && !b->drop)
+        b->drop = graph_input(b->g, "drop", 1, &n);
+    backbone_encode(b->g, b->encoder, b->backbone, images, b->drop, 0, out);
 }

@@ -1,8 +1,8 @@
 /* supervised.c -- cross-entropy on the labels: the ceiling of every comparison.
  *
- * The ViT classifier of Dosovitskiy et al. 2021, section 3.1: a linear head on the final CLS token.
- * Views: random resized crop and mirror, as timm and DeiT train (Touvron et al. 2021), without
- * RandAugment, mixup or erasing.
+ * A linear head on the pooled features (of a ViT, Dosovitskiy et al. 2021, section 3.1: the CLS
+ * token). Views: random resized crop and mirror, as timm and DeiT train (Touvron et al. 2021),
+ * without RandAugment, mixup or erasing.
  */
 #include "methods/method.h"
 
@@ -20,16 +20,16 @@ static const struct option_def options[] = {
 static int build(const void *self, struct builder *b, struct error *err) {
     (void)err;
     const struct supervised *s = self;
-    struct tensor *images = builder_images(b, "images");
+    struct tensor *images = builder_images(b, "images", 0, 0);
     struct tensor *labels = builder_index(b, "labels", 1);
-    struct tensor *x = vit_encode(b->g, b->encoder, b->vit, images, NULL);
-    x = op_mean_rows(b->g, "cls", x, 0, 1);
-    struct linear_spec head = {.group = model_group(b->model, "head"),
+    struct encoded e;
+    builder_encode(b, images, &e);
+    struct linear_spec head = {.group = builder_group(b, "head"),
                                .out = b->classes,
                                .init = INIT_TRUNC_NORMAL,
                                .scale = 0.01};
-    x = op_linear(b->g, "fc", x, &head, NULL);
-    graph_objective(b->g, op_softmax_xent(b->g, "loss", x, labels, s->smoothing), 1);
+    struct tensor *x = op_linear(b->g, "fc", e.pooled, &head, NULL);
+    builder_objective(b, "labels", op_softmax_xent(b->g, "loss", x, labels, s->smoothing), 1);
     return 0;
 }
 
@@ -37,7 +37,7 @@ static void prepare(const void *self, const struct sample *s) {
     const struct supervised *o = self;
     struct crop_box box = random_resized_box(s->record, o->min_area, 1, s->view);
     int flip = o->flip && rng_below(s->view, 2);
-    view_crop(s->record, s->norm, &box, flip, s->vit->image, s->slots[0]);
+    view_crop(s->record, s->norm, &box, flip, s->backbone->image, s->slots[0]);
     *(int32_t *)s->slots[1] = s->record->label;
 }
 
@@ -49,13 +49,16 @@ const struct method method_supervised = {
     .uses_labels = 1,
     .options = options,
     .state_size = sizeof(struct supervised),
-    .recipe = {.optimizer = OPTIMIZER_ADAMW,
-               .lr = 4e-3,
-               .weight_decay = 0.05,
-               .b1 = 0.9,
-               .b2 = 0.999,
-               .clip = 1,
-               .warmup = 0.05},
-    .build = build,
-    .prepare = prepare,
+    .backbones = BACKBONE_ANY,
+    .n_stages = 1,
+    .stages = {{.name = "pretrain",
+                .recipe = {.optimizer = OPTIMIZER_ADAMW,
+                           .lr = 4e-3,
+                           .weight_decay = 0.05,
+                           .b1 = 0.9,
+                           .b2 = 0.999,
+                           .clip = 1,
+                           .warmup = 0.05},
+                .build = build,
+                .prepare = prepare}},
 };

@@ -96,8 +96,9 @@ struct graph {
     struct model *model;
     struct tensor **tensors; /* (n) */
     int n, capacity;
-    int train;   /* has a gradient */
-    int freezes; /* parameters asked for now get no gradient: see graph_freeze */
+    int train;      /* has a gradient */
+    int evaluating; /* batch norm uses its running statistics; set before building */
+    int freezes;    /* parameters asked for now get no gradient: see graph_freeze */
     /* planned */
     int planned;
     struct phase *phases; /* (n_phases) */

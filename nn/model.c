@@ -69,6 +69,7 @@ static void draw(const struct param *p, const char *group, uint64_t seed, real *
     struct rng r = rng_at((struct rng_key){seed, RNG_INIT}, 0, name_hash(group, p->name));
     double fan_out = p->dim[0], fan_in = (double)p->count / p->dim[0];
     double a = sqrt(6.0 / (fan_in + fan_out));
+    double he_fan = p->ndim == 4 ? fan_out * p->dim[1] * p->dim[2] : fan_out; /* channels last */
     for (size_t i = 0; i < p->count; i++) {
         double x = 0;
         switch (p->init) {
@@ -77,6 +78,9 @@ static void draw(const struct param *p, const char *group, uint64_t seed, real *
             break;
         case INIT_ONE:
             x = 1;
+            break;
+        case INIT_CONSTANT:
+            x = p->scale;
             break;
         case INIT_NORMAL:
             x = p->scale * rng_normal(&r);
@@ -89,6 +93,9 @@ static void draw(const struct param *p, const char *group, uint64_t seed, real *
             break;
         case INIT_XAVIER:
             x = rng_range(&r, -a, a);
+            break;
+        case INIT_HE:
+            x = sqrt(2 / he_fan) * rng_normal(&r);
             break;
         }
         w[i] = (real)x;

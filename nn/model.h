@@ -19,14 +19,16 @@
 
 #include <stdint.h>
 
-enum { MODEL_GROUPS = 8, MAX_DIM = 4 };
+enum { MODEL_GROUPS = 16, MAX_DIM = 5 };
 
 enum init_kind {
     INIT_ZERO,
     INIT_ONE,
+    INIT_CONSTANT,     /* scale */
     INIT_NORMAL,       /* N(0, scale^2) */
     INIT_TRUNC_NORMAL, /* the same, redrawn outside two standard deviations */
     INIT_XAVIER,       /* U(-a, a), a = sqrt(6 / (fan_in + fan_out)); Glorot and Bengio 2010 */
+    INIT_HE,           /* N(0, 2 / fan_out), fan_out = out * kh * kw; He et al. 2015, eq. (14) */
 };
 
 struct param {

@@ -2,21 +2,24 @@
 #include "nn/ops.h"
 
 #include <math.h>
+#include <string.h>
 
-enum { TOKENS, HEADS, HEAD_DIM };
+enum { TOKENS, HEADS, HEAD_DIM, VIEWS, CAUSAL };
+enum { QKV, BIAS };
 
 static void forward(const struct chunk *c, const struct tensor *t) {
     const int *a = t->attr;
-    c->k->attention_forward(&c->ctx, c->n, a[TOKENS], a[HEADS], a[HEAD_DIM], (real)t->real_attr,
-                            chunk_value(c, t->src[0]), chunk_saved(c, t, 0), chunk_result(c, t));
+    c->k->attention_forward(&c->ctx, c->n * a[VIEWS], a[TOKENS], a[HEADS], a[HEAD_DIM],
+                            (real)t->real_attr, chunk_value(c, t->src[QKV]), chunk_saved(c, t, 0),
+                            chunk_result(c, t));
 }
 
 static void backward(const struct chunk *c, const struct tensor *t) {
     const int *a = t->attr;
-    CHECK(!t->acc[0], "%s: its qkv has another use", t->name);
-    c->k->attention_backward(&c->ctx, c->n, a[TOKENS], a[HEADS], a[HEAD_DIM], (real)t->real_attr,
-                             chunk_value(c, t->src[0]), chunk_saved(c, t, 0), chunk_grad(c, t),
-                             chunk_grad_src(c, t, 0));
+    CHECK(!t->acc[QKV], "%s: its qkv has another use", t->name);
+    c->k->attention_backward(&c->ctx, c->n * a[VIEWS], a[TOKENS], a[HEADS], a[HEAD_DIM],
+                             (real)t->real_attr, chunk_value(c, t->src[QKV]), chunk_saved(c, t, 0),
+                             chunk_grad(c, t), chunk_grad_src(c, t, QKV));
 }
 
 /* q k' and p v forward; four products of that size backward; 5 a probability for the softmax. */
@@ -31,19 +34,28 @@ static const struct op op = {.name = "attention",
                              .forward = forward,
                              .backward = backward,
                              .flops = flops,
-                             .backward_reads = 1u << 0,
+                             .backward_reads = 1u << QKV,
                              .alias_src = -1};
 
-struct tensor *op_attention(struct graph *g, const char *name, struct tensor *qkv, int heads) {
-    CHECK(qkv->ndim == 2 && qkv->dim[1] % (3 * heads) == 0, "%s: %d columns for %d heads", name,
-          qkv->dim[1], heads);
-    int tokens = qkv->dim[0], dim = qkv->dim[1] / 3;
+struct tensor *op_attention(struct graph *g, const char *name, struct tensor *qkv, int heads,
+                            int causal, struct tensor *bias) {
+    int last = qkv->ndim - 1, columns = qkv->dim[last];
+    CHECK(last >= 1 && columns % (3 * heads) == 0, "%s: %d columns for %d heads", name, columns,
+          heads);
+    int tokens = qkv->dim[last - 1], dim = columns / 3, shape[MAX_DIM];
+    CHECK(!bias || bias->per_sample == (size_t)heads * (size_t)tokens * (size_t)tokens,
+          "%s: a bias for other heads or tokens", name);
+    memcpy(shape, qkv->dim, sizeof shape);
+    shape[last] = dim;
     struct tensor *t =
-        graph_value(g, &op, name, 2, (const int[]){tokens, dim}, (struct tensor *const[]){qkv}, 1);
+        graph_value(g, &op, name, qkv->ndim, shape, (struct tensor *const[]){qkv, bias}, 2);
+    t->attr[VIEWS] = (int)(qkv->per_sample / ((size_t)tokens * (size_t)columns));
+    t->attr[CAUSAL] = causal;
     t->attr[TOKENS] = tokens;
     t->attr[HEADS] = heads;
     t->attr[HEAD_DIM] = dim / heads;
     t->real_attr = 1 / sqrt((double)dim / heads);
-    t->saved_per_sample[0] = (size_t)heads * (size_t)tokens * (size_t)attention_stride(tokens);
+    t->saved_per_sample[0] =
+        (size_t)t->attr[VIEWS] * (size_t)heads * (size_t)tokens * (size_t)attention_stride(tokens);
     return t;
 }

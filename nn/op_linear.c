@@ -11,9 +11,10 @@ static void forward(const struct chunk *c, const struct tensor *t) {
     const int *a = t->attr;
     real *pre = a[ACT] && t->needs_grad ? chunk_saved(c, t, 0) : NULL;
     const real *residual = t->n_src > RESIDUAL ? chunk_value(c, t->src[RESIDUAL]) : NULL;
+    const real *bias = t->src[B] ? chunk_value(c, t->src[B]) : NULL;
     c->k->gemm_packed(&c->ctx, c->n * a[ROWS], a[OUT], a[IN], chunk_value(c, t->src[X]), a[IN],
-                      chunk_packed(c, t), chunk_value(c, t->src[B]), (enum activation)a[ACT], pre,
-                      residual, chunk_result(c, t), a[OUT]);
+                      chunk_packed(c, t), bias, (enum activation)a[ACT], pre, residual,
+                      chunk_result(c, t), a[OUT]);
 }
 
 /* G_pre = G_y act'(pre);  G_W += G_pre' x;  G_b += sum over rows of G_pre;  G_x = G_pre W */
@@ -25,9 +26,11 @@ static void backward(const struct chunk *c, const struct tensor *t) {
         c->k->gelu_backward(&c->ctx, (size_t)rows * (size_t)a[OUT], chunk_saved(c, t, 0), dy, 0,
                             dy);
     const real *x = chunk_value(c, t->src[X]);
-    c->k->gemm(&c->ctx, 1, 0, a[OUT], a[IN], rows, 1, dy, a[OUT], x, a[IN], 1,
-               chunk_grad_src(c, t, W), a[IN]);
-    c->k->column_sum(&c->ctx, rows, a[OUT], dy, chunk_grad_src(c, t, B));
+    real *dw = chunk_grad_src(c, t, W), *db = chunk_grad_src(c, t, B);
+    if (dw)
+        c->k->gemm(&c->ctx, 1, 0, a[OUT], a[IN], rows, 1, dy, a[OUT], x, a[IN], 1, dw, a[IN]);
+    if (db)
+        c->k->column_sum(&c->ctx, rows, a[OUT], dy, db);
     real *dx = chunk_grad_src(c, t, X);
     if (dx) {
         const real *packed = chunk_packed(c, t) + c->k->gemm_pack_size(a[OUT], a[IN]);
@@ -71,7 +74,7 @@ static size_t pack_bound(int n, int k) {
 
 struct tensor *op_linear(struct graph *g, const char *name, struct tensor *x,
                          const struct linear_spec *spec, struct tensor *residual) {
-    CHECK(x->ndim == 1 || x->ndim == 2, "%s: source with %d dimensions", name, x->ndim);
+    CHECK(x->ndim >= 1, "%s: source with %d dimensions", name, x->ndim);
     CHECK(!residual || !spec->act, "%s: a residual is added to a linear value only", name);
     int in = x->dim[x->ndim - 1], dim[MAX_DIM] = {0};
     for (int i = 0; i < x->ndim; i++)
@@ -81,7 +84,8 @@ struct tensor *op_linear(struct graph *g, const char *name, struct tensor *x,
     struct tensor *w =
         graph_param(g, spec->group, full, 2, (const int[]){spec->out, in}, spec->init, spec->scale);
     snprintf(full, sizeof full, "%s.bias", name);
-    struct tensor *b = graph_param(g, spec->group, full, 1, &spec->out, INIT_ZERO, 0);
+    struct tensor *b =
+        spec->no_bias ? NULL : graph_param(g, spec->group, full, 1, &spec->out, INIT_ZERO, 0);
     struct tensor *t =
         graph_value(g, &op, name, x->ndim, dim, (struct tensor *const[]){x, w, b, residual}, 4);
     CHECK(!residual || residual->per_sample == t->per_sample, "%s: residual of another shape",

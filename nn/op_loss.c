@@ -65,7 +65,9 @@ static const struct op mse = {.name = "mse",
                               .backward_reads = 1u << X | 1u << TARGET,
                               .alias_src = -1};
 
-struct tensor *op_mse(struct graph *g, const char *name, struct tensor *x, struct tensor *target) {
+struct tensor *op_mse(struct graph *g, const char *name, struct tensor *x, struct tensor *target,
+                      struct tensor *weight) {
+    CHECK(!weight, "%s: weights are not there yet", name);
     CHECK(x->ndim == 2 && target->ndim == 2 && x->per_sample == target->per_sample,
           "%s: prediction and target of different shapes", name);
     struct tensor *t = graph_value(g, &mse, name, 1, (const int[]){x->dim[0]},

@@ -6,26 +6,47 @@ static void no_flops(const struct tensor *t, double *f, double *b) {
     *f = *b = 0;
 }
 
-/* gather: attr rows in, rows out, columns; src x, index, fill */
+/* Entries in front of the last `keep` dimensions: the views of a sample. */
+static int views(const struct tensor *t, int keep) {
+    int n = 1;
+    for (int i = 0; i < t->ndim - keep; i++)
+        n *= t->dim[i];
+    return n;
+}
 
-enum { ROWS_IN, ROWS_OUT, COLS };
+/* The shape of t with its last `drop` dimensions replaced by `add` others. */
+static int reshape_tail(const struct tensor *t, int drop, int add, const int *tail,
+                        int dim[MAX_DIM]) {
+    int n = t->ndim - drop;
+    CHECK(n >= 0 && n + add <= MAX_DIM, "%s: %d dimensions", t->name, t->ndim);
+    for (int i = 0; i < n; i++)
+        dim[i] = t->dim[i];
+    for (int i = 0; i < add; i++)
+        dim[n + i] = tail[i];
+    return n + add;
+}
+
+/* gather: attr rows in, rows out, columns, views; src x, index, fill */
+
+enum { ROWS_IN, ROWS_OUT, COLS, VIEWS };
 enum { X, INDEX, FILL };
 
 static void gather_forward(const struct chunk *c, const struct tensor *t) {
     const int *a = t->attr;
     int stride;
     const int32_t *index = chunk_index(c, t->src[INDEX], &stride);
-    c->k->gather_forward(&c->ctx, c->n, a[ROWS_IN], a[ROWS_OUT], a[COLS], chunk_value(c, t->src[X]),
-                         index, stride, t->n_src > FILL ? chunk_value(c, t->src[FILL]) : NULL,
-                         chunk_result(c, t));
+    c->k->gather_forward(&c->ctx, c->n * a[VIEWS], a[ROWS_IN], a[ROWS_OUT], a[COLS],
+                         chunk_value(c, t->src[X]), index, stride,
+                         t->n_src > FILL ? chunk_value(c, t->src[FILL]) : NULL, chunk_result(c, t));
 }
 
 static void gather_backward(const struct chunk *c, const struct tensor *t) {
     const int *a = t->attr;
     int stride;
     const int32_t *index = chunk_index(c, t->src[INDEX], &stride);
-    c->k->gather_backward(&c->ctx, c->n, a[ROWS_IN], a[ROWS_OUT], a[COLS], chunk_grad(c, t), index,
-                          stride, t->acc[X], chunk_grad_src(c, t, X), chunk_grad_src(c, t, FILL));
+    c->k->gather_backward(&c->ctx, c->n * a[VIEWS], a[ROWS_IN], a[ROWS_OUT], a[COLS],
+                          chunk_grad(c, t), index, stride, t->acc[X], chunk_grad_src(c, t, X),
+                          chunk_grad_src(c, t, FILL));
 }
 
 static const struct op gather = {.name = "gather",
@@ -36,30 +57,75 @@ static const struct op gather = {.name = "gather",
 
 struct tensor *op_gather(struct graph *g, const char *name, struct tensor *x, struct tensor *index,
                          struct tensor *fill) {
-    CHECK(x->ndim == 2 && index->kind == TENSOR_INDEX, "%s: rows of (T,D) by an index", name);
-    CHECK(!fill || fill->per_sample == (size_t)x->dim[1], "%s: fill of another width", name);
-    struct tensor *t = graph_value(g, &gather, name, 2, (const int[]){index->dim[0], x->dim[1]},
-                                   (struct tensor *const[]){x, index, fill}, 3);
-    t->attr[ROWS_IN] = x->dim[0];
+    CHECK(x->ndim >= 2, "%s: rows of (T,D) by an index", name);
+    int cols = x->dim[x->ndim - 1], n = views(x, 2), dim[MAX_DIM];
+    CHECK(n == 1 || index->constant, "%s: one index for %d views", name, n);
+    CHECK(!fill || fill->per_sample == (size_t)cols, "%s: fill of another width", name);
+    int ndim = reshape_tail(x, 2, 2, (const int[]){index->dim[0], cols}, dim);
+    struct tensor *t =
+        graph_value(g, &gather, name, ndim, dim, (struct tensor *const[]){x, index, fill}, 3);
+    t->attr[ROWS_IN] = x->dim[x->ndim - 2];
     t->attr[ROWS_OUT] = index->dim[0];
-    t->attr[COLS] = x->dim[1];
+    t->attr[COLS] = cols;
+    t->attr[VIEWS] = n;
     return t;
 }
 
-/* add_broadcast: src x, b */
+/* embed: a gather from one table for all samples; attr as gather's */
+
+enum { TABLE };
+
+static void embed_forward(const struct chunk *c, const struct tensor *t) {
+    const int *a = t->attr;
+    int stride;
+    const int32_t *index = chunk_index(c, t->src[INDEX], &stride);
+    c->k->gather_forward(&c->ctx, 1, a[ROWS_IN], c->n * a[ROWS_OUT], a[COLS],
+                         chunk_value(c, t->src[TABLE]), index, 0, NULL, chunk_result(c, t));
+}
+
+static void embed_backward(const struct chunk *c, const struct tensor *t) {
+    const int *a = t->attr;
+    int stride;
+    const int32_t *index = chunk_index(c, t->src[INDEX], &stride);
+    c->k->gather_backward(&c->ctx, 1, a[ROWS_IN], c->n * a[ROWS_OUT], a[COLS], chunk_grad(c, t),
+                          index, 0, 1, chunk_grad_src(c, t, TABLE), NULL);
+}
+
+static const struct op embed = {.name = "embed",
+                                .forward = embed_forward,
+                                .backward = embed_backward,
+                                .flops = no_flops,
+                                .alias_src = -1};
+
+struct tensor *op_embed(struct graph *g, const char *name, struct tensor *table,
+                        struct tensor *index) {
+    CHECK(table->ndim == 2 && (table->kind == TENSOR_PARAM || table->kind == TENSOR_SHARED),
+          "%s: a table (T,D) for all samples", name);
+    CHECK(!index->constant, "%s: a constant index of a table is a gather", name);
+    struct tensor *t =
+        graph_value(g, &embed, name, 2, (const int[]){(int)index->per_sample, table->dim[1]},
+                    (struct tensor *const[]){table, index}, 2);
+    t->attr[ROWS_IN] = table->dim[0];
+    t->attr[ROWS_OUT] = (int)index->per_sample;
+    t->attr[COLS] = table->dim[1];
+    return t;
+}
+
+/* add_broadcast: src x, b; attr entries of b, views */
 
 enum { B = 1 };
+enum { INNER, ADD_VIEWS };
 
 static void add_forward(const struct chunk *c, const struct tensor *t) {
-    c->k->add_broadcast(&c->ctx, c->n, (int)t->per_sample, chunk_value(c, t->src[X]),
-                        chunk_value(c, t->src[B]), chunk_result(c, t));
+    c->k->add_broadcast(&c->ctx, c->n * t->attr[ADD_VIEWS], t->attr[INNER],
+                        chunk_value(c, t->src[X]), chunk_value(c, t->src[B]), chunk_result(c, t));
 }
 
 static void add_backward(const struct chunk *c, const struct tensor *t) {
     const real *dy = chunk_grad(c, t);
     real *db = chunk_grad_src(c, t, B), *dx = chunk_grad_src(c, t, X);
     if (db)
-        c->k->column_sum(&c->ctx, c->n, (int)t->per_sample, dy, db);
+        c->k->column_sum(&c->ctx, c->n * t->attr[ADD_VIEWS], t->attr[INNER], dy, db);
     if (dx)
         c->k->axpby(&c->ctx, t->per_sample * (size_t)c->n, 1, dy, t->acc[X] ? 1 : 0, dx);
 }
@@ -76,26 +142,31 @@ static const struct op add_broadcast = {.name = "add_broadcast",
 
 struct tensor *op_add_broadcast(struct graph *g, const char *name, struct tensor *x,
                                 struct tensor *b) {
-    CHECK(b->kind == TENSOR_PARAM || b->kind == TENSOR_CONST, "%s: b is one for all samples", name);
-    CHECK(x->per_sample == b->per_sample, "%s: %zu and %zu entries", name, x->per_sample,
+    CHECK(b->kind == TENSOR_PARAM || b->kind == TENSOR_CONST || b->kind == TENSOR_SHARED,
+          "%s: b is one for all samples", name);
+    CHECK(x->per_sample % b->per_sample == 0, "%s: %zu and %zu entries", name, x->per_sample,
           b->per_sample);
-    return graph_value(g, &add_broadcast, name, x->ndim, x->dim, (struct tensor *const[]){x, b}, 2);
+    struct tensor *t =
+        graph_value(g, &add_broadcast, name, x->ndim, x->dim, (struct tensor *const[]){x, b}, 2);
+    t->attr[INNER] = (int)b->per_sample;
+    t->attr[ADD_VIEWS] = (int)(x->per_sample / b->per_sample);
+    return t;
 }
 
-/* mean_rows: attr rows, columns, first, last */
+/* mean_rows: attr rows, columns, first, last, views */
 
-enum { ROWS, MEAN_COLS, FIRST, LAST };
+enum { ROWS, MEAN_COLS, FIRST, LAST, MEAN_VIEWS };
 
 static void mean_forward(const struct chunk *c, const struct tensor *t) {
     const int *a = t->attr;
-    c->k->mean_rows_forward(&c->ctx, c->n, a[ROWS], a[MEAN_COLS], a[FIRST], a[LAST],
+    c->k->mean_rows_forward(&c->ctx, c->n * a[MEAN_VIEWS], a[ROWS], a[MEAN_COLS], a[FIRST], a[LAST],
                             chunk_value(c, t->src[X]), chunk_result(c, t));
 }
 
 static void mean_backward(const struct chunk *c, const struct tensor *t) {
     const int *a = t->attr;
-    c->k->mean_rows_backward(&c->ctx, c->n, a[ROWS], a[MEAN_COLS], a[FIRST], a[LAST],
-                             chunk_grad(c, t), t->acc[X], chunk_grad_src(c, t, X));
+    c->k->mean_rows_backward(&c->ctx, c->n * a[MEAN_VIEWS], a[ROWS], a[MEAN_COLS], a[FIRST],
+                             a[LAST], chunk_grad(c, t), t->acc[X], chunk_grad_src(c, t, X));
 }
 
 static void mean_flops(const struct tensor *t, double *f, double *b) {
@@ -110,31 +181,34 @@ static const struct op mean_rows = {.name = "mean_rows",
 
 struct tensor *op_mean_rows(struct graph *g, const char *name, struct tensor *x, int first,
                             int last) {
-    CHECK(x->ndim == 2 && 0 <= first && first < last && last <= x->dim[0],
-          "%s: rows %d to %d of %d", name, first, last, x->dim[0]);
-    struct tensor *t =
-        graph_value(g, &mean_rows, name, 1, &x->dim[1], (struct tensor *const[]){x}, 1);
-    t->attr[ROWS] = x->dim[0];
-    t->attr[MEAN_COLS] = x->dim[1];
+    CHECK(x->ndim >= 2, "%s: rows of (T,D)", name);
+    int rows = x->dim[x->ndim - 2], cols = x->dim[x->ndim - 1], dim[MAX_DIM];
+    CHECK(0 <= first && first < last && last <= rows, "%s: rows %d to %d of %d", name, first, last,
+          rows);
+    int ndim = reshape_tail(x, 2, 1, &cols, dim);
+    struct tensor *t = graph_value(g, &mean_rows, name, ndim, dim, (struct tensor *const[]){x}, 1);
+    t->attr[ROWS] = rows;
+    t->attr[MEAN_COLS] = cols;
     t->attr[FIRST] = first;
     t->attr[LAST] = last;
+    t->attr[MEAN_VIEWS] = views(x, 2);
     return t;
 }
 
-/* patchify: attr channels, height, width, patch */
+/* patchify: attr channels, height, width, patch, views */
 
-enum { CHANNELS, HEIGHT, WIDTH, PATCH };
+enum { CHANNELS, HEIGHT, WIDTH, PATCH, PATCH_VIEWS };
 
 static void patchify_forward(const struct chunk *c, const struct tensor *t) {
     const int *a = t->attr;
-    c->k->patchify(&c->ctx, c->n, a[CHANNELS], a[HEIGHT], a[WIDTH], a[PATCH],
+    c->k->patchify(&c->ctx, c->n * a[PATCH_VIEWS], a[CHANNELS], a[HEIGHT], a[WIDTH], a[PATCH],
                    chunk_value(c, t->src[X]), chunk_result(c, t));
 }
 
 static void patchify_backward(const struct chunk *c, const struct tensor *t) {
     const int *a = t->attr;
-    c->k->unpatchify(&c->ctx, c->n, a[CHANNELS], a[HEIGHT], a[WIDTH], a[PATCH], chunk_grad(c, t),
-                     t->acc[X], chunk_grad_src(c, t, X));
+    c->k->unpatchify(&c->ctx, c->n * a[PATCH_VIEWS], a[CHANNELS], a[HEIGHT], a[WIDTH], a[PATCH],
+                     chunk_grad(c, t), t->acc[X], chunk_grad_src(c, t, X));
 }
 
 static const struct op patchify = {.name = "patchify",
@@ -144,13 +218,17 @@ static const struct op patchify = {.name = "patchify",
                                    .alias_src = -1};
 
 struct tensor *op_patchify(struct graph *g, const char *name, struct tensor *x, int patch) {
-    CHECK(x->ndim == 3 && patch > 0 && x->dim[1] % patch == 0 && x->dim[2] % patch == 0,
-          "%s: patches of %d in %dx%d", name, patch, x->dim[1], x->dim[2]);
-    int rows = x->dim[1] / patch * (x->dim[2] / patch), cols = x->dim[0] * patch * patch;
-    struct tensor *t = graph_value(g, &patchify, name, 2, (const int[]){rows, cols},
-                                   (struct tensor *const[]){x}, 1);
+    CHECK(x->ndim >= 3 && patch > 0, "%s: images of %d dimensions", name, x->ndim);
+    const int *image = x->dim + x->ndim - 3;
+    CHECK(image[1] % patch == 0 && image[2] % patch == 0, "%s: patches of %d in %dx%d", name, patch,
+          image[1], image[2]);
+    int dim[MAX_DIM];
+    const int tail[] = {image[1] / patch * (image[2] / patch), image[0] * patch * patch};
+    int ndim = reshape_tail(x, 3, 2, tail, dim);
+    struct tensor *t = graph_value(g, &patchify, name, ndim, dim, (struct tensor *const[]){x}, 1);
     for (int i = 0; i < 3; i++)
-        t->attr[i] = x->dim[i];
+        t->attr[i] = image[i];
     t->attr[PATCH] = patch;
+    t->attr[PATCH_VIEWS] = views(x, 3);
     return t;
 }

@@ -72,8 +72,8 @@ static double clip_scale(double clip, double norm) {
     return clip > 0 ? fmin(1, clip / (norm + 1e-6)) : 1;
 }
 
-double optimizer_step(const struct optimizer *o, const struct kernels *k, const struct kctx *c,
-                      const struct optim_state *s, double lr, long t) {
+double optimizer_norm(const struct optimizer *o, const struct kernels *k, const struct kctx *c,
+                      const struct optim_state *s, long t) {
     CHECK(t >= 1, "steps count from 1, not %ld", t);
     double sum = 0;
     for (int i = 0; i < s->n_facts; i++) {
@@ -83,7 +83,12 @@ double optimizer_step(const struct optimizer *o, const struct kernels *k, const 
         if (touches(o, fact, t))
             sum += k->sum_squares(c, fact->count, s->grad + fact->offset);
     }
-    double norm = sqrt(sum);
+    return sqrt(sum);
+}
+
+double optimizer_step(const struct optimizer *o, const struct kernels *k, const struct kctx *c,
+                      const struct optim_state *s, double lr, long t) {
+    double norm = optimizer_norm(o, k, c, s, t);
     if (!isfinite(norm))
         return norm;
     double gscale = o->clip_each ? 1 : clip_scale(o->clip, norm);

@@ -42,6 +42,9 @@ struct optim_state {
     int n_facts;
 };
 
+/* The L2 norm of the gradient of what step t would change, before clipping. */
+double optimizer_norm(const struct optimizer *o, const struct kernels *k, const struct kctx *c,
+                      const struct optim_state *s, long t);
 /* One step, t = 1, 2, ...; returns the gradient's global L2 norm before clipping (NaN or inf: no
  * step was taken, the caller records a divergence).
  * LARS: You et al. 2017, as MAE's linear probe has it: g += wd w; g *= trust |w| / |g| when both

@@ -56,52 +56,102 @@ static struct tensor *positions(struct graph *g, int group, const struct vit *v)
     return t;
 }
 
-struct tensor *vit_embed(struct graph *g, int group, const struct vit *v, struct tensor *images) {
-    int tokens = vit_tokens(v);
+static int grid_of(const struct tensor *patches) {
+    int rows = patches->dim[patches->ndim - 2], grid = (int)lround(sqrt((double)rows));
+    CHECK(grid * grid == rows, "%s: %d patches are no square", patches->name, rows);
+    return grid;
+}
+
+struct tensor *vit_patches(struct graph *g, int group, const struct vit *v, struct tensor *images) {
+    struct linear_spec spec = linear(group, v->dim);
+    struct tensor *x = op_patchify(g, "patches", images, v->patch);
+    return op_linear(g, "patch_embed.proj", x, &spec, NULL);
+}
+
+struct tensor *vit_tokens_of(struct graph *g, int group, const struct vit *v,
+                             struct tensor *patches) {
+    int grid = grid_of(patches), own = v->image / v->patch, tokens = 1 + grid * grid;
     struct arena scratch = {0};
     int32_t *behind_cls = ARENA_ARRAY(&scratch, int32_t, tokens); /* -1, 0, 1, ... */
     for (int i = 0; i < tokens; i++)
         behind_cls[i] = i - 1;
     struct tensor *index = graph_const_index(g, "behind_cls", tokens, behind_cls);
     arena_free(&scratch);
-    struct linear_spec spec = linear(group, v->dim);
-    struct tensor *x = op_patchify(g, "patches", images, v->patch);
-    x = op_linear(g, "patch_embed.proj", x, &spec, NULL);
     struct tensor *cls =
         graph_param(g, group, "cls_token", 1, &v->dim, INIT_TRUNC_NORMAL, INIT_STD);
-    x = op_gather(g, "tokens", x, index, cls);
-    return op_add_broadcast(g, "positions", x, positions(g, group, v));
+    struct tensor *x = op_gather(g, "tokens", patches, index, cls);
+    if (v->position == POSITION_NONE)
+        return x;
+    struct tensor *p = positions(g, group, v);
+    if (grid != own)
+        p = op_resize_positions(g, "resized_positions", p, own, grid);
+    return op_add_broadcast(g, "positions", x, p);
 }
 
-struct tensor *vit_blocks(struct graph *g, int group, const char *prefix, struct tensor *x,
-                          int depth, int heads, int mlp, struct tensor **layers) {
-    int dim = x->dim[1];
+struct tensor *vit_embed(struct graph *g, int group, const struct vit *v, struct tensor *images) {
+    return vit_tokens_of(g, group, v, vit_patches(g, group, v, images));
+}
+
+/* residual + branch, scaled and dropped where that is asked for */
+static struct tensor *close_branch(struct graph *g, int group, const struct transformer *s,
+                                   const char *linear_name, const char *gain_name,
+                                   const struct linear_spec *spec, struct tensor *y, int column,
+                                   struct tensor *residual) {
+    if (s->layer_scale == 0 && !s->drop)
+        return op_linear(g, linear_name, y, spec, residual);
+    struct tensor *gain = NULL;
+    if (s->layer_scale != 0)
+        gain = graph_param(g, group, gain_name, 1, &spec->out, INIT_CONSTANT, s->layer_scale);
+    y = op_linear(g, linear_name, y, spec, NULL);
+    return op_branch(g, "branch", y, gain, s->drop, column, residual);
+}
+
+struct tensor *transformer_blocks(struct graph *g, int group, const char *prefix, struct tensor *x,
+                                  const struct transformer *s, struct tensor **layers) {
+    int dim = x->dim[x->ndim - 1];
     struct linear_spec qkv = linear(group, 3 * dim), proj = linear(group, dim),
-                       fc1 = linear(group, mlp), fc2 = linear(group, dim);
-    fc1.act = ACT_GELU;
-    for (int i = 0; i < depth; i++) {
-        char n[6][96];
-        static const char *const parts[] = {"norm1", "attn.qkv", "attn.proj",
-                                            "norm2", "mlp.fc1",  "mlp.fc2"};
-        for (int j = 0; j < 6; j++)
+                       fc1 = linear(group, s->mlp), fc2 = linear(group, dim);
+    fc1.act = s->act ? s->act : ACT_GELU;
+    enum { NORM1, QKV, PROJ, GAIN1, NORM2, FC1, FC2, GAIN2, PARTS };
+    static const char *const parts[PARTS] = {"norm1", "attn.qkv", "attn.proj", "ls1.gamma",
+                                             "norm2", "mlp.fc1",  "mlp.fc2",   "ls2.gamma"};
+    for (int i = 0; i < s->depth; i++) {
+        char n[PARTS][96];
+        for (int j = 0; j < PARTS; j++)
             snprintf(n[j], sizeof n[j], "%s.%d.%s", prefix, i, parts[j]);
-        struct tensor *y = op_layernorm(g, n[0], group, x, NORM_EPS);
-        y = op_linear(g, n[1], y, &qkv, NULL);
-        y = op_attention(g, "attn", y, heads);
-        x = op_linear(g, n[2], y, &proj, x);
-        y = op_layernorm(g, n[3], group, x, NORM_EPS);
-        y = op_linear(g, n[4], y, &fc1, NULL);
-        x = op_linear(g, n[5], y, &fc2, x);
+        struct tensor *y = op_layernorm(g, n[NORM1], group, x, NORM_EPS);
+        y = op_linear(g, n[QKV], y, &qkv, NULL);
+        y = op_attention(g, "attn", y, s->heads, s->causal, s->bias);
+        x = close_branch(g, group, s, n[PROJ], n[GAIN1], &proj, y, 2 * i, x);
+        y = op_layernorm(g, n[NORM2], group, x, NORM_EPS);
+        y = op_linear(g, n[FC1], y, &fc1, NULL);
+        x = close_branch(g, group, s, n[FC2], n[GAIN2], &fc2, y, 2 * i + 1, x);
         if (layers)
             layers[i] = x;
     }
     return x;
 }
 
+struct transformer vit_transformer(struct graph *g, int group, const struct vit *v,
+                                   struct tensor *drop) {
+    struct transformer s = {.depth = v->depth,
+                            .heads = v->heads,
+                            .mlp = v->mlp,
+                            .layer_scale = v->layer_scale,
+                            .drop = drop};
+    if (v->relative_positions)
+        s.bias = op_relative_bias(g, "relative_position_bias_table", group, v->image / v->patch,
+                                  v->heads);
+    return s;
+}
+
 struct tensor *vit_encode(struct graph *g, int group, const struct vit *v, struct tensor *images,
-                          struct tensor **layers) {
+                          struct tensor *drop, struct tensor **layers) {
     struct tensor *x = vit_embed(g, group, v, images);
-    x = vit_blocks(g, group, "blocks", x, v->depth, v->heads, v->mlp, layers);
+    CHECK(!v->relative_positions || x->dim[x->ndim - 2] == vit_tokens(v),
+          "relative positions are for one size of images");
+    const struct transformer s = vit_transformer(g, group, v, drop);
+    x = transformer_blocks(g, group, "blocks", x, &s, layers);
     return op_layernorm(g, "norm", group, x, NORM_EPS);
 }
 
@@ -118,45 +168,6 @@ void sincos_positions(int grid, int dim, real *out) {
                 p[quarter + i] = (real)cos(col * omega);
                 p[2 * quarter + i] = (real)sin(row * omega);
                 p[3 * quarter + i] = (real)cos(row * omega);
-            }
-        }
-}
-
-/* Keys 1981 with a = -0.75; distance x from the centre. */
-static double cubic(double x) {
-    const double a = -0.75;
-    x = fabs(x);
-    if (x <= 1)
-        return ((a + 2) * x - (a + 3)) * x * x + 1;
-    if (x < 2)
-        return (((x - 5) * x + 8) * x - 4) * a;
-    return 0;
-}
-
-static int clamp(int i, int n) {
-    return i < 0 ? 0 : i >= n ? n - 1 : i;
-}
-
-void interpolate_positions(int from, int to, int dim, const real *in, real *out) {
-    memcpy(out, in, sizeof *out * (size_t)dim);
-    in += dim;
-    out += dim;
-    double scale = (double)from / to;
-    for (int row = 0; row < to; row++)
-        for (int col = 0; col < to; col++) {
-            double y = (row + 0.5) * scale - 0.5, x = (col + 0.5) * scale - 0.5;
-            int y0 = (int)floor(y), x0 = (int)floor(x);
-            real *p = out + (size_t)(row * to + col) * (size_t)dim;
-            for (int d = 0; d < dim; d++) {
-                double sum = 0;
-                for (int i = -1; i <= 2; i++)
-                    for (int j = -1; j <= 2; j++)
-                        sum +=
-                            cubic(y - (y0 + i)) * cubic(x - (x0 + j)) *
-                            (double)in[(size_t)(clamp(y0 + i, from) * from + clamp(x0 + j, from)) *
-                                           (size_t)dim +
-                                       (size_t)d];
-                p[d] = (real)sum;
             }
         }
 }

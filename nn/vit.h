@@ -7,12 +7,17 @@
 
 #include "nn/ops.h"
 
-enum position_kind { POSITION_LEARNED, POSITION_SINCOS };
+enum position_kind { POSITION_LEARNED, POSITION_SINCOS, POSITION_NONE };
+enum pool_kind { POOL_CLS, POOL_MEAN };
 
 struct vit {
     int image, channels; /* square images of channels */
     int patch, dim, depth, heads, mlp;
     enum position_kind position;
+    enum pool_kind pool;    /* what `pooled` is: the CLS token or the mean of the patches */
+    double drop_path;       /* of the last block; earlier ones less, linearly (Huang et al. 2016) */
+    double layer_scale;     /* initial gain of residual branches (Touvron et al. 2021b); 0: none */
+    int relative_positions; /* a bias per head and offset (Liu et al. 2021; Bao et al. 2022) */
 };
 
 /* vit-micro (128 x 6, 4 heads), vit-tiny (192 x 12, 3), vit-small (384 x 12, 6), vit-base
@@ -22,14 +27,33 @@ extern const char *const vit_names[]; /* NULL-terminated */
 
 int vit_tokens(const struct vit *v); /* 1 + number of patches */
 
-/* (N,1+T,D): patches embedded, CLS in front, positions added.  images (N,C,H,W). */
+/* A stack of pre-norm blocks, of a ViT, of a decoder, or of a text tower. */
+struct transformer {
+    int depth, heads, mlp;
+    enum activation act; /* of the MLP; ACT_NONE: GELU */
+    int causal;          /* token i sees 0..i */
+    double layer_scale;  /* 0: none */
+    struct tensor *bias; /* (heads,T,T) on the scores, or NULL */
+    struct tensor *drop; /* (N, 2*depth) stochastic depth of the branches, or NULL */
+};
+/* x (N,[V,]T,D) through all blocks; layers (depth), when not NULL, receives each block's output. */
+struct tensor *transformer_blocks(struct graph *g, int group, const char *prefix, struct tensor *x,
+                                  const struct transformer *spec, struct tensor **layers);
+/* What a ViT's own blocks are: bias and drop included. */
+struct transformer vit_transformer(struct graph *g, int group, const struct vit *v,
+                                   struct tensor *drop);
+
+/* (N,[V,]1+T,D): patches embedded, CLS in front, positions added.  images (N,[V,]C,h,w), square, of
+ * any side that patches divide. */
 struct tensor *vit_embed(struct graph *g, int group, const struct vit *v, struct tensor *images);
-/* `depth` blocks on x (N,R,D); layers (depth), when not NULL, receives each block's output. */
-struct tensor *vit_blocks(struct graph *g, int group, const char *prefix, struct tensor *x,
-                          int depth, int heads, int mlp, struct tensor **layers);
-/* embed, all blocks, final norm: (N,1+T,D); layers as above. */
+/* The two halves of vit_embed, for methods that replace embedded patches: (N,[V,]T,D) without CLS
+ * and positions, and with both. */
+struct tensor *vit_patches(struct graph *g, int group, const struct vit *v, struct tensor *images);
+struct tensor *vit_tokens_of(struct graph *g, int group, const struct vit *v,
+                             struct tensor *patches);
+/* embed, all blocks, final norm: (N,[V,]1+T,D); layers as above. */
 struct tensor *vit_encode(struct graph *g, int group, const struct vit *v, struct tensor *images,
-                          struct tensor **layers);
+                          struct tensor *drop, struct tensor **layers);
 
 /* Fixed 2-D sine-cosine positions (1 + grid*grid, dim) with zeros for CLS, as MAE has them: the
  * first half of the channels codes the column, the second the row; in each, sines before cosines.

@@ -19,7 +19,8 @@ static int assign(struct cell *c, const char *key, const char *value, struct err
 /* The suite's settings narrowed to this cell, every "automatic" replaced by its number. */
 static int resolve(struct cell *c, const struct settings *suite, struct error *err) {
     struct settings *s = &c->settings;
-    const struct recipe *recipe = &c->method->recipe;
+    int last = c->method->n_stages - 1;
+    const struct recipe none = {0}, *recipe = last < 0 ? &none : &c->method->stages[last].recipe;
     settings_init(s);
     int status = 0;
     TRY(options_load_text(&s->options, options_text(&suite->options, &c->arena), "settings", err));
@@ -40,23 +41,42 @@ out:
     return status;
 }
 
-static int shape_backbone(struct cell *c, struct error *err) {
+static int check_pair(const struct cell *c, struct error *err) {
+    if (!(c->method->backbones & (unsigned)c->backbone.kind))
+        return error_set(err, STATUS_USAGE, "%s does not run on %s: see `ssvbench list methods`",
+                         c->method->name, c->backbone.name);
+    if (c->method->uses_labels && !c->data->classes)
+        return error_set(err, STATUS_USAGE, "%s needs labels, and %s has none", c->method->name,
+                         c->data->name);
+    if (c->method->uses_captions && !c->data->has_caption)
+        return error_set(err, STATUS_USAGE, "%s needs captions, and %s has none", c->method->name,
+                         c->data->name);
+    return 0;
+}
+
+static int choose_backbone(struct cell *c, struct error *err) {
     const struct plan *p = &c->settings.plan;
-    c->vit = (struct vit){.image = p->image,
-                          .channels = c->data->channels,
-                          .patch = p->patch,
-                          .position =
-                              strcmp(p->position, "learned") ? POSITION_SINCOS : POSITION_LEARNED};
-    vit_by_name(&c->vit, p->backbone);
-    if (p->image % p->patch)
-        return error_set(err, STATUS_USAGE,
-                         "patches of %d do not fill images of %d pixels (%s): choose a patch that "
-                         "divides the side",
-                         p->patch, p->image, c->data->name);
-    if (2 * c->vit.depth > MAX_REPRESENTATIONS)
-        return error_set(err, STATUS_USAGE, "%s has too many layers to evaluate", p->backbone);
+    const struct backbone_options o = {
+        .image = p->image,
+        .channels = c->data->channels,
+        .patch = p->patch,
+        .position = strcmp(p->position, "learned") ? POSITION_SINCOS : POSITION_LEARNED,
+        .pool = strcmp(p->pool, "mean") ? POOL_CLS : POOL_MEAN,
+        .drop_path = p->drop_path,
+        .layer_scale = p->layer_scale,
+        .relative_positions = p->relative_positions};
+    int status = backbone_make(&c->backbone, p->backbone, &o, err);
+    if (status) {
+        error_prefix(err, "%s", c->data->name);
+        return status;
+    }
     memcpy(c->norm.mean, c->data->mean, sizeof c->norm.mean);
     memcpy(c->norm.std, c->data->std, sizeof c->norm.std);
+    return check_pair(c, err);
+}
+
+static int count_steps(struct cell *c, struct error *err) {
+    const struct plan *p = &c->settings.plan;
     if (!c->method->trains)
         return 0;
     long per_epoch = c->data->count[SPLIT_TRAIN] / p->batch;
@@ -64,51 +84,71 @@ static int shape_backbone(struct cell *c, struct error *err) {
         return error_set(err, STATUS_USAGE, "%s has %ld training images, fewer than a batch of %d",
                          c->data->name, c->data->count[SPLIT_TRAIN], p->batch);
     c->steps = lround(p->epochs * (double)per_epoch);
-    if (c->steps < 1)
-        c->steps = 1;
+    if (c->steps < c->method->n_stages)
+        c->steps = c->method->n_stages;
+    const void *self = settings_method(&c->settings, c->method);
+    long first = 0;
+    for (int i = 0; i < c->method->n_stages; i++) {
+        struct stage_plan *s = &c->stages[i];
+        s->first = first;
+        s->steps = c->steps - first; /* the last one gets what is left */
+        if (c->method->stages[i].share && i < c->method->n_stages - 1)
+            s->steps = lround(c->method->stages[i].share(self) * (double)c->steps);
+        first += s->steps;
+    }
     return 0;
 }
 
-/* The graph that protocols see: CLS and mean patch token of every layer, the last one after the
- * final norm. */
-static void build_encoder(struct cell *c, int group) {
-    struct graph *g = &c->encode;
-    const int dim[] = {c->vit.channels, c->vit.image, c->vit.image};
-    int tokens = vit_tokens(&c->vit), n = 0;
-    struct tensor *layers[MAX_REPRESENTATIONS];
+static struct builder new_builder(struct cell *c, struct graph *g, int stage) {
     graph_init(g, &c->model);
-    c->encode_images = graph_input(g, "images", 3, dim);
-    struct tensor *last = vit_encode(g, group, &c->vit, c->encode_images, layers);
-    layers[c->vit.depth - 1] = last;
+    return (struct builder){.g = g,
+                            .model = &c->model,
+                            .backbone = &c->backbone,
+                            .data = c->data,
+                            .norm = &c->norm,
+                            .prefix = "",
+                            .weight = 1,
+                            .arena = &c->arena,
+                            .classes = c->data->classes,
+                            .seed = c->seed,
+                            .encoder = model_group(&c->model, "encoder"),
+                            .stage = stage};
+}
+
+/* The graph that protocols see. */
+static void build_encoder(struct cell *c) {
+    struct graph *g = &c->encode;
+    c->encode_builder = new_builder(c, g, 0);
+    g->evaluating = 1;
+    c->encode_images = builder_images(&c->encode_builder, "images", 0, 0);
+    if (c->method->encode)
+        c->method->encode(settings_method(&c->settings, c->method), &c->encode_builder,
+                          c->encode_images, &c->encoded);
+    else
+        backbone_encode(g, c->encode_builder.encoder, &c->backbone, c->encode_images, NULL, 1,
+                        &c->encoded);
     struct feature_set *f = &c->features;
-    for (int i = 0; i < c->vit.depth; i++)
-        for (int mean = 0; mean < 2; mean++) {
-            struct tensor *t = mean ? op_mean_rows(g, "mean", layers[i], 1, tokens)
-                                    : op_mean_rows(g, "cls", layers[i], 0, 1);
-            graph_output(g, t);
-            c->representations[n] = t;
-            snprintf(f->names[n], sizeof f->names[n], "layer%d.%s", i + 1, mean ? "mean" : "cls");
-            n++;
-        }
-    f->n_representations = n;
-    f->dim = c->vit.dim;
+    f->n_representations = c->encoded.n_representations;
     f->classes = c->data->classes;
+    for (int i = 0; i < f->n_representations; i++) {
+        struct tensor *t = c->encoded.representation[i];
+        graph_output(g, t);
+        f->dim[i] = (int)t->per_sample;
+        snprintf(f->names[i], sizeof f->names[i], "%s", c->encoded.representation_name[i]);
+    }
     graph_plan(g);
 }
 
 static int build(struct cell *c, struct error *err) {
     model_init(&c->model);
-    int encoder = model_group(&c->model, "encoder");
-    c->builder = (struct builder){.g = &c->train,
-                                  .model = &c->model,
-                                  .vit = &c->vit,
-                                  .classes = c->data->classes,
-                                  .encoder = encoder};
     int status = 0;
-    graph_init(&c->train, &c->model);
-    TRY(c->method->build(settings_method(&c->settings, c->method), &c->builder, err));
-    graph_plan(&c->train);
-    build_encoder(c, encoder);
+    for (int i = 0; i < c->method->n_stages; i++) {
+        struct stage_plan *s = &c->stages[i];
+        s->builder = new_builder(c, &s->graph, i);
+        TRY(c->method->stages[i].build(settings_method(&c->settings, c->method), &s->builder, err));
+        graph_plan(&s->graph);
+    }
+    build_encoder(c);
     TRY(model_allocate(&c->model, c->seed, c->method->trains, err));
 out:
     return status;
@@ -145,7 +185,10 @@ static void compare_code(const struct cell *c) {
 static void describe(struct cell *c, const char *hash) {
     struct run *r = &c->run;
     snprintf(r->method, sizeof r->method, "%s", c->method->name);
-    snprintf(r->backbone, sizeof r->backbone, "%s/%d", c->settings.plan.backbone, c->vit.patch);
+    if (c->backbone.kind == BACKBONE_VIT)
+        snprintf(r->backbone, sizeof r->backbone, "%s/%d", c->backbone.name, c->backbone.vit.patch);
+    else
+        snprintf(r->backbone, sizeof r->backbone, "%s", c->backbone.name);
     snprintf(r->dataset, sizeof r->dataset, "%s", c->data->name);
     snprintf(r->config_sha256, sizeof r->config_sha256, "%s", hash);
     r->seed = (int64_t)c->seed;
@@ -173,7 +216,8 @@ int cell_open(struct cell *c, const struct settings *suite, const struct method 
     c->lock = c->journal.fd = -1;
     int status = 0;
     TRY(resolve(c, suite, err));
-    TRY(shape_backbone(c, err));
+    TRY(choose_backbone(c, err));
+    TRY(count_steps(c, err));
     TRY(build(c, err));
     char hash[65];
     const char *text = settings_pretrain_text(&c->settings, method, &c->arena);
@@ -249,7 +293,8 @@ void cell_close(struct cell *c) {
         slab_free(&c->feature_slab[i]);
     if (c->journal.fd >= 0)
         journal_close(&c->journal);
-    graph_free(&c->train);
+    for (int i = 0; i < METHOD_STAGES; i++)
+        graph_free(&c->stages[i].graph);
     graph_free(&c->encode);
     model_free(&c->model);
     run_free(&c->run);

@@ -11,7 +11,7 @@
 #ifndef SSV_PROTOCOLS_CELL_H
 #define SSV_PROTOCOLS_CELL_H
 
-#include "nn/exec.h"
+#include "methods/trainer.h"
 #include "protocols/protocol.h"
 #include "protocols/settings.h"
 #include "results/journal.h"
@@ -36,17 +36,22 @@ struct cell {
     uint64_t seed;
     struct arena arena;
     struct settings settings; /* of this cell: single method, seed and dataset, nothing automatic */
-    struct vit vit;
+    struct backbone backbone;
     struct normalization norm;
     char *folder, *checkpoint;
     int lock;
     struct journal journal;
     struct run run;
     struct model model;
-    struct graph train, encode;
-    struct builder builder;       /* the training graph's inputs */
+    struct stage_plan {
+        struct graph graph;
+        struct builder builder;
+        long first, steps; /* of the whole pretraining */
+    } stages[METHOD_STAGES];
+    struct graph encode;
+    struct builder encode_builder;
     struct tensor *encode_images; /* the encoding graph's input */
-    struct tensor *representations[MAX_REPRESENTATIONS];
+    struct encoded encoded;
     struct feature_set features; /* names from the start, data after extraction */
     struct slab feature_slab[SPLITS];
     int extracted;

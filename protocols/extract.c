@@ -14,7 +14,7 @@ static const char *const split_names[SPLITS] = {"train", "test"};
 
 /* What the features are a function of: weights, data, and the number of images. */
 static void feature_key(const struct cell *c, enum split split, char key[160]) {
-    const struct group *encoder = &c->model.groups[c->builder.encoder];
+    const struct group *encoder = &c->model.groups[c->encode_builder.encoder];
     char weights[65];
     sha256_hex(c->model.value + encoder->offset, encoder->count * sizeof(real), weights);
     snprintf(key, 160, "%.64s %.64s %ld", weights, c->data->root_hash, c->data->count[split]);
@@ -27,42 +27,52 @@ static struct feature_split *split_of(struct cell *c, enum split split) {
 /* The slab of a split: every representation (n, dim), then the labels (n). */
 static int allocate(struct cell *c, enum split split, struct error *err) {
     struct feature_set *f = &c->features;
-    size_t n = (size_t)c->data->count[split], one = n * (size_t)f->dim;
-    int status = slab_alloc(&c->feature_slab[split],
-                            (one * (size_t)f->n_representations + n) * sizeof(float),
-                            "extracted features", err);
+    size_t n = (size_t)c->data->count[split], all = 0;
+    for (int r = 0; r < f->n_representations; r++)
+        all += n * (size_t)f->dim[r];
+    int status =
+        slab_alloc(&c->feature_slab[split], (all + n) * sizeof(float), "extracted features", err);
     if (status)
         return status;
     struct feature_split *s = split_of(c, split);
-    void *labels =
-        (char *)c->feature_slab[split].data + one * (size_t)f->n_representations * sizeof(float);
-    const float *x = c->feature_slab[split].data;
+    float *x = c->feature_slab[split].data;
+    void *labels = x + all;
     s->n = (int)n;
-    for (int r = 0; r < f->n_representations; r++)
-        s->x[r] = x + one * (size_t)r;
+    for (int r = 0; r < f->n_representations; r++) {
+        s->x[r] = x;
+        x += n * (size_t)f->dim[r];
+    }
     s->label = labels;
     return 0;
 }
 
 static int prepare_sample(const void *self, const struct record *record, long sample, int epoch,
                           struct rng *rng, void *const slots[], struct error *err) {
-    (void)sample, (void)epoch, (void)rng, (void)err;
+    (void)sample, (void)epoch, (void)err;
     const struct cell *c = self;
-    view_plain(record, &c->norm, c->vit.image, slots[0]);
+    if (c->method->view) {
+        const struct sample s = {.record = record,
+                                 .norm = &c->norm,
+                                 .backbone = &c->backbone,
+                                 .runtime = c->encode_builder.runtime,
+                                 .view = rng};
+        c->method->view(settings_method(&c->settings, c->method), &s, slots[0]);
+    } else {
+        view_plain(record, &c->norm, c->backbone.image, slots[0]);
+    }
     *(int32_t *)slots[1] = record->label;
     return 0;
 }
 
 static void take_batch(struct cell *c, const struct exec *x, enum split split, long at,
                        const struct batch *b) {
-    size_t dim = (size_t)c->features.dim;
-    float *out = c->feature_slab[split].data;
-    size_t one = (size_t)c->data->count[split] * dim;
-    for (int r = 0; r < c->features.n_representations; r++)
-        memcpy(out + one * (size_t)r + (size_t)at * dim, exec_output(x, c->representations[r]),
-               sizeof *out * dim * (size_t)b->n);
-    memcpy(out + one * (size_t)c->features.n_representations + at, b->slots[1],
-           sizeof(int32_t) * (size_t)b->n);
+    struct feature_split *s = split_of(c, split);
+    for (int r = 0; r < c->features.n_representations; r++) {
+        size_t dim = (size_t)c->features.dim[r];
+        memcpy((float *)s->x[r] + (size_t)at * dim, exec_output(x, c->encoded.representation[r]),
+               sizeof(float) * dim * (size_t)b->n);
+    }
+    memcpy((int32_t *)s->label + at, b->slots[1], sizeof(int32_t) * (size_t)b->n);
 }
 
 static int compute(struct cell *c, enum split split, struct error *err) {

@@ -29,8 +29,8 @@ static int score_representation(const struct knn *o, const struct protocol_input
     const struct feature_set *f = in->features;
     struct arena a = {0};
     int32_t *labels;
-    struct features fit = {.n = part->n_fit, .dim = f->dim, .classes = f->classes};
-    struct features val = {.n = part->n_val, .dim = f->dim, .classes = f->classes};
+    struct features fit = {.n = part->n_fit, .dim = f->dim[r], .classes = f->classes};
+    struct features val = {.n = part->n_val, .dim = f->dim[r], .classes = f->classes};
     fit.x = selection_rows(f, r, part->fit, part->n_fit, &a, &labels);
     fit.label = labels;
     val.x = selection_rows(f, r, part->val, part->n_val, &a, &labels);
@@ -84,8 +84,8 @@ static int run(const void *self, const struct protocol_input *in, struct eval *e
     e->grid[best].chosen = 1;
     eval_reserve(e, in, 1);
     int r = best / KS, k = neighbours[best % KS];
-    struct features train = {f->train.x[r], f->train.label, f->train.n, f->dim, f->classes};
-    struct features test = {f->test.x[r], f->test.label, f->test.n, f->dim, f->classes};
+    struct features train = {f->train.x[r], f->train.label, f->train.n, f->dim[r], f->classes};
+    struct features test = {f->test.x[r], f->test.label, f->test.n, f->dim[r], f->classes};
     float *votes = ARENA_ARRAY(&a, float, (size_t)test.n *(size_t)f->classes);
     TRY(knn_votes(in->kernels, &train, &test, &k, 1, o->temperature, in->threads, votes, err));
     eval_fill(e, 0, f, votes);

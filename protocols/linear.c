@@ -52,8 +52,8 @@ static int search(const struct linear *o, const struct protocol_input *in,
     *best = 0;
     for (int r = 0; r < f->n_representations; r++) {
         struct arena scratch = {0};
-        struct features fit = {.n = part->n_fit, .dim = f->dim, .classes = f->classes};
-        struct features val = {.n = part->n_val, .dim = f->dim, .classes = f->classes};
+        struct features fit = {.n = part->n_fit, .dim = f->dim[r], .classes = f->classes};
+        struct features val = {.n = part->n_val, .dim = f->dim[r], .classes = f->classes};
         int32_t *labels;
         fit.x = selection_rows(f, r, part->fit, part->n_fit, &scratch, &labels);
         fit.label = labels;
@@ -101,8 +101,8 @@ static int run(const void *self, const struct protocol_input *in, struct eval *e
     po.weight_decay = &e->grid[best].weight_decay;
     po.n_lr = po.n_wd = 1;
     int r = best / (RATES * DECAYS);
-    struct features train = {f->train.x[r], f->train.label, f->train.n, f->dim, f->classes};
-    struct features test = {f->test.x[r], f->test.label, f->test.n, f->dim, f->classes};
+    struct features train = {f->train.x[r], f->train.label, f->train.n, f->dim[r], f->classes};
+    struct features test = {f->test.x[r], f->test.label, f->test.n, f->dim[r], f->classes};
     struct arena scratch = {0};
     float *logits = ARENA_ARRAY(&scratch, float, (size_t)test.n *(size_t)f->classes);
     for (int i = 0; i < o->probe_seeds && !status; i++) {

@@ -12,11 +12,10 @@
 
 struct training {
     struct cell *cell;
-    struct exec *exec;
+    struct stage_plan *stage;
+    struct trainer trainer;
     struct loader *loader;
-    struct optimizer optimizer;
-    double base_lr; /* after scaling by the batch */
-    long warmup, done;
+    long done;       /* steps of the whole pretraining */
     double saved_at; /* clock */
     struct progress progress;
 };
@@ -24,24 +23,34 @@ struct training {
 static int prepare_sample(const void *self, const struct record *record, long sample, int epoch,
                           struct rng *rng, void *const slots[], struct error *err) {
     (void)err;
-    const struct cell *c = self;
-    struct rng mask =
-        rng_at((struct rng_key){c->seed, RNG_MASK}, (uint32_t)epoch, (uint32_t)sample);
-    const struct sample s = {record, &c->norm, &c->vit, rng, &mask, slots};
-    c->method->prepare(settings_method(&c->settings, c->method), &s);
+    const struct training *t = self;
+    const struct cell *c = t->cell;
+    trainer_prepare(c->method, settings_method(&c->settings, c->method), &t->stage->builder, record,
+                    sample, epoch, rng, slots);
     return 0;
 }
 
-static int open_training(struct training *t, struct error *err) {
+static int open_stage(struct training *t, int stage, struct error *err) {
     struct cell *c = t->cell;
     const struct plan *p = &c->settings.plan;
-    const struct recipe *r = &c->method->recipe;
-    const struct exec_config config = {.kernels = c->context->kernels,
-                                       .threads = c->context->threads,
-                                       .batch = p->batch,
-                                       .chunk = p->chunk,
-                                       .lanes = p->lanes,
-                                       .profile = c->context->machine->profile};
+    t->stage = &c->stages[stage];
+    int last = stage == c->method->n_stages - 1; /* the one that the user's rates are for */
+    double per_epoch = (double)(c->data->count[SPLIT_TRAIN] / p->batch);
+    const struct trainer_config trainer = {.method = c->method,
+                                           .self = settings_method(&c->settings, c->method),
+                                           .builder = &t->stage->builder,
+                                           .exec = {.kernels = c->context->kernels,
+                                                    .threads = c->context->threads,
+                                                    .batch = p->batch,
+                                                    .chunk = p->chunk,
+                                                    .lanes = p->lanes,
+                                                    .profile = c->context->machine->profile},
+                                           .lr = last ? p->lr : -1,
+                                           .weight_decay = last ? p->weight_decay : -1,
+                                           .warmup = last ? p->warmup : -1,
+                                           .total = t->stage->steps,
+                                           .per_epoch = (long)per_epoch};
+    struct loader_slot slots[METHOD_INPUTS + 1];
     const struct loader_config loader = {.data = c->data,
                                          .split = SPLIT_TRAIN,
                                          .batch = p->batch,
@@ -49,29 +58,29 @@ static int open_training(struct training *t, struct error *err) {
                                          .drop_last = 1,
                                          .seed = c->seed,
                                          .threads = c->context->loader_threads,
-                                         .epochs = (int)ceil(p->epochs) + 1,
+                                         .epochs = (int)ceil((double)c->steps / per_epoch) + 1,
                                          .start_batch = t->done,
-                                         .slots = c->builder.slots,
-                                         .n_slots = c->builder.n_inputs,
+                                         .slots = slots,
+                                         .n_slots = trainer_slots(&t->stage->builder, slots),
                                          .prepare = prepare_sample,
-                                         .self = c};
-    t->optimizer = (struct optimizer){.kind = r->optimizer,
-                                      .b1 = r->b1,
-                                      .b2 = r->b2,
-                                      .eps = 1e-8,
-                                      .momentum = r->momentum,
-                                      .trust = 0.001,
-                                      .weight_decay = p->weight_decay,
-                                      .clip = r->clip};
-    t->base_lr = p->lr * p->batch / 256;
-    t->warmup = lround(p->warmup * (double)c->steps);
+                                         .self = t};
     int status = 0;
-    TRY(exec_open(&t->exec, &c->train, &config, err));
+    TRY(trainer_open(&t->trainer, &trainer, err));
     TRY(loader_open(&t->loader, &loader, err));
-    c->run.step_gflops = exec_flops(t->exec, p->batch) * 1e-9;
-    c->run.step_peak_bytes = (double)exec_peak_bytes(t->exec);
+    if (t->done == t->stage->first)
+        trainer_start(&t->trainer);
+    c->run.step_gflops = exec_flops(t->trainer.exec, p->batch) * 1e-9;
+    c->run.step_peak_bytes = (double)exec_peak_bytes(t->trainer.exec);
 out:
     return status;
+}
+
+static void close_stage(struct training *t) {
+    if (t->trainer.exec && t->cell->context->machine->profile)
+        exec_profile(t->trainer.exec, stderr);
+    loader_close(t->loader);
+    t->loader = NULL;
+    trainer_close(&t->trainer);
 }
 
 static int save(struct training *t, const char *what, struct error *err) {
@@ -98,48 +107,54 @@ static int step(struct training *t, int *finite, struct error *err) {
         return status;
     CHECK(batch.n == c->settings.plan.batch && batch.number == t->done,
           "batch %ld of %d at step %ld", batch.number, batch.n, t->done);
-    for (int i = 0; i < c->builder.n_inputs; i++)
-        exec_bind(t->exec, c->builder.inputs[i], batch.slots[i]);
-    double loss = exec_run(t->exec, batch.n);
-    double lr = schedule_cosine(t->done, c->steps, t->warmup, t->base_lr, 0);
-    struct model *m = &c->model;
-    const struct optim_state state = model_optim_state(m, exec_gradient(t->exec));
-    const struct kctx ctx = {.threads = c->context->threads};
-    double norm = optimizer_step(&t->optimizer, c->context->kernels, &ctx, &state, lr, t->done + 1);
-    m->version++;
-    *finite = isfinite(norm) && isfinite(loss);
+    *finite = trainer_step(&t->trainer, batch.slots, batch.n, t->done - t->stage->first);
     t->done++;
     double seconds = clock_seconds() - start;
     const struct step_row row = {.step = t->done,
                                  .epoch = (double)t->done * batch.n /
                                           (double)c->data->count[SPLIT_TRAIN],
-                                 .loss = loss,
-                                 .lr = lr,
-                                 .grad_norm = norm,
+                                 .loss = t->trainer.loss,
+                                 .lr = t->trainer.lr,
+                                 .grad_norm = t->trainer.grad_norm,
                                  .img_per_s = batch.n / seconds,
                                  .wall_s = seconds,
                                  .feature_std = NAN,
                                  .effective_rank = NAN};
     char detail[96];
-    snprintf(detail, sizeof detail, "loss %.4f  %.0f img/s", loss, row.img_per_s);
+    snprintf(detail, sizeof detail, "loss %.4f  %.0f img/s", row.loss, row.img_per_s);
     progress_update(&t->progress, t->done, detail);
     return journal_step(&c->journal, &row, err);
+}
+
+static int train_stage(struct training *t, int *finite, struct error *err) {
+    struct cell *c = t->cell;
+    int status = 0;
+    long end = t->stage->first + t->stage->steps;
+    while (t->done < end && *finite) {
+        if (c->context->stop && *c->context->stop) {
+            TRY(save(t, "interrupted", err));
+            return error_set(err, STATUS_INTERRUPTED, "%s stopped at step %ld of %ld",
+                             c->run.run_id, t->done, c->steps);
+        }
+        TRY(step(t, finite, err));
+        if (clock_seconds() - t->saved_at >= c->context->machine->checkpoint_seconds &&
+            t->done < c->steps && *finite)
+            TRY(save(t, "checkpoint", err));
+    }
+out:
+    return status;
 }
 
 static int train(struct training *t, struct error *err) {
     struct cell *c = t->cell;
     int status = 0, finite = 1;
     t->saved_at = clock_seconds();
-    while (t->done < c->steps && finite) {
-        if (c->context->stop && *c->context->stop) {
-            TRY(save(t, "interrupted", err));
-            return error_set(err, STATUS_INTERRUPTED, "%s stopped at step %ld of %ld",
-                             c->run.run_id, t->done, c->steps);
-        }
-        TRY(step(t, &finite, err));
-        if (clock_seconds() - t->saved_at >= c->context->machine->checkpoint_seconds &&
-            t->done < c->steps && finite)
-            TRY(save(t, "checkpoint", err));
+    for (int i = 0; i < c->method->n_stages && finite; i++) {
+        if (t->done >= c->stages[i].first + c->stages[i].steps)
+            continue;
+        TRY(open_stage(t, i, err));
+        TRY(train_stage(t, &finite, err));
+        close_stage(t);
     }
     if (finite)
         return save(t, "trained", err);
@@ -180,15 +195,11 @@ int cell_pretrain(struct cell *c, struct error *err) {
     }
     if (t.done == c->steps)
         goto out;
-    TRY(open_training(&t, err));
     progress_begin(&t.progress, c->run.run_id, c->steps);
     progress_update(&t.progress, t.done, "");
     status = train(&t, err);
     progress_end(&t.progress);
-    if (!status && c->context->machine->profile)
-        exec_profile(t.exec, stderr);
 out:
-    loader_close(t.loader);
-    exec_close(t.exec);
+    close_stage(&t);
     return status;
 }

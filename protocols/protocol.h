@@ -15,7 +15,7 @@
 
 enum { MAX_REPRESENTATIONS = 64 };
 
-/* One split, every representation: x[r] is (n, dim). */
+/* One split, every representation: x[r] is (n, dim[r]). */
 struct feature_split {
     int n;
     const float *x[MAX_REPRESENTATIONS];
@@ -23,7 +23,8 @@ struct feature_split {
 };
 
 struct feature_set {
-    int n_representations, dim, classes;
+    int n_representations, classes;
+    int dim[MAX_REPRESENTATIONS];        /* features of each representation */
     char names[MAX_REPRESENTATIONS][32]; /* "layer6.cls" */
     struct feature_split train, test;
 };

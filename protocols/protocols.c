@@ -58,7 +58,7 @@ void selection_make(struct selection *s, const struct protocol_input *in, double
 
 float *selection_rows(const struct feature_set *f, int representation, const int32_t *index, int n,
                       struct arena *a, int32_t **labels) {
-    size_t dim = (size_t)f->dim;
+    size_t dim = (size_t)f->dim[representation];
     float *x = ARENA_ARRAY(a, float, (size_t)n *dim);
     *labels = ARENA_ARRAY(a, int32_t, n);
     for (int i = 0; i < n; i++) {

@@ -8,12 +8,14 @@
 #include "core/options.h"
 #include "methods/method.h"
 
-enum { SETTINGS_METHODS = 16, SETTINGS_PROTOCOLS = 16, PROTOCOL_STATE = 256 };
+enum { SETTINGS_METHODS = 24, SETTINGS_PROTOCOLS = 16, PROTOCOL_STATE = 256 };
 
 /* What is run: decides the results. */
 struct plan {
     const char *methods, *seeds, *data, *protocols; /* lists separated by commas (data: spaces) */
-    const char *backbone, *position;
+    const char *backbone, *position, *pool;
+    double drop_path, layer_scale;
+    int relative_positions;
     int image, patch;
     double epochs;
     int batch;

@@ -52,7 +52,7 @@ static struct tensor *source(struct net *n) {
 
 static void square_loss(struct net *n, struct tensor *x) {
     struct tensor *target = input(n, "target", 2, x->dim);
-    graph_objective(&n->graph, op_mse(&n->graph, "loss", x, target), 1.3);
+    graph_objective(&n->graph, op_mse(&n->graph, "loss", x, target, NULL), 1.3);
 }
 
 static void net_linear(struct net *n) {
@@ -75,7 +75,7 @@ static void net_layernorm(struct net *n) {
 
 static void net_attention(struct net *n) {
     struct tensor *qkv = linear(n, "qkv", source(n), 3 * 8, ACT_NONE, NULL);
-    square_loss(n, op_attention(&n->graph, "attention", qkv, 2));
+    square_loss(n, op_attention(&n->graph, "attention", qkv, 2, 0, NULL));
 }
 
 static void net_gather(struct net *n) {
@@ -125,7 +125,7 @@ static void net_standardize(struct net *n) {
     struct tensor *x = source(n);
     struct tensor *raw = input(n, "raw", 2, (const int[]){TOKENS, WIDTH});
     struct tensor *target = op_standardize(&n->graph, "target", raw, 1e-6);
-    graph_objective(&n->graph, op_mse(&n->graph, "loss", x, target), 1);
+    graph_objective(&n->graph, op_mse(&n->graph, "loss", x, target, NULL), 1);
 }
 
 static void net_vit(struct net *n) {
@@ -138,7 +138,7 @@ static void net_vit(struct net *n) {
                           .mlp = 12,
                           .position = POSITION_LEARNED};
     struct tensor *images = input(n, "images", 3, (const int[]){2, 8, 8});
-    struct tensor *x = vit_encode(&n->graph, n->group, &v, images, NULL);
+    struct tensor *x = vit_encode(&n->graph, n->group, &v, images, NULL, NULL);
     classify(n, op_mean_rows(&n->graph, "cls", x, 0, 1), 0);
 }
 
@@ -156,12 +156,59 @@ static void net_masked(struct net *n) {
     struct tensor *images = input(n, "images", 3, (const int[]){2, 8, 8});
     struct tensor *visible = index_input(n, "visible", 3), *restore = index_input(n, "restore", 5);
     struct tensor *x = op_gather(g, "visible", vit_embed(g, n->group, &v, images), visible, NULL);
-    x = vit_blocks(g, n->group, "blocks", x, 1, 2, 12, NULL);
+    const struct transformer blocks = {.depth = 1, .heads = 2, .mlp = 12};
+    x = transformer_blocks(g, n->group, "blocks", x, &blocks, NULL);
     const int width = 8;
     struct tensor *mask = graph_param(g, n->group, "mask", 1, &width, INIT_NORMAL, 1);
     x = op_gather(g, "restored", x, restore, mask);
-    x = vit_blocks(g, n->group, "decoder", x, 1, 2, 12, NULL);
+    x = transformer_blocks(g, n->group, "decoder", x, &blocks, NULL);
     square_loss(n, linear(n, "pred", x, 5, ACT_NONE, NULL));
+}
+
+/* Views of a sample, a table for symbols, sums and joints, and a way that is closed. */
+static void net_views(struct net *n) {
+    struct graph *g = &n->graph;
+    struct tensor *x =
+        linear(n, "x", input(n, "x", 3, (const int[]){2, TOKENS, 4}), WIDTH, ACT_NONE, NULL);
+    const int dim[] = {TOKENS, WIDTH};
+    struct tensor *b = graph_param(g, n->group, "b", 2, dim, INIT_NORMAL, 1);
+    x = op_add_broadcast(g, "add", x, b);
+    const int32_t index[] = {3, -1, 3, 0};
+    x = op_gather(g, "gather", x, graph_const_index(g, "index", 4, index), NULL);
+    struct tensor *qkv = linear(n, "qkv", x, 12, ACT_NONE, NULL);
+    x = op_concat(g, "both", x, op_attention(g, "attention", qkv, 2, 0, NULL));
+    x = op_mean_rows(g, "mean", x, 1, 4);
+    square_loss(n, op_reshape(g, "flat", x, 2, (const int[]){5, 4}));
+}
+
+static void net_embed(struct net *n) {
+    struct graph *g = &n->graph;
+    struct tensor *table =
+        graph_param(g, n->group, "table", 2, (const int[]){CLASSES, WIDTH}, INIT_NORMAL, 1);
+    struct tensor *x = op_embed(g, "embed", table, index_input(n, "visible", TOKENS));
+    struct tensor *y = op_add(g, "sum", source(n), x);
+    y = op_add(g, "closed", y, op_stop(g, "stop", input(n, "raw", 2, y->dim)));
+    square_loss(n, op_add(g, "again", y, x));
+}
+
+static const int positions_from = 3;
+
+static void net_positions(struct net *n) {
+    struct graph *g = &n->graph;
+    struct tensor *table =
+        graph_param(g, n->group, "table", 2,
+                    (const int[]){1 + positions_from * positions_from, WIDTH}, INIT_NORMAL, 1);
+    struct tensor *x = linear(n, "x", input(n, "x", 2, (const int[]){5, 4}), WIDTH, ACT_NONE, NULL);
+    square_loss(n, op_add_broadcast(g, "add", x,
+                                    op_resize_positions(g, "resized", table, positions_from, 2)));
+}
+
+static void net_relative(struct net *n) {
+    struct graph *g = &n->graph;
+    struct tensor *bias = op_relative_bias(g, "bias", n->group, 2, 3);
+    struct tensor *x = linear(n, "x", input(n, "x", 2, (const int[]){15, 4}), 5, ACT_NONE, NULL);
+    struct tensor *flat = op_reshape(g, "flat", bias, 2, (const int[]){15, 5});
+    square_loss(n, op_add_broadcast(g, "add", x, flat));
 }
 
 static const struct net_case {
@@ -182,6 +229,10 @@ static const struct net_case {
     {"standardize", net_standardize},
     {"vit", net_vit},
     {"masked", net_masked},
+    {"views", net_views},
+    {"embed", net_embed},
+    {"positions", net_positions},
+    {"relative", net_relative},
 };
 
 enum { CASES = sizeof cases / sizeof *cases };
@@ -346,11 +397,54 @@ static void threads_do_not_change_a_bit(void **state) {
     }
 }
 
+/* What lies behind a stop is touched neither by a gradient nor by a frozen parameter's. */
+static void nothing_passes_a_stop(void **state) {
+    (void)state;
+    struct error err;
+    struct net n = {.n_input = 0};
+    struct exec *x;
+    model_init(&n.model);
+    graph_init(&n.graph, &n.model);
+    int teacher = model_group(&n.model, "teacher");
+    struct tensor *images = input(&n, "x", 2, (const int[]){TOKENS, 4});
+    n.group = teacher;
+    struct tensor *t = op_stop(&n.graph, "stop", linear(&n, "t", images, WIDTH, ACT_NONE, NULL));
+    n.group = model_group(&n.model, "frozen");
+    graph_freeze(&n.graph, 1);
+    struct tensor *f = linear(&n, "f", images, WIDTH, ACT_NONE, NULL);
+    graph_freeze(&n.graph, 0);
+    n.group = model_group(&n.model, "student");
+    struct tensor *s = linear(&n, "s", images, WIDTH, ACT_NONE, op_add(&n.graph, "sum", t, f));
+    square_loss(&n, s);
+    graph_plan(&n.graph);
+    assert_int_equal(model_allocate(&n.model, 3, 0, &err), 0);
+    const struct exec_config config = {
+        .kernels = kernels_ref(), .threads = 1, .batch = BATCH, .chunk = CHUNK, .lanes = 2};
+    assert_int_equal(exec_open(&x, &n.graph, &config, &err), 0);
+    void *data[8];
+    for (int i = 0; i < n.n_input; i++) {
+        data[i] = draw_input(n.input[i], (uint32_t)i);
+        exec_bind(x, n.input[i], data[i]);
+    }
+    exec_run(x, BATCH);
+    for (int g = 0; g < n.model.n_groups; g++) {
+        double size = 0;
+        for (size_t i = 0; i < n.model.groups[g].count; i++)
+            size += fabs((double)exec_gradient(x)[n.model.groups[g].offset + i]);
+        if (!strcmp(n.model.groups[g].name, "student"))
+            assert_true(size > 0);
+        else
+            assert_true(size == 0);
+    }
+    close_net(&n, x, data);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(gradients_match_central_differences),
         cmocka_unit_test(every_operation_has_a_case),
         cmocka_unit_test(threads_do_not_change_a_bit),
+        cmocka_unit_test(nothing_passes_a_stop),
     };
     return cmocka_run_group_tests_name("gradients", tests, NULL, NULL);
 }

@@ -17,14 +17,19 @@
 
 enum { N = 3, CHANNELS = 3, IMAGE = 16, PATCHES = 16, KEEP = 4 };
 
-static const struct vit vit = {.image = IMAGE,
-                               .channels = CHANNELS,
-                               .patch = 4,
-                               .dim = 16,
-                               .depth = 2,
-                               .heads = 2,
-                               .mlp = 64,
-                               .position = POSITION_SINCOS};
+static const struct backbone backbone = {.name = "vit",
+                                         .kind = BACKBONE_VIT,
+                                         .image = IMAGE,
+                                         .channels = CHANNELS,
+                                         .dim = 16,
+                                         .vit = {.image = IMAGE,
+                                                 .channels = CHANNELS,
+                                                 .patch = 4,
+                                                 .dim = 16,
+                                                 .depth = 2,
+                                                 .heads = 2,
+                                                 .mlp = 64,
+                                                 .position = POSITION_SINCOS}};
 
 struct fixture {
     struct settings settings;
@@ -66,10 +71,12 @@ static void open_fixture(struct fixture *f, const struct method *m, const struct
     graph_init(&f->graph, &f->model);
     f->builder = (struct builder){.g = &f->graph,
                                   .model = &f->model,
-                                  .vit = &vit,
+                                  .backbone = &backbone,
+                                  .prefix = "",
+                                  .weight = 1,
                                   .classes = 10,
                                   .encoder = model_group(&f->model, "encoder")};
-    assert_int_equal(m->build(settings_method(&f->settings, m), &f->builder, &err), 0);
+    assert_int_equal(m->stages[0].build(settings_method(&f->settings, m), &f->builder, &err), 0);
     graph_plan(&f->graph);
     assert_int_equal(model_allocate(&f->model, 0, 0, &err), 0);
     fill_parameters(&f->model);
@@ -175,10 +182,14 @@ static void mae_masks_are_fair_partitions(void **state) {
         int32_t visible[1 + KEEP], restore[1 + PATCHES], hidden[HIDE], tokens[HIDE];
         struct rng view = rng_at((struct rng_key){1, RNG_VIEW}, 0, n);
         struct rng mask = rng_at((struct rng_key){1, RNG_MASK}, 0, n);
-        const struct sample sample = {
-            &r,    &norm, &vit,
-            &view, &mask, (void *const[]){image, visible, restore, hidden, tokens}};
-        method_mae.prepare(settings_method(&s, &method_mae), &sample);
+        const struct sample sample = {.record = &r,
+                                      .norm = &norm,
+                                      .backbone = &backbone,
+                                      .view = &view,
+                                      .mask = &mask,
+                                      .slots =
+                                          (void *const[]){image, visible, restore, hidden, tokens}};
+        method_mae.stages[0].prepare(settings_method(&s, &method_mae), &sample);
         int seen[PATCHES] = {0};
         assert_int_equal(visible[0], 0);
         assert_int_equal(restore[0], 0);
@@ -217,10 +228,12 @@ static void wrong_options_are_named(void **state) {
         graph_init(&g, &m);
         struct builder b = {.g = &g,
                             .model = &m,
-                            .vit = &vit,
+                            .backbone = &backbone,
+                            .prefix = "",
+                            .weight = 1,
                             .classes = 10,
                             .encoder = model_group(&m, "encoder")};
-        assert_int_equal(method_mae.build(settings_method(&s, &method_mae), &b, &err),
+        assert_int_equal(method_mae.stages[0].build(settings_method(&s, &method_mae), &b, &err),
                          STATUS_USAGE);
         assert_non_null(strstr(err.message, wrong[i][2]));
         graph_free(&g);

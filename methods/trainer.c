@@ -1,0 +1,172 @@
+#include "methods/trainer.h"
+
+#include <math.h>
+#include <string.h>
+
+static unsigned groups_named(const struct builder *b, const char *names) {
+    unsigned bits = 0;
+    char copy[256], *rest = NULL;
+    CHECK(strlen(names) < sizeof copy, "groups \"%s\"", names);
+    strcpy(copy, names);
+    for (char *name = strtok_r(copy, " ", &rest); name; name = strtok_r(NULL, " ", &rest))
+        bits |= 1u << builder_group((struct builder *)b, name);
+    return bits;
+}
+
+static struct optimizer make_optimizer(const struct recipe *r, double weight_decay) {
+    return (struct optimizer){.kind = r->optimizer,
+                              .b1 = r->b1,
+                              .b2 = r->b2,
+                              .eps = 1e-8,
+                              .momentum = r->momentum,
+                              .trust = 0.001,
+                              .weight_decay = weight_decay,
+                              .clip = r->clip,
+                              .clip_each = r->clip_each};
+}
+
+int trainer_open(struct trainer *t, const struct trainer_config *config, struct error *err) {
+    *t = (struct trainer){.config = *config};
+    struct builder *b = config->builder;
+    t->stage = &config->method->stages[b->stage];
+    t->recipe[0] = &t->stage->recipe;
+    t->recipe[1] = t->stage->second;
+    t->n_optimizers = t->recipe[1] ? 2 : 1;
+    struct trainer_config *c = &t->config;
+    if (c->lr < 0)
+        c->lr = t->recipe[0]->lr;
+    if (c->weight_decay < 0)
+        c->weight_decay = t->recipe[0]->weight_decay;
+    if (c->warmup < 0)
+        c->warmup = t->recipe[0]->warmup;
+    t->optimizer[0] = make_optimizer(t->recipe[0], c->weight_decay);
+    if (t->recipe[1]) {
+        unsigned second = groups_named(b, t->recipe[1]->groups);
+        t->optimizer[1] = make_optimizer(t->recipe[1], t->recipe[1]->weight_decay);
+        t->optimizer[1].groups = second;
+        t->optimizer[0].groups = ~second;
+    }
+    int status = exec_open(&t->exec, b->g, &c->exec, err);
+    for (int i = 0; i < b->n_scalars && !status; i++)
+        exec_bind(t->exec, b->scalars[i], &b->scalar_value[i]);
+    return status;
+}
+
+void trainer_close(struct trainer *t) {
+    exec_close(t->exec);
+    t->exec = NULL;
+}
+
+static struct step describe(const struct trainer *t, int n, long done) {
+    return (struct step){.b = t->config.builder,
+                         .kernels = t->config.exec.kernels,
+                         .exec = t->exec,
+                         .n = n,
+                         .done = done,
+                         .total = t->config.total,
+                         .per_epoch = t->config.per_epoch,
+                         .weight_decay = t->config.weight_decay};
+}
+
+void trainer_start(struct trainer *t) {
+    struct step s = describe(t, 0, 0);
+    if (t->stage->start)
+        t->stage->start(t->config.self, &s);
+}
+
+/* The rate of recipe r: its own base, moved by what the user chose for the main one. */
+static double rate(const struct trainer *t, int r, long done) {
+    const struct trainer_config *c = &t->config;
+    const struct recipe *recipe = t->recipe[r];
+    double base = r && t->recipe[0]->lr > 0 ? recipe->lr * c->lr / t->recipe[0]->lr : c->lr;
+    base *= c->exec.batch / 256.0;
+    double warmup = r ? recipe->warmup : c->warmup;
+    return schedule_cosine(done, c->total, lround(warmup * (double)c->total), base,
+                           base * recipe->lr_end);
+}
+
+int trainer_step(struct trainer *t, void *const *slots, int n, long done) {
+    struct builder *b = t->config.builder;
+    struct model *m = b->model;
+    struct step s = describe(t, n, done);
+    s.lr = rate(t, 0, done);
+    if (t->stage->before)
+        t->stage->before(t->config.self, &s);
+    for (int i = 0; i < b->n_inputs; i++)
+        exec_bind(t->exec, b->inputs[i], slots[i]);
+    if (b->drop)
+        exec_bind(t->exec, b->drop, slots[b->n_inputs]);
+    t->loss = exec_run(t->exec, n);
+    for (int i = 0; i < b->n_objectives; i++)
+        t->parts[i] = exec_loss(t->exec, b->objectives[i].tensor, n);
+    t->lr = s.lr;
+    t->optimizer[0].weight_decay = s.weight_decay;
+    const struct optim_state state = model_optim_state(m, exec_gradient(t->exec));
+    const struct kctx ctx = {.threads = t->config.exec.threads};
+    double norm[TRAINER_OPTIMIZERS] = {0};
+    for (int i = 0; i < t->n_optimizers; i++)
+        norm[i] = optimizer_norm(&t->optimizer[i], s.kernels, &ctx, &state, done + 1);
+    t->grad_norm = norm[0];
+    if (!isfinite(t->loss) || !isfinite(norm[0]) || !isfinite(norm[1]))
+        return 0;
+    for (int i = 0; i < t->n_optimizers; i++)
+        optimizer_step(&t->optimizer[i], s.kernels, &ctx, &state, i ? rate(t, i, done) : s.lr,
+                       done + 1);
+    m->version++;
+    if (t->stage->after)
+        t->stage->after(t->config.self, &s);
+    return 1;
+}
+
+void trainer_part_norms(struct trainer *t, int n, double norms[METHOD_OBJECTIVES]) {
+    struct builder *b = t->config.builder;
+    const struct group *encoder = &b->model->groups[b->encoder];
+    const struct kctx ctx = {.threads = t->config.exec.threads};
+    for (int i = 0; i < b->n_objectives; i++) {
+        for (int j = 0; j < b->n_objectives; j++)
+            exec_weigh(t->exec, b->objectives[j].tensor, i == j ? b->objectives[j].weight : 0);
+        exec_probe(t->exec, n);
+        norms[i] = sqrt(t->config.exec.kernels->sum_squares(
+            &ctx, encoder->count, exec_gradient(t->exec) + encoder->offset));
+    }
+    for (int j = 0; j < b->n_objectives; j++)
+        exec_weigh(t->exec, b->objectives[j].tensor, b->objectives[j].weight);
+}
+
+/* Huang et al. 2016: a branch is left out with a probability that rises linearly with the depth;
+ * one that stays is scaled so that its expectation does not change. */
+static void draw_drops(const struct builder *b, struct rng *rng, float *out) {
+    int n = backbone_drops(b->backbone), depth = n / 2;
+    for (int i = 0; i < n; i++) {
+        double share = depth > 1 ? (double)(i / 2) / (depth - 1) : 1;
+        double keep = 1 - b->backbone->vit.drop_path * share;
+        out[i] = rng_uniform(rng) < keep ? (float)(1 / keep) : 0;
+    }
+}
+
+void trainer_prepare(const struct method *m, const void *self, const struct builder *b,
+                     const struct record *record, long sample, int epoch, struct rng *view,
+                     void *const *slots) {
+    struct rng mask =
+        rng_at((struct rng_key){b->seed, RNG_MASK}, (uint32_t)epoch, (uint32_t)sample);
+    const struct sample s = {.record = record,
+                             .norm = b->norm,
+                             .backbone = b->backbone,
+                             .runtime = b->runtime,
+                             .view = view,
+                             .mask = &mask,
+                             .slots = slots};
+    m->stages[b->stage].prepare(self, &s);
+    if (b->drop) {
+        struct rng drop =
+            rng_at((struct rng_key){b->seed, RNG_DROP}, (uint32_t)epoch, (uint32_t)sample);
+        draw_drops(b, &drop, slots[b->n_inputs]);
+    }
+}
+
+int trainer_slots(const struct builder *b, struct loader_slot slots[METHOD_INPUTS + 1]) {
+    memcpy(slots, b->slots, sizeof *slots * (size_t)b->n_inputs);
+    if (b->drop)
+        slots[b->n_inputs] = (struct loader_slot){b->drop->name, b->drop->per_sample};
+    return b->n_inputs + (b->drop != NULL);
+}

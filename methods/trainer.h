@@ -1,0 +1,56 @@
+/* trainer.h -- one stage of a method in training: the graph that runs, its optimizers, its hooks.
+ *
+ *     TRY(trainer_open(&t, &config, err));
+ *     trainer_start(&t);                          when the stage's first step is still to come
+ *     trainer_step(&t, slots, n, done);           loss, rate and gradient norm are then in t
+ *     trainer_close(&t);
+ *
+ * Pretraining, the benchmark and the step command all go through here, so what is measured and what
+ * is compared is what trains.
+ */
+#ifndef SSV_METHODS_TRAINER_H
+#define SSV_METHODS_TRAINER_H
+
+#include "methods/method.h"
+
+enum { TRAINER_OPTIMIZERS = 2 };
+
+struct trainer_config {
+    const struct method *method;
+    const void *self; /* the method's options */
+    struct builder *builder;
+    struct exec_config exec;
+    double lr, weight_decay, warmup; /* of the main recipe, negative: the recipe's own */
+    long total, per_epoch;           /* steps: of this stage, in an epoch */
+};
+
+struct trainer {
+    struct trainer_config config;
+    const struct stage *stage;
+    struct exec *exec;
+    struct optimizer optimizer[TRAINER_OPTIMIZERS];
+    const struct recipe *recipe[TRAINER_OPTIMIZERS];
+    int n_optimizers;
+    /* of the last step */
+    double loss, lr, grad_norm;
+    double parts[METHOD_OBJECTIVES]; /* each objective without its weight */
+};
+
+/* The builder's graph must be planned and its model allocated. */
+int trainer_open(struct trainer *t, const struct trainer_config *config, struct error *err);
+void trainer_start(struct trainer *t);
+/* Step number done (0, 1, ...) of the stage with n samples.  0 when loss or gradient is not finite;
+ * then the weights are as they were. */
+int trainer_step(struct trainer *t, void *const *slots, int n, long done);
+/* The gradient norm of the encoder for each objective alone, on the batch of the last step. */
+void trainer_part_norms(struct trainer *t, int n, double norms[METHOD_OBJECTIVES]);
+void trainer_close(struct trainer *t);
+
+/* For loader threads: the method's prepare and what the runner itself draws for a sample. */
+void trainer_prepare(const struct method *m, const void *self, const struct builder *b,
+                     const struct record *record, long sample, int epoch, struct rng *view,
+                     void *const *slots);
+/* The slots of a batch: the method's inputs, then the runner's.  Returns their number. */
+int trainer_slots(const struct builder *b, struct loader_slot slots[METHOD_INPUTS + 1]);
+
+#endif
