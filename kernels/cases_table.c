@@ -1,4 +1,4 @@
-/* cases_table.c -- products, transformers, losses and optimizers. */
+/* cases_table.c -- products, layer norm, gathering, losses and optimizers. */
 #include "kernels/cases_make.h"
 
 /* m n k ta tb scaling pad; scaling: alpha and beta of the list, beta 0 meets NaN */
@@ -60,11 +60,11 @@ static const int pack_shapes[][CASE_DIMS] = {
     {16, 8, 0},   {33, 17, 0, 0}, {33, 17, 1, 0}, {131, 67, 1, 3}, {192, 768, 0}, {768, 192, 1},
 };
 
-enum { BIAS = 1, GELU = 2, PRE = 4, RESIDUAL = 8, IN_PLACE = 16 };
+enum { BIAS = 1, PRE = 2, RESIDUAL = 4, IN_PLACE = 8 };
 
-/* m n k options pad; in place: the residual is y */
+/* m n k options pad act; in place: the residual is y */
 static void gemm_packed(struct case_run *r) {
-    const int *d = r->dim, m = d[0], n = d[1], k = d[2], o = d[3], pad = d[4];
+    const int *d = r->dim, m = d[0], n = d[1], k = d[2], o = d[3], pad = d[4], act = d[5];
     size_t size = r->k->gemm_pack_size(n, k);
     real *w = in(r, k, n), *packed = case_real(r, CASE_SCRATCH, 1, size, size);
     real *a = case_real(r, CASE_INPUT, (size_t)m, (size_t)k, (size_t)(k + pad));
@@ -75,11 +75,11 @@ static void gemm_packed(struct case_run *r) {
     real *y =
         case_real(r, o & IN_PLACE ? CASE_UPDATE : CASE_OUTPUT, (size_t)m, (size_t)n, (size_t)ldy);
     r->flops =
-        (2.0 * k + (o & BIAS ? 1 : 0) + (o & GELU ? 20 : 0) + (o & RESIDUAL ? 1 : 0)) * m * n;
+        (2.0 * k + (o & BIAS ? 1 : 0) + (act ? 20 : 0) + (o & RESIDUAL ? 1 : 0)) * m * n;
     if (!r->c)
         return;
     r->k->gemm_pack(r->c, 0, n, k, w, n, packed);
-    r->k->gemm_packed(r->c, m, n, k, a, k + pad, packed, bias, o & GELU ? ACT_GELU : ACT_NONE, pre,
+    r->k->gemm_packed(r->c, m, n, k, a, k + pad, packed, bias, (enum activation)act, pre,
                       o & IN_PLACE ? y : residual, y, ldy);
 }
 
@@ -88,16 +88,23 @@ static const int packed_shapes[][CASE_DIMS] = {
     {3, 0, 4, BIAS},
     {3, 4, 0, BIAS | PRE},
     {1, 1, 1, 0},
-    {1, 17, 5, BIAS | GELU},
+    {1, 17, 5, BIAS, 0, ACT_GELU},
     {2, 16, 9, BIAS | RESIDUAL, 1},
-    {3, 15, 9, BIAS | GELU | PRE, 2},
-    {4, 31, 16, GELU | PRE | RESIDUAL, 3},
+    {3, 15, 9, BIAS | PRE, 2, ACT_GELU},
+    {3, 15, 9, BIAS | PRE, 0, ACT_RELU},
+    {4, 31, 16, PRE | RESIDUAL, 3, ACT_GELU},
     {5, 33, 7, BIAS | IN_PLACE, 1},
-    {6, 47, 67, BIAS | GELU | PRE | IN_PLACE, 2},
+    {6, 47, 67, BIAS | PRE | IN_PLACE, 2, ACT_GELU},
     {11, 64, 31, PRE, 0},
-    {13, 63, 33, BIAS | GELU | RESIDUAL, 5},
-    {67, 131, 257, BIAS | GELU | PRE, 0},
-    {520, 768, 192, BIAS | GELU | PRE, 0},
+    {12, 65, 31, BIAS | RESIDUAL, 0, ACT_QUICK_GELU},
+    {13, 63, 33, BIAS | RESIDUAL, 5, ACT_GELU},
+    {14, 70, 3, BIAS, 0, ACT_LEAKY_RELU},
+    {7, 65, 21, BIAS | PRE, 1, ACT_TANH},
+    {7, 33, 21, IN_PLACE, 1, ACT_SIGMOID},
+    {67, 131, 257, BIAS | PRE, 0, ACT_GELU},
+    {520, 768, 192, BIAS | PRE, 0, ACT_GELU},
+    {520, 768, 192, BIAS | PRE, 0, ACT_RELU},
+    {520, 768, 192, BIAS | PRE, 0, ACT_QUICK_GELU},
     {520, 192, 768, BIAS | RESIDUAL, 0},
     {520, 576, 192, BIAS, 0},
 };
@@ -139,29 +146,6 @@ static void sum_squares(struct case_run *r) {
         parts[i] = (real)rest;
 }
 
-static void gelu_forward(struct case_run *r) {
-    int n = r->dim[0];
-    real *x = in(r, n, 1), *y = out(r, n, 1);
-    r->flops = 20.0 * n;
-    if (r->c)
-        r->k->gelu_forward(r->c, (size_t)n, x, y);
-}
-
-/* n acc in_place */
-static void gelu_backward(struct case_run *r) {
-    int n = r->dim[0], acc = r->dim[1], in_place = r->dim[2];
-    real *x = in(r, n, 1), *dy = in_place ? update(r, n, 1) : in(r, n, 1);
-    real *dx = in_place ? dy : gradient(r, acc, n, 1);
-    r->flops = (acc ? 41.0 : 40.0) * n;
-    if (r->c)
-        r->k->gelu_backward(r->c, (size_t)n, x, dy, acc, dx);
-}
-
-static const int gelu_backward_shapes[][CASE_DIMS] = {
-    {0, 0, 0},  {0, 1, 0},  {1, 0, 0},    {1, 1, 0},    {7, 0, 1},         {8, 0, 0},
-    {31, 1, 0}, {31, 0, 1}, {1009, 0, 0}, {1009, 1, 0}, {520 * 768, 0, 0},
-};
-
 /* rows cols affine (0: neither, 1: gamma, 2: both) */
 static void layernorm_forward(struct case_run *r) {
     const int *d = r->dim;
@@ -191,36 +175,6 @@ static const int layernorm_shapes[][CASE_DIMS] = {
     {0, 5, 2, 0},    {5, 0, 0, 0},     {1, 1, 2, 1},     {3, 2, 0, 0},  {4, 7, 1, 1},
     {5, 8, 2, 0},    {6, 9, 2, 1},     {7, 31, 2, 0},    {9, 64, 0, 1}, {11, 67, 1, 0},
     {33, 193, 2, 1}, {520, 192, 2, 0}, {520, 192, 2, 1},
-};
-
-/* n t heads d */
-static void attention_forward(struct case_run *r) {
-    const int *s = r->dim;
-    real *qkv = in(r, s[0], s[1] * 3 * s[2] * s[3]);
-    real *p = out(r, s[0], s[2] * s[1] * attention_stride(s[1]));
-    real *y = out(r, s[0], s[1] * s[2] * s[3]);
-    r->flops = (4.0 * s[3] + 5) * s[0] * s[2] * s[1] * s[1];
-    if (r->c)
-        r->k->attention_forward(r->c, s[0], s[1], s[2], s[3], 0.3f, qkv, p, y);
-}
-
-/* p is not a softmax here: the gradient must be right for any p. */
-static void attention_backward(struct case_run *r) {
-    const int *s = r->dim, t = s[1], rows = s[0] * s[2] * t;
-    real *qkv = in(r, s[0], t * 3 * s[2] * s[3]);
-    real *p = in(r, rows, attention_stride(t));
-    real *dy = in(r, s[0], t * s[2] * s[3]), *dqkv = out(r, s[0], t * 3 * s[2] * s[3]);
-    r->flops = (8.0 * s[3] + 5) * s[0] * s[2] * t * t;
-    for (int i = 0; i < rows && !r->c; i++)
-        for (int j = t; j < attention_stride(t); j++)
-            p[(size_t)i * (size_t)attention_stride(t) + (size_t)j] = 0;
-    if (r->c)
-        r->k->attention_backward(r->c, s[0], t, s[2], s[3], 0.3f, qkv, p, dy, dqkv);
-}
-
-static const int attention_shapes[][CASE_DIMS] = {
-    {0, 5, 2, 3}, {2, 0, 2, 3}, {2, 3, 0, 4},   {2, 3, 2, 0},  {1, 1, 1, 1},   {2, 2, 1, 3},
-    {2, 7, 3, 5}, {3, 8, 2, 8}, {2, 17, 2, 16}, {1, 31, 3, 7}, {2, 65, 1, 33}, {8, 65, 3, 64},
 };
 
 /* rows classes smoothed */
@@ -440,17 +394,13 @@ const struct kernel_case cases_table[] = {
     {"gemm", "m n k ta tb scaling pad", -1, gemm, SHAPES(gemm_shapes, 3)},
     {"gemm_pack_size", "n k", -1, gemm_pack_size, SHAPES(matrix_shapes, 1)},
     {"gemm_pack", "n k transposed pad", -1, gemm_pack, SHAPES(pack_shapes, 2)},
-    {"gemm_packed", "m n k options pad", 0, gemm_packed, SHAPES(packed_shapes, 3)},
+    {"gemm_packed", "m n k options pad act", 0, gemm_packed, SHAPES(packed_shapes, 5)},
     {"column_sum", "rows cols", -1, column_sum, SHAPES(matrix_shapes, 1)},
     {"axpby", "n overwrite", 0, axpby, SHAPES(vector_shapes, 2)},
     {"sum_squares", "n", -1, sum_squares, SHAPES(vector_shapes, 2)},
-    {"gelu_forward", "n", 0, gelu_forward, SHAPES(vector_shapes, 2)},
-    {"gelu_backward", "n acc in_place", 0, gelu_backward, SHAPES(gelu_backward_shapes, 1)},
     {"layernorm_forward", "rows cols affine", 0, layernorm_forward, SHAPES(layernorm_shapes, 2)},
     {"layernorm_backward", "rows cols affine acc", 0, layernorm_backward,
      SHAPES(layernorm_shapes, 2)},
-    {"attention_forward", "n t heads d", 0, attention_forward, SHAPES(attention_shapes, 1)},
-    {"attention_backward", "n t heads d", 0, attention_backward, SHAPES(attention_shapes, 1)},
     {"softmax_xent_forward", "rows classes smoothed", 0, softmax_xent_forward,
      SHAPES(xent_shapes, 2)},
     {"softmax_xent_backward", "rows classes smoothed acc", 0, softmax_xent_backward,

@@ -33,7 +33,18 @@ struct kctx {
     real *workspace; /* threads * KERNEL_WORKSPACE reals, aligned to 64 bytes */
 };
 
-enum activation { ACT_NONE, ACT_GELU }; /* GELU is the exact one: x/2 (1 + erf(x / sqrt 2)) */
+/* Formulas in kernels/ref/activation.c; GELU is the exact one: x/2 (1 + erf(x / sqrt 2)). */
+enum activation {
+    ACT_NONE,
+    ACT_GELU,
+    ACT_RELU,
+    ACT_LEAKY_RELU, /* LEAKY_SLOPE x below 0 */
+    ACT_QUICK_GELU, /* x sigmoid(QUICK_GELU_SCALE x) */
+    ACT_TANH,
+    ACT_SIGMOID
+};
+#define LEAKY_SLOPE ((real)0.2)
+#define QUICK_GELU_SCALE ((real)1.702)
 
 /* A convolution: x (n,h,w,in), weight (out,kh,kw,in), y (n,oh,ow,out); pad zeros on every side. */
 struct conv_shape {
@@ -77,10 +88,13 @@ static inline int conv_out_w(const struct conv_shape *s) {
     /* y (n) = x + y is axpby(n, 1, x, 1, y): y = a x + b y; b = 0 overwrites */                   \
     KERNEL(axpby, (const struct kctx *c, size_t n, real a, const real *x, real b, real *y))        \
     KERNEL_RETURNS(double, sum_squares, (const struct kctx *c, size_t n, const real *x))           \
-    KERNEL(gelu_forward, (const struct kctx *c, size_t n, const real *x, real *y))                 \
-    /* dx = acc * dx + dy * gelu'(x); dx may be dy when acc is 0 */                                \
-    KERNEL(gelu_backward, (const struct kctx *c, size_t n, const real *x, const real *dy, int acc, \
-                           real *dx))                                                              \
+    /* y = act(x); y may be x */                                                                   \
+    KERNEL(act_forward, (const struct kctx *c, enum activation act, size_t n, const real *x,       \
+                         real *y))                                                                 \
+    /* dx = acc * dx + dy * act'(x), x what act_forward was given; the slope of ReLU at 0 is that  \
+     * below; dx may be dy when acc is 0 */                                                        \
+    KERNEL(act_backward, (const struct kctx *c, enum activation act, size_t n, const real *x,      \
+                          const real *dy, int acc, real *dx))                                      \
     /* Ba et al. 2016: y = (x - mean) rstd gamma + beta, rstd = 1 / sqrt(var + eps), var biased.   \
      * x, y (rows,cols); gamma, beta (cols) may be NULL (1 and 0); mean, rstd (rows) are kept. */  \
     KERNEL(layernorm_forward, (const struct kctx *c, int rows, int cols, real eps, const real *x,  \
@@ -91,13 +105,15 @@ static inline int conv_out_w(const struct conv_shape *s) {
                                 const real *gamma, const real *mean, const real *rstd,             \
                                 const real *dy, int acc, real *dx, real *dgamma, real *dbeta))     \
     /* Vaswani et al. 2017, eq. (1), per image and head.  qkv (n,t,3,heads,d), y (n,t,heads*d);    \
-     * p (n,heads,t,tp) receives softmax(q k' * scale), tp = attention_stride(t) with zeros after  \
-     * column t, kept for the backward pass. */                                                    \
+     * p (n,heads,t,tp) receives softmax(q k' * scale + bias), tp = attention_stride(t) with zeros \
+     * after column t, kept for the backward pass.  bias (heads,t,t) or NULL.  causal: token i     \
+     * sees 0..i, and p is exactly 0 above the diagonal. */                                        \
     KERNEL(attention_forward, (const struct kctx *c, int n, int t, int heads, int d, real scale,   \
-                               const real *qkv, real *p, real *y))                                 \
-    /* dqkv is written. */                                                                         \
+                               int causal, const real *bias, const real *qkv, real *p, real *y))   \
+    /* dqkv is written, dbias (heads,t,t) added to; dbias may be NULL. */                          \
     KERNEL(attention_backward, (const struct kctx *c, int n, int t, int heads, int d, real scale,  \
-                                const real *qkv, const real *p, const real *dy, real *dqkv))       \
+                                int causal, const real *qkv, const real *p, const real *dy,        \
+                                real *dqkv, real *dbias))                                          \
     /* loss (rows) = cross-entropy -log softmax(x)[target]; x, p (rows,classes); p receives the    \
      * softmax; target (rows) in 0..classes-1; a negative target: loss 0, gradient 0.              \
      * smooth: label smoothing, target distribution (1-smooth) onehot + smooth / classes. */       \

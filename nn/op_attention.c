@@ -10,16 +10,17 @@ enum { QKV, BIAS };
 static void forward(const struct chunk *c, const struct tensor *t) {
     const int *a = t->attr;
     c->k->attention_forward(&c->ctx, c->n * a[VIEWS], a[TOKENS], a[HEADS], a[HEAD_DIM],
-                            (real)t->real_attr, chunk_value(c, t->src[QKV]), chunk_saved(c, t, 0),
-                            chunk_result(c, t));
+                            (real)t->real_attr, 0, NULL, chunk_value(c, t->src[QKV]),
+                            chunk_saved(c, t, 0), chunk_result(c, t));
 }
 
 static void backward(const struct chunk *c, const struct tensor *t) {
     const int *a = t->attr;
     CHECK(!t->acc[QKV], "%s: its qkv has another use", t->name);
     c->k->attention_backward(&c->ctx, c->n * a[VIEWS], a[TOKENS], a[HEADS], a[HEAD_DIM],
-                             (real)t->real_attr, chunk_value(c, t->src[QKV]), chunk_saved(c, t, 0),
-                             chunk_grad(c, t), chunk_grad_src(c, t, QKV));
+                             (real)t->real_attr, 0, chunk_value(c, t->src[QKV]),
+                             chunk_saved(c, t, 0), chunk_grad(c, t), chunk_grad_src(c, t, QKV),
+                             NULL);
 }
 
 /* q k' and p v forward; four products of that size backward; 5 a probability for the softmax. */

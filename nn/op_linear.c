@@ -23,8 +23,8 @@ static void backward(const struct chunk *c, const struct tensor *t) {
     int rows = c->n * a[ROWS];
     real *dy = chunk_grad_in_place(c, t);
     if (a[ACT])
-        c->k->gelu_backward(&c->ctx, (size_t)rows * (size_t)a[OUT], chunk_saved(c, t, 0), dy, 0,
-                            dy);
+        c->k->act_backward(&c->ctx, (enum activation)a[ACT], (size_t)rows * (size_t)a[OUT],
+                           chunk_saved(c, t, 0), dy, 0, dy);
     const real *x = chunk_value(c, t->src[X]);
     real *dw = chunk_grad_src(c, t, W), *db = chunk_grad_src(c, t, B);
     if (dw)

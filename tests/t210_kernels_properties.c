@@ -235,8 +235,8 @@ static void test_attention(void **state) {
         for (int e = 0; e < 3 * DIM; e++)
             turned[(t + 4) % T * 3 * DIM + e] = qkv[t * 3 * DIM + e];
     EACH_BACKEND(k) {
-        k->attention_forward(&f->c, 1, T, HEADS, D, 0.7f, turned, p, y_turned);
-        k->attention_forward(&f->c, 1, T, HEADS, D, 0.7f, qkv, p, y);
+        k->attention_forward(&f->c, 1, T, HEADS, D, 0.7f, 0, NULL, turned, p, y_turned);
+        k->attention_forward(&f->c, 1, T, HEADS, D, 0.7f, 0, NULL, qkv, p, y);
         for (int row = 0; row < HEADS * T; row++) {
             double sum = 0;
             for (int j = 0; j < T; j++)
@@ -251,45 +251,99 @@ static void test_attention(void **state) {
     }
 }
 
+static double exact_sigmoid(double x) {
+    return 1 / (1 + exp(-x));
+}
+
+static double sigmoid_slope(double x) {
+    return exact_sigmoid(x) * exact_sigmoid(-x);
+}
+
+static double exact_tanh_slope(double x) {
+    return 1 / (cosh(x) * cosh(x));
+}
+
 static double exact_gelu(double x) {
     return x < -40 ? 0 : x * 0.5 * erfc(-x * M_SQRT1_2);
 }
 
-static double exact_slope(double x) {
+static double gelu_slope(double x) {
     double density = exp(-x * x / 2) / sqrt(2 * M_PI);
     return 0.5 * erfc(-x * M_SQRT1_2) + (fabs(x) < 40 ? x * density : 0);
 }
 
-static void test_gelu(void **state) {
+static double quick_gelu(double x) {
+    return x < -400 ? 0 : x * exact_sigmoid(1.702 * x);
+}
+
+static double quick_gelu_slope(double x) {
+    return exact_sigmoid(1.702 * x) + (fabs(x) < 400 ? 1.702 * x * sigmoid_slope(1.702 * x) : 0);
+}
+
+static double relu(double x) {
+    return fmax(x, 0);
+}
+
+static double relu_slope(double x) {
+    return x > 0;
+}
+
+static double leaky_relu(double x) {
+    return x > 0 ? x : 0.2 * x;
+}
+
+static double leaky_relu_slope(double x) {
+    return x > 0 ? 1 : 0.2;
+}
+
+static const struct exact_activation {
+    const char *name;
+    enum activation act;
+    double (*value)(double), (*slope)(double);
+} exact_activations[] = {
+    {"gelu", ACT_GELU, exact_gelu, gelu_slope},
+    {"relu", ACT_RELU, relu, relu_slope},
+    {"leaky relu", ACT_LEAKY_RELU, leaky_relu, leaky_relu_slope},
+    {"quick gelu", ACT_QUICK_GELU, quick_gelu, quick_gelu_slope},
+    {"tanh", ACT_TANH, tanh, exact_tanh_slope},
+    {"sigmoid", ACT_SIGMOID, exact_sigmoid, sigmoid_slope},
+};
+
+enum { POINTS = 200001, SPECIAL = 14 };
+static const real special[SPECIAL] = {0,     -0.0f,  INFINITY, -INFINITY,  1e-45f, -1e-45f, 1e-38f,
+                                      3e38f, -3e38f, 5.586f,   -5.586143f, -13.5f, 88.9f,   -1000};
+
+static void check_activation(const struct kernels *k, const struct exact_activation *e,
+                             const struct kctx *c, real *x, const real *one, real *y, real *slope) {
+    k->act_forward(c, e->act, POINTS + SPECIAL, x, y);
+    k->act_backward(c, e->act, POINTS + SPECIAL, x, one, 0, slope);
+    for (int i = 0; i < POINTS + SPECIAL; i++) {
+        double want = e->value(x[i]), want_slope = e->slope(x[i]);
+        if (!(y[i] == (real)want || fabs(y[i] - want) < 3e-7 * fmax(1, fabs(x[i]))))
+            fail_msg("%s: %s(%.9g) = %.9g, not %.9g", k->name, e->name, x[i], y[i], want);
+        if (!(fabs(slope[i] - want_slope) < 6e-7))
+            fail_msg("%s: %s'(%.9g) = %.9g, not %.9g", k->name, e->name, x[i], slope[i],
+                     want_slope);
+    }
+    x[3] = NAN;
+    k->act_forward(c, e->act, 9, x, y);
+    k->act_backward(c, e->act, 9, x, one, 0, slope);
+    assert_true(isnan(y[3]) && (isnan(slope[3]) || e->slope(NAN) < 1));
+    assert_false(isnan(y[2]) || isnan(y[4]));
+    x[3] = x[2];
+}
+
+static void test_activations(void **state) {
     struct fixture *f = *state;
-    enum { POINTS = 200001, SPECIAL = 14 };
-    static const real special[SPECIAL] = {0,          -0.0f,  INFINITY, -INFINITY, 1e-45f,
-                                          -1e-45f,    1e-38f, 3e38f,    -3e38f,    5.586f,
-                                          -5.586143f, -13.5f, 88.9f,    -1000};
     real *x = zeros(f, POINTS + SPECIAL), *y = zeros(f, POINTS + SPECIAL);
     real *slope = zeros(f, POINTS + SPECIAL), *one = zeros(f, POINTS + SPECIAL);
     for (int i = 0; i < POINTS + SPECIAL; i++) {
         x[i] = i < POINTS ? (real)(i - POINTS / 2) * (12.0f / POINTS) : special[i - POINTS];
         one[i] = 1;
     }
-    EACH_BACKEND(k) {
-        k->gelu_forward(&f->c, POINTS + SPECIAL, x, y);
-        k->gelu_backward(&f->c, POINTS + SPECIAL, x, one, 0, slope);
-        for (int i = 0; i < POINTS + SPECIAL; i++) {
-            double want = exact_gelu(x[i]);
-            if (!(y[i] == (real)want || fabs(y[i] - want) < 3e-7 * fmax(1, fabs(x[i]))))
-                fail_msg("%s: gelu(%.9g) = %.9g, not %.9g", k->name, x[i], y[i], want);
-            if (!(fabs(slope[i] - exact_slope(x[i])) < 6e-7))
-                fail_msg("%s: gelu'(%.9g) = %.9g, not %.9g", k->name, x[i], slope[i],
-                         exact_slope(x[i]));
-        }
-        x[3] = NAN;
-        k->gelu_forward(&f->c, 9, x, y);
-        k->gelu_backward(&f->c, 9, x, one, 0, slope);
-        assert_true(isnan(y[3]) && isnan(slope[3]));
-        assert_false(isnan(y[2]) || isnan(y[4]));
-        x[3] = x[2];
-    }
+    EACH_BACKEND(k)
+    for (size_t a = 0; a < sizeof exact_activations / sizeof *exact_activations; a++)
+        check_activation(k, &exact_activations[a], &f->c, x, one, y, slope);
 }
 
 /* |got - want| in units of the last place of want */
@@ -301,7 +355,8 @@ static double ulps(float got, double want) {
 
 static void test_vector_functions(void **state) {
     (void)state;
-    double worst_exp = 0, worst_erf = 0, sum_erf = 0;
+    double worst_exp = 0, worst_erf = 0, sum_erf = 0, worst_sigmoid = 0, worst_tanh = 0;
+    double worst_log = 0;
     enum { STEPS = 400000 };
     for (int i = 0; i <= STEPS; i++) {
         float x = -87.3f + 175.6f * (float)i / STEPS, z = -6 + 12.0f * (float)i / STEPS;
@@ -310,15 +365,23 @@ static void test_vector_functions(void **state) {
         double off = z == 0 ? 0 : ulps(r[0], erf(z));
         worst_erf = fmax(worst_erf, off);
         sum_erf += off / STEPS;
+        float near = z * z * z / 20, unit = (float)i / STEPS; /* -11..11, most of them near 0 */
+        worst_sigmoid = fmax(worst_sigmoid, ulps(vsigmoid(vec_set(x))[0], exact_sigmoid(x)));
+        worst_tanh = fmax(worst_tanh, ulps(vtanh(vec_set(near))[0], tanh(near)));
+        worst_log = fmax(worst_log, ulps(vlog1p(vec_set(unit))[0], log1p(unit)));
     }
     if (worst_exp > 1.5 || worst_erf > 6 || sum_erf > 1.5)
         fail_msg("exp %.2f ulp, erf %.2f ulp, on average %.2f", worst_exp, worst_erf, sum_erf);
+    if (worst_sigmoid > 3 || worst_tanh > 4 || worst_log > 2.5)
+        fail_msg("sigmoid %.2f ulp, tanh %.2f, log1p %.2f", worst_sigmoid, worst_tanh, worst_log);
     assert_true(vexp(vec_set(-INFINITY))[0] == 0 && vexp(vec_set(-200))[0] == 0);
     assert_true(vexp(vec_set(INFINITY))[0] == INFINITY && vexp(vec_set(200))[0] == INFINITY);
     assert_true(vexp(vec_set(0))[0] == 1 && verf(vec_set(0))[0] == 0);
     assert_true(isnan(vexp(vec_set(NAN))[0]) && isnan(verf(vec_set(NAN))[0]));
     assert_true(fabsf(verf(vec_set(INFINITY))[0] - 1) < 2e-7f);
     assert_true(verf(vec_set(-1.25f))[0] == -verf(vec_set(1.25f))[0]);
+    assert_true(vtanh(vec_set(-INFINITY))[0] == -1 && vtanh(vec_set(1e-30f))[0] == 1e-30f);
+    assert_true(vtanh(vec_set(-1.25f))[0] == -vtanh(vec_set(1.25f))[0]);
 }
 
 /* The order of lanes is a balanced tree: 2^24 + 1 is not a float, 2^24 + 2 is. */
@@ -354,7 +417,7 @@ int main(void) {
         cmocka_unit_test(test_adjoint_rows),
         cmocka_unit_test(test_gemm_naive),
         cmocka_unit_test(test_attention),
-        cmocka_unit_test(test_gelu),
+        cmocka_unit_test(test_activations),
         cmocka_unit_test(test_vector_functions),
         cmocka_unit_test(test_lanes_are_a_tree),
         cmocka_unit_test(test_sum_squares_is_double),

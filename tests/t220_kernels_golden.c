@@ -76,8 +76,8 @@ static void test_attention(void **state) {
     const real *qkv = COPY(attention_qkv), *dy = COPY(attention_dy), scale = 1 / sqrtf(D);
     EACH_BACKEND(k) {
         real p[ROWS * TP], y[N * T * HEADS * D], dqkv[N * T * 3 * HEADS * D];
-        k->attention_forward(&f->c, N, T, HEADS, D, scale, qkv, p, y);
-        k->attention_backward(&f->c, N, T, HEADS, D, scale, qkv, p, dy, dqkv);
+        k->attention_forward(&f->c, N, T, HEADS, D, scale, 0, NULL, qkv, p, y);
+        k->attention_backward(&f->c, N, T, HEADS, D, scale, 0, qkv, p, dy, dqkv, NULL);
         SAME(y, attention_y);
         SAME(dqkv, attention_dqkv);
         for (size_t row = 0; row < ROWS; row++)
@@ -106,8 +106,8 @@ static void test_gelu(void **state) {
     const real *x = COPY(gelu_x), *dy = COPY(gelu_dy);
     EACH_BACKEND(k) {
         real y[N], dx[N];
-        k->gelu_forward(&f->c, N, x, y);
-        k->gelu_backward(&f->c, N, x, dy, 0, dx);
+        k->act_forward(&f->c, ACT_GELU, N, x, y);
+        k->act_backward(&f->c, ACT_GELU, N, x, dy, 0, dx);
         SAME(y, gelu_y);
         SAME(dx, gelu_dx);
     }

@@ -8,9 +8,9 @@
  * tiles that pack both sides on every call.  The library runs on one thread (kernels.c says so to
  * it).
  */
+#include "kernels/cpu/activation.h"
 #include "kernels/cpu/cpu.h"
 #include "kernels/cpu/gemm_micro.h"
-#include "kernels/cpu/vmath.h"
 
 #include <cblas.h>
 #include <string.h>
@@ -59,33 +59,36 @@ struct epilogue { /* pointers to the tile's first element; row stride n */
     int n;
 };
 
-static inline __attribute__((always_inline)) void finish_vector(const struct epilogue *e, size_t at,
-                                                                size_t column, vec v, float *y) {
+/* The first `left` of a vector of products, at + column in its row, to y. */
+VEC_INLINE void finish_vector(enum activation act, const struct epilogue *e, size_t at,
+                              size_t column, size_t left, vec v, float *y) {
     if (e->bias)
-        v += vec_load(e->bias + column);
+        v += vec_load_first(e->bias + column, left);
     if (e->pre)
-        vec_store(e->pre + at, v);
-    if (e->act == ACT_GELU)
-        v = vgelu(v);
+        vec_store_first(e->pre + at + column, left, v);
+    v = vactivation(act, v);
     if (e->residual)
-        v += vec_load(e->residual + at);
-    vec_store(y, v);
+        v += vec_load_first(e->residual + at + column, left);
+    vec_store_first(y + column, left, v);
 }
 
-static void finish_partial(const struct epilogue *e, size_t at, int width, const vec *sum,
-                           float *y) {
-    float value[NR], pre[NR], residual[NR] = {0}, bias[NR] = {0};
-    size_t bytes = sizeof *value * (size_t)width;
-    struct epilogue local = {.act = e->act, .pre = e->pre ? pre : NULL};
-    if (e->bias)
-        local.bias = memcpy(bias, e->bias, bytes);
-    if (e->residual)
-        local.residual = memcpy(residual, e->residual + at, bytes);
-    finish_vector(&local, 0, 0, sum[0], value);
-    finish_vector(&local, VEC_WIDTH, VEC_WIDTH, sum[1], value + VEC_WIDTH);
-    memcpy(y, value, bytes);
-    if (e->pre)
-        memcpy(e->pre + at, pre, bytes);
+VEC_INLINE void finish_tile(enum activation act, const struct epilogue *e, int rows, int width,
+                            vec sum[MR][2], float *y, int ldy) {
+    for (int i = 0; i < rows; i++) {
+        size_t at = (size_t)i * (size_t)e->n, left = (size_t)width;
+        float *row = y + (size_t)i * (size_t)ldy;
+        finish_vector(act, e, at, 0, left, sum[i][0], row);
+        if (left > VEC_WIDTH)
+            finish_vector(act, e, at, VEC_WIDTH, left - VEC_WIDTH, sum[i][1], row);
+    }
+}
+
+/* Any tile, from memory: the code of each activation is there once, not in every size of tile. */
+static __attribute__((noinline)) void finish_any(const struct epilogue *e, int rows, int width,
+                                                 vec sum[MR][2], float *y, int ldy) {
+#define FINISH(ACT) finish_tile(ACT, e, rows, width, sum, y, ldy)
+    EACH_ACTIVATION(e->act, FINISH)
+#undef FINISH
 }
 
 static inline __attribute__((always_inline)) void
@@ -93,16 +96,16 @@ packed_tile(int rows, int width, int k, const float *a, int lda, const float *pa
             const struct epilogue *e, float *y, int ldy) {
     vec sum[MR][2];
     micro_sum(rows, k, a, (size_t)lda, 1, panel, NR, sum);
+    if (width < NR || e->act) {
+        finish_any(e, rows, width, sum, y, ldy);
+        return;
+    }
 #pragma GCC unroll 12
     for (int i = 0; i < rows; i++) {
         size_t at = (size_t)i * (size_t)e->n;
         float *row = y + (size_t)i * (size_t)ldy;
-        if (width < NR) {
-            finish_partial(e, at, width, sum[i], row);
-            continue;
-        }
-        finish_vector(e, at, 0, sum[i][0], row);
-        finish_vector(e, at + VEC_WIDTH, VEC_WIDTH, sum[i][1], row + VEC_WIDTH);
+        finish_vector(ACT_NONE, e, at, 0, NR, sum[i][0], row);
+        finish_vector(ACT_NONE, e, at, VEC_WIDTH, NR, sum[i][1], row);
     }
 }
 

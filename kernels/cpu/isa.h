@@ -89,6 +89,14 @@ VEC_INLINE vec vec_first(vec v, size_t n) {
     return vec_load(lane);
 }
 
+/* a in the first n lanes, b in the others */
+VEC_INLINE vec vec_first_of(vec a, int n, vec b) {
+    static const int32_t count[] = {0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15};
+    ivec lane;
+    memcpy(&lane, count, sizeof lane);
+    return vec_select(lane < n, a, b);
+}
+
 VEC_INLINE vec vec_sqrt(vec v) {
     float lane[VEC_WIDTH];
     vec_store(lane, v);
@@ -104,6 +112,15 @@ VEC_INLINE vec vec_at_least(vec x, float lo) {
 
 VEC_INLINE vec vec_at_most(vec x, float hi) {
     return vec_select(x > hi, vec_set(hi), x);
+}
+
+VEC_INLINE vec vec_abs(vec v) {
+    return (vec)((uvec)v & 0x7fffffff);
+}
+
+/* |v| with the sign of sign */
+VEC_INLINE vec vec_copysign(vec v, vec sign) {
+    return (vec)(((uvec)v & 0x7fffffff) | ((uvec)sign & 0x80000000));
 }
 
 VEC_INLINE vec vec_max(vec a, vec b) {
@@ -136,8 +153,11 @@ VEC_INLINE double dvec_sum(dvec v) {
 VEC_INLINE float vec_largest(vec v) {
     float lane[VEC_WIDTH];
     vec_store(lane, v);
-    for (int i = 1; i < VEC_WIDTH; i++)
-        lane[0] = lane[i] > lane[0] ? lane[i] : lane[0];
+#pragma GCC unroll 8
+    for (int width = VEC_WIDTH / 2; width; width /= 2)
+#pragma GCC unroll 8
+        for (int i = 0; i < width; i++)
+            lane[i] = lane[i + width] > lane[i] ? lane[i + width] : lane[i];
     return lane[0];
 }
 

@@ -1,4 +1,4 @@
-/* vmath.h -- exp, erf and GELU of vectors.
+/* vmath.h -- exp, log, tanh, sigmoid, erf and GELU of vectors.
  *
  * The coefficients are minimax fits made for these functions (iteratively reweighted least squares,
  * then a search over neighbouring floats); tests/t210_kernels_properties.c holds their errors
@@ -11,7 +11,11 @@
 
 /* exp(x) for -88 <= x <= 89: 2^n exp(r), n = round(x / ln 2), |r| <= ln 2 / 2; the reduction with
  * ln 2 in two parts is Cody and Waite's (Software Manual for the Elementary Functions, 1980). */
-VEC_INLINE vec vexp_inside(vec x) {
+struct vexp_parts { /* exp(x) = (less + 1) power */
+    vec less, power;
+};
+
+VEC_INLINE struct vexp_parts vexp_parts(vec x) {
     const float biased = 12582912 + 127; /* 1.5 2^23: adding it rounds to an integer */
     vec t = x * 1.44269504f + biased;
     vec n = t - biased;
@@ -21,16 +25,48 @@ VEC_INLINE vec vexp_inside(vec x) {
     p = p * r + 4.16683880e-2f;
     p = p * r + 1.66665206e-1f;
     p = p * r + 4.99999934e-1f;
-    p = p * (r * r) + r + 1;
     /* The low bits of t are n + 127: moved to the exponent they are 2^n, 0 for -127 and infinity
      * for 128. */
-    return p * (vec)((uvec)t << 23);
+    return (struct vexp_parts){p * (r * r) + r, (vec)((uvec)t << 23)};
+}
+
+VEC_INLINE vec vexp_inside(vec x) {
+    struct vexp_parts e = vexp_parts(x);
+    return (e.less + 1) * e.power;
 }
 
 /* Within 1.5 ulp from -87.3 to 88.3; 0 below -87.7 and infinity above 88.4, the ends of normal
  * floats; NaN stays. */
 VEC_INLINE vec vexp(vec x) {
     return vexp_inside(vec_at_most(vec_at_least(x, -88), 89));
+}
+
+/* 1 / (1 + exp(-x)), within 3 ulp above -87, 0 below -88.4 */
+VEC_INLINE vec vsigmoid(vec x) {
+    return 1 / (1 + vexp(-x));
+}
+
+/* s (1 - s) for s = sigmoid(x) without the difference */
+VEC_INLINE vec vsigmoid_slope(vec x) {
+    vec e = vexp(-vec_abs(x)), q = 1 / (1 + e);
+    return e * q * q;
+}
+
+/* -e / (e + 2) for e = exp(-2 |x|) - 1, which keeps its digits for a small x; within 3 ulp.  From
+ * 10 on it is 1 in float. */
+VEC_INLINE vec vtanh(vec x) {
+    struct vexp_parts p = vexp_parts(-2 * vec_at_most(vec_abs(x), 10));
+    vec e = p.less * p.power + (p.power - 1);
+    return vec_copysign(e / (e + 2), x);
+}
+
+/* log(1 + u) for 0 <= u <= 1: 2 artanh(z), z = u / (2 + u); within 2 ulp */
+VEC_INLINE vec vlog1p(vec u) {
+    vec z = u / (2 + u), s = z * z;
+    vec p = 1.40059963e-1f * s + 1.40009016e-1f;
+    p = p * s + 2.00107634e-1f;
+    p = p * s + 3.33332092e-1f;
+    return 2 * z * (p * s) + 2 * z;
 }
 
 #define ERF_ONE 3.95f /* from here on erf is 1 in float */

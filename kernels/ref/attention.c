@@ -1,7 +1,11 @@
-/* attention.c -- Vaswani et al. 2017, eq. (1), for each image and head:
+/* attention.c -- Vaswani et al. 2017, eq. (1), for each image and head; the bias is that of
+ * relative positions (Raffel et al. 2020, section 2.1):
  *
- *   p = softmax(scale q k'),  y = p v          q, k, v, y (t,d), p (t,t)
- *   dv = p' dy,  dp = dy v',  ds = p * (dp - rowsum(p * dp)) scale,  dq = ds k,  dk = ds' q
+ *   p = softmax(scale q k' + bias),  y = p v          q, k, v, y (t,d), p, bias (t,t)
+ *   dv = p' dy,  dp = dy v',  ds = p * (dp - rowsum(p * dp)),  dbias += ds,  dq = scale ds k,
+ *   dk = scale ds' q
+ *
+ * Causal: a row's softmax runs over the columns up to the diagonal; p is 0 after it.
  */
 #include "kernels/ref/ref.h"
 
@@ -35,29 +39,34 @@ static double dot(int d, const real *a, const real *b) {
     return sum;
 }
 
-/* p (tp) = softmax over j < t of scale q k_j */
-static void probabilities(const struct head *at, int i, int t, int d, double scale, real *p) {
+/* p (tp) = softmax over j < seen of scale q k_j + bias_j */
+static void probabilities(const struct head *at, int i, int t, int d, double scale, int seen,
+                          const real *bias, real *p) {
     const real *q = at->q + (size_t)i * at->ld;
-    double most = -INFINITY, sum = 0;
-    for (int j = 0; j < t; j++)
-        most = fmax(most, scale * dot(d, q, at->k + (size_t)j * at->ld));
-    for (int j = 0; j < t; j++)
-        sum += exp(scale * dot(d, q, at->k + (size_t)j * at->ld) - most);
-    for (int j = 0; j < t; j++)
-        p[j] = (real)(exp(scale * dot(d, q, at->k + (size_t)j * at->ld) - most) / sum);
-    for (int j = t; j < attention_stride(t); j++)
+    double score[t], most = -INFINITY, sum = 0;
+    for (int j = 0; j < seen; j++) {
+        score[j] = scale * dot(d, q, at->k + (size_t)j * at->ld) + (bias ? bias[j] : 0);
+        most = fmax(most, score[j]);
+    }
+    for (int j = 0; j < seen; j++)
+        sum += exp(score[j] - most);
+    for (int j = 0; j < seen; j++)
+        p[j] = (real)(exp(score[j] - most) / sum);
+    for (int j = seen; j < attention_stride(t); j++)
         p[j] = 0;
 }
 
 void ref_attention_forward(const struct kctx *c, int n, int t, int heads, int d, real scale,
-                           const real *qkv, real *p, real *y) {
+                           int causal, const real *bias, const real *qkv, real *p, real *y) {
     (void)c;
     for (int image = 0; image < n; image++)
         for (int h = 0; h < heads; h++) {
             const struct head at = head_of(qkv, image, h, t, heads, d);
             for (int i = 0; i < t; i++) {
                 real *pi = p + at.p_at + (size_t)i * (size_t)attention_stride(t);
-                probabilities(&at, i, t, d, scale, pi);
+                size_t row = ((size_t)h * (size_t)t + (size_t)i) * (size_t)t;
+                probabilities(&at, i, t, d, scale, causal ? i + 1 : t, bias ? bias + row : NULL,
+                              pi);
                 for (int e = 0; e < d; e++) {
                     double sum = 0;
                     for (int j = 0; j < t; j++)
@@ -84,7 +93,7 @@ static void mix(int t, int d, const double *weight, const real *x, size_t ld, re
 }
 
 static void backward_head(const struct head *at, int t, int d, double scale, const real *p,
-                          const real *dy, real *dqkv) {
+                          const real *dy, real *dqkv, real *dbias) {
     size_t tp = (size_t)attention_stride(t);
     double mean[t], ds[t]; /* rowsum(p * dp); a row, then a column, of ds */
     for (int i = 0; i < t; i++) {
@@ -92,8 +101,12 @@ static void backward_head(const struct head *at, int t, int d, double scale, con
         mean[i] = 0;
         for (int j = 0; j < t; j++)
             mean[i] += pi[j] * slope_of_p(at, i, j, d, dy);
-        for (int j = 0; j < t; j++)
-            ds[j] = pi[j] * (slope_of_p(at, i, j, d, dy) - mean[i]) * scale;
+        for (int j = 0; j < t; j++) {
+            double slope = pi[j] * (slope_of_p(at, i, j, d, dy) - mean[i]);
+            ds[j] = slope * scale;
+            if (dbias)
+                dbias[i * t + j] = (real)(dbias[i * t + j] + slope);
+        }
         mix(t, d, ds, at->k, at->ld, dqkv + at->qkv_at + (size_t)i * at->ld);
     }
     for (int j = 0; j < t; j++) {
@@ -109,11 +122,14 @@ static void backward_head(const struct head *at, int t, int d, double scale, con
 }
 
 void ref_attention_backward(const struct kctx *c, int n, int t, int heads, int d, real scale,
-                            const real *qkv, const real *p, const real *dy, real *dqkv) {
+                            int causal, const real *qkv, const real *p, const real *dy, real *dqkv,
+                            real *dbias) {
     (void)c;
+    (void)causal; /* p has its zeros */
     for (int image = 0; image < n && t; image++)
         for (int h = 0; h < heads; h++) {
             const struct head at = head_of(qkv, image, h, t, heads, d);
-            backward_head(&at, t, d, scale, p, dy, dqkv);
+            backward_head(&at, t, d, scale, p, dy, dqkv,
+                          dbias ? dbias + (size_t)h * (size_t)t * (size_t)t : NULL);
         }
 }

@@ -1,8 +1,6 @@
 /* gemm.c -- y = alpha op(a) op(b) + beta y, and the same with a right-hand side prepared once. */
 #include "kernels/ref/ref.h"
 
-#include <math.h>
-
 /* op(x)[i,j] of a stored matrix with row stride ld */
 static double at(const real *x, int ld, int transposed, int i, int j) {
     return transposed ? x[(size_t)j * (size_t)ld + (size_t)i]
@@ -48,8 +46,7 @@ void ref_gemm_packed(const struct kctx *c, int m, int n, int k, const real *a, i
                 sum += at(a, lda, 0, i, p) * packed[(size_t)p * (size_t)n + (size_t)j];
             if (pre)
                 pre[dense] = (real)sum;
-            if (act == ACT_GELU)
-                sum = sum / 2 * (1 + erf(sum * M_SQRT1_2));
+            sum = ref_activation(act, sum);
             if (residual)
                 sum += residual[dense];
             y[(size_t)i * (size_t)ldy + (size_t)j] = (real)sum;

@@ -14,4 +14,6 @@ KERNEL_LIST(KERNEL)
 #undef KERNEL
 #undef KERNEL_RETURNS
 
+double ref_activation(enum activation act, double x);
+
 #endif

@@ -1,0 +1,168 @@
+/* What networks beyond plain transformers are made of, on every backend: against PyTorch
+ * (tests/golden/kernels_net.py), and the properties that it must have. */
+#include "core/arena.h"
+#include "core/rng.h"
+#include "kernels/kernels.h"
+#include "tests/golden/kernels_net.h"
+
+#include <math.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+struct fixture {
+    struct slab workspace;
+    struct arena arena;
+    struct kctx c;
+    uint32_t draws;
+};
+
+static int setup(void **state) {
+    static struct fixture f;
+    struct error err;
+    *state = &f;
+    int status = slab_alloc(&f.workspace, sizeof(real) * KERNEL_WORKSPACE, "workspace", &err);
+    f.c = (struct kctx){.threads = 1, .workspace = f.workspace.data};
+    return status;
+}
+
+static int teardown(void **state) {
+    struct fixture *f = *state;
+    arena_free(&f->arena);
+    slab_free(&f->workspace);
+    return 0;
+}
+
+static real *copy(struct fixture *f, const double *golden, size_t n) {
+    real *x = ARENA_ARRAY(&f->arena, real, n);
+    for (size_t i = 0; i < n; i++)
+        x[i] = (real)golden[i];
+    return x;
+}
+
+/* n draws of N(0, 1), different at every call */
+static real *draw(struct fixture *f, size_t n) {
+    real *x = ARENA_ARRAY(&f->arena, real, n);
+    struct rng r = rng_at((struct rng_key){.seed = 240, .purpose = RNG_TEST}, 0, f->draws++);
+    for (size_t i = 0; i < n; i++)
+        x[i] = (real)rng_normal(&r);
+    return x;
+}
+
+static void assert_equals(const char *backend, const char *what, const real *x,
+                          const double *golden, size_t n) {
+    for (size_t i = 0; i < n; i++)
+        if (!(fabs(x[i] - golden[i]) < 3e-6 * fmax(1, fabs(golden[i]))))
+            fail_msg("%s: %s[%zu] = %.9g, PyTorch has %.9g", backend, what, i, x[i], golden[i]);
+}
+
+#define LENGTH(array) (sizeof(array) / sizeof *(array))
+#define COPY(name) copy(f, golden_##name, LENGTH(golden_##name))
+#define SAME(x, key) assert_equals(k->name, #key, x, golden_##key, LENGTH(golden_##key))
+#define EACH_BACKEND(k)                                                                            \
+    for (const struct kernels *const *each = kernels_all(), *k = *each; k; k = *++each)
+
+static void test_activations(void **state) {
+    struct fixture *f = *state;
+    enum { N = LENGTH(golden_act_x) };
+    static const struct {
+        const char *name;
+        enum activation act;
+        const double *y, *dx;
+    } golden[] = {
+        {"relu", ACT_RELU, golden_relu_y, golden_relu_dx},
+        {"leaky relu", ACT_LEAKY_RELU, golden_leaky_relu_y, golden_leaky_relu_dx},
+        {"quick gelu", ACT_QUICK_GELU, golden_quick_gelu_y, golden_quick_gelu_dx},
+        {"tanh", ACT_TANH, golden_tanh_y, golden_tanh_dx},
+        {"sigmoid", ACT_SIGMOID, golden_sigmoid_y, golden_sigmoid_dx},
+    };
+    const real *x = COPY(act_x), *dy = COPY(act_dy);
+    EACH_BACKEND(k)
+    for (size_t a = 0; a < LENGTH(golden); a++) {
+        real y[N], dx[N];
+        k->act_forward(&f->c, golden[a].act, N, x, y);
+        k->act_backward(&f->c, golden[a].act, N, x, dy, 0, dx);
+        assert_equals(k->name, golden[a].name, y, golden[a].y, N);
+        assert_equals(k->name, golden[a].name, dx, golden[a].dx, N);
+    }
+}
+
+enum { IMAGES = 2, TOKENS = 5, HEADS = 2, WIDTH = 3, STRIDE = 8, ROWS = IMAGES * HEADS * TOKENS };
+
+/* p without the zeros that fill its rows */
+static void assert_probabilities(const char *backend, const char *what, const real *p,
+                                 const double *golden) {
+    for (size_t row = 0; row < ROWS; row++)
+        assert_equals(backend, what, p + row * STRIDE, golden + row * TOKENS, TOKENS);
+}
+
+static void test_causal_attention(void **state) {
+    struct fixture *f = *state;
+    const real *qkv = COPY(masked_qkv), *dy = COPY(masked_dy), scale = 1 / sqrtf(WIDTH);
+    EACH_BACKEND(k) {
+        real p[ROWS * STRIDE], y[LENGTH(golden_causal_y)], dqkv[LENGTH(golden_causal_dqkv)];
+        k->attention_forward(&f->c, IMAGES, TOKENS, HEADS, WIDTH, scale, 1, NULL, qkv, p, y);
+        k->attention_backward(&f->c, IMAGES, TOKENS, HEADS, WIDTH, scale, 1, qkv, p, dy, dqkv,
+                              NULL);
+        SAME(y, causal_y);
+        SAME(dqkv, causal_dqkv);
+        assert_probabilities(k->name, "causal_p", p, golden_causal_p);
+        for (int row = 0; row < ROWS; row++)
+            for (int j = row % TOKENS + 1; j < STRIDE; j++)
+                assert_true(p[row * STRIDE + j] == 0);
+    }
+}
+
+static void test_biased_attention(void **state) {
+    struct fixture *f = *state;
+    const real *qkv = COPY(masked_qkv), *dy = COPY(masked_dy), *bias = COPY(masked_bias);
+    const real scale = 1 / sqrtf(WIDTH);
+    EACH_BACKEND(k) {
+        real p[ROWS * STRIDE], y[LENGTH(golden_biased_y)], dqkv[LENGTH(golden_biased_dqkv)];
+        real dbias[LENGTH(golden_biased_dbias)] = {0};
+        k->attention_forward(&f->c, IMAGES, TOKENS, HEADS, WIDTH, scale, 0, bias, qkv, p, y);
+        k->attention_backward(&f->c, IMAGES, TOKENS, HEADS, WIDTH, scale, 0, qkv, p, dy, dqkv,
+                              dbias);
+        SAME(y, biased_y);
+        SAME(dqkv, biased_dqkv);
+        SAME(dbias, biased_dbias);
+        assert_probabilities(k->name, "biased_p", p, golden_biased_p);
+    }
+}
+
+/* What comes later changes nothing before it, and what the workspace holds, NaN here, nothing at
+ * all. */
+static void test_causal_is_blind(void **state) {
+    struct fixture *f = *state;
+    enum { T = 37, H = 2, D = 5, DIM = H * D, TP = (T + 7) / 8 * 8, SEEN = 20 };
+    real *qkv = draw(f, T * 3 * DIM), *later = draw(f, T * 3 * DIM), *dy = draw(f, T * DIM);
+    real *p = draw(f, H * T * TP), *y = draw(f, T * DIM), *y_later = draw(f, T * DIM);
+    real *dqkv = draw(f, T * 3 * DIM);
+    memcpy(later, qkv, sizeof *qkv * SEEN * 3 * DIM);
+    EACH_BACKEND(k) {
+        memset(f->c.workspace, 0xff, sizeof(real) * KERNEL_WORKSPACE);
+        k->attention_forward(&f->c, 1, T, H, D, 0.7f, 1, NULL, later, p, y_later);
+        memset(f->c.workspace, 0xff, sizeof(real) * KERNEL_WORKSPACE);
+        k->attention_forward(&f->c, 1, T, H, D, 0.7f, 1, NULL, qkv, p, y);
+        assert_memory_equal(y, y_later, sizeof *y * SEEN * DIM);
+        assert_memory_not_equal(y + SEEN * DIM, y_later + SEEN * DIM, sizeof *y * DIM);
+        memset(f->c.workspace, 0xff, sizeof(real) * KERNEL_WORKSPACE);
+        k->attention_backward(&f->c, 1, T, H, D, 0.7f, 1, qkv, p, dy, dqkv, NULL);
+        for (int i = 0; i < T * 3 * DIM; i++)
+            assert_true(isfinite(dqkv[i]));
+    }
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_activations),
+        cmocka_unit_test(test_causal_attention),
+        cmocka_unit_test(test_biased_attention),
+        cmocka_unit_test(test_causal_is_blind),
+    };
+    return cmocka_run_group_tests(tests, setup, teardown);
+}
