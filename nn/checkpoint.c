@@ -25,6 +25,22 @@ static real *slab_of(const struct model *m, int state) {
     return slabs[state];
 }
 
+/* Convolutions are (out,kh,kw,in) in memory and (out,in,kh,kw) in the file, as PyTorch has them.  A
+ * file's data need not be aligned. */
+static void reorder(const struct param *p, const void *from, void *to, int to_file) {
+    size_t in = (size_t)p->dim[3], window = (size_t)p->dim[1] * (size_t)p->dim[2];
+    const char *source = from;
+    char *result = to;
+    for (size_t o = 0; o < (size_t)p->dim[0]; o++)
+        for (size_t k = 0; k < window; k++)
+            for (size_t i = 0; i < in; i++) {
+                size_t last = (o * window + k) * in + i, first = (o * in + i) * window + k;
+                memcpy(result + sizeof(real) * (to_file ? first : last),
+                       source + sizeof(real) * (to_file ? last : first), sizeof(real));
+            }
+}
+
+/* A parameter with the file's shape and the model's data. */
 static struct st_tensor describe(struct arena *a, const struct model *m, const struct param *p,
                                  int state) {
     struct st_tensor t = {
@@ -33,25 +49,51 @@ static struct st_tensor describe(struct arena *a, const struct model *m, const s
         .ndim = p->ndim,
         .data = slab_of(m, state) + p->offset,
         .bytes = p->count * sizeof(real)};
+    static const int same[MAX_DIM] = {0, 1, 2, 3, 4}, moved[MAX_DIM] = {0, 3, 1, 2};
+    const int *from = p->channels_last ? moved : same;
     for (int i = 0; i < p->ndim; i++)
-        t.dim[i] = p->dim[i];
+        t.dim[i] = p->dim[from[i]];
     return t;
+}
+
+/* Describes what is saved; with `copies` not NULL, data in the file's order goes there.  Returns
+ * the number of reals that takes. */
+static size_t describe_all(struct arena *a, const struct model *m, struct st_tensor *tensors,
+                           real *copies) {
+    size_t used = 0;
+    for (int state = 0; state < STATES; state++)
+        for (int i = 0; i < m->n_groups && slab_of(m, state); i++)
+            for (const struct param *p = m->groups[i].first; p; p = p->next, tensors++) {
+                *tensors = describe(a, m, p, state);
+                if (!p->channels_last)
+                    continue;
+                if (copies) {
+                    reorder(p, tensors->data, copies + used, 1);
+                    tensors->data = copies + used;
+                }
+                used += p->count;
+            }
+    return used;
 }
 
 int checkpoint_save(const char *path, const struct model *m, long step, const char *config,
                     struct error *err) {
     struct arena a = {0};
-    int n = 0, total = 0;
+    struct slab copies = {0};
+    int status = 0, n = 0;
     for (int i = 0; i < m->n_groups; i++)
-        total += STATES * m->groups[i].n_params;
-    struct st_tensor *tensors = ARENA_ARRAY(&a, struct st_tensor, total);
-    for (int state = 0; state < STATES; state++)
-        for (int i = 0; i < m->n_groups && slab_of(m, state); i++)
-            for (const struct param *p = m->groups[i].first; p; p = p->next)
-                tensors[n++] = describe(&a, m, p, state);
+        n += (m->m ? STATES : 1) * m->groups[i].n_params;
+    struct st_tensor *tensors = ARENA_ARRAY(&a, struct st_tensor, n);
+    size_t reals = describe_all(&a, m, tensors, NULL);
+    if (reals) {
+        TRY(slab_alloc(&copies, reals * sizeof(real), "convolutions in a checkpoint's order", err));
+        describe_all(&a, m, tensors, copies.data);
+    }
     const struct st_meta meta[] = {
         {"format", CHECKPOINT_FORMAT}, {"step", arena_printf(&a, "%ld", step)}, {"config", config}};
-    int status = st_write(path, tensors, n, meta, sizeof meta / sizeof *meta, err);
+    TRY(st_write(path, tensors, n, meta, sizeof meta / sizeof *meta, err));
+out:
+    slab_free(&copies);
     arena_free(&a);
     return status;
 }
@@ -70,8 +112,8 @@ static int read_step(const struct st_file *f, const char *path, long *step, stru
     return 0;
 }
 
-static int load_one(const struct st_file *f, const char *path, const struct st_tensor *want,
-                    struct error *err) {
+static int load_one(const struct st_file *f, const char *path, const struct param *p,
+                    const struct st_tensor *want, struct error *err) {
     const struct st_tensor *have = st_find(f, want->name);
     if (!have)
         return error_set(err, STATUS_USAGE,
@@ -84,7 +126,10 @@ static int load_one(const struct st_file *f, const char *path, const struct st_t
                          "%s: tensor %s has another type or shape than this "
                          "configuration asks for",
                          path, want->name);
-    memcpy((void *)want->data, have->data, want->bytes);
+    if (p->channels_last)
+        reorder(p, have->data, (void *)want->data, 0);
+    else
+        memcpy((void *)want->data, have->data, want->bytes);
     const real *x = want->data;
     for (size_t i = 0; i < want->bytes / sizeof *x; i++)
         if (!isfinite(x[i]))
@@ -105,7 +150,7 @@ int checkpoint_load(const char *path, struct model *m, long *step, struct error 
         for (int i = 0; i < m->n_groups && slab_of(m, state); i++)
             for (const struct param *p = m->groups[i].first; p; p = p->next) {
                 struct st_tensor want = describe(&a, m, p, state);
-                TRY(load_one(f, path, &want, err));
+                TRY(load_one(f, path, p, &want, err));
             }
     m->version++;
 out:

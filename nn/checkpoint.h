@@ -1,7 +1,8 @@
 /* checkpoint.h -- a model and where its training stands, as one safetensors file.
  *
  * Tensors: GROUP.NAME for the weights, optim.m.GROUP.NAME and optim.v.GROUP.NAME for the optimizer.
- * Metadata: format, step, config (the run's full INI text), and what the caller adds.
+ * Convolutions are stored in PyTorch's order, (out,in,kh,kw).  Metadata: format, step, config (the
+ * run's full INI text), and what the caller adds.
  */
 #ifndef SSV_NN_CHECKPOINT_H
 #define SSV_NN_CHECKPOINT_H

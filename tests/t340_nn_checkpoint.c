@@ -1,5 +1,6 @@
 /* Checkpoints: what is saved comes back to the bit, what does not fit is refused by name. */
 #include "nn/checkpoint.h"
+#include "nn/safetensors.h"
 
 #include <math.h>
 #include <setjmp.h>
@@ -31,6 +32,8 @@ static int remove_folder(void **state) {
     return rmdir(folder);
 }
 
+enum { OUT = 3, KERNEL_H = 2, KERNEL_W = 4, IN = 5 };
+
 /* Two groups; `width` and `extra` make models that do not fit each other. */
 static void make(struct model *m, int width, int extra, uint64_t seed) {
     struct error err;
@@ -38,6 +41,8 @@ static void make(struct model *m, int width, int extra, uint64_t seed) {
     int encoder = model_group(m, "encoder"), head = model_group(m, "head");
     model_param(m, encoder, "a.weight", 2, (const int[]){3, width}, INIT_XAVIER, 0);
     model_param(m, encoder, "a.bias", 1, (const int[]){3}, INIT_NORMAL, 1);
+    const int conv[] = {OUT, KERNEL_H, KERNEL_W, IN};
+    model_param(m, encoder, "conv.weight", 4, conv, INIT_HE, 0)->channels_last = 1;
     model_param(m, head, "fc.weight", 2, (const int[]){2, 5}, INIT_TRUNC_NORMAL, 0.02);
     if (extra)
         model_param(m, head, "more", 1, (const int[]){4}, INIT_ONE, 0);
@@ -78,6 +83,40 @@ static void everything_comes_back(void **state) {
     arena_free(&text);
     model_free(&a);
     model_free(&b);
+}
+
+/* PyTorch finds convolutions, and what its optimizers keep of them, as (out,in,kh,kw). */
+static void convolutions_are_stored_channels_first(void **state) {
+    (void)state;
+    struct error err;
+    struct model m;
+    make(&m, 7, 0, 1);
+    const struct param *p = m.groups[0].first;
+    while (strcmp(p->name, "conv.weight"))
+        p = p->next;
+    assert_int_equal(checkpoint_save(path, &m, 1, "", &err), 0);
+    struct st_file *f;
+    assert_int_equal(st_open(&f, path, &err), 0);
+    static const char *const names[] = {"encoder.conv.weight", "optim.m.encoder.conv.weight",
+                                        "optim.v.encoder.conv.weight"};
+    const real *const slabs[] = {m.value, m.m, m.v};
+    for (int s = 0; s < 3; s++) {
+        const struct st_tensor *t = st_find(f, names[s]);
+        assert_non_null(t);
+        assert_int_equal(t->ndim, 4);
+        const int64_t dim[] = {OUT, IN, KERNEL_H, KERNEL_W};
+        assert_memory_equal(t->dim, dim, sizeof dim);
+        const real *here = slabs[s] + p->offset, *stored = t->data;
+        for (int o = 0; o < OUT; o++)
+            for (int i = 0; i < IN; i++)
+                for (int y = 0; y < KERNEL_H; y++)
+                    for (int x = 0; x < KERNEL_W; x++) {
+                        real want = here[((o * KERNEL_H + y) * KERNEL_W + x) * IN + i];
+                        assert_memory_equal(stored++, &want, sizeof want);
+                    }
+    }
+    st_close(f);
+    model_free(&m);
 }
 
 static void refuse(const struct model *saved, int width, int extra, const char *named) {
@@ -142,6 +181,7 @@ static void drawing_depends_on_seed_and_name(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(everything_comes_back),
+        cmocka_unit_test(convolutions_are_stored_channels_first),
         cmocka_unit_test(misfits_are_refused_by_name),
         cmocka_unit_test(other_files_are_refused),
         cmocka_unit_test(drawing_depends_on_seed_and_name),
