@@ -143,18 +143,23 @@ out:
 }
 
 static int open_cifar10(struct dataset *d, const char *argument, struct error *err) {
-    static const struct dataset_key keys[SPLITS] = {{"train", 0, 1, DATASET_MAX_IMAGES},
-                                                    {"test", 0, 1, DATASET_MAX_IMAGES}};
-    long values[SPLITS];
+    enum { CAPTIONS = SPLITS, KEYS };
+    static const struct dataset_key keys[KEYS] = {
+        [SPLIT_TRAIN] = {"train", 0, 1, DATASET_MAX_IMAGES, NULL},
+        [SPLIT_TEST] = {"test", 0, 1, DATASET_MAX_IMAGES, NULL},
+        [CAPTIONS] = DATASET_CAPTIONS_KEY};
+    long values[KEYS];
     char *folder;
     int status = 0;
     d->state = ARENA_NEW(&d->arena, struct cifar10);
-    TRY(dataset_arguments(d, argument, keys, SPLITS, values, &folder, err));
+    TRY(dataset_arguments(d, argument, keys, KEYS, values, &folder, err));
     if (!folder[0]) {
         const char *home = getenv("HOME");
         folder = arena_printf(&d->arena, "%s/.cache/ssvbench-data/cifar10-bin", home ? home : "");
     }
     TRY(open_folder(d, folder, values, err));
+    if (values[CAPTIONS] == CAPTIONS_CLASS)
+        dataset_caption_classes(d);
 out:
     return status;
 }
@@ -170,6 +175,7 @@ static int read_cifar10(const struct dataset *d, enum split split, long index, s
         for (int i = 0; i < AREA; i++)
             out->pixels[i * CHANNELS + channel] = record[1 + channel * AREA + i];
     out->label = record[0];
+    record_set_class_caption(out, d);
     return 0;
 }
 
@@ -182,7 +188,7 @@ static void close_cifar10(struct dataset *d) {
 const struct dataset_source dataset_cifar10 = {
     .name = "cifar10",
     .title = "CIFAR-10 (Krizhevsky 2009) in the official binary layout",
-    .argument_help = "FOLDER[,train=N,test=N]",
+    .argument_help = "FOLDER[,train=N,test=N,captions=class]",
     .open = open_cifar10,
     .read = read_cifar10,
     .close = close_cifar10,

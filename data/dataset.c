@@ -13,8 +13,9 @@ enum { MEASURED_IMAGES = 10000, MAX_KEYS = 16, MAX_CHANNELS = 4 };
 
 const char *const split_names[SPLITS] = {"train", "test"};
 
-const struct dataset_source *const dataset_sources[] = {&dataset_shapes, &dataset_fashion_mnist,
-                                                        &dataset_idx, &dataset_cifar10, NULL};
+const struct dataset_source *const dataset_sources[] = {&dataset_shapes,   &dataset_fashion_mnist,
+                                                        &dataset_idx,      &dataset_cifar10,
+                                                        &dataset_captions, NULL};
 
 void record_free(struct record *r) {
     free(r->pixels);
@@ -88,6 +89,20 @@ static int looks_like_key(const char *text, size_t *length) {
     return n && text[n] == '=';
 }
 
+static int set_word(const struct dataset *d, const struct dataset_key *key, const char *text,
+                    long *value, struct error *err) {
+    size_t n = strlen(text);
+    const char *word = key->words;
+    for (*value = 0; word; ++*value) {
+        if (!strncmp(word, text, n) && (!word[n] || word[n] == '|'))
+            return 0;
+        word = strchr(word, '|');
+        word += word != NULL;
+    }
+    return error_set(err, STATUS_USAGE, "dataset %s: %s=%s is not one of %s", d->name, key->key,
+                     text, key->words);
+}
+
 static int set_value(struct dataset *d, const char *key, const char *text,
                      const struct dataset_key *keys, int n_keys, long *values, int *given,
                      struct error *err) {
@@ -104,6 +119,9 @@ static int set_value(struct dataset *d, const char *key, const char *text,
                          join(&d->arena, names, n_keys));
     if (given[k])
         return error_set(err, STATUS_USAGE, "dataset %s: %s is given twice", d->name, key);
+    given[k] = 1;
+    if (keys[k].words)
+        return set_word(d, &keys[k], text, &values[k], err);
     char *end;
     errno = 0;
     long value = strtol(text, &end, 10);
@@ -114,7 +132,6 @@ static int set_value(struct dataset *d, const char *key, const char *text,
         return error_set(err, STATUS_USAGE, "dataset %s: %s=%s is out of range, %ld to %ld",
                          d->name, key, text, keys[k].min, keys[k].max);
     values[k] = value;
-    given[k] = 1;
     return 0;
 }
 
@@ -139,7 +156,7 @@ int dataset_arguments(struct dataset *d, const char *argument, const struct data
             path = path ? arena_printf(&d->arena, "%s,%s", path, part) : part;
         } else {
             return error_set(err, STATUS_USAGE,
-                             "dataset %s: \"%s\" is not KEY=NUMBER; write it as %s:%s", d->name,
+                             "dataset %s: \"%s\" is not KEY=VALUE; write it as %s:%s", d->name,
                              part, d->name, d->source->argument_help);
         }
     }
@@ -166,6 +183,19 @@ void dataset_hash_begin(SHA2_CTX *hash, const struct dataset *d) {
                      d->classes);
     SHA256Init(hash);
     SHA256Update(hash, (const uint8_t *)text, (size_t)n);
+}
+
+void dataset_caption_classes(struct dataset *d) {
+    const char **captions = ARENA_ARRAY(&d->arena, const char *, d->classes);
+    for (int i = 0; i < d->classes; i++)
+        captions[i] = arena_printf(&d->arena, "a photo of a %s", d->class_names[i]);
+    d->class_captions = captions;
+    d->has_caption = 1;
+}
+
+void record_set_class_caption(struct record *r, const struct dataset *d) {
+    if (d->class_captions)
+        record_set_captions(r, d->class_captions + r->label, 1);
 }
 
 /* Sums of whole numbers: no order and no compiler changes them. */
@@ -234,7 +264,7 @@ int dataset_open(struct dataset *d, const char *spec, struct error *err) {
     }
     snprintf(d->name, sizeof d->name, "%s", d->source->name);
     TRY(d->source->open(d, colon ? colon + 1 : "", err));
-    CHECK(d->count[SPLIT_TRAIN] > 0 && d->count[SPLIT_TEST] > 0 && d->classes > 0 &&
+    CHECK(d->count[SPLIT_TRAIN] > 0 && d->count[SPLIT_TEST] > 0 && d->classes >= 0 &&
               d->channels <= MAX_CHANNELS && d->root_hash[0],
           "reader %s", d->name);
     TRY(measure(d, err));

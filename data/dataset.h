@@ -9,9 +9,11 @@
  *     dataset_close(&d);
  *
  * A specification is NAME or NAME:ARGUMENT.  Names: shapes, fashion-mnist, idx:FOLDER,
- * cifar10:FOLDER.  `NAME:...,train=N,test=N` limits a split to its first N images.  A second key of
- * idx and fashion-mnist, pad=N, puts the image in the middle of N x N zeros; images of 28 x 28 are
- * padded to 32, so that patches of 4 and 8 divide them, unless pad=28 says otherwise.
+ * cifar10:FOLDER, captions:FOLDER.  `NAME:...,train=N,test=N` limits a split to its first N images.
+ * A second key of idx and fashion-mnist, pad=N, puts the image in the middle of N x N zeros; images
+ * of 28 x 28 are padded to 32, so that patches of 4 and 8 divide them, unless pad=28 says
+ * otherwise. captions=class gives the images of cifar10, idx and fashion-mnist a caption, "a photo
+ * of a cat". What captions:FOLDER takes stands in captions.c.
  */
 #ifndef SSV_DATA_DATASET_H
 #define SSV_DATA_DATASET_H
@@ -27,7 +29,7 @@ enum split { SPLIT_TRAIN, SPLIT_TEST, SPLITS };
 struct record {
     int height, width, channels;
     uint8_t *pixels; /* (height, width, channels), in the record's own buffer */
-    int label;       /* 0..classes-1 */
+    int label;       /* 0..classes-1; -1 where the dataset has none */
     uint8_t *mask;   /* (height, width), 0 background, 1 + label object; NULL when there is none */
     char caption[256]; /* the first one, cut at a character when longer; "" when there is none */
     int n_captions;
@@ -52,9 +54,10 @@ struct dataset {
     void *state; /* the reader's own, in arena */
     struct arena arena;
     long count[SPLITS];
-    int height, width, channels; /* of every image */
-    int classes;
-    const char *const *class_names; /* (classes) */
+    int height, width, channels;       /* of every image */
+    int classes;                       /* 0: no labels */
+    const char *const *class_names;    /* (classes) */
+    const char *const *class_captions; /* (classes), NULL unless asked for by captions=class */
     int has_mask, has_caption;
     double mean[4], std[4]; /* per channel, over [0,1] pixels of the first training images */
     long measured;          /* how many: 10,000, or fewer where the reader says so in open */
@@ -64,7 +67,8 @@ struct dataset {
 struct dataset_source {
     const char *name, *title, *argument_help;
     /* Fills d from the argument ("" when none was given), except name, spec, source, mean, std.
-     * When it fails, close is called as after a success. */
+     * When it fails, close is called as after a success.  has_caption also says that n_captions
+     * of every record is at least 1. */
     int (*open)(struct dataset *d, const char *argument, struct error *err);
     /* Thread-safe. */
     int (*read)(const struct dataset *d, enum split split, long index, struct record *out,

@@ -286,10 +286,12 @@ out:
 }
 
 static int open_idx(struct dataset *d, const char *argument, struct error *err) {
-    static const struct dataset_key keys[] = {{"train", 0, 1, DATASET_MAX_IMAGES},
-                                              {"test", 0, 1, DATASET_MAX_IMAGES},
-                                              {"pad", 0, 1, LARGEST_SIDE}};
-    enum { KEYS = sizeof keys / sizeof *keys };
+    enum { PAD = SPLITS, CAPTIONS, KEYS };
+    static const struct dataset_key keys[KEYS] = {
+        [SPLIT_TRAIN] = {"train", 0, 1, DATASET_MAX_IMAGES, NULL},
+        [SPLIT_TEST] = {"test", 0, 1, DATASET_MAX_IMAGES, NULL},
+        [PAD] = {"pad", 0, 1, LARGEST_SIDE, NULL},
+        [CAPTIONS] = DATASET_CAPTIONS_KEY};
     long values[KEYS];
     char *folder;
     int status = 0, fashion = d->source == &dataset_fashion_mnist;
@@ -301,6 +303,8 @@ static int open_idx(struct dataset *d, const char *argument, struct error *err) 
     if (fashion)
         d->classes = sizeof fashion_classes / sizeof *fashion_classes;
     TRY(open_folder(d, folder[0] ? folder : fashion_folder, values, err));
+    if (values[CAPTIONS] == CAPTIONS_CLASS)
+        dataset_caption_classes(d);
 out:
     return status;
 }
@@ -320,6 +324,7 @@ static int read_idx(const struct dataset *d, enum split split, long index, struc
     for (size_t y = 0; y < height; y++)
         memcpy(out->pixels + (top + y) * row + left, image + y * width, width);
     out->label = ((const uint8_t *)x->split[split].labels.data)[index];
+    record_set_class_caption(out, d);
     return 0;
 }
 
@@ -334,7 +339,7 @@ static void close_idx(struct dataset *d) {
 const struct dataset_source dataset_idx = {
     .name = "idx",
     .title = "MNIST and its kin: IDX files, plain or .gz",
-    .argument_help = "FOLDER[,train=N,test=N,pad=N]",
+    .argument_help = "FOLDER[,train=N,test=N,pad=N,captions=class]",
     .open = open_idx,
     .read = read_idx,
     .close = close_idx,
@@ -343,7 +348,7 @@ const struct dataset_source dataset_idx = {
 const struct dataset_source dataset_fashion_mnist = {
     .name = "fashion-mnist",
     .title = "Fashion-MNIST (Xiao et al. 2017, arXiv:1708.07747), 28 x 28 padded to 32",
-    .argument_help = "[FOLDER,train=N,test=N,pad=N]",
+    .argument_help = "[FOLDER,train=N,test=N,pad=N,captions=class]",
     .open = open_idx,
     .read = read_idx,
     .close = close_idx,

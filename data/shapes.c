@@ -14,10 +14,10 @@ enum { GENERATOR_VERSION = 1, MEASURED_PIXELS = 1 << 22, MEASURED_LEAST = 64 };
 static int open_shapes(struct dataset *d, const char *argument, struct error *err) {
     enum { SEED = SPLITS, SIZE, KEYS };
     static const struct dataset_key keys[KEYS] = {
-        [SPLIT_TRAIN] = {"train", 4000, 1, DATASET_MAX_IMAGES},
-        [SPLIT_TEST] = {"test", 1000, 1, DATASET_MAX_IMAGES},
-        [SEED] = {"seed", 0, 0, LONG_MAX},
-        [SIZE] = {"size", 32, SHAPE_SMALLEST, SHAPE_LARGEST}};
+        [SPLIT_TRAIN] = {"train", 4000, 1, DATASET_MAX_IMAGES, NULL},
+        [SPLIT_TEST] = {"test", 1000, 1, DATASET_MAX_IMAGES, NULL},
+        [SEED] = {"seed", 0, 0, LONG_MAX, NULL},
+        [SIZE] = {"size", 32, SHAPE_SMALLEST, SHAPE_LARGEST, NULL}};
     uint64_t *seed = d->state = ARENA_NEW(&d->arena, uint64_t);
     long values[KEYS];
     SHA2_CTX hash;

@@ -370,7 +370,7 @@ static void test_wrong_specifications(void **state) {
     refuses("shapes:size=", "size=", "whole number");
     refuses("shapes:size= 32", "whole number");
     refuses("shapes:size=32,size=64", "twice");
-    refuses("shapes:/some/folder", "/some/folder", "KEY=NUMBER");
+    refuses("shapes:/some/folder", "/some/folder", "KEY=VALUE");
     char longest[700];
     memset(longest, 'x', sizeof longest);
     longest[sizeof longest - 1] = '\0';

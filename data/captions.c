@@ -1,0 +1,183 @@
+/* captions.c -- images with captions and no labels: FOLDER/captions.csv and the JPEG files that it
+ * names, relative to FOLDER.
+ *
+ *     image,caption,split
+ *     images/1000268201.jpg,A girl going into a wooden building .,train
+ *     images/1000268201.jpg,"A child in a dress, climbing stairs .",train
+ *
+ * Several rows of an image are several captions.  split is train, test, val or anything else; rows
+ * of other splits than train and test are left out, unless split=val makes the val images the test
+ * split.  Without the column the first image and every tenth after it are the test split.
+ *
+ * Images of any size become squares of size=N pixels: the shorter side is resized, of the longer
+ * one the middle stays.  Up to cache=MiB of them stay in memory.
+ *
+ * root_hash is over captions.csv and the names and sizes in bytes of the images used, in order, not
+ * over their content: a dataset of photographs takes minutes to read.
+ */
+#include "data/captions_internal.h"
+#include "data/image_cache.h"
+#include "data/jpeg.h"
+#include "data/resize.h"
+
+#include <errno.h>
+#include <string.h>
+#include <sys/stat.h>
+
+enum {
+    CHANNELS = 3,
+    SMALLEST = 8,
+    LARGEST = 1024,
+    DEFAULT_SIZE = 128,
+    DEFAULT_CACHE = 512,
+    MOST_CACHE = 1 << 24, /* MiB */
+    MEASURED = 2000,
+    TEST_EVERY = 10
+};
+enum key { SIZE = SPLITS, SPLIT, CACHE, KEYS };
+
+struct captions {
+    const char *folder;
+    struct caption_table table;
+    const struct captioned **images[SPLITS]; /* (count) */
+    struct image_cache cache;                /* training images, then test images */
+};
+
+/* SPLITS: neither. */
+static int split_of(const struct captions *c, long image, int val_is_test) {
+    if (!c->table.has_split)
+        return image % TEST_EVERY ? SPLIT_TRAIN : SPLIT_TEST;
+    const char *split = c->table.images[image].split;
+    if (!strcmp(split, "train"))
+        return SPLIT_TRAIN;
+    return !strcmp(split, val_is_test ? "val" : "test") ? SPLIT_TEST : SPLITS;
+}
+
+static int fill_splits(struct dataset *d, const char *path, const long *values, struct error *err) {
+    struct captions *c = d->state;
+    long available[SPLITS] = {0};
+    int status = 0, val_is_test = (int)values[SPLIT];
+    if (val_is_test && !c->table.has_split)
+        return error_set(err, STATUS_USAGE, "%s: split=val needs a column split", path);
+    for (int s = 0; s < SPLITS; s++)
+        c->images[s] = ARENA_ARRAY(&d->arena, const struct captioned *, c->table.n_images);
+    for (long i = 0; i < c->table.n_images; i++) {
+        int s = split_of(c, i, val_is_test);
+        if (s < SPLITS)
+            c->images[s][available[s]++] = &c->table.images[i];
+    }
+    for (int s = 0; s < SPLITS; s++) {
+        if (!available[s])
+            return error_set(err, STATUS_USAGE, "%s: %s", path,
+                             !c->table.has_split ? "one image is too few for two splits"
+                             : s == SPLIT_TRAIN  ? "no row is of the split train"
+                             : val_is_test       ? "no row is of the split val"
+                                                 : "no row is of the split test");
+        TRY(dataset_limit(d, (enum split)s, values[s], available[s], err));
+    }
+out:
+    return status;
+}
+
+/* A missing image is found now, a broken one when it is read. */
+static int hash_file(const struct captions *c, const struct captioned *image, const char *table,
+                     SHA2_CTX *hash, struct error *err) {
+    struct arena scratch = {0};
+    struct stat info;
+    const char *path = arena_printf(&scratch, "%s/%s", c->folder, image->image);
+    int status = 0, reason = stat(path, &info) ? errno : S_ISREG(info.st_mode) ? 0 : EISDIR;
+    if (reason) {
+        status = error_set(err, STATUS_USAGE, "%s: line %ld: %s: %s", table, image->line, path,
+                           strerror(reason));
+    } else {
+        const char *text =
+            arena_printf(&scratch, "%s %lld\n", image->image, (long long)info.st_size);
+        SHA256Update(hash, (const uint8_t *)text, strlen(text));
+    }
+    arena_free(&scratch);
+    return status;
+}
+
+static int hash_files(struct dataset *d, const char *table, int val_is_test, struct error *err) {
+    const struct captions *c = d->state;
+    const char *split = val_is_test ? "val\n" : "test\n";
+    SHA2_CTX hash;
+    int status = 0;
+    dataset_hash_begin(&hash, d);
+    SHA256Update(&hash, (const uint8_t *)split, strlen(split));
+    SHA256Update(&hash, (const uint8_t *)c->table.text, c->table.bytes);
+    for (int s = 0; s < SPLITS; s++)
+        for (long i = 0; i < d->count[s]; i++)
+            TRY(hash_file(c, c->images[s][i], table, &hash, err));
+    SHA256End(&hash, d->root_hash);
+out:
+    return status;
+}
+
+static int open_captions(struct dataset *d, const char *argument, struct error *err) {
+    static const struct dataset_key keys[KEYS] = {
+        [SPLIT_TRAIN] = {"train", 0, 1, DATASET_MAX_IMAGES, NULL},
+        [SPLIT_TEST] = {"test", 0, 1, DATASET_MAX_IMAGES, NULL},
+        [SIZE] = {"size", DEFAULT_SIZE, SMALLEST, LARGEST, NULL},
+        [SPLIT] = {"split", 0, 0, 0, "test|val"},
+        [CACHE] = {"cache", DEFAULT_CACHE, 0, MOST_CACHE, NULL}};
+    struct captions *c = d->state = ARENA_NEW(&d->arena, struct captions);
+    long values[KEYS];
+    char *folder;
+    int status = 0;
+    TRY(dataset_arguments(d, argument, keys, KEYS, values, &folder, err));
+    if (!folder[0])
+        return error_set(err, STATUS_USAGE, "dataset captions needs a folder: captions:%s",
+                         d->source->argument_help);
+    const char *path = arena_printf(&d->arena, "%s/captions.csv", folder);
+    c->folder = folder;
+    TRY(caption_table_read(&c->table, path, &d->arena, err));
+    TRY(fill_splits(d, path, values, err));
+    d->height = d->width = (int)values[SIZE];
+    d->channels = CHANNELS;
+    d->has_caption = 1;
+    d->measured = MEASURED;
+    TRY(hash_files(d, path, (int)values[SPLIT], err));
+    size_t one = (size_t)d->height * (size_t)d->width * CHANNELS;
+    TRY(image_cache_open(&c->cache, one, d->count[SPLIT_TRAIN] + d->count[SPLIT_TEST],
+                         (size_t)values[CACHE] << 20, &d->arena, err));
+out:
+    return status;
+}
+
+static int read_captions(const struct dataset *d, enum split split, long index, struct record *out,
+                         struct error *err) {
+    struct captions *c = d->state;
+    const struct captioned *image = c->images[split][index];
+    struct arena scratch = {0};
+    struct pixels p;
+    long place = split == SPLIT_TRAIN ? index : d->count[SPLIT_TRAIN] + index;
+    int status = 0;
+    TRY(record_reserve(out, d->height, d->width, CHANNELS, 0, err));
+    if (!image_cache_get(&c->cache, place, out->pixels)) {
+        const char *path = arena_printf(&scratch, "%s/%s", c->folder, image->image);
+        TRY(jpeg_read(path, &scratch, &p, err));
+        resize_square(p.rgb, p.height, p.width, CHANNELS, d->height, out->pixels);
+        image_cache_put(&c->cache, place, out->pixels);
+    }
+    out->label = -1;
+    record_set_captions(out, image->captions, image->n_captions);
+out:
+    arena_free(&scratch);
+    return status;
+}
+
+static void close_captions(struct dataset *d) {
+    struct captions *c = d->state;
+    if (c)
+        image_cache_close(&c->cache);
+}
+
+const struct dataset_source dataset_captions = {
+    .name = "captions",
+    .title = "images with captions: a table captions.csv and the JPEG files that it names",
+    .argument_help = "FOLDER[,size=N,train=N,test=N,split=val,cache=MiB]",
+    .open = open_captions,
+    .read = read_captions,
+    .close = close_captions,
+};
