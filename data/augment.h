@@ -113,7 +113,8 @@ struct image {
     float *pixels;
 };
 
-/* The box of a record as an image of size x size; outside the record it has the mean colour. */
+/* The box of a record as an image of size x size (at most 1024), clipped to [0, 1]; outside the
+ * record it has the mean colour.  A filter reaches no further than shrinking by 31 needs. */
 void image_from_box(const struct record *r, const struct normalization *norm,
                     const struct crop_box *box, int flip, int interpolation, int size, float *out);
 /* clip(factor x).  clip is to [0, 1]. */
