@@ -111,7 +111,8 @@ static int measure(const struct workload *w, const struct settings *settings,
                         .arena = &a,
                         .classes = CLASSES,
                         .encoder = model_group(&model, "encoder"),
-                        .stage = method->n_stages - 1};
+                        .stage = method->n_stages - 1,
+                        .batch = w->batch};
     const struct trainer_config config = {.method = method,
                                           .self = settings_method(settings, method),
                                           .builder = &b,

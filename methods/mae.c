@@ -83,6 +83,7 @@ static int build(const void *self, struct builder *b, struct error *err) {
     const struct transformer blocks = vit_transformer(g, b->encoder, v, NULL);
     x = transformer_blocks(g, b->encoder, "blocks", x, &blocks, NULL);
     x = op_layernorm(g, "norm", b->encoder, x, 1e-6);
+    builder_watch(b, WATCH_FEATURES, op_mean_rows(g, "visible_mean", x, 1, 1 + keep));
 
     int decoder = builder_group(b, "decoder");
     struct linear_spec embed = {.group = decoder, .out = m->decoder_dim, .init = INIT_XAVIER};

@@ -43,7 +43,7 @@ struct objective {
     double weight;
 };
 
-enum watch { WATCH_NONE, WATCH_FEATURES, WATCH_LOGITS };
+enum watch { WATCH_FEATURES, WATCH_LOGITS, WATCHES };
 
 /* What build works on.  Inputs are declared in the order in which prepare finds its slots. */
 struct builder {
@@ -60,6 +60,7 @@ struct builder {
     uint64_t seed;
     int encoder; /* the group that all protocols evaluate */
     int stage;   /* which of the method's stages is being built */
+    int batch;   /* samples in a step */
     struct tensor *inputs[METHOD_INPUTS];
     struct loader_slot slots[METHOD_INPUTS];
     int n_inputs;
@@ -69,8 +70,8 @@ struct builder {
     int n_scalars;
     struct objective objectives[METHOD_OBJECTIVES];
     int n_objectives;
-    struct tensor *watched; /* for the diagnostics of collapse */
-    enum watch watch;
+    struct tensor *watched[WATCHES]; /* for the diagnostics of collapse, or NULL */
+    double uniform_loss; /* what the loss is when every answer is the same; 0: no such number */
 };
 
 /* A slot of images (N,[views,]C,side,side); views 0: no such dimension; side 0: the backbone's. */
@@ -83,8 +84,12 @@ void builder_set(struct builder *b, const struct tensor *scalar, double value);
 int builder_group(struct builder *b, const char *name); /* "head", "decoder", "teacher" */
 /* The runner minimises weight * mean over samples of the sum of a sample's entries of t. */
 void builder_objective(struct builder *b, const char *name, struct tensor *t, double weight);
-/* Features (N,..,D) whose spread, or logits (N,..,K) whose entropy, tells of a collapse. */
+/* Features (N,..,D) whose spread, or logits (N,..,K) whose entropy, tells of a collapse; either or
+ * both. */
 void builder_watch(struct builder *b, enum watch watch, struct tensor *t);
+/* The total loss of an encoder that gives every image the same answer, for a full batch of n: runs
+ * that stay there are called collapsed. */
+void builder_uniform_loss(struct builder *b, double loss);
 /* The backbone on images, in the encoder's group, with stochastic depth where it is asked for. */
 void builder_encode(struct builder *b, struct tensor *images, struct encoded *out);
 

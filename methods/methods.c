@@ -64,8 +64,11 @@ void builder_objective(struct builder *b, const char *name, struct tensor *t, do
 void builder_watch(struct builder *b, enum watch watch, struct tensor *t) {
     if (!t->output)
         graph_output(b->g, t);
-    b->watched = t;
-    b->watch = watch;
+    b->watched[watch] = t;
+}
+
+void builder_uniform_loss(struct builder *b, double loss) {
+    b->uniform_loss = loss;
 }
 
 void builder_encode(struct builder *b, struct tensor *images, struct encoded *out) {
@@ -73,4 +76,6 @@ void builder_encode(struct builder *b, struct tensor *images, struct encoded *ou
     if (n && !b->drop)
         b->drop = graph_input(b->g, "drop", 1, &n);
     backbone_encode(b->g, b->encoder, b->backbone, images, b->drop, 0, out);
+    if (!b->watched[WATCH_FEATURES])
+        builder_watch(b, WATCH_FEATURES, out->pooled);
 }

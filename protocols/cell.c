@@ -112,7 +112,8 @@ static struct builder new_builder(struct cell *c, struct graph *g, int stage) {
                             .classes = c->data->classes,
                             .seed = c->seed,
                             .encoder = model_group(&c->model, "encoder"),
-                            .stage = stage};
+                            .stage = stage,
+                            .batch = c->settings.plan.batch};
 }
 
 /* The graph that protocols see. */
@@ -194,6 +195,11 @@ static void describe(struct cell *c, const char *hash) {
     r->seed = (int64_t)c->seed;
     r->config = arena_strdup(&r->arena, settings_run_text(&c->settings, c->method, &c->arena));
     r->parameters = (long)model_parameters(&c->model);
+    r->objectives = arena_strdup(&r->arena, "");
+    int last = c->method->n_stages - 1;
+    for (int i = 0; last >= 0 && i < c->stages[last].builder.n_objectives; i++)
+        r->objectives = arena_printf(&r->arena, "%s%s%s", r->objectives, i ? " " : "",
+                                     c->stages[last].builder.objectives[i].name);
     r->n_data = 1;
     struct run_data_source *d = &r->data[0];
     snprintf(d->name, sizeof d->name, "%s", c->data->name);

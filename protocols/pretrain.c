@@ -1,5 +1,6 @@
 /* pretrain.c -- the one training loop, for every method. */
 #include "protocols/cell.h"
+#include "protocols/collapse.h"
 
 #include "core/clock.h"
 #include "core/file.h"
@@ -15,7 +16,10 @@ struct training {
     struct stage_plan *stage;
     struct trainer trainer;
     struct loader *loader;
-    long done;       /* steps of the whole pretraining */
+    long done;                /* steps of the whole pretraining */
+    struct step_row *watched; /* (steps / watch_every + 1) the rows that were looked at */
+    long n_watched;
+    int stopped;     /* for a collapse */
     double saved_at; /* clock */
     struct progress progress;
 };
@@ -83,10 +87,26 @@ static void close_stage(struct training *t) {
     trainer_close(&t->trainer);
 }
 
+/* A finding is a function of the rows, so a run that was interrupted finds the same. */
+static long find_collapse(struct training *t) {
+    struct cell *c = t->cell;
+    long since = collapse_since(t->watched, t->n_watched, t->stage->builder.uniform_loss);
+    c->run.finding = "";
+    if (since)
+        c->run.finding = arena_printf(&c->run.arena,
+                                      "collapsed since step %ld of %ld: effective "
+                                      "rank %.2f, feature std %.4f",
+                                      since, c->steps, t->watched[t->n_watched - 1].effective_rank,
+                                      t->watched[t->n_watched - 1].feature_std);
+    return since;
+}
+
 static int save(struct training *t, const char *what, struct error *err) {
     struct cell *c = t->cell;
     char detail[64];
     int status = 0;
+    if (t->stage)
+        find_collapse(t);
     TRY(checkpoint_save(c->checkpoint, &c->model, t->done, c->run.config, err));
     snprintf(detail, sizeof detail, "{\"step\": %ld}", t->done);
     TRY(journal_event(&c->journal, what, detail, err));
@@ -95,6 +115,23 @@ static int save(struct training *t, const char *what, struct error *err) {
     t->saved_at = clock_seconds();
 out:
     return status;
+}
+
+/* What is more than the loss: the parts of it, and every watch_every steps the rest. */
+static void look(struct training *t, int n, struct step_row *row) {
+    const struct builder *b = &t->stage->builder;
+    int parts = b->n_objectives < STEP_PARTS ? b->n_objectives : STEP_PARTS;
+    for (int i = 0; i < parts && b->n_objectives > 1; i++)
+        row->part[i] = t->trainer.parts[i];
+    if (t->done % t->cell->settings.plan.watch_every && t->done != t->cell->steps)
+        return;
+    collapse_look(&t->trainer, n, row);
+    if (b->n_objectives > 1) {
+        double norms[METHOD_OBJECTIVES];
+        trainer_part_norms(&t->trainer, n, norms);
+        memcpy(row->norm, norms, sizeof *norms * (size_t)parts);
+    }
+    t->watched[t->n_watched++] = *row;
 }
 
 /* One step; *finite is 0 when the gradient was not. */
@@ -110,16 +147,19 @@ static int step(struct training *t, int *finite, struct error *err) {
     *finite = trainer_step(&t->trainer, batch.slots, batch.n, t->done - t->stage->first);
     t->done++;
     double seconds = clock_seconds() - start;
-    const struct step_row row = {.step = t->done,
-                                 .epoch = (double)t->done * batch.n /
-                                          (double)c->data->count[SPLIT_TRAIN],
-                                 .loss = t->trainer.loss,
-                                 .lr = t->trainer.lr,
-                                 .grad_norm = t->trainer.grad_norm,
-                                 .img_per_s = batch.n / seconds,
-                                 .wall_s = seconds,
-                                 .feature_std = NAN,
-                                 .effective_rank = NAN};
+    struct step_row row = {.step = t->done,
+                           .epoch = (double)t->done * batch.n / (double)c->data->count[SPLIT_TRAIN],
+                           .loss = t->trainer.loss,
+                           .lr = t->trainer.lr,
+                           .grad_norm = t->trainer.grad_norm,
+                           .img_per_s = batch.n / seconds,
+                           .wall_s = seconds,
+                           .feature_std = NAN,
+                           .effective_rank = NAN,
+                           .entropy = NAN,
+                           .part = {NAN, NAN, NAN, NAN},
+                           .norm = {NAN, NAN, NAN, NAN}};
+    look(t, batch.n, &row);
     char detail[96];
     snprintf(detail, sizeof detail, "loss %.4f  %.0f img/s", row.loss, row.img_per_s);
     progress_update(&t->progress, t->done, detail);
@@ -137,6 +177,11 @@ static int train_stage(struct training *t, int *finite, struct error *err) {
                              c->run.run_id, t->done, c->steps);
         }
         TRY(step(t, finite, err));
+        if (c->settings.plan.stop_on_collapse && find_collapse(t)) {
+            log_message(LOG_WARN, "%s: %s; stopped", c->run.run_id, c->run.finding);
+            t->stopped = 1;
+            break;
+        }
         if (clock_seconds() - t->saved_at >= c->context->machine->checkpoint_seconds &&
             t->done < c->steps && *finite)
             TRY(save(t, "checkpoint", err));
@@ -149,15 +194,19 @@ static int train(struct training *t, struct error *err) {
     struct cell *c = t->cell;
     int status = 0, finite = 1;
     t->saved_at = clock_seconds();
-    for (int i = 0; i < c->method->n_stages && finite; i++) {
+    for (int i = 0; i < c->method->n_stages && finite && !t->stopped; i++) {
         if (t->done >= c->stages[i].first + c->stages[i].steps)
             continue;
         TRY(open_stage(t, i, err));
         TRY(train_stage(t, &finite, err));
         close_stage(t);
     }
-    if (finite)
-        return save(t, "trained", err);
+    if (finite) {
+        TRY(save(t, t->stopped ? "collapsed" : "trained", err));
+        if (*c->run.finding && !t->stopped)
+            log_message(LOG_WARN, "%s: %s", c->run.run_id, c->run.finding);
+        return 0;
+    }
     log_message(LOG_WARN, "%s diverged at step %ld: the loss or its gradient is not finite",
                 c->run.run_id, t->done);
     TRY(journal_event(&c->journal, "diverged", NULL, err));
@@ -176,6 +225,11 @@ static int resume(struct training *t, struct error *err) {
         return error_set(err, STATUS_USAGE, "%s stands at step %ld of %ld: it is not of this run",
                          c->checkpoint, t->done, c->steps);
     TRY(journal_rewind(&c->journal, t->done, err));
+    t->watched =
+        ARENA_ARRAY(&c->arena, struct step_row, c->steps / c->settings.plan.watch_every + 2);
+    for (long i = 0; i < c->run.n_steps; i++)
+        if (c->run.steps[i].step <= t->done && !isnan(c->run.steps[i].feature_std))
+            t->watched[t->n_watched++] = c->run.steps[i];
     if (t->done < c->steps)
         TRY(journal_event(&c->journal, t->done ? "resume" : "start", NULL, err));
 out:
@@ -187,6 +241,8 @@ int cell_pretrain(struct cell *c, struct error *err) {
     int status = 0;
     if (!strcmp(c->run.status, "failed"))
         return 0;
+    if (c->settings.plan.stop_on_collapse && c->run.finding && *c->run.finding)
+        return 0; /* stopped for it */
     TRY(resume(&t, err));
     if (!c->steps) {
         if (!file_exists(c->checkpoint))

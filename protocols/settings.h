@@ -20,6 +20,7 @@ struct plan {
     double epochs;
     int batch;
     double lr, weight_decay, warmup; /* negative: the method's recipe */
+    int watch_every, stop_on_collapse;
     int chunk, lanes;
 };
 

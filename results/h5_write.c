@@ -11,7 +11,7 @@
 
 /* From here on an array is cut into chunks and compressed; below, chunks only cost. */
 enum { LARGE = 32 << 10, CHUNK = 1 << 20, DEFLATE = 4, GROWTH = 1 << 20, TABLE_CHUNK = 1024 };
-enum { MAX_COLUMNS = 16 };
+enum { MAX_COLUMNS = 32 };
 
 /* HDF5 keeps the file in memory that these functions give it.  What closing the file would free is
  * the finished file.  (H5Fget_file_image of 1.10 leaves a superblock with a wrong checksum.) */

@@ -14,20 +14,30 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-enum { BACKWARDS = 4096, LINE = 1024 };
+enum { BACKWARDS = 4096, LINE = 2048 };
 
 static const struct {
     const char *name;
     size_t offset;
+    int optional; /* left out where it is not known */
 } columns[] = {
-    {"epoch", offsetof(struct step_row, epoch)},
-    {"loss", offsetof(struct step_row, loss)},
-    {"lr", offsetof(struct step_row, lr)},
-    {"grad_norm", offsetof(struct step_row, grad_norm)},
-    {"img_per_s", offsetof(struct step_row, img_per_s)},
-    {"wall_s", offsetof(struct step_row, wall_s)},
-    {"feature_std", offsetof(struct step_row, feature_std)},
-    {"effective_rank", offsetof(struct step_row, effective_rank)},
+    {"epoch", offsetof(struct step_row, epoch), 0},
+    {"loss", offsetof(struct step_row, loss), 0},
+    {"lr", offsetof(struct step_row, lr), 0},
+    {"grad_norm", offsetof(struct step_row, grad_norm), 0},
+    {"img_per_s", offsetof(struct step_row, img_per_s), 0},
+    {"wall_s", offsetof(struct step_row, wall_s), 0},
+    {"feature_std", offsetof(struct step_row, feature_std), 0},
+    {"effective_rank", offsetof(struct step_row, effective_rank), 0},
+    {"entropy", offsetof(struct step_row, entropy), 1},
+    {"loss_1", offsetof(struct step_row, part[0]), 1},
+    {"loss_2", offsetof(struct step_row, part[1]), 1},
+    {"loss_3", offsetof(struct step_row, part[2]), 1},
+    {"loss_4", offsetof(struct step_row, part[3]), 1},
+    {"norm_1", offsetof(struct step_row, norm[0]), 1},
+    {"norm_2", offsetof(struct step_row, norm[1]), 1},
+    {"norm_3", offsetof(struct step_row, norm[2]), 1},
+    {"norm_4", offsetof(struct step_row, norm[3]), 1},
 };
 enum { COLUMNS = sizeof columns / sizeof *columns };
 
@@ -116,12 +126,14 @@ static int put_real(char *out, size_t room, double x) {
 }
 
 int journal_step(struct journal *j, const struct step_row *row, struct error *err) {
-    char line[LINE]; /* 8 numbers of at most 24 characters and their names */
+    char line[LINE]; /* 17 numbers of at most 24 characters and their names */
     size_t n = (size_t)snprintf(line, sizeof line, "{\"type\":\"step\",\"step\":%ld", row->step);
     for (int i = 0; i < COLUMNS; i++) {
-        n += (size_t)snprintf(line + n, sizeof line - n, ",\"%s\":", columns[i].name);
         double x;
         memcpy(&x, (const char *)row + columns[i].offset, sizeof x);
+        if (columns[i].optional && !isfinite(x))
+            continue;
+        n += (size_t)snprintf(line + n, sizeof line - n, ",\"%s\":", columns[i].name);
         n += (size_t)put_real(line + n, sizeof line - n, x);
     }
     n += (size_t)snprintf(line + n, sizeof line - n, "}\n");

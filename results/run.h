@@ -61,8 +61,11 @@ struct run {
     char method[64], backbone[64], dataset[64];
     int64_t seed;
     char created_utc[32];
-    const char *config; /* INI text */
-    const char *argv;   /* one argument a line */
+    const char
+        *objectives;     /* what loss_1.. and norm_1.. of the steps are of, separated by blanks */
+    const char *finding; /* "" or what went wrong without a failure: a collapse, since when */
+    const char *config;  /* INI text */
+    const char *argv;    /* one argument a line */
     char config_sha256[65];
     long parameters;
     double step_gflops, step_peak_bytes;

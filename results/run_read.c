@@ -24,10 +24,11 @@ static void get_steps(struct h5 *h, struct run *r) {
             continue;
         }
         const double *column = h5_get_array(h, pretrain, m->name, ELEMENT_REAL, 1, &length);
-        if (!column && !h->status)
+        int added = m->offset >= offsetof(struct step_row, entropy); /* since the first version */
+        if (!column && !h->status && !added)
             h5_wrong(h, pretrain, m->name, "it is missing");
-        for (int i = 0; column && i < n; i++)
-            memcpy((char *)&r->steps[i] + m->offset, &column[i], sizeof *column);
+        for (int i = 0; i < n; i++)
+            *(double *)((char *)&r->steps[i] + m->offset) = column ? column[i] : NAN;
     }
     h5_end(pretrain);
 }

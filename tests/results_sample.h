@@ -116,8 +116,18 @@ static inline void add_journal(const char *dir, long steps) {
         fail_msg("%s", err.message);
     for (long i = 1; i <= steps; i++) {
         double x = (double)i;
-        const struct step_row row = {i,       x / 2, 1 / x, 1e-3, x == 2 ? NAN : x,
-                                     100 * x, 0.5,   NAN,   NAN};
+        const struct step_row row = {.step = i,
+                                     .epoch = x / 2,
+                                     .loss = 1 / x,
+                                     .lr = 1e-3,
+                                     .grad_norm = x == 2 ? NAN : x,
+                                     .img_per_s = 100 * x,
+                                     .wall_s = 0.5,
+                                     .feature_std = NAN,
+                                     .effective_rank = NAN,
+                                     .entropy = NAN,
+                                     .part = {x, NAN, NAN, NAN},
+                                     .norm = {NAN, NAN, NAN, NAN}};
         assert_int_equal(journal_step(&j, &row, &err), 0);
     }
     journal_close(&j);

@@ -62,7 +62,10 @@ static struct step_row row_of(long step) {
                              .img_per_s = 1234.5,
                              .wall_s = x * 1e-9,
                              .feature_std = -x * 1e300,
-                             .effective_rank = 0.1 * x};
+                             .effective_rank = 0.1 * x,
+                             .entropy = x / 7,
+                             .part = {x / 11, -x, 0, 1},
+                             .norm = {1 / (x + 3), 2, 3, x}};
 }
 
 static void expect_row(const struct step_row *got, long step) {
@@ -107,13 +110,24 @@ static void test_text_of_a_step(void **state) {
     char *path = in(here, "text");
     struct journal j;
     struct error err = {0};
-    const struct step_row row = {3, 0.1, NAN, 1e-4, 2, 1e6, 1.0 / 3, INFINITY, 1e22};
+    const struct step_row row = {.step = 3,
+                                 .epoch = 0.1,
+                                 .loss = NAN,
+                                 .lr = 1e-4,
+                                 .grad_norm = 2,
+                                 .img_per_s = 1e6,
+                                 .wall_s = 1.0 / 3,
+                                 .feature_std = INFINITY,
+                                 .effective_rank = 1e22,
+                                 .entropy = NAN, /* what is not known is left out */
+                                 .part = {NAN, 0.5, NAN, NAN},
+                                 .norm = {NAN, NAN, NAN, NAN}};
     open_journal(&j, path);
     assert_int_equal(journal_step(&j, &row, &err), 0);
     assert_string_equal(get(here, path),
                         "{\"type\":\"step\",\"step\":3,\"epoch\":0.1,\"loss\":null,\"lr\":0.0001,"
                         "\"grad_norm\":2,\"img_per_s\":1000000,\"wall_s\":0.3333333333333333,"
-                        "\"feature_std\":null,\"effective_rank\":1e+22}\n");
+                        "\"feature_std\":null,\"effective_rank\":1e+22,\"loss_2\":0.5}\n");
     journal_close(&j);
 }
 

@@ -93,7 +93,7 @@ static void same_run(const struct run *a, const struct run *b) {
     assert_int_equal(a->n_steps, b->n_steps);
     for (long i = 0; i < a->n_steps; i++) {
         assert_true(a->steps[i].step == b->steps[i].step);
-        same_reals(&a->steps[i].epoch, &b->steps[i].epoch, 8); /* epoch .. effective_rank */
+        same_reals(&a->steps[i].epoch, &b->steps[i].epoch, 9 + 2 * STEP_PARTS); /* epoch .. norm */
     }
     assert_int_equal(a->n_evals, b->n_evals);
     for (int i = 0; i < a->n_evals; i++) {
