@@ -276,6 +276,11 @@ int cell_evaluate(struct cell *c, int number, struct error *err) {
     if (!strcmp(c->run.status, "failed")) {
         e.outcome = OUTCOME_DIVERGED;
         snprintf(e.reason, sizeof e.reason, "pretraining diverged");
+    } else if (p->uses_labels && !c->data->classes) {
+        e.outcome = OUTCOME_SKIPPED;
+        snprintf(e.reason, sizeof e.reason, "the dataset has no labels");
+        log_message(LOG_WARN, "%s: %s skipped: %s has no labels", c->run.run_id, p->name,
+                    c->data->name);
     } else {
         TRY(cell_extract(c, err));
         const struct protocol_input in = {.features = &c->features,

@@ -97,6 +97,7 @@ out:
 const struct protocol protocol_knn = {.name = "knn",
                                       .title = "k-nearest neighbours",
                                       .version = "1.0",
+                                      .uses_labels = 1,
                                       .options = options,
                                       .state_size = sizeof(struct knn),
                                       .run = run};

@@ -118,6 +118,7 @@ static int run(const void *self, const struct protocol_input *in, struct eval *e
 const struct protocol protocol_linear = {.name = "linear",
                                          .title = "Linear probe",
                                          .version = "1.0",
+                                         .uses_labels = 1,
                                          .options = options,
                                          .state_size = sizeof(struct linear),
                                          .run = run};

@@ -39,6 +39,7 @@ struct protocol_input {
 
 struct protocol {
     const char *name, *title, *version;
+    int uses_labels; /* on a dataset without, the row says so instead */
     const struct option_def *options;
     size_t state_size;
     /* Fills everything in *out except protocol, dataset, class names, version and time. */

@@ -7,13 +7,23 @@ work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 cd "$work" || exit 1
 
-mkdir cifar10 idx
+mkdir cifar10 idx captions
 perl -e 'srand 1; for (1..80) { print chr($_ % 10), map { chr int rand 256 } 1..3072 }' >cifar10/data_batch_1.bin
 perl -e 'srand 2; for (1..40) { print chr($_ % 10), map { chr int rand 256 } 1..3072 }' >cifar10/test_batch.bin
 for part in train:80 t10k:40; do
     n=${part#*:} part=${part%:*}
     perl -e '$n = shift; print pack("N4", 0x803, $n, 28, 28), map { chr int rand 256 } 1..$n*784' "$n" >idx/"$part"-images-idx3-ubyte
     perl -e '$n = shift; print pack("N2", 0x801, $n), map { chr($_ % 10) } 1..$n' "$n" >idx/"$part"-labels-idx1-ubyte
+done
+base64 -d >captions/grey.jpg <<'END'
+/9j/2wBDABsSFBcUERsXFhceHBsgKEIrKCUlKFE6PTBCYFVlZF9VXVtqeJmBanGQc1tdhbWGkJ6jq62rZ4C8ybqmx5moq6T/
+wAALCAAQABABAREA/8QAFQABAQAAAAAAAAAAAAAAAAAABAX/xAAXEAADAQAAAAAAAAAAAAAAAAAAAgQx/9oACAEBAAA/ACzr
+hTnXAM64U51w/9k=
+END
+echo image,caption >captions/captions.csv
+for i in $(seq 20); do
+    cp captions/grey.jpg "captions/$i.jpg"
+    echo "$i.jpg,number $i" >>captions/captions.csv
 done
 
 # What the commands leave to the defaults, made small.
@@ -24,6 +34,7 @@ small() { # what a command says explicitly, made small
     sed -E -e "s#build/ssvbench#$program#" -e 's/[[:space:]]+#.*//' \
         -e 's/--epochs [0-9]+/--epochs 1/' -e 's/--seeds [0-9,]+/--seeds 0/' \
         -e 's/cifar10:FOLDER/cifar10:cifar10/' -e 's/idx:FOLDER/idx:idx/' \
+        -e 's/captions:FOLDER,size=64/captions:captions,size=16/' \
         -e 's/fashion-mnist( |$)/fashion-mnist:train=64,test=32\1/' \
         -e 's/train=[0-9]+,test=[0-9]+/train=64,test=32/' -e 's/bench steps/bench steps --seconds 0.1/'
 }

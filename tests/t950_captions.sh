@@ -1,0 +1,53 @@
+#!/bin/bash
+# Datasets without labels from outside: what works, what is refused, what a row says.
+set -u
+program=${SSVBENCH:-build/ssvbench}
+program=$(realpath "$program")
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+cd "$work" || exit 1
+
+# expect NAME STATUS PATTERN COMMAND...: the exit code, and the pattern in what it says
+expect() {
+    local name=$1 status=$2 pattern=$3 said got
+    shift 3
+    said=$("$@" 2>&1)
+    got=$?
+    if [ $got -eq "$status" ] && grep -qE -- "$pattern" <<<"$said"; then
+        echo "ok - $name"
+    else
+        printf '%s\n' "$said" | head -5 | sed 's/^/# /'
+        echo "not ok - $name: exit code $got instead of $status, or no \"$pattern\""
+    fi
+}
+
+# A grey JPEG of 16 x 16 pixels, 64 + 16 times.
+mkdir data
+base64 -d >data/one.jpg <<'END'
+/9j/2wBDABsSFBcUERsXFhceHBsgKEIrKCUlKFE6PTBCYFVlZF9VXVtqeJmBanGQc1tdhbWGkJ6jq62rZ4C8ybqmx5moq6T/
+wAALCAAQABABAREA/8QAFQABAQAAAAAAAAAAAAAAAAAABAX/xAAXEAADAQAAAAAAAAAAAAAAAAAAAgQx/9oACAEBAAA/ACzr
+hTnXAM64U51w/9k=
+END
+echo image,caption,split >data/captions.csv
+for i in $(seq 80); do
+    cp data/one.jpg "data/$i.jpg"
+    echo "$i.jpg,\"number $i, grey\",$([ "$i" -gt 64 ] && echo test || echo train)" >>data/captions.csv
+done
+
+run() {
+    "$program" run --seeds 0 --data "captions:data,size=16" --patch 4 --epochs 1 --batch 16 --quiet "$@"
+}
+
+expect "a method without labels trains" 0 'linear skipped: captions has no labels' run --methods mae
+expect "the table says why there is no number" 0 'mae.*skipped' "$program" report out
+expect "a method that needs labels is refused" 2 'supervised needs labels' run --methods supervised
+expect "beside others it is a finding" 1 '1 of 2 cells failed' run --methods random,supervised
+
+head -c 100 data/one.jpg >data/70.jpg
+expect "a broken test image is not read for training" 0 'skipped' run --methods mae --out other
+head -c 100 data/one.jpg >data/7.jpg
+expect "a broken image is named" 2 'data/7\.jpg: cannot decode this JPEG' run --methods mae --out third
+rm data/7.jpg
+expect "a missing image is named with its line" 2 'captions\.csv: line 8: data/7\.jpg: No such file' run
+echo '9.jpg,"open,train' >>data/captions.csv
+expect "an open quote is named with its line" 2 'captions\.csv: line 82: .*never closed' run
