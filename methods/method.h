@@ -7,7 +7,8 @@
  *
  *     build      declares inputs (builder_*), makes groups (builder_group) and tensors, and says
  *                what is minimised (builder_objective) and watched (builder_watch)
- *     start      once, when weights have been drawn: a teacher becomes a copy of its student
+ *     fit        once, when weights have been drawn: what is measured on the data, a codebook
+ *     start      once, behind fit: a teacher becomes a copy of its student
  *     before     each step: scalars, temperatures, weight decay
  *     prepare    on loader threads: one record becomes its part of every slot
  *     after      each step: moving averages
@@ -84,12 +85,16 @@ void builder_set(struct builder *b, const struct tensor *scalar, double value);
 int builder_group(struct builder *b, const char *name); /* "head", "decoder", "teacher" */
 /* The runner minimises weight * mean over samples of the sum of a sample's entries of t. */
 void builder_objective(struct builder *b, const char *name, struct tensor *t, double weight);
+/* Another weight for an objective, from the next step on. */
+void builder_weigh(struct builder *b, const struct tensor *objective, double weight);
 /* Features (N,..,D) whose spread, or logits (N,..,K) whose entropy, tells of a collapse; either or
  * both. */
 void builder_watch(struct builder *b, enum watch watch, struct tensor *t);
 /* The total loss of an encoder that gives every image the same answer, for a full batch of n: runs
  * that stay there are called collapsed. */
 void builder_uniform_loss(struct builder *b, double loss);
+/* Stochastic depth's input where the user asked for that, NULL otherwise. */
+struct tensor *builder_drop(struct builder *b);
 /* The backbone on images, in the encoder's group, with stochastic depth where it is asked for. */
 void builder_encode(struct builder *b, struct tensor *images, struct encoded *out);
 
@@ -111,6 +116,8 @@ struct step {
     int n;                   /* samples in the batch */
     long done, total;        /* steps before this one; in this stage */
     long per_epoch;
+    void *const *slots; /* before, after: of the batch, as prepare filled them */
+    int threads;
     double lr, weight_decay; /* before: what the schedule says; may be changed */
 };
 
@@ -135,6 +142,8 @@ struct stage {
     int (*build)(const void *self, struct builder *b, struct error *err);
     /* REQUIRED where the method trains.  Thread-safe; writes every element of every slot. */
     void (*prepare)(const void *self, const struct sample *s);
+    /* Once, before start: parameters that are measured on the data and not trained. */
+    int (*fit)(const void *self, struct step *s, struct error *err);
     void (*start)(const void *self, struct step *s);
     void (*before)(const void *self, struct step *s);
     void (*after)(const void *self, struct step *s);

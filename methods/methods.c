@@ -61,6 +61,15 @@ void builder_objective(struct builder *b, const char *name, struct tensor *t, do
     graph_objective(b->g, t, weight * b->weight);
 }
 
+void builder_weigh(struct builder *b, const struct tensor *objective, double weight) {
+    for (int i = 0; i < b->n_objectives; i++)
+        if (b->objectives[i].tensor == objective) {
+            b->objectives[i].weight = weight * b->weight;
+            return;
+        }
+    CHECK(0, "%s is not among the objectives", objective->name);
+}
+
 void builder_watch(struct builder *b, enum watch watch, struct tensor *t) {
     if (!t->output)
         graph_output(b->g, t);
@@ -71,11 +80,15 @@ void builder_uniform_loss(struct builder *b, double loss) {
     b->uniform_loss = loss;
 }
 
-void builder_encode(struct builder *b, struct tensor *images, struct encoded *out) {
+struct tensor *builder_drop(struct builder *b) {
     int n = backbone_drops(b->backbone);
     if (n && !b->drop)
         b->drop = graph_input(b->g, "drop", 1, &n);
-    backbone_encode(b->g, b->encoder, b->backbone, images, b->drop, 0, out);
+    return b->drop;
+}
+
+void builder_encode(struct builder *b, struct tensor *images, struct encoded *out) {
+    backbone_encode(b->g, b->encoder, b->backbone, images, builder_drop(b), 0, out);
     if (!b->watched[WATCH_FEATURES])
         builder_watch(b, WATCH_FEATURES, out->pooled);
 }

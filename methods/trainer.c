@@ -13,6 +13,17 @@ static unsigned groups_named(const struct builder *b, const char *names) {
     return bits;
 }
 
+/* Groups with a gradient in this stage: what another stage trains is not decayed here, nor moved by
+ * the momentum that it was left with. */
+static unsigned groups_trained(const struct builder *b) {
+    unsigned bits = 0;
+    for (int i = 0; i < b->g->n; i++)
+        if (b->g->tensors[i]->kind == TENSOR_PARAM && b->g->tensors[i]->needs_grad)
+            bits |= 1u << b->g->tensors[i]->param->group;
+    CHECK(bits, "nothing to train in stage %d", b->stage);
+    return bits;
+}
+
 static struct optimizer make_optimizer(const struct recipe *r, double weight_decay) {
     return (struct optimizer){.kind = r->optimizer,
                               .b1 = r->b1,
@@ -40,11 +51,12 @@ int trainer_open(struct trainer *t, const struct trainer_config *config, struct 
     if (c->warmup < 0)
         c->warmup = t->recipe[0]->warmup;
     t->optimizer[0] = make_optimizer(t->recipe[0], c->weight_decay);
+    t->optimizer[0].groups = groups_trained(b);
     if (t->recipe[1]) {
         unsigned second = groups_named(b, t->recipe[1]->groups);
         t->optimizer[1] = make_optimizer(t->recipe[1], t->recipe[1]->weight_decay);
         t->optimizer[1].groups = second;
-        t->optimizer[0].groups = ~second;
+        t->optimizer[0].groups &= ~second;
     }
     int status = exec_open(&t->exec, b->g, &c->exec, err);
     for (int i = 0; i < b->n_scalars && !status; i++)
@@ -65,7 +77,13 @@ static struct step describe(const struct trainer *t, int n, long done) {
                          .done = done,
                          .total = t->config.total,
                          .per_epoch = t->config.per_epoch,
+                         .threads = t->config.exec.threads,
                          .weight_decay = t->config.weight_decay};
+}
+
+int trainer_fit(struct trainer *t, struct error *err) {
+    struct step s = describe(t, 0, 0);
+    return t->stage->fit ? t->stage->fit(t->config.self, &s, err) : 0;
 }
 
 void trainer_start(struct trainer *t) {
@@ -90,8 +108,11 @@ int trainer_step(struct trainer *t, void *const *slots, int n, long done) {
     struct model *m = b->model;
     struct step s = describe(t, n, done);
     s.lr = rate(t, 0, done);
+    s.slots = slots;
     if (t->stage->before)
         t->stage->before(t->config.self, &s);
+    for (int i = 0; i < b->n_objectives; i++)
+        exec_weigh(t->exec, b->objectives[i].tensor, b->objectives[i].weight);
     for (int i = 0; i < b->n_inputs; i++)
         exec_bind(t->exec, b->inputs[i], slots[i]);
     if (b->drop)

@@ -1,7 +1,8 @@
 /* trainer.h -- one stage of a method in training: the graph that runs, its optimizers, its hooks.
  *
  *     TRY(trainer_open(&t, &config, err));
- *     trainer_start(&t);                          when the stage's first step is still to come
+ *     TRY(trainer_fit(&t, err));                  when the stage's first step is still to come,
+ *     trainer_start(&t);                          these two
  *     trainer_step(&t, slots, n, done);           loss, rate and gradient norm are then in t
  *     trainer_close(&t);
  *
@@ -38,6 +39,8 @@ struct trainer {
 
 /* The builder's graph must be planned and its model allocated. */
 int trainer_open(struct trainer *t, const struct trainer_config *config, struct error *err);
+/* Reads the builder's data where the method measures something on it. */
+int trainer_fit(struct trainer *t, struct error *err);
 void trainer_start(struct trainer *t);
 /* Step number done (0, 1, ...) of the stage with n samples.  0 when loss or gradient is not finite;
  * then the weights are as they were. */

@@ -53,6 +53,7 @@ static const struct op gather = {.name = "gather",
                                  .forward = gather_forward,
                                  .backward = gather_backward,
                                  .flops = no_flops,
+                                 .backward_reads = 1u << INDEX,
                                  .alias_src = -1};
 
 struct tensor *op_gather(struct graph *g, const char *name, struct tensor *x, struct tensor *index,
@@ -95,6 +96,7 @@ static const struct op embed = {.name = "embed",
                                 .forward = embed_forward,
                                 .backward = embed_backward,
                                 .flops = no_flops,
+                                .backward_reads = 1u << INDEX,
                                 .alias_src = -1};
 
 struct tensor *op_embed(struct graph *g, const char *name, struct tensor *table,

@@ -109,11 +109,16 @@ struct tensor *op_softmax(struct graph *g, const char *name, struct tensor *x, d
                           struct tensor *times);
 /* index value (N,R) of the largest of each row of x (N,R,K) */
 struct tensor *op_argmax(struct graph *g, const char *name, struct tensor *x);
+/* index value (N,R): the entries of an index value x (N,T) at places index (N,R); -1 at negative
+ * places */
+struct tensor *op_pick(struct graph *g, const char *name, struct tensor *x, struct tensor *places);
 /* loss (N,..) = weight (N,.. or shared; NULL: 1) * mean over the last dimension of (x - target)^2;
  * no gradient to target or weight */
 struct tensor *op_mse(struct graph *g, const char *name, struct tensor *x, struct tensor *target,
                       struct tensor *weight);
 /* loss (N,..) = binary cross-entropy of logits x against a constant target */
 struct tensor *op_bce(struct graph *g, const char *name, struct tensor *x, double target);
+/* loss (N,..) = KL(softmax(x) || uniform) of logits x (N,..,K): log K minus the entropy */
+struct tensor *op_kl_uniform(struct graph *g, const char *name, struct tensor *x);
 
 #endif

@@ -75,6 +75,14 @@ static int choose_backbone(struct cell *c, struct error *err) {
     return check_pair(c, err);
 }
 
+/* A share of all steps, at least one of them where it is not 0; one is left for each later stage. */
+static long share_of(double share, long total, long left, int later) {
+    long steps = lround(share * (double)total);
+    if (share > 0 && steps < 1)
+        steps = 1;
+    return steps < left - later ? steps : left - later;
+}
+
 static int count_steps(struct cell *c, struct error *err) {
     const struct plan *p = &c->settings.plan;
     if (!c->method->trains)
@@ -92,8 +100,10 @@ static int count_steps(struct cell *c, struct error *err) {
         struct stage_plan *s = &c->stages[i];
         s->first = first;
         s->steps = c->steps - first; /* the last one gets what is left */
-        if (c->method->stages[i].share && i < c->method->n_stages - 1)
-            s->steps = lround(c->method->stages[i].share(self) * (double)c->steps);
+        int later = c->method->n_stages - 1 - i;
+        if (c->method->stages[i].share && later)
+            s->steps =
+                share_of(c->method->stages[i].share(self), c->steps, c->steps - first, later);
         first += s->steps;
     }
     return 0;

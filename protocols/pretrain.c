@@ -71,8 +71,10 @@ static int open_stage(struct training *t, int stage, struct error *err) {
     int status = 0;
     TRY(trainer_open(&t->trainer, &trainer, err));
     TRY(loader_open(&t->loader, &loader, err));
-    if (t->done == t->stage->first)
+    if (t->done == t->stage->first) {
+        TRY(trainer_fit(&t->trainer, err));
         trainer_start(&t->trainer);
+    }
     c->run.step_gflops = exec_flops(t->trainer.exec, p->batch) * 1e-9;
     c->run.step_peak_bytes = (double)exec_peak_bytes(t->trainer.exec);
 out:

@@ -211,6 +211,17 @@ static void net_relative(struct net *n) {
     square_loss(n, op_add_broadcast(g, "add", x, flat));
 }
 
+/* Rows by tokens picked elsewhere, and tokens kept from being certain. */
+static void net_tokens(struct net *n) {
+    struct graph *g = &n->graph;
+    struct tensor *x = source(n), *y = linear(n, "y", x, CLASSES, ACT_NONE, NULL);
+    struct tensor *tokens = index_input(n, "labels", TOKENS), *places = index_input(n, "index", 9);
+    struct tensor *picked = op_pick(g, "picked", tokens, places);
+    graph_objective(g, op_kl_uniform(g, "kl", y), 0.7);
+    graph_objective(g, op_kl_uniform(g, "kl of sums", op_mean_rows(g, "mean", y, 1, 4)), 1);
+    square_loss(n, op_gather(g, "gather", x, picked, NULL));
+}
+
 static const struct net_case {
     const char *name;
     void (*build)(struct net *n);
@@ -233,6 +244,7 @@ static const struct net_case {
     {"embed", net_embed},
     {"positions", net_positions},
     {"relative", net_relative},
+    {"tokens", net_tokens},
 };
 
 enum { CASES = sizeof cases / sizeof *cases };
