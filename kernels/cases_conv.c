@@ -80,6 +80,13 @@ static void conv2d_backward_weight(struct case_run *r) {
         r->k->conv2d_backward_weight(r->c, n, &s, x, dy, dw);
 }
 
+static const int pack_shapes[][CASE_DIMS] = {
+    {1, 4, 4, 0, 5, 3, 3, 1, 1, 0},    {1, 4, 4, 3, 0, 3, 3, 1, 1, 0},
+    {1, 1, 1, 1, 1, 1, 1, 1, 0, BIAS}, {1, 5, 4, 33, 18, 3, 2, 1, 1, BIAS},
+    {1, 6, 6, 20, 3, 3, 3, 1, 1, 0},   {1, 6, 6, 3, 20, 4, 4, 2, 1, BIAS},
+    {1, 7, 7, 17, 70, 3, 3, 2, 1, 0},  {1, 8, 8, 256, 256, 3, 3, 1, 1, 0},
+};
+
 static const int conv_shapes[][CASE_DIMS] = {
     {0, 4, 4, 3, 5, 3, 3, 1, 1, 0},
     {2, 4, 4, 0, 5, 3, 3, 1, 1, BIAS},
@@ -110,8 +117,8 @@ static const int conv_shapes[][CASE_DIMS] = {
     {2, 4, 4, 24, 70, 4, 4, 1, 0, BIAS},
     {1, 6, 100, 67, 8, 3, 3, 1, 1, BIAS | ACC},
     {13, 6, 6, 12, 34, 3, 3, 1, 1, BIAS},
-    {1, 61, 66, 40, 3, 3, 3, 1, 1, ACC}, /* larger than a block */
-    {1, 42, 130, 9, 100, 2, 2, 2, 0, BIAS},
+    {1, 10, 12, 32, 5, 3, 3, 4, 30, ACC},   /* larger than a block, forward */
+    {1, 54, 50, 16, 200, 2, 1, 2, 0, BIAS}, /* backward */
     {8, 32, 32, 3, 64, 3, 3, 1, 1, BIAS},
     {8, 32, 32, 16, 16, 3, 3, 1, 1, 0},
     {8, 32, 32, 64, 64, 3, 3, 1, 1, 0},
@@ -191,7 +198,7 @@ const struct kernel_case cases_conv[] = {
     {"conv2d_pack_size", "n h w in out kh kw stride pad", -1, conv2d_pack_size,
      SHAPES(conv_shapes, 4)},
     {"conv2d_pack", "n h w in out kh kw stride pad options", -1, conv2d_pack,
-     SHAPES(conv_shapes, 4)},
+     SHAPES(pack_shapes, 1)},
     {"conv2d_forward", "n h w in out kh kw stride pad options", 0, conv2d_forward,
      SHAPES(conv_shapes, 4)},
     {"conv2d_backward_data", "n h w in out kh kw stride pad options", 0, conv2d_backward_data,

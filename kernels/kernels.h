@@ -163,8 +163,9 @@ static inline int conv_out_w(const struct conv_shape *s) {
     /* y = x / max(|x|, eps) for each row; x may be y; norm (rows) may be NULL */                  \
     KERNEL(l2_normalize_rows, (const struct kctx *c, int rows, int cols, real eps, const real *x,  \
                                real *y, real *norm))                                               \
-    /* Convolutions, activations with the channels last.  Weights are packed once; backward 0: for \
-     * conv2d_forward, 1: for conv2d_backward_data.  conv_fits(s) is true. */                      \
+    /* Convolutions, activations with the channels last.  Weights are packed for one shape, its h  \
+     * and w included; backward 0: for conv2d_forward, 1: for conv2d_backward_data.  conv_fits(s)  \
+     * is true. */                                                                                 \
     KERNEL_RETURNS(size_t, conv2d_pack_size, (const struct conv_shape *s, int backward))           \
     KERNEL(conv2d_pack, (const struct kctx *c, const struct conv_shape *s, int backward,           \
                          const real *w, real *packed))                                             \
@@ -243,7 +244,7 @@ static inline size_t conv2d_pack_bound(const struct conv_shape *s) {
 /* Whether one row of windows, of x or of y, fits into half of the workspace. */
 static inline int conv_fits(const struct conv_shape *s) {
     double rows = s->kh, width = (double)s->w + 2.0 * s->pad + s->kw;
-    return rows * width * (s->in > s->out ? s->in : s->out) <= KERNEL_WORKSPACE / 2;
+    return 2 * rows * width * (s->in > s->out ? s->in : s->out) <= KERNEL_WORKSPACE;
 }
 
 /* Row length of the attention probabilities for t tokens. */
