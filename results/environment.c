@@ -5,11 +5,23 @@
 #include <hdf5.h>
 #include <jansson.h>
 #include <sched.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/utsname.h>
 #include <unistd.h>
+#include <utf8proc.h>
 #include <zlib.h>
+
+#include <jpeglib.h> /* needs stdio.h */
+
+#define TEXTUAL(x) #x
+#define TEXT_OF(x) TEXTUAL(x)
+#ifdef LIBJPEG_TURBO_VERSION
+#define LIBJPEG "libjpeg-turbo " TEXT_OF(LIBJPEG_TURBO_VERSION)
+#else
+#define LIBJPEG "libjpeg " TEXT_OF(JPEG_LIB_VERSION)
+#endif
 
 /* The Makefile knows them. */
 #ifndef SSV_COMMIT
@@ -88,8 +100,9 @@ static int count_cores(void) {
 static const char *libraries(struct arena *a) {
     unsigned major = 0, minor = 0, release = 0;
     H5get_libversion(&major, &minor, &release);
-    return arena_printf(a, "hdf5 %u.%u.%u, jansson %s, zlib %s, glibc %s", major, minor, release,
-                        jansson_version_str(), zlibVersion(), gnu_get_libc_version());
+    return arena_printf(a, "hdf5 %u.%u.%u, jansson %s, zlib %s, glibc %s, %s, utf8proc %s", major,
+                        minor, release, jansson_version_str(), zlibVersion(),
+                        gnu_get_libc_version(), LIBJPEG, utf8proc_version());
 }
 
 void environment_fill(struct run *r) {
