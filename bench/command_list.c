@@ -6,9 +6,30 @@
 #include <stdio.h>
 #include <string.h>
 
+/* The table of methods and what they run on. */
 static void list_methods(void) {
-    for (int i = 0; methods[i]; i++)
-        printf("  %-14s %s (%s)\n", methods[i]->name, methods[i]->title, methods[i]->cite);
+    static const struct {
+        unsigned kind;
+        const char *name;
+    } kinds[] = {{BACKBONE_VIT, "vit"}, {BACKBONE_RESNET, "resnet"}, {BACKBONE_ALEXNET, "alexnet"}};
+    enum { KINDS = sizeof kinds / sizeof *kinds };
+    printf("  %-19s", "");
+    for (int k = 0; k < KINDS; k++)
+        printf("%-8s", kinds[k].name);
+    printf("uses\n");
+    for (int i = 0; methods[i]; i++) {
+        const struct method *m = methods[i];
+        printf("  %-19s", m->name);
+        for (int k = 0; k < KINDS; k++)
+            printf("%-8s", m->backbones & kinds[k].kind ? "yes" : "-");
+        printf("%-9s %s (%s)\n",
+               m->uses_labels     ? "labels"
+               : m->uses_captions ? "captions"
+               : m->trains        ? "images"
+                                  : "nothing",
+               m->title, m->cite);
+    }
+    printf("  and sums over one encoder, such as mae:1+simclr:0.1\n");
 }
 
 static void list_protocols(void) {

@@ -41,7 +41,8 @@ enum {
 struct objective {
     const char *name; /* "loss", "adversarial" */
     struct tensor *tensor;
-    double weight;
+    double weight; /* in what is minimised */
+    double own;    /* in the method's own loss, as its paper has it */
 };
 
 enum watch { WATCH_FEATURES, WATCH_LOGITS, WATCHES };
@@ -166,10 +167,13 @@ struct method {
      * on Lab images. */
     void (*encode)(const void *self, struct builder *b, struct tensor *images, struct encoded *out);
     void (*view)(const void *self, const struct sample *s, float *out);
+    const struct compound *compound; /* several methods in one, see compound.h; NULL: a plain one */
 };
 
 extern const struct method *const methods[]; /* NULL-terminated */
 const struct method *method_find(const char *name);
+/* Status 2: there is no such method, the nearest one, all of them. */
+int method_unknown(const char *name, struct error *err);
 
 extern const struct method method_random, method_supervised, method_mae, method_context_encoder,
     method_split_brain, method_context_prediction, method_beit, method_simclr, method_dino,

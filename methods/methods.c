@@ -12,6 +12,24 @@ const struct method *method_find(const char *name) {
     return NULL;
 }
 
+int method_unknown(const char *name, struct error *err) {
+    enum { MOST = 64 };
+    const char *names[MOST];
+    char valid[512] = "";
+    size_t at = 0;
+    int n = 0;
+    for (; methods[n]; n++) {
+        names[n] = methods[n]->name;
+        at += (size_t)snprintf(valid + at, at < sizeof valid ? sizeof valid - at : 0, "%s%s",
+                               n ? ", " : "", names[n]);
+    }
+    const char *near = nearest_name(name, names, n);
+    return error_set(
+        err, STATUS_USAGE,
+        "there is no method \"%s\"%s%s%s; there are: %s, and sums such as mae:1+simclr:0.1", name,
+        near ? ": did you mean \"" : "", near ? near : "", near ? "\"?" : "", valid);
+}
+
 static struct tensor *declare(struct builder *b, struct tensor *t) {
     CHECK(b->n_inputs < METHOD_INPUTS, "more than %d inputs", METHOD_INPUTS);
     b->slots[b->n_inputs] = (struct loader_slot){t->name, t->per_sample};
@@ -57,7 +75,7 @@ int builder_group(struct builder *b, const char *name) {
 
 void builder_objective(struct builder *b, const char *name, struct tensor *t, double weight) {
     CHECK(b->n_objectives < METHOD_OBJECTIVES, "more than %d objectives", METHOD_OBJECTIVES);
-    b->objectives[b->n_objectives++] = (struct objective){name, t, weight * b->weight};
+    b->objectives[b->n_objectives++] = (struct objective){name, t, weight * b->weight, weight};
     graph_objective(b->g, t, weight * b->weight);
 }
 

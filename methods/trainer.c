@@ -119,7 +119,7 @@ int trainer_step(struct trainer *t, void *const *slots, int n, long done) {
         exec_bind(t->exec, b->drop, slots[b->n_inputs]);
     t->loss = exec_run(t->exec, n);
     for (int i = 0; i < b->n_objectives; i++)
-        t->parts[i] = exec_loss(t->exec, b->objectives[i].tensor, n);
+        t->parts[i] = b->objectives[i].own * exec_loss(t->exec, b->objectives[i].tensor, n);
     t->lr = s.lr;
     t->optimizer[0].weight_decay = s.weight_decay;
     const struct optim_state state = model_optim_state(m, exec_gradient(t->exec));

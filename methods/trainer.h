@@ -34,7 +34,7 @@ struct trainer {
     int n_optimizers;
     /* of the last step */
     double loss, lr, grad_norm;
-    double parts[METHOD_OBJECTIVES]; /* each objective without its weight */
+    double parts[METHOD_OBJECTIVES]; /* each objective in its method's own scale */
 };
 
 /* The builder's graph must be planned and its model allocated. */

@@ -22,6 +22,7 @@ static int resolve(struct cell *c, const struct settings *suite, struct error *e
     int last = c->method->n_stages - 1;
     const struct recipe none = {0}, *recipe = last < 0 ? &none : &c->method->stages[last].recipe;
     settings_init(s);
+    settings_use(s, c->method);
     int status = 0;
     TRY(options_load_text(&s->options, options_text(&suite->options, &c->arena), "settings", err));
     TRY(assign(c, "methods", c->method->name, err));
@@ -75,7 +76,8 @@ static int choose_backbone(struct cell *c, struct error *err) {
     return check_pair(c, err);
 }
 
-/* A share of all steps, at least one of them where it is not 0; one is left for each later stage. */
+/* A share of all steps, at least one of them where it is not 0; one is left for each later stage.
+ */
 static long share_of(double share, long total, long left, int later) {
     long steps = lround(share * (double)total);
     if (share > 0 && steps < 1)

@@ -75,7 +75,17 @@ void settings_free(struct settings *s) {
     options_free(&s->options);
 }
 
+void settings_use(struct settings *s, const struct method *m) {
+    s->compound.compound = m->compound;
+    for (int i = 0; m->compound && i < m->compound->n; i++)
+        s->compound.self[i] = settings_method(s, m->compound->part[i]);
+}
+
 const void *settings_method(const struct settings *s, const struct method *m) {
+    if (m->compound) {
+        CHECK(s->compound.compound == m->compound, "%s is not in use", m->name);
+        return &s->compound;
+    }
     for (int i = 0; methods[i]; i++)
         if (methods[i] == m)
             return s->method[i];
@@ -94,8 +104,20 @@ static char *text_of(const struct settings *s, const void *const *wanted, struct
     return options_text(&part, a);
 }
 
+/* The sections of a method's options, or of each of its parts; returns their number. */
+static int method_sections(const struct settings *s, const struct method *m, const void **out) {
+    int n = 0;
+    for (int i = 0; m->compound && i < m->compound->n; i++)
+        out[n++] = settings_method(s, m->compound->part[i]);
+    if (!m->compound)
+        out[n++] = settings_method(s, m);
+    return n;
+}
+
 char *settings_pretrain_text(const struct settings *s, const struct method *m, struct arena *a) {
-    return text_of(s, (const void *const[]){&s->plan, settings_method(s, m), NULL}, a);
+    const void *wanted[COMPOUND_PARTS + 2] = {&s->plan};
+    method_sections(s, m, wanted + 1);
+    return text_of(s, wanted, a);
 }
 
 char *settings_protocol_text(const struct settings *s, int protocol, struct arena *a) {
@@ -103,9 +125,10 @@ char *settings_protocol_text(const struct settings *s, int protocol, struct aren
 }
 
 char *settings_run_text(const struct settings *s, const struct method *m, struct arena *a) {
-    const void *wanted[SETTINGS_PROTOCOLS + 3] = {&s->plan, settings_method(s, m)};
+    const void *wanted[SETTINGS_PROTOCOLS + COMPOUND_PARTS + 2] = {&s->plan};
+    int n = 1 + method_sections(s, m, wanted + 1);
     for (int i = 0; protocols[i]; i++)
-        wanted[2 + i] = s->protocol[i];
+        wanted[n++] = s->protocol[i];
     return text_of(s, wanted, a);
 }
 

@@ -6,7 +6,7 @@
 #define SSV_PROTOCOLS_SETTINGS_H
 
 #include "core/options.h"
-#include "methods/method.h"
+#include "methods/compound.h"
 
 enum { SETTINGS_METHODS = 24, SETTINGS_PROTOCOLS = 16, PROTOCOL_STATE = 256 };
 
@@ -39,12 +39,15 @@ struct settings {
     struct machine machine;
     _Alignas(16) unsigned char method[SETTINGS_METHODS][METHOD_STATE];
     _Alignas(16) unsigned char protocol[SETTINGS_PROTOCOLS][PROTOCOL_STATE];
+    struct compound_options compound; /* of a method that is several */
     struct option_set options;
 };
 
 /* Defaults; *s must not move afterwards. */
 void settings_init(struct settings *s);
 void settings_free(struct settings *s);
+/* For a run of one method: what its functions get as self is then settings_method. */
+void settings_use(struct settings *s, const struct method *m);
 const void *settings_method(const struct settings *s, const struct method *m);
 
 /* The text of the sections that decide the weights: the plan and one method's options. */

@@ -34,15 +34,12 @@ static int unknown(const char *kind, const char *name, const char *const *names,
 
 static int find_methods(struct lists *l, const char *text, struct error *err) {
     char **items;
-    const char *names[SUITE_LIST];
-    int n_names = 0, n = settings_list(text, ", ", &l->arena, &items);
-    for (; methods[n_names]; n_names++)
-        names[n_names] = methods[n_names]->name;
+    int n = settings_list(text, ", ", &l->arena, &items);
     for (int i = 0; i < n; i++) {
         CHECK(i < SUITE_LIST, "%d methods", n);
-        l->methods[i] = method_find(items[i]);
-        if (!l->methods[i])
-            return unknown("method", items[i], names, n_names, err);
+        int status = method_parse(items[i], &l->arena, &l->methods[i], err);
+        if (status)
+            return status;
     }
     l->n_methods = n;
     return 0;

@@ -25,7 +25,7 @@ struct step_row {
     long step;
     double epoch, loss, lr, grad_norm, img_per_s, wall_s, feature_std, effective_rank;
     double entropy;          /* of predicted distributions, in nats */
-    double part[STEP_PARTS]; /* each objective without its weight */
+    double part[STEP_PARTS]; /* each objective in its method's own scale */
     double norm[STEP_PARTS]; /* the encoder's gradient from each objective alone */
 };
 

@@ -85,6 +85,7 @@ static int fixture_build(struct fixture *f, const struct method *m, int stage,
     memset(f, 0, sizeof *f);
     f->method = m;
     settings_init(&f->settings);
+    settings_use(&f->settings, m);
     for (; options && *options; options++) {
         char key[128];
         const char *value = strchr(*options, '=');
