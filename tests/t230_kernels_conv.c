@@ -208,6 +208,40 @@ static void test_shift(void **state) {
     }
 }
 
+static void assert_near(const char *backend, int n, const real *x, const real *want) {
+    double distance = 0, size = 0;
+    for (int i = 0; i < n; i++) {
+        distance += ((double)x[i] - want[i]) * ((double)x[i] - want[i]);
+        size += (double)want[i] * want[i];
+    }
+    if (!(distance <= 1e-12 * size))
+        fail_msg("%s is %g away from ref", backend, sqrt(distance / size));
+}
+
+/* The widest that conv_fits lets through, of x and then of y. */
+static void test_widest(void **state) {
+    struct fixture *f = *state;
+    const struct conv_shape shapes[] = {{3, 900, 193, 1, 3, 3, 1, 1}, {3, 900, 1, 193, 3, 3, 1, 1}};
+    for (int i = 0; i < 2; i++) {
+        const struct conv_shape *s = &shapes[i], wider = {3, 902, 193, 1, 3, 3, 1, 1};
+        int in = s->h * s->w * s->in, out = s->h * s->w * s->out, weights = s->in * s->out * 9;
+        real *x = draw(f, in), *w = draw(f, weights), *dy = draw(f, out);
+        real *y[2] = {zeros(f, out), zeros(f, out)}, *dx[2] = {zeros(f, in), zeros(f, in)};
+        assert_true(conv_fits(s) && !conv_fits(&wider));
+        EACH_BACKEND(k) {
+            int ref = k == kernels_ref();
+            real *dw = zeros(f, weights);
+            k->conv2d_forward(&f->c, 1, s, x, pack(f, k, s, 0, w), NULL, y[ref]);
+            k->conv2d_backward_data(&f->c, 1, s, dy, pack(f, k, s, 1, w), NULL, 0, dx[ref]);
+            k->conv2d_backward_weight(&f->c, 1, s, x, dy, dw);
+            assert_near(k->name, out, y[ref], y[1]);
+            assert_near(k->name, in, dx[ref], dx[1]);
+            double want = dot(out, dy, y[1]), size = sqrt(dot(out, dy, dy) * dot(out, y[1], y[1]));
+            assert_true(fabs(dot(weights, dw, w) - want) < 1e-6 * size);
+        }
+    }
+}
+
 static void test_window_count(void **state) {
     (void)state;
     assert_int_equal(window_count(32, 3, 1, 1), 32);
@@ -219,10 +253,10 @@ static void test_window_count(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_convolution),  cmocka_unit_test(test_transposed),
-        cmocka_unit_test(test_maxpool),      cmocka_unit_test(test_channelwise),
-        cmocka_unit_test(test_adjoint),      cmocka_unit_test(test_shift),
-        cmocka_unit_test(test_window_count),
+        cmocka_unit_test(test_convolution), cmocka_unit_test(test_transposed),
+        cmocka_unit_test(test_maxpool),     cmocka_unit_test(test_channelwise),
+        cmocka_unit_test(test_adjoint),     cmocka_unit_test(test_shift),
+        cmocka_unit_test(test_widest),      cmocka_unit_test(test_window_count),
     };
     return cmocka_run_group_tests(tests, setup, teardown);
 }

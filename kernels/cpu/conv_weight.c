@@ -12,7 +12,7 @@ enum {
 #else
     ROWS = 4,
 #endif
-    AT_ONCE = 252, /* windows; a divisor of CONV_WINDOWS */
+    AT_ONCE = CONV_WINDOWS / 2,
 };
 
 /* Up to three vectors, one after the other in a row of the window or, where a row is no more than
@@ -129,6 +129,9 @@ static void add_windows(const struct conv_shape *s, const struct conv_block *b,
 
 void ISA_NAME(conv2d_backward_weight)(const struct kctx *c, int n, const struct conv_shape *s,
                                       const float *x, const float *dy, float *dw) {
+    if (!s->in)
+        return;
+    /* A tile reads whole vectors, beyond the end of a row: then that must be the workspace. */
     struct conv_plan plan =
         ISA_NAME(conv_plan)(c, n, ISA_NAME(conv_forward_axis)(s->h, s->kh, s->stride, s->pad),
                             ISA_NAME(conv_forward_axis)(s->w, s->kw, s->stride, s->pad), s->in, x,
