@@ -128,6 +128,32 @@ static void refuses_what_is_no_vocabulary(void **state) {
     assert_non_null(strstr(err.message, "cut.gz: "));
 }
 
+static void survives_any_damage(void **state) {
+    struct place *here = *state;
+    size_t n = strlen(golden_vocabulary);
+    char *copy = arena_alloc(&here->arena, n);
+    int read = 0, rounds = getenv("SSV_LONG") ? 50000 : 1000;
+    for (int i = 0; i < rounds; i++) {
+        struct rng r = rng_at((struct rng_key){7, RNG_TEST}, 0, (uint32_t)i);
+        struct bpe b;
+        struct error err = {0};
+        int32_t ids[CONTEXT];
+        memcpy(copy, golden_vocabulary, n);
+        for (uint32_t k = 1 + rng_below(&r, 3); k; k--)
+            copy[rng_below(&r, (uint32_t)n)] =
+                (char)(rng_below(&r, 2) ? "\n ae<\xc4"[rng_below(&r, 6)] : (int)rng_u32(&r));
+        put(here, "v.txt", copy, rng_below(&r, 4) ? n : rng_below(&r, (uint32_t)n));
+        if (bpe_read(&b, in(here, "v.txt"), 0, &err)) {
+            assert_int_equal(err.status, STATUS_USAGE);
+            continue;
+        }
+        read++;
+        bpe_encode(&b, golden_captions[i % N_CAPTIONS], CONTEXT, ids, NULL);
+        bpe_free(&b);
+    }
+    assert_true(read > 0 && read < rounds);
+}
+
 static void cuts_texts_but_keeps_the_end(void **state) {
     (void)state;
     struct bpe b = train(TINY);
@@ -382,6 +408,7 @@ int main(void) {
         cmocka_unit_test(learns_the_same_from_captions_in_any_order),
         cmocka_unit_test_setup_teardown(reads_what_it_wrote, set_up, tear_down),
         cmocka_unit_test_setup_teardown(refuses_what_is_no_vocabulary, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(survives_any_damage, set_up, tear_down),
         cmocka_unit_test(cuts_texts_but_keeps_the_end),
         cmocka_unit_test(counts_what_is_no_utf8),
         cmocka_unit_test(decodes_to_words),
