@@ -11,9 +11,9 @@
 
 #define SSV_VERSION "0.1.0"
 
-const struct command *const commands[] = {&command_run,    &command_pretrain, &command_eval,
-                                          &command_report, &command_bench,    &command_list,
-                                          &command_env,    &command_help,     NULL};
+const struct command *const commands[] = {
+    &command_run,  &command_pretrain, &command_eval, &command_report, &command_bench,
+    &command_step, &command_list,     &command_env,  &command_help,   NULL};
 
 /* A signal handler has no other way to tell. */
 static volatile sig_atomic_t stop_requested;
@@ -52,6 +52,10 @@ static int has_flag(int *argc, char **argv, const char *flag) {
     return 0;
 }
 
+static int parses_itself(const struct command *c) {
+    return c == &command_bench || c == &command_step;
+}
+
 static int dispatch(struct invocation *call, struct error *err) {
     struct settings *s = call->settings;
     int argc = call->argc, status;
@@ -77,7 +81,7 @@ static int dispatch(struct invocation *call, struct error *err) {
     }
     int print = has_flag(&argc, argv, "--print-config");
     if ((status = options_load_environment(&s->options, err)) ||
-        (command != &command_bench && (status = options_parse(&s->options, &argc, argv, err))))
+        (!parses_itself(command) && (status = options_parse(&s->options, &argc, argv, err))))
         return status;
     if (print) {
         options_print_config(&s->options, stdout);

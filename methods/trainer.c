@@ -103,9 +103,8 @@ static double rate(const struct trainer *t, int r, long done) {
                            base * recipe->lr_end);
 }
 
-int trainer_step(struct trainer *t, void *const *slots, int n, long done) {
+static struct step run_gradient(struct trainer *t, void *const *slots, int n, long done) {
     struct builder *b = t->config.builder;
-    struct model *m = b->model;
     struct step s = describe(t, n, done);
     s.lr = rate(t, 0, done);
     s.slots = slots;
@@ -120,6 +119,16 @@ int trainer_step(struct trainer *t, void *const *slots, int n, long done) {
     t->loss = exec_run(t->exec, n);
     for (int i = 0; i < b->n_objectives; i++)
         t->parts[i] = b->objectives[i].own * exec_loss(t->exec, b->objectives[i].tensor, n);
+    return s;
+}
+
+void trainer_gradient(struct trainer *t, void *const *slots, int n, long done) {
+    run_gradient(t, slots, n, done);
+}
+
+int trainer_step(struct trainer *t, void *const *slots, int n, long done) {
+    struct model *m = t->config.builder->model;
+    struct step s = run_gradient(t, slots, n, done);
     t->lr = s.lr;
     t->optimizer[0].weight_decay = s.weight_decay;
     const struct optim_state state = model_optim_state(m, exec_gradient(t->exec));

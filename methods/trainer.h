@@ -42,6 +42,8 @@ int trainer_open(struct trainer *t, const struct trainer_config *config, struct 
 /* Reads the builder's data where the method measures something on it. */
 int trainer_fit(struct trainer *t, struct error *err);
 void trainer_start(struct trainer *t);
+/* The first half of a step: loss, parts and exec_gradient, the weights untouched. */
+void trainer_gradient(struct trainer *t, void *const *slots, int n, long done);
 /* Step number done (0, 1, ...) of the stage with n samples.  0 when loss or gradient is not finite;
  * then the weights are as they were. */
 int trainer_step(struct trainer *t, void *const *slots, int n, long done);

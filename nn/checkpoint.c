@@ -159,6 +159,42 @@ out:
     return status;
 }
 
+int checkpoint_weights(const char *path, struct model *m, struct error *err) {
+    struct arena a = {0};
+    struct st_file *f = NULL;
+    int status = 0;
+    TRY(st_open(&f, path, err));
+    for (int i = 0; i < m->n_groups; i++)
+        for (const struct param *p = m->groups[i].first; p; p = p->next) {
+            struct st_tensor want = describe(&a, m, p, 0);
+            TRY(load_one(f, path, p, &want, err));
+        }
+    m->version++;
+out:
+    st_close(f);
+    arena_free(&a);
+    return status;
+}
+
+struct st_tensor *checkpoint_tensors(const struct model *m, const real *values, struct arena *a,
+                                     int *n) {
+    *n = 0;
+    for (int i = 0; i < m->n_groups; i++)
+        *n += m->groups[i].n_params;
+    struct st_tensor *list = ARENA_ARRAY(a, struct st_tensor, *n), *t = list;
+    for (int i = 0; i < m->n_groups; i++)
+        for (const struct param *p = m->groups[i].first; p; p = p->next, t++) {
+            *t = describe(a, m, p, 0);
+            real *copy = ARENA_ARRAY(a, real, p->count);
+            if (p->channels_last)
+                reorder(p, values + p->offset, copy, 1);
+            else
+                memcpy(copy, values + p->offset, p->count * sizeof *copy);
+            t->data = copy;
+        }
+    return list;
+}
+
 int checkpoint_config(const char *path, struct arena *a, char **config, long *step,
                       struct error *err) {
     struct st_file *f = NULL;

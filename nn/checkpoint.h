@@ -8,6 +8,7 @@
 #define SSV_NN_CHECKPOINT_H
 
 #include "nn/model.h"
+#include "nn/safetensors.h"
 
 /* Atomic: the old file stays until the new one is complete. */
 int checkpoint_save(const char *path, const struct model *m, long step, const char *config,
@@ -15,6 +16,12 @@ int checkpoint_save(const char *path, const struct model *m, long step, const ch
 /* Weights of the whole model, optimizer state too when m has it.  Status 2, naming the tensor, when
  * the file lacks one, has it in another shape, or holds values that are not finite. */
 int checkpoint_load(const char *path, struct model *m, long *step, struct error *err);
+/* Weights alone, by name, from any safetensors file. */
+int checkpoint_weights(const char *path, struct model *m, struct error *err);
+/* One entry for each parameter, in the file's order of dimensions: of the weights, or of a gradient
+ * (m->count reals) with the same layout.  In `a`, copies included. */
+struct st_tensor *checkpoint_tensors(const struct model *m, const real *values, struct arena *a,
+                                     int *n);
 /* The stored configuration, owned by `a`, and the step, without a model. */
 int checkpoint_config(const char *path, struct arena *a, char **config, long *step,
                       struct error *err);

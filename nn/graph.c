@@ -1,5 +1,6 @@
 #include "nn/graph.h"
 
+#include <limits.h>
 #include <string.h>
 
 void graph_init(struct graph *g, struct model *m) {
@@ -115,4 +116,15 @@ void graph_objective(struct graph *g, struct tensor *t, double weight) {
     graph_output(g, t);
     t->objective = weight;
     g->train = 1;
+}
+
+int graph_index_limit(const struct graph *g, const struct tensor *index) {
+    int limit = INT_MAX;
+    for (int i = 0; i < g->n; i++) {
+        const struct tensor *t = g->tensors[i];
+        for (int s = 0; s < t->n_src; s++)
+            if (t->src[s] == index && t->op->limit && t->attr[t->op->limit - 1] < limit)
+                limit = t->attr[t->op->limit - 1];
+    }
+    return limit;
 }

@@ -48,6 +48,7 @@ struct op {
     int alias_src;           /* source whose gradient starts as this tensor's gradient; -1: none */
     unsigned stops;          /* bit s: no gradient goes to source s */
     int whole;               /* called once for the whole batch */
+    int limit;               /* 1 + the attr that its indices stay below; 0: none */
 };
 
 enum { BACKWARD_READS_OUT = 1u << 16 };
@@ -135,6 +136,10 @@ void graph_objective(struct graph *g, struct tensor *t, double weight);
 /* Finds what needs a gradient, the life of every buffer and where it lies.  Once, when complete. */
 void graph_plan(struct graph *g);
 void graph_free(struct graph *g);
+
+/* What the entries of an index input must stay below, by everything that uses it; they may be -1.
+ */
+int graph_index_limit(const struct graph *g, const struct tensor *index);
 
 /* What an operation sees of the executor. */
 struct chunk {

@@ -29,7 +29,8 @@ static const struct op softmax_xent = {.name = "softmax_xent",
                                        .forward = xent_forward,
                                        .backward = xent_backward,
                                        .flops = xent_flops,
-                                       .alias_src = -1};
+                                       .alias_src = -1,
+                                       .limit = 1 + COLS};
 
 struct tensor *op_softmax_xent(struct graph *g, const char *name, struct tensor *x,
                                struct tensor *target, double smooth) {

@@ -54,7 +54,8 @@ static const struct op gather = {.name = "gather",
                                  .backward = gather_backward,
                                  .flops = no_flops,
                                  .backward_reads = 1u << INDEX,
-                                 .alias_src = -1};
+                                 .alias_src = -1,
+                                 .limit = 1 + ROWS_IN};
 
 struct tensor *op_gather(struct graph *g, const char *name, struct tensor *x, struct tensor *index,
                          struct tensor *fill) {
@@ -97,7 +98,8 @@ static const struct op embed = {.name = "embed",
                                 .backward = embed_backward,
                                 .flops = no_flops,
                                 .backward_reads = 1u << INDEX,
-                                .alias_src = -1};
+                                .alias_src = -1,
+                                .limit = 1 + ROWS_IN};
 
 struct tensor *op_embed(struct graph *g, const char *name, struct tensor *table,
                         struct tensor *index) {

@@ -152,13 +152,16 @@ static void build_encoder(struct cell *c) {
     graph_plan(g);
 }
 
-static int build(struct cell *c, struct error *err) {
+static int build(struct cell *c, int with_values, struct error *err) {
     model_init(&c->model);
     int status = 0;
     for (int i = 0; i < c->method->n_stages; i++) {
         struct stage_plan *s = &c->stages[i];
         s->builder = new_builder(c, &s->graph, i);
         TRY(c->method->stages[i].build(settings_method(&c->settings, c->method), &s->builder, err));
+        for (int j = 0; with_values && j < s->graph.n; j++)
+            if (s->graph.tensors[j]->kind == TENSOR_VALUE && !s->graph.tensors[j]->output)
+                graph_output(&s->graph, s->graph.tensors[j]);
         graph_plan(&s->graph);
     }
     build_encoder(c);
@@ -223,9 +226,9 @@ static void describe(struct cell *c, const char *hash) {
     r->argv = arena_strdup(&r->arena, argv);
 }
 
-int cell_open(struct cell *c, const struct settings *suite, const struct method *method,
-              const struct dataset *data, uint64_t seed, const struct context *context,
-              struct error *err) {
+int cell_build(struct cell *c, const struct settings *suite, const struct method *method,
+               const struct dataset *data, uint64_t seed, const struct context *context,
+               int with_values, struct error *err) {
     memset(c, 0, sizeof *c);
     c->context = context;
     c->data = data;
@@ -236,7 +239,19 @@ int cell_open(struct cell *c, const struct settings *suite, const struct method 
     TRY(resolve(c, suite, err));
     TRY(choose_backbone(c, err));
     TRY(count_steps(c, err));
-    TRY(build(c, err));
+    TRY(build(c, with_values, err));
+out:
+    if (status)
+        cell_close(c);
+    return status;
+}
+
+int cell_open(struct cell *c, const struct settings *suite, const struct method *method,
+              const struct dataset *data, uint64_t seed, const struct context *context,
+              struct error *err) {
+    int status = cell_build(c, suite, method, data, seed, context, 0, err);
+    if (status)
+        return status;
     char hash[65];
     const char *text = settings_pretrain_text(&c->settings, method, &c->arena);
     text = arena_printf(&c->arena, "%s\n# %s\n", text, data->root_hash);

@@ -58,6 +58,11 @@ struct cell {
     long steps; /* in the whole pretraining */
 };
 
+/* The first half of cell_open: settings, backbone, graphs and drawn weights, no folder.
+ * with_values: every value of the training graphs can be read after a run. */
+int cell_build(struct cell *c, const struct settings *suite, const struct method *method,
+               const struct dataset *data, uint64_t seed, const struct context *context,
+               int with_values, struct error *err);
 int cell_open(struct cell *c, const struct settings *suite, const struct method *method,
               const struct dataset *data, uint64_t seed, const struct context *context,
               struct error *err);

@@ -9,18 +9,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { SUITE_LIST = 256 };
-
-/* The lists of a suite, looked up before anything runs: a typing error costs no hours. */
-struct lists {
-    struct arena arena;
-    const struct method *methods[SUITE_LIST];
-    int protocols[SUITE_LIST];
-    uint64_t seeds[SUITE_LIST];
-    char **data;
-    int n_methods, n_protocols, n_seeds, n_data;
-};
-
 static int unknown(const char *kind, const char *name, const char *const *names, int n,
                    struct error *err) {
     const char *near = nearest_name(name, names, n);
@@ -32,7 +20,7 @@ static int unknown(const char *kind, const char *name, const char *const *names,
                      near ? ": did you mean \"" : "", near ? near : "", near ? "\"?" : "", valid);
 }
 
-static int find_methods(struct lists *l, const char *text, struct error *err) {
+static int find_methods(struct suite_lists *l, const char *text, struct error *err) {
     char **items;
     int n = settings_list(text, ", ", &l->arena, &items);
     for (int i = 0; i < n; i++) {
@@ -45,7 +33,7 @@ static int find_methods(struct lists *l, const char *text, struct error *err) {
     return 0;
 }
 
-static int find_protocols(struct lists *l, const char *text, struct error *err) {
+static int find_protocols(struct suite_lists *l, const char *text, struct error *err) {
     char **items;
     const char *names[SUITE_LIST];
     int n_names = 0, n = settings_list(text, ", ", &l->arena, &items);
@@ -62,7 +50,7 @@ static int find_protocols(struct lists *l, const char *text, struct error *err) 
     return 0;
 }
 
-static int find_seeds(struct lists *l, const char *text, struct error *err) {
+static int find_seeds(struct suite_lists *l, const char *text, struct error *err) {
     char **items;
     int n = settings_list(text, ", ", &l->arena, &items);
     for (int i = 0; i < n; i++) {
@@ -79,8 +67,9 @@ static int find_seeds(struct lists *l, const char *text, struct error *err) {
     return 0;
 }
 
-static int read_lists(struct lists *l, const struct settings *s, struct error *err) {
+int suite_read_lists(struct suite_lists *l, const struct settings *s, struct error *err) {
     const struct plan *p = &s->plan;
+    *l = (struct suite_lists){0};
     int status = 0;
     TRY(find_methods(l, p->methods, err));
     TRY(find_protocols(l, p->protocols, err));
@@ -94,6 +83,10 @@ out:
     return status;
 }
 
+void suite_free_lists(struct suite_lists *l) {
+    arena_free(&l->arena);
+}
+
 /* What became of the cells so far. */
 struct tally {
     int cells, failed, unusable; /* unusable: refused for what the user asked for */
@@ -104,7 +97,7 @@ static int ends_suite(int status) {
     return status == STATUS_MACHINE || status == STATUS_INTERRUPTED;
 }
 
-static int evaluate(struct cell *c, const struct lists *l, struct error *err) {
+static int evaluate(struct cell *c, const struct suite_lists *l, struct error *err) {
     int status = 0;
     int failed = !strcmp(c->run.status, "failed");
     for (int i = 0; i < l->n_protocols; i++) {
@@ -117,7 +110,7 @@ out:
     return status;
 }
 
-static int run_cell(const struct settings *s, const struct lists *l, const struct method *m,
+static int run_cell(const struct settings *s, const struct suite_lists *l, const struct method *m,
                     const struct dataset *d, uint64_t seed, const struct context *context,
                     unsigned stages, struct tally *tally, struct error *err) {
     struct cell c;
@@ -156,10 +149,10 @@ static int verdict(const struct tally *t, struct error *err) {
 
 int suite_run(const struct settings *s, const struct context *context, unsigned stages,
               struct error *err) {
-    struct lists l = {0};
+    struct suite_lists l = {0};
     struct tally tally = {0};
     int status = 0;
-    TRY(read_lists(&l, s, err));
+    TRY(suite_read_lists(&l, s, err));
     for (int d = 0; d < l.n_data; d++) {
         struct dataset data;
         TRY(dataset_open(&data, l.data[d], err));
@@ -179,7 +172,7 @@ out:
 
 /* The settings that a stored run was made with; what the machine decides comes from s. */
 static int stored_settings(struct settings *stored, const struct run *r, const char *folder,
-                           const struct settings *s, struct lists *l, struct error *err) {
+                           const struct settings *s, struct suite_lists *l, struct error *err) {
     settings_init(stored);
     int status = options_load_text(&stored->options, r->config, folder, err);
     if (status)
@@ -192,7 +185,7 @@ static int stored_settings(struct settings *stored, const struct run *r, const c
 
 int suite_evaluate_folder(const struct settings *s, const char *folder,
                           const struct context *context, struct error *err) {
-    struct lists l = {0}, from_run = {0};
+    struct suite_lists l = {0}, from_run = {0};
     struct run r = {0};
     struct settings stored = {0};
     struct dataset data = {0};
@@ -201,7 +194,7 @@ int suite_evaluate_folder(const struct settings *s, const char *folder,
     TRY(find_protocols(&l, s->plan.protocols, err));
     TRY(run_read(&r, arena_printf(&l.arena, "%s/run.h5", folder), err));
     TRY(stored_settings(&stored, &r, folder, s, &l, err));
-    TRY(read_lists(&from_run, &stored, err));
+    TRY(suite_read_lists(&from_run, &stored, err));
     if (from_run.n_data != 1 || from_run.n_methods != 1 || from_run.n_seeds != 1) {
         status =
             error_set(err, STATUS_USAGE, "%s: its configuration is not that of one run", folder);

@@ -11,6 +11,21 @@
 
 enum suite_stages { SUITE_PRETRAIN = 1, SUITE_EVALUATE = 2 };
 
+enum { SUITE_LIST = 256 };
+
+/* The lists of a suite, looked up before anything runs: a typing error costs no hours. */
+struct suite_lists {
+    struct arena arena;
+    const struct method *methods[SUITE_LIST];
+    int protocols[SUITE_LIST];
+    uint64_t seeds[SUITE_LIST];
+    char **data;
+    int n_methods, n_protocols, n_seeds, n_data;
+};
+/* *l is to be freed in any case. */
+int suite_read_lists(struct suite_lists *l, const struct settings *s, struct error *err);
+void suite_free_lists(struct suite_lists *l);
+
 /* STATUS_FINDING when at least one cell failed. */
 int suite_run(const struct settings *s, const struct context *context, unsigned stages,
               struct error *err);
