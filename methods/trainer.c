@@ -36,6 +36,21 @@ static struct optimizer make_optimizer(const struct recipe *r, double weight_dec
                               .clip_each = r->clip_each};
 }
 
+static int check_accumulation(const struct trainer *t, struct error *err) {
+    const struct trainer_config *c = &t->config;
+    if (c->accumulate <= 1)
+        return 0;
+    if (c->method->mixes_samples || exec_mixes_samples(t->exec))
+        return error_set(err, STATUS_USAGE,
+                         "accumulate %d: %s compares the samples of a batch, or its backbone has "
+                         "batch norm, so parts of a batch are not the batch",
+                         c->accumulate, c->method->name);
+    if (c->exec.batch % c->accumulate)
+        return error_set(err, STATUS_USAGE, "a batch of %d does not fall into %d equal parts",
+                         c->exec.batch, c->accumulate);
+    return 0;
+}
+
 int trainer_open(struct trainer *t, const struct trainer_config *config, struct error *err) {
     *t = (struct trainer){.config = *config};
     struct builder *b = config->builder;
@@ -58,7 +73,11 @@ int trainer_open(struct trainer *t, const struct trainer_config *config, struct 
         t->optimizer[1].groups = second;
         t->optimizer[0].groups &= ~second;
     }
-    int status = exec_open(&t->exec, b->g, &c->exec, err);
+    struct exec_config part = c->exec;
+    part.batch /= c->accumulate > 1 ? c->accumulate : 1;
+    int status = exec_open(&t->exec, b->g, &part, err);
+    if (!status)
+        status = check_accumulation(t, err);
     for (int i = 0; i < b->n_scalars && !status; i++)
         exec_bind(t->exec, b->scalars[i], &b->scalar_value[i]);
     return status;
@@ -103,6 +122,31 @@ static double rate(const struct trainer *t, int r, long done) {
                            base * recipe->lr_end);
 }
 
+static void bind(struct trainer *t, void *const *slots, int first) {
+    const struct builder *b = t->config.builder;
+    for (int i = 0; i < b->n_inputs + (b->drop != NULL); i++) {
+        const struct tensor *input = i < b->n_inputs ? b->inputs[i] : b->drop;
+        exec_bind(t->exec, input,
+                  (char *)slots[i] + input->per_sample * sizeof(real) * (size_t)first);
+    }
+}
+
+/* Slots hold 4-byte elements, which is what a real is where there are slots. */
+static void run_parts(struct trainer *t, void *const *slots, int n) {
+    struct builder *b = t->config.builder;
+    int parts = t->config.accumulate > 1 ? t->config.accumulate : 1, one = n / parts;
+    t->loss = 0;
+    memset(t->parts, 0, sizeof t->parts);
+    for (int p = 0; p < parts; p++) {
+        bind(t, slots, p * one);
+        t->loss += parts == 1 ? exec_run(t->exec, n)
+                              : exec_run_part(t->exec, one, n, p == 0, p == parts - 1);
+        for (int i = 0; i < b->n_objectives; i++)
+            t->parts[i] +=
+                b->objectives[i].own * exec_loss(t->exec, b->objectives[i].tensor, one) / parts;
+    }
+}
+
 static struct step run_gradient(struct trainer *t, void *const *slots, int n, long done) {
     struct builder *b = t->config.builder;
     struct step s = describe(t, n, done);
@@ -112,13 +156,7 @@ static struct step run_gradient(struct trainer *t, void *const *slots, int n, lo
         t->stage->before(t->config.self, &s);
     for (int i = 0; i < b->n_objectives; i++)
         exec_weigh(t->exec, b->objectives[i].tensor, b->objectives[i].weight);
-    for (int i = 0; i < b->n_inputs; i++)
-        exec_bind(t->exec, b->inputs[i], slots[i]);
-    if (b->drop)
-        exec_bind(t->exec, b->drop, slots[b->n_inputs]);
-    t->loss = exec_run(t->exec, n);
-    for (int i = 0; i < b->n_objectives; i++)
-        t->parts[i] = b->objectives[i].own * exec_loss(t->exec, b->objectives[i].tensor, n);
+    run_parts(t, slots, n);
     return s;
 }
 

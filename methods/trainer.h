@@ -20,7 +20,8 @@ struct trainer_config {
     const struct method *method;
     const void *self; /* the method's options */
     struct builder *builder;
-    struct exec_config exec;
+    struct exec_config exec;         /* batch: the whole one */
+    int accumulate;                  /* parts that a batch is run in, 0 or 1: one */
     double lr, weight_decay, warmup; /* of the main recipe, negative: the recipe's own */
     long total, per_epoch;           /* steps: of this stage, in an epoch */
 };

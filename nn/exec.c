@@ -206,7 +206,8 @@ static real *lane_gradient(const struct exec *x, int lane) {
     return (real *)x->grads.data + (size_t)lane * x->lane_count;
 }
 
-static void run_lane(struct exec *x, struct worker *w, const struct phase *p, int lane, int n) {
+static void run_lane(struct exec *x, struct worker *w, const struct phase *p, int lane, int n,
+                     int n_total) {
     int chunk = x->config.chunk, chunks = (n + chunk - 1) / chunk;
     int begin = (int)((long)chunks * lane / x->lanes);
     int end = (int)((long)chunks * (lane + 1) / x->lanes);
@@ -215,24 +216,30 @@ static void run_lane(struct exec *x, struct worker *w, const struct phase *p, in
     for (int i = begin; i < end; i++) {
         w->chunk.first = (long)i * chunk;
         w->chunk.n = n - i * chunk < chunk ? n - i * chunk : chunk;
-        run_positions(x, &w->chunk, p, n, w->times);
+        run_positions(x, &w->chunk, p, n_total, w->times);
     }
 }
 
-static void run_phase(struct exec *x, const struct phase *p, int n, int updates) {
+/* What a run is of: all of a batch, or a part of it. */
+struct extent {
+    int n, n_total, first, last;
+    int updates;
+};
+
+static void run_phase(struct exec *x, const struct phase *p, const struct extent *e) {
     if (p->whole) {
         struct chunk whole = x->workers[0].chunk;
         whole.ctx.threads = x->config.threads;
         whole.first = 0;
-        whole.n = n;
-        whole.updates = updates;
+        whole.n = e->n;
+        whole.updates = e->updates;
         whole.grads = x->g->train ? lane_gradient(x, 0) : NULL;
-        run_positions(x, &whole, p, n, x->workers[0].times);
+        run_positions(x, &whole, p, e->n, x->workers[0].times);
         return;
     }
 #pragma omp parallel for num_threads(x->config.threads) schedule(dynamic, 1)
     for (int lane = 0; lane < x->lanes; lane++)
-        run_lane(x, &x->workers[omp_get_thread_num()], p, lane, n);
+        run_lane(x, &x->workers[omp_get_thread_num()], p, lane, e->n, e->n_total);
 }
 
 /* Lanes summed, then the gradients of shared values handed on to what they were made from. */
@@ -268,36 +275,51 @@ static double total_loss(const struct exec *x, int n) {
     return loss;
 }
 
-static double run(struct exec *x, int n, int updates) {
-    CHECK(n > 0 && n <= x->config.batch, "%d samples in a graph for %d", n, x->config.batch);
+static double run(struct exec *x, const struct extent *e) {
+    CHECK(e->n > 0 && e->n <= x->config.batch, "%d samples in a graph for %d", e->n,
+          x->config.batch);
     double start = clock_seconds();
     prepare(x);
-    if (x->g->train) {
+    if (x->g->train && e->first) {
 #pragma omp parallel for num_threads(x->config.threads) schedule(static)
         for (int lane = 0; lane < x->lanes; lane++)
             memset(lane_gradient(x, lane), 0, x->lane_count * sizeof(real));
     }
     double prepared = clock_seconds();
     for (int i = 0; i < x->g->n_phases; i++)
-        run_phase(x, &x->g->phases[i], n, updates);
+        run_phase(x, &x->g->phases[i], e);
     double ran = clock_seconds();
-    if (x->g->train)
+    if (x->g->train && e->last)
         finish_gradient(x);
     double end = clock_seconds();
     x->seconds_prepare += prepared - start;
     x->seconds_reduce += end - ran;
     x->seconds_total += end - start;
     x->runs++;
-    x->samples += n;
-    return total_loss(x, n);
+    x->samples += e->n;
+    return total_loss(x, e->n) * e->n / e->n_total;
 }
 
 double exec_run(struct exec *x, int n) {
-    return run(x, n, 1);
+    return run(x, &(struct extent){.n = n, .n_total = n, .first = 1, .last = 1, .updates = 1});
+}
+
+double exec_run_part(struct exec *x, int n, int n_total, int first, int last) {
+    CHECK(!exec_mixes_samples(x), "the samples of this graph meet");
+    const struct extent part = {
+        .n = n, .n_total = n_total, .first = first, .last = last, .updates = 1};
+    return run(x, &part);
+}
+
+int exec_mixes_samples(const struct exec *x) {
+    for (int i = 0; i < x->g->n_phases; i++)
+        if (x->g->phases[i].whole)
+            return 1;
+    return 0;
 }
 
 double exec_probe(struct exec *x, int n) {
-    return run(x, n, 0);
+    return run(x, &(struct extent){.n = n, .n_total = n, .first = 1, .last = 1});
 }
 
 double exec_flops(const struct exec *x, int n) {

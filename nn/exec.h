@@ -33,6 +33,11 @@ void exec_bind(struct exec *x, const struct tensor *input, const void *data);
 /* n samples (<= batch) forward; in a training graph also backward, leaving the gradient of the loss
  * in exec_gradient.  Returns the loss. */
 double exec_run(struct exec *x, int n);
+/* A batch in parts: each adds to the gradient of a batch of n_total samples, which is complete when
+ * the part called with `last` is done; returns this part's share of the loss.  Only for graphs in
+ * which samples do not meet. */
+double exec_run_part(struct exec *x, int n, int n_total, int first, int last);
+int exec_mixes_samples(const struct exec *x);
 /* The same without a trace: no running statistic moves.  For looking at parts of a gradient. */
 double exec_probe(struct exec *x, int n);
 /* Another weight for an objective, from the next run on. */

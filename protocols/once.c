@@ -182,8 +182,10 @@ static int run_cell(struct work *w, const struct once *o, struct error *err) {
                                           .total = 1,
                                           .per_epoch = 1};
     TRY(trainer_open(&w->trainer, &config, err));
-    if (!*o->weights)
+    if (!*o->weights) {
+        TRY(trainer_fit(&w->trainer, err));
         trainer_start(&w->trainer);
+    }
     trainer_gradient(&w->trainer, w->slots, w->batch, 0);
     collect(w, o->values);
     TRY(arrays_write(o->out, w->list, w->n, err));

@@ -49,6 +49,7 @@ static int open_stage(struct training *t, int stage, struct error *err) {
                                                     .chunk = p->chunk,
                                                     .lanes = p->lanes,
                                                     .profile = c->context->machine->profile},
+                                           .accumulate = p->accumulate,
                                            .lr = last ? p->lr : -1,
                                            .weight_decay = last ? p->weight_decay : -1,
                                            .warmup = last ? p->warmup : -1,
@@ -127,10 +128,11 @@ static void look(struct training *t, int n, struct step_row *row) {
         row->part[i] = t->trainer.parts[i];
     if (t->done % t->cell->settings.plan.watch_every && t->done != t->cell->steps)
         return;
-    collapse_look(&t->trainer, n, row);
+    int seen = n / t->cell->settings.plan.accumulate; /* of which the values are still there */
+    collapse_look(&t->trainer, seen, row);
     if (b->n_objectives > 1) {
         double norms[METHOD_OBJECTIVES];
-        trainer_part_norms(&t->trainer, n, norms);
+        trainer_part_norms(&t->trainer, seen, norms);
         memcpy(row->norm, norms, sizeof *norms * (size_t)parts);
     }
     t->watched[t->n_watched++] = *row;

@@ -24,6 +24,8 @@ static const struct option_def plan_options[] = {
     OPTION_INT(struct plan, patch, 8, 1, 128, "side of a patch"),
     OPTION_REAL(struct plan, epochs, 8, 0.001, 1e6, "passes over the training images"),
     OPTION_INT(struct plan, batch, 32, 1, 65536, "images in a step"),
+    OPTION_INT(struct plan, accumulate, 1, 1, 65536,
+               "parts in which a batch is run, for memory; only where samples do not meet"),
     OPTION_REAL(struct plan, lr, -1, -1, 1000,
                 "base learning rate for 256 images a step; -1: the method's"),
     OPTION_REAL(struct plan, weight_decay, -1, -1, 10, "-1: the method's"),

@@ -18,7 +18,7 @@ struct plan {
     int relative_positions;
     int image, patch;
     double epochs;
-    int batch;
+    int batch, accumulate;
     double lr, weight_decay, warmup; /* negative: the method's recipe */
     int watch_every, stop_on_collapse;
     int chunk, lanes;

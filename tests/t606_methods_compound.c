@@ -1,4 +1,5 @@
-/* Combined objectives: the gradient is the weighted sum, everything else stays apart. */
+/* Combined objectives: the gradient is the weighted sum, everything else stays apart; and a batch
+ * in parts. */
 #include "tests/method_fixture.h"
 
 enum { N = 3 };
@@ -75,6 +76,48 @@ static void gradients_add_up(void **state) {
     arena_free(&a);
 }
 
+/* Two parts of a batch are the batch, up to the order of sums. */
+static void parts_of_a_batch_add_up(void **state) {
+    (void)state;
+    enum { WHOLE = 8 };
+    const struct backbone vit = fixture_vit();
+    struct error err;
+    struct fixture *f = calloc(2, sizeof *f);
+    for (int i = 0; i < 2; i++) {
+        fixture_open(&f[i], &method_supervised, 0, &vit, WHOLE, NULL, NULL, kernels_ref());
+        fixture_fill(&f[i], "images", 0.37, 0.2);
+        int32_t *labels = fixture_slot(&f[i], "labels");
+        for (int n = 0; n < WHOLE; n++)
+            labels[n] = n % 10;
+        if (i) {
+            struct trainer_config config = f[i].trainer.config;
+            trainer_close(&f[i].trainer);
+            config.accumulate = 2;
+            assert_int_equal(trainer_open(&f[i].trainer, &config, &err), 0);
+        }
+        trainer_gradient(&f[i].trainer, f[i].slots, WHOLE, 0);
+    }
+    fixture_near("loss", f[1].trainer.loss, f[0].trainer.loss, 1e-6 * f[0].trainer.loss);
+    fixture_near("part", f[1].trainer.parts[0], f[0].trainer.parts[0], 1e-6);
+    double size = 0, difference = 0;
+    for (size_t i = 0; i < f[0].model.count; i++) {
+        double a = (double)exec_gradient(f[0].trainer.exec)[i];
+        double b = (double)exec_gradient(f[1].trainer.exec)[i];
+        size += a * a;
+        difference += (a - b) * (a - b);
+    }
+    assert_true(size > 0 && difference <= 1e-10 * size);
+    struct trainer refused;
+    struct trainer_config config = f[0].trainer.config;
+    config.accumulate = 3;
+    assert_int_equal(trainer_open(&refused, &config, &err), STATUS_USAGE);
+    assert_non_null(strstr(err.message, "equal parts"));
+    trainer_close(&refused);
+    for (int i = 0; i < 2; i++)
+        fixture_close(&f[i]);
+    free(f);
+}
+
 static void groups_have_their_parts_names(void **state) {
     (void)state;
     struct arena a = {0};
@@ -142,6 +185,7 @@ static void what_cannot_be_is_named(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(gradients_add_up),
+        cmocka_unit_test(parts_of_a_batch_add_up),
         cmocka_unit_test(groups_have_their_parts_names),
         cmocka_unit_test(parts_draw_for_themselves),
         cmocka_unit_test(what_cannot_be_is_named),
