@@ -61,13 +61,15 @@ static void put_line(FILE *out, const struct run *run, const struct eval *e, int
     put_text(out, e->reason);
     fputc(',', out);
     put_text(out, run->status);
+    fputc(',', out);
+    put_text(out, run->finding ? run->finding : "");
     fputs("\r\n", out);
 }
 
 int report_csv(struct run *const *runs, int n_runs, FILE *out, struct error *err) {
     fputs(
         "run_id,method,backbone,dataset,pretrain_seed,protocol,probe_dataset,probe_seed,top1,top5,"
-        "outcome,reason,run_status\r\n",
+        "outcome,reason,run_status,finding\r\n",
         out);
     for (int r = 0; r < n_runs; r++)
         for (int i = 0; i < runs[r]->n_evals; i++) {

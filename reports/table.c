@@ -262,6 +262,17 @@ static void print_incomplete(const struct summary *s, FILE *out) {
         fprintf(out, "* and %d more\n", n - SHOWN);
 }
 
+/* A value that comes from an encoder with something wrong must not stand there alone. */
+static void print_findings(const struct summary *s, FILE *out) {
+    for (int r = 0; r < s->n_rows; r++)
+        for (int i = 0; i < s->row[r].n_runs; i++) {
+            const struct run *run = s->row[r].run[i];
+            if (run->finding && *run->finding)
+                fprintf(out, "! %s: %s\n", text_clean(run->run_id, s->a),
+                        text_clean(run->finding, s->a));
+        }
+}
+
 static void print_table(const struct summary *s, FILE *out) {
     /* A cell has at most a note for each run and two of its own. */
     int most = 1;
@@ -289,6 +300,7 @@ static void print_table(const struct summary *s, FILE *out) {
         fputc('\n', out);
     for (int i = 0; i < notes.n; i++)
         fprintf(out, "(%d) %s\n", i + 1, notes.text[i]);
+    print_findings(s, out);
     print_incomplete(s, out);
     for (int i = 0; i < s->n_repeats; i++)
         fprintf(out, "%s\n", s->repeat[i]);

@@ -232,7 +232,7 @@ static void test_nothing_evaluated(void **state) {
 
 #define CSV_HEAD                                                                                   \
     "run_id,method,backbone,dataset,pretrain_seed,protocol,probe_dataset,probe_seed,top1,top5,"    \
-    "outcome,reason,run_status\r\n"
+    "outcome,reason,run_status,finding\r\n"
 
 static void test_csv(void **state) {
     (void)state;
@@ -246,12 +246,27 @@ static void test_csv(void **state) {
     char *text = captured(&runs, report_csv);
     assert_string_equal(
         text, CSV_HEAD
-        "mae-s-4,mae,\"a \"\"b\"\", c\",shapes,-4,linear,shapes,0,0.1,,ok,,complete\r\n"
+        "mae-s-4,mae,\"a \"\"b\"\", c\",shapes,-4,linear,shapes,0,0.1,,ok,,complete,\r\n"
         "mae-s-4,mae,\"a \"\"b\"\", c\",shapes,-4,linear,shapes,1,0.3333333333333333,0.75,ok,,"
-        "complete\r\n"
+        "complete,\r\n"
         "mae-s-4,mae,\"a \"\"b\"\", c\",shapes,-4,knn,\"line\nbreak\",,,,failed,"
-        "\"no memory, \"\"sorry\"\"\",complete\r\n");
+        "\"no memory, \"\"sorry\"\"\",complete,\r\n");
     free(text);
+    arena_free(&runs.arena);
+}
+
+/* A number from a collapsed encoder never stands alone. */
+static void test_findings(void **state) {
+    (void)state;
+    struct runs runs = {0};
+    add_result(&runs, "dino", 0, "knn", 0.1)->finding = "collapsed since step 40 of 90";
+    add_result(&runs, "dino", 1, "knn", 0.5);
+    char *table = captured(&runs, report_table), *csv = captured(&runs, report_csv);
+    assert_non_null(strstr(table, "! dino-s0: collapsed since step 40 of 90\n"));
+    assert_null(strstr(table, "! dino-s1"));
+    assert_non_null(strstr(csv, ",complete,collapsed since step 40 of 90\r\n"));
+    free(table);
+    free(csv);
     arena_free(&runs.arena);
 }
 
@@ -287,6 +302,7 @@ int main(void) {
         cmocka_unit_test(test_a_copied_run_counts_once),
         cmocka_unit_test(test_nothing_evaluated),
         cmocka_unit_test(test_csv),
+        cmocka_unit_test(test_findings),
         cmocka_unit_test(test_full_disk),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
