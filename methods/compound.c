@@ -64,6 +64,11 @@ static int build(const void *self, struct builder *b, struct error *err) {
     return 0;
 }
 
+static void tune(const void *self, struct recipe *r) {
+    const struct compound_options *o = self;
+    *r = stage_recipe(&o->compound->part[0]->stages[0], o->self[0]);
+}
+
 /* Every part draws from streams of its own, so that adding a part does not change another. */
 static void prepare(const void *self, const struct sample *s) {
     const struct compound_options *o = self;
@@ -163,6 +168,7 @@ static int combine(struct compound *c, struct arena *a, const char *text, struct
                          .trains = 1,
                          .stages = {{.name = "pretrain",
                                      .recipe = first->recipe,
+                                     .tune = tune,
                                      .build = build,
                                      .prepare = prepare,
                                      .start = start,

@@ -139,6 +139,8 @@ struct stage {
     struct recipe recipe; /* of everything, or of all that `second` does not name */
     const struct recipe
         *second; /* NULL: one optimizer; its lr follows the user's lr in proportion */
+    /* What the method's options change in the recipe; NULL: nothing. */
+    void (*tune)(const void *self, struct recipe *r);
     /* REQUIRED where the method trains.  Parameters, inputs, objectives. */
     int (*build)(const void *self, struct builder *b, struct error *err);
     /* REQUIRED where the method trains.  Thread-safe; writes every element of every slot. */
@@ -174,6 +176,8 @@ extern const struct method *const methods[]; /* NULL-terminated */
 const struct method *method_find(const char *name);
 /* Status 2: there is no such method, the nearest one, all of them. */
 int method_unknown(const char *name, struct error *err);
+/* A stage's main recipe under the method's options. */
+struct recipe stage_recipe(const struct stage *stage, const void *self);
 
 extern const struct method method_random, method_supervised, method_mae, method_context_encoder,
     method_split_brain, method_context_prediction, method_beit, method_simclr, method_dino,

@@ -30,6 +30,13 @@ int method_unknown(const char *name, struct error *err) {
         near ? ": did you mean \"" : "", near ? near : "", near ? "\"?" : "", valid);
 }
 
+struct recipe stage_recipe(const struct stage *stage, const void *self) {
+    struct recipe r = stage->recipe;
+    if (stage->tune)
+        stage->tune(self, &r);
+    return r;
+}
+
 static struct tensor *declare(struct builder *b, struct tensor *t) {
     CHECK(b->n_inputs < METHOD_INPUTS, "more than %d inputs", METHOD_INPUTS);
     b->slots[b->n_inputs] = (struct loader_slot){t->name, t->per_sample};

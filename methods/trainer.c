@@ -55,7 +55,8 @@ int trainer_open(struct trainer *t, const struct trainer_config *config, struct 
     *t = (struct trainer){.config = *config};
     struct builder *b = config->builder;
     t->stage = &config->method->stages[b->stage];
-    t->recipe[0] = &t->stage->recipe;
+    t->main = stage_recipe(t->stage, config->self);
+    t->recipe[0] = &t->main;
     t->recipe[1] = t->stage->second;
     t->n_optimizers = t->recipe[1] ? 2 : 1;
     struct trainer_config *c = &t->config;

@@ -29,6 +29,7 @@ struct trainer_config {
 struct trainer {
     struct trainer_config config;
     const struct stage *stage;
+    struct recipe main; /* recipe[0] */
     struct exec *exec;
     struct optimizer optimizer[TRAINER_OPTIMIZERS];
     const struct recipe *recipe[TRAINER_OPTIMIZERS];

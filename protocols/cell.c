@@ -20,7 +20,7 @@ static int assign(struct cell *c, const char *key, const char *value, struct err
 static int resolve(struct cell *c, const struct settings *suite, struct error *err) {
     struct settings *s = &c->settings;
     int last = c->method->n_stages - 1;
-    const struct recipe none = {0}, *recipe = last < 0 ? &none : &c->method->stages[last].recipe;
+    struct recipe recipe = {.lr = 0};
     settings_init(s);
     settings_use(s, c->method);
     int status = 0;
@@ -28,12 +28,14 @@ static int resolve(struct cell *c, const struct settings *suite, struct error *e
     TRY(assign(c, "methods", c->method->name, err));
     TRY(assign(c, "data", c->data->spec, err));
     TRY(assign(c, "seeds", arena_printf(&c->arena, "%llu", (unsigned long long)c->seed), err));
+    if (last >= 0)
+        recipe = stage_recipe(&c->method->stages[last], settings_method(s, c->method));
     if (s->plan.lr < 0)
-        s->plan.lr = recipe->lr;
+        s->plan.lr = recipe.lr;
     if (s->plan.weight_decay < 0)
-        s->plan.weight_decay = recipe->weight_decay;
+        s->plan.weight_decay = recipe.weight_decay;
     if (s->plan.warmup < 0)
-        s->plan.warmup = recipe->warmup;
+        s->plan.warmup = recipe.warmup;
     if (!s->plan.image)
         s->plan.image = c->data->height;
     if (!c->method->trains) /* nothing that only training reads may split the runs */
