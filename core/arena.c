@@ -64,6 +64,20 @@ void arena_free(struct arena *a) {
     *a = (struct arena){0};
 }
 
+void arena_adopt(struct arena *a, struct arena *from) {
+    struct arena_block **last = &from->head;
+    while (*last)
+        last = &(*last)->next;
+    if (a->head) { /* which has room, stays the first */
+        *last = a->head->next;
+        a->head->next = from->head;
+    } else {
+        a->head = from->head;
+    }
+    a->total += from->total;
+    *from = (struct arena){0};
+}
+
 /* Huge pages were worth 10-18 % of a ViT step on the machines this was written on: the slabs are
  * far larger than what the TLB covers in 4 KiB pages. */
 int slab_alloc(struct slab *s, size_t bytes, const char *what, struct error *err) {

@@ -26,6 +26,8 @@ void *arena_alloc(struct arena *a, size_t bytes);
 char *arena_strdup(struct arena *a, const char *text);
 char *arena_printf(struct arena *a, const char *format, ...) __attribute__((format(printf, 2, 3)));
 void arena_free(struct arena *a); /* gives everything back; the arena is empty again */
+/* What `from` handed out lives as long as a now; `from` is empty again. */
+void arena_adopt(struct arena *a, struct arena *from);
 
 #define ARENA_NEW(a, type) ((type *)arena_alloc(a, sizeof(type)))
 #define ARENA_ARRAY(a, type, n) ((type *)arena_alloc(a, sizeof(type) * (size_t)(n)))

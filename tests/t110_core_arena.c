@@ -51,6 +51,30 @@ static void test_arena_pieces(void **state) {
     arena_free(&a); /* an empty one */
 }
 
+/* Memory changes hands and stays where it is; both arenas go on. */
+static void test_arena_adopts(void **state) {
+    (void)state;
+    static const int pieces[][2] = {{0, 0}, {0, 3}, {3, 0}, {1, 1}, {5, 200}, {200, 5}};
+    for (size_t i = 0; i < sizeof pieces / sizeof *pieces; i++) {
+        struct arena a = {0}, from = {0};
+        unsigned char *given[200];
+        for (int k = 0; k < pieces[i][0]; k++)
+            memset(arena_alloc(&a, 1000), 1, 1000);
+        for (int k = 0; k < pieces[i][1]; k++)
+            memset(given[k] = arena_alloc(&from, 1000), k, 1000);
+        size_t total = a.total + from.total;
+        arena_adopt(&a, &from);
+        assert_true(a.total == total && !from.head && !from.total);
+        memset(arena_alloc(&a, 100), 0xff, 100);
+        memset(arena_alloc(&from, 100), 0xff, 100);
+        arena_free(&from);
+        for (int k = 0; k < pieces[i][1]; k++)
+            for (int b = 0; b < 1000; b++)
+                assert_int_equal(given[k][b], k);
+        arena_free(&a);
+    }
+}
+
 static void test_arena_reused(void **state) {
     (void)state;
     struct arena a = {0};
@@ -313,12 +337,19 @@ static void test_progress_on_a_terminal(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_arena_pieces),       cmocka_unit_test(test_arena_reused),
-        cmocka_unit_test(test_arena_text),         cmocka_unit_test(test_slab),
-        cmocka_unit_test(test_slab_too_large),     cmocka_unit_test(test_errors),
-        cmocka_unit_test(test_check_aborts),       cmocka_unit_test(test_log_levels),
-        cmocka_unit_test(test_progress_in_a_file), cmocka_unit_test(test_progress_line),
-        cmocka_unit_test(test_progress_quiet),     cmocka_unit_test(test_progress_on_a_terminal),
+        cmocka_unit_test(test_arena_pieces),
+        cmocka_unit_test(test_arena_adopts),
+        cmocka_unit_test(test_arena_reused),
+        cmocka_unit_test(test_arena_text),
+        cmocka_unit_test(test_slab),
+        cmocka_unit_test(test_slab_too_large),
+        cmocka_unit_test(test_errors),
+        cmocka_unit_test(test_check_aborts),
+        cmocka_unit_test(test_log_levels),
+        cmocka_unit_test(test_progress_in_a_file),
+        cmocka_unit_test(test_progress_line),
+        cmocka_unit_test(test_progress_quiet),
+        cmocka_unit_test(test_progress_on_a_terminal),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
