@@ -35,8 +35,9 @@ static void put_number(FILE *out, double x) {
     fputs(text, out);
 }
 
-/* seed < 0: an evaluation without a result has a line too. */
-static void put_line(FILE *out, const struct run *run, const struct eval *e, int seed) {
+/* seed < 0: an evaluation without a result has a line too, and a metric, NULL for none, its own. */
+static void put_line(FILE *out, const struct run *run, const struct eval *e, int seed,
+                     const struct metric_row *metric) {
     static const char *const outcomes[] = {[OUTCOME_OK] = "ok",
                                            [OUTCOME_SKIPPED] = "skipped",
                                            [OUTCOME_DIVERGED] = "diverged",
@@ -51,10 +52,10 @@ static void put_line(FILE *out, const struct run *run, const struct eval *e, int
     fputc(',', out);
     put_text(out, e->dataset);
     fputc(',', out);
-    if (seed >= 0)
-        fprintf(out, "%" PRId64, e->seed[seed]);
+    if (seed >= 0 || metric)
+        fprintf(out, "%" PRId64, metric ? metric->seed : e->seed[seed]);
     fputc(',', out);
-    put_number(out, seed >= 0 ? e->top1[seed] : NAN);
+    put_number(out, seed >= 0 && e->top1 ? e->top1[seed] : NAN);
     fputc(',', out);
     put_number(out, seed >= 0 && e->top5 ? e->top5[seed] : NAN);
     fprintf(out, ",%s,", outcomes[e->outcome]);
@@ -63,21 +64,27 @@ static void put_line(FILE *out, const struct run *run, const struct eval *e, int
     put_text(out, run->status);
     fputc(',', out);
     put_text(out, run->finding ? run->finding : "");
+    fputc(',', out);
+    put_text(out, metric ? metric->name : "");
+    fputc(',', out);
+    put_number(out, metric ? metric->value : NAN);
     fputs("\r\n", out);
 }
 
 int report_csv(struct run *const *runs, int n_runs, FILE *out, struct error *err) {
     fputs(
         "run_id,method,backbone,dataset,pretrain_seed,protocol,probe_dataset,probe_seed,top1,top5,"
-        "outcome,reason,run_status,finding\r\n",
+        "outcome,reason,run_status,finding,metric,value\r\n",
         out);
     for (int r = 0; r < n_runs; r++)
         for (int i = 0; i < runs[r]->n_evals; i++) {
             const struct eval *e = &runs[r]->evals[i];
-            for (int k = 0; k < e->n_seeds; k++)
-                put_line(out, runs[r], e, k);
-            if (!e->n_seeds)
-                put_line(out, runs[r], e, -1);
+            for (int k = 0; k < e->n_seeds && e->top1; k++)
+                put_line(out, runs[r], e, k, NULL);
+            for (int k = 0; k < e->n_metrics; k++)
+                put_line(out, runs[r], e, -1, &e->metrics[k]);
+            if (!(e->top1 && e->n_seeds) && !e->n_metrics)
+                put_line(out, runs[r], e, -1, NULL);
         }
     if (fflush(out) || ferror(out))
         return error_set(err, STATUS_MACHINE,

@@ -118,11 +118,12 @@ static void put_panels(const struct summary *s, struct range *ranges, FILE *dat)
         const struct summary_column *column = &s->column[c];
         double chance = column->classes > 1 ? 100.0 / column->classes : NAN;
         ranges[c] = column_range(s, c, chance);
-        fprintf(
-            dat, "%d\t%.6g\t%.6g\t%g\t%.4g\t%s\t%s\n", c + 1, ranges[c].lo, ranges[c].hi,
-            ranges[c].step, chance,
-            figure_text(arena_printf(s->a, "%s %s", column->protocol, column->version), most, s->a),
-            figure_text(column->dataset, most, s->a));
+        fprintf(dat, "%d\t%.6g\t%.6g\t%g\t%.4g\t%s\t%s\n", c + 1, ranges[c].lo, ranges[c].hi,
+                ranges[c].step, chance,
+                figure_text(arena_printf(s->a, "%s %s%s%s", column->protocol, column->metric,
+                                         *column->metric ? " " : "", column->version),
+                            most, s->a),
+                figure_text(column->dataset, most, s->a));
     }
 }
 
@@ -190,13 +191,16 @@ static const char *caption(const struct summary *s, int usual) {
         wilson += cell->wilson;
     }
     const char *unless = other ? " unless noted" : "";
+    const char *what =
+        s->other_metrics ? "Top-1 accuracy, or what a panel names," : "Top-1 accuracy";
     const char *text =
         usual == 1 && !other
-            ? "Top-1 accuracy in %. One pretraining seed (n = 1): no interval can be given."
+            ? arena_printf(
+                  s->a, "%s in %%. One pretraining seed (n = 1): no interval can be given.", what)
             : arena_printf(s->a,
-                           "Top-1 accuracy in %%. Filled: mean; bar: its 95 %% t-interval; open: "
+                           "%s in %%. Filled: mean; bar: its 95 %% t-interval; open: "
                            "every pretraining seed, n = %d%s.%s",
-                           usual, unless, single ? " One seed has no interval." : "");
+                           what, usual, unless, single ? " One seed has no interval." : "");
     const char *common = summary_common(s);
     if (*common)
         text = arena_printf(s->a, "%s Encoder: %s.", text, common);

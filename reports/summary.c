@@ -26,15 +26,24 @@ static int same_place(const struct summary_column *column, const struct eval *e)
     return !strcmp(column->protocol, e->protocol) && !strcmp(column->dataset, e->dataset);
 }
 
+static void name_metric(struct summary *s, struct summary_column *c, const struct eval *e) {
+    if (e->top1 || !e->n_metrics)
+        return;
+    c->metric = eval_shown(e);
+    s->other_metrics = 1;
+}
+
 static void add_column(struct summary *s, const struct eval *e) {
     for (int i = 0; i < s->n_columns; i++)
         if (same_place(&s->column[i], e) && !strcmp(s->column[i].version, e->protocol_version)) {
             if (e->n_classes > s->column[i].classes)
                 s->column[i].classes = e->n_classes;
+            name_metric(s, &s->column[i], e);
             return;
         }
-    s->column[s->n_columns++] =
-        (struct summary_column){e->protocol, e->dataset, e->protocol_version, e->n_classes};
+    struct summary_column *c = &s->column[s->n_columns++];
+    *c = (struct summary_column){e->protocol, e->dataset, e->protocol_version, "", e->n_classes};
+    name_metric(s, c, e);
 }
 
 /* Protocols in the order in which they come, so insertion keeps equal ones together. */
@@ -135,12 +144,12 @@ static void find_rows(struct summary *s, struct run *const *runs, int n_runs) {
 /* ---- cells ---- */
 
 /* NAN when the evaluation has no number. */
-static double mean_top1(const struct eval *e) {
+static double mean_value(const struct eval *e) {
     double sum = 0;
     int n = 0;
-    for (int i = 0; e->outcome == OUTCOME_OK && i < e->n_seeds; i++)
-        if (isfinite(e->top1[i])) {
-            sum += e->top1[i];
+    for (int i = 0; i < e->n_seeds; i++)
+        if (isfinite(eval_value(e, i))) {
+            sum += eval_value(e, i);
             n++;
         }
     return n ? PERCENT * sum / n : NAN;
@@ -205,7 +214,7 @@ static void fill_cell(struct summary *s, int r, int c) {
         if (s->same_dataset && strcmp(run->dataset, s->column[c].dataset))
             continue;
         const struct eval *e = eval_in(run, &s->column[c]);
-        double top1 = e ? mean_top1(e) : NAN;
+        double top1 = e ? mean_value(e) : NAN;
         if (!e || isnan(top1)) {
             add_gap(cell, run, e, s->a);
         } else {
@@ -336,7 +345,9 @@ char *summary_common(const struct summary *s) {
 
 char *summary_column_label(const struct summary *s, const struct summary_column *column,
                            const char *separator) {
-    return text_clean(arena_printf(s->a, "%s%s%s%s%s", column->protocol, separator, column->dataset,
-                                   *column->version ? separator : "", column->version),
+    return text_clean(arena_printf(s->a, "%s%s%s%s%s%s%s", column->protocol,
+                                   *column->metric ? separator : "", column->metric, separator,
+                                   column->dataset, *column->version ? separator : "",
+                                   column->version),
                       s->a);
 }

@@ -22,7 +22,7 @@ struct summary_gap {
 
 struct summary_cell {
     int n;                  /* runs with a value */
-    double *top1;           /* (n) percent */
+    double *top1;           /* (n) percent; of another metric where the column names one */
     const struct run **run; /* (n) */
     struct interval level;  /* of the mean, percent, cut at 0 and 100 */
     int cut, wilson;        /* was it cut?  is it Wilson's, for want of any spread at 0 or 100 %? */
@@ -43,6 +43,7 @@ struct summary_row {
 struct summary_column {
     const char *protocol, *dataset;
     const char *version; /* "" unless one protocol and dataset has several */
+    const char *metric;  /* what the numbers are; "" for top-1 accuracy */
     int classes;
 };
 
@@ -52,6 +53,7 @@ struct summary {
     struct summary_column *column;
     struct summary_cell *cell;               /* (n_rows, n_columns) */
     int several_backbones, several_datasets; /* do labels need them? */
+    int other_metrics;                       /* is not every column top-1 accuracy? */
     int n_repeats;
     const char **repeat; /* a line about each run that was left out as a copy of another */
     int same_dataset;    /* every run was evaluated on the dataset of its pretraining */

@@ -285,7 +285,8 @@ static void print_table(const struct summary *s, FILE *out) {
         for (int c = 0; c < s->n_columns; c++)
             levels.cell[r * s->n_columns + c] = level_cell(s, r, c, &notes);
     }
-    fprintf(out, "Top-1 accuracy in %%: mean [95 %% t-interval], n = pretraining seeds\n");
+    fprintf(out, "Top-1 accuracy%s in %%: mean [95 %% t-interval], n = pretraining seeds\n",
+            s->other_metrics ? ", or what a column names," : "");
     const char *common = summary_common(s);
     if (*common)
         fprintf(out, "%s\n", common);

@@ -3,6 +3,7 @@
 #include "core/clock.h"
 #include "results/run_internal.h"
 
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -40,6 +41,7 @@ static struct eval deep_copy(const struct eval *e, struct arena *a) {
     c.pred = copy(a, e->pred, seeds * samples, sizeof *e->pred);
     c.label = copy(a, e->label, samples, sizeof *e->label);
     c.grid = copy(a, e->grid, (size_t)e->n_grid, sizeof *e->grid);
+    c.metrics = copy(a, e->metrics, (size_t)e->n_metrics, sizeof *e->metrics);
     const char **names = classes ? ARENA_ARRAY(a, const char *, classes) : NULL;
     for (size_t i = 0; i < classes; i++)
         names[i] = arena_strdup(a, e->class_name[i]);
@@ -57,9 +59,10 @@ static int find(const struct run *r, const char *protocol, const char *dataset) 
 
 void run_add_eval(struct run *r, const struct eval *e) {
     CHECK(e->protocol[0] && e->dataset[0], "an evaluation without a protocol or dataset");
-    CHECK(e->n_seeds >= 0 && e->n_classes >= 0 && e->n_samples >= 0 && e->n_grid >= 0,
-          "%d seeds, %d classes, %d samples, %d candidates", e->n_seeds, e->n_classes, e->n_samples,
-          e->n_grid);
+    CHECK(e->n_seeds >= 0 && e->n_classes >= 0 && e->n_samples >= 0 && e->n_grid >= 0 &&
+              e->n_metrics >= 0,
+          "%d seeds, %d classes, %d samples, %d candidates, %d metrics", e->n_seeds, e->n_classes,
+          e->n_samples, e->n_grid, e->n_metrics);
     CHECK(e->seed || !e->n_seeds, "%d seeds are not given", e->n_seeds);
     CHECK(e->class_name || !e->n_classes, "%d classes have no names", e->n_classes);
     int i = find(r, e->protocol, e->dataset);
@@ -76,6 +79,21 @@ void run_add_eval(struct run *r, const struct eval *e) {
 const struct eval *run_find_eval(const struct run *r, const char *protocol, const char *dataset) {
     int i = find(r, protocol, dataset);
     return i < r->n_evals ? &r->evals[i] : NULL;
+}
+
+const char *eval_shown(const struct eval *e) {
+    return e->top1 ? "top1" : e->n_metrics ? e->metrics[0].name : "";
+}
+
+double eval_value(const struct eval *e, int i) {
+    if (e->outcome != OUTCOME_OK)
+        return NAN;
+    if (e->top1)
+        return e->top1[i];
+    for (int m = 0; m < e->n_metrics; m++)
+        if (e->metrics[m].seed == e->seed[i] && !strcmp(e->metrics[m].name, e->metrics[0].name))
+            return e->metrics[m].value;
+    return NAN;
 }
 
 char *link_name(const char *name, struct arena *a) {

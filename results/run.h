@@ -27,6 +27,13 @@ struct grid_row {
     int chosen;
 };
 
+/* A number that is no accuracy of classes, for one seed; the rows of a name stand together. */
+struct metric_row {
+    char name[32]; /* "text_to_image_r1" */
+    int64_t seed;
+    double value; /* a fraction in [0,1], NAN: no meaning */
+};
+
 struct eval {
     char protocol[32]; /* "linear" */
     char dataset[64];
@@ -42,6 +49,9 @@ struct eval {
     int16_t *label;                /* (n_samples) */
     struct grid_row *grid;
     int n_grid;
+    struct metric_row *metrics; /* of a protocol without classes instead of top1; the first name
+                                 * is the one that tables show */
+    int n_metrics;
     char selected_on[16]; /* "val" */
     char protocol_version[16];
     char split_sha256[65]; /* of the train/validation split's indices */
@@ -87,6 +97,10 @@ void run_init(struct run *r); /* an empty run of today, on this machine */
  * NULL where it has no meaning; seed and class_name may be when their numbers are 0. */
 void run_add_eval(struct run *r, const struct eval *e);
 const struct eval *run_find_eval(const struct run *r, const char *protocol, const char *dataset);
+/* What tables show of an evaluation: "top1", or the name of its first metric ("" when it has
+ * neither), and that of the i-th of its seeds (NAN: none). */
+const char *eval_shown(const struct eval *e);
+double eval_value(const struct eval *e, int i);
 /* Reads folder/journal.jsonl (may be missing: the steps stay), writes folder/run.h5. */
 int run_write(struct run *r, const char *folder, struct error *err);
 /* Fills *r, whatever it held, with evaluations sorted by protocol and dataset.  Status 2 for a

@@ -78,8 +78,11 @@ static void check_eval(struct h5 *h, hid_t at, const struct eval *e) {
             h5_wrong(h, at, "confusion", "a count is %d", (int)e->confusion[i]);
             return;
         }
-    if (e->outcome == OUTCOME_OK && !e->top1)
-        h5_wrong(h, at, "top1", "it is missing although the outcome is ok");
+    for (int i = 0; i < e->n_metrics; i++)
+        check_fractions(h, at, "metrics", &e->metrics[i].value, 1);
+    if (e->outcome == OUTCOME_OK && !e->top1 && !e->n_metrics)
+        h5_wrong(h, at, "top1",
+                 "it is missing although the outcome is ok and there are no metrics");
 }
 
 static void get_eval(struct h5 *h, hid_t at, struct eval *e) {
@@ -102,6 +105,8 @@ static void get_eval(struct h5 *h, hid_t at, struct eval *e) {
     if (h5_has(h, at, "tables")) {
         hid_t tables = h5_group(h, at, "tables");
         e->grid = h5_get_table(h, tables, "grid", schema_grid, sizeof *e->grid, &e->n_grid);
+        e->metrics =
+            h5_get_table(h, tables, "metrics", schema_metric, sizeof *e->metrics, &e->n_metrics);
         h5_end(tables);
     }
     check_eval(h, at, e);

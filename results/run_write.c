@@ -8,7 +8,8 @@
  * its buffer when a row holds text. */
 static void put_table(struct h5 *h, hid_t at, const char *name, const struct member *columns,
                       size_t row_bytes, long n, const void *rows) {
-    hid_t tables = h5_new_group(h, at, "tables");
+    hid_t tables =
+        h5_has(h, at, "tables") ? h5_group(h, at, "tables") : h5_new_group(h, at, "tables");
     h5_put_table(h, tables, name, columns, row_bytes, n, rows);
     h5_end(tables);
 }
@@ -104,6 +105,8 @@ static void put_eval(struct h5 *h, hid_t at, const struct eval *e) {
         h5_end(axis[i]);
     if (e->n_grid)
         put_table(h, at, "grid", schema_grid, sizeof *e->grid, e->n_grid, e->grid);
+    if (e->n_metrics)
+        put_table(h, at, "metrics", schema_metric, sizeof *e->metrics, e->n_metrics, e->metrics);
     h5_put_attributes(h, at, schema_eval, e);
     h5_put_text_attribute(h, at, "outcome", schema_outcomes[e->outcome]);
     h5_put_integer_attribute(h, at, "metric_higher_is_better", 1);

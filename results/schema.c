@@ -93,6 +93,13 @@ const struct member schema_grid[] = {
     END,
 };
 
+const struct member schema_metric[] = {
+    CHARS(metric_row, name, "name"),
+    INTEGER(metric_row, seed, "seed"),
+    REAL(metric_row, value, "value"),
+    END,
+};
+
 const char *const schema_outcomes[OUTCOMES] = {[OUTCOME_OK] = "ok",
                                                [OUTCOME_SKIPPED] = "skipped",
                                                [OUTCOME_DIVERGED] = "diverged",

@@ -26,6 +26,7 @@ extern const struct member schema_data[];        /* struct run_data_source, /dat
 extern const struct member schema_eval[];        /* struct eval, /eval/PROTOCOL/DATASET */
 extern const struct member schema_step[];        /* struct step_row, the columns of /pretrain */
 extern const struct member schema_grid[];        /* struct grid_row, the columns of grid */
+extern const struct member schema_metric[];      /* struct metric_row, those of metrics */
 
 /* The words for enum outcome. */
 #define OUTCOMES 4

@@ -102,6 +102,17 @@ static inline void make_run(struct run *r) {
     snprintf(empty.protocol, sizeof empty.protocol, "knn");
     snprintf(empty.dataset, sizeof empty.dataset, "shapes");
     snprintf(empty.reason, sizeof empty.reason, "loss was NaN at step 12: \xc3\xa4");
+    struct metric_row values[] = {{"mean_r1", 3, 0.25},
+                                  {"mean_r1", 4, NAN},
+                                  {"a name of thirty-one bytes, yes", INT64_MIN, 1}};
+    struct eval retrieval = {.n_seeds = 2,
+                             .n_samples = SAMPLES,
+                             .seed = (const int64_t[]){4, 3},
+                             .metrics = values,
+                             .n_metrics = sizeof values / sizeof *values};
+    snprintf(retrieval.protocol, sizeof retrieval.protocol, "retrieval");
+    snprintf(retrieval.dataset, sizeof retrieval.dataset, "shapes");
+    run_add_eval(r, &retrieval);
     run_add_eval(r, &odd);
     run_add_eval(r, &empty);
     run_add_eval(r, &linear);

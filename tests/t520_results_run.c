@@ -46,6 +46,7 @@ static void same_eval(const struct eval *a, const struct eval *b) {
     assert_int_equal(a->n_classes, b->n_classes);
     assert_int_equal(a->n_samples, b->n_samples);
     assert_int_equal(a->n_grid, b->n_grid);
+    assert_int_equal(a->n_metrics, b->n_metrics);
     if (seeds)
         same_bytes(a->seed, b->seed, seeds * sizeof *a->seed);
     for (size_t i = 0; i < classes; i++)
@@ -60,6 +61,11 @@ static void same_eval(const struct eval *a, const struct eval *b) {
         assert_string_equal(a->grid[i].representation, b->grid[i].representation);
         same_reals(&a->grid[i].lr, &b->grid[i].lr, 5); /* lr .. val_top1 lie in a row */
         assert_int_equal(a->grid[i].chosen, b->grid[i].chosen);
+    }
+    for (int i = 0; i < a->n_metrics; i++) {
+        assert_string_equal(a->metrics[i].name, b->metrics[i].name);
+        assert_true(a->metrics[i].seed == b->metrics[i].seed);
+        same_reals(&a->metrics[i].value, &b->metrics[i].value, 1);
     }
 }
 
@@ -170,6 +176,23 @@ static void test_add_eval(void **state) {
     assert_null(run_find_eval(&r, "knn", "shapes"));
     arena_free(&a);
     same_eval(run_find_eval(&r, "linear", "other"), &r.evals[1]);
+    run_free(&r);
+}
+
+static void test_shown_value(void **state) {
+    (void)state;
+    struct run r;
+    make_run(&r);
+    const struct eval *linear = run_find_eval(&r, "linear", "shapes");
+    const struct eval *retrieval = run_find_eval(&r, "retrieval", "shapes");
+    const struct eval *diverged = run_find_eval(&r, "knn", "shapes");
+    assert_string_equal(eval_shown(linear), "top1");
+    assert_true(eval_value(linear, 1) == 0.5625);
+    assert_string_equal(eval_shown(retrieval), "mean_r1");
+    assert_true(isnan(eval_value(retrieval, 0)));  /* seed 4 */
+    assert_true(eval_value(retrieval, 1) == 0.25); /* seed 3 */
+    assert_string_equal(eval_shown(diverged), "");
+    assert_true(isnan(eval_value(diverged, 0)));
     run_free(&r);
 }
 
@@ -356,11 +379,11 @@ int main(int argc, char **argv) {
     if (argc > 1)
         return write_sample(argv[1]);
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_round_trip), cmocka_unit_test(test_bare_run),
-        cmocka_unit_test(test_add_eval),   cmocka_unit_test(test_large),
-        cmocka_unit_test(test_rewriting),  cmocka_unit_test(test_broken_journal),
-        cmocka_unit_test(test_full_disk),  cmocka_unit_test(test_no_folder),
-        cmocka_unit_test(test_scan),
+        cmocka_unit_test(test_round_trip),     cmocka_unit_test(test_bare_run),
+        cmocka_unit_test(test_add_eval),       cmocka_unit_test(test_shown_value),
+        cmocka_unit_test(test_large),          cmocka_unit_test(test_rewriting),
+        cmocka_unit_test(test_broken_journal), cmocka_unit_test(test_full_disk),
+        cmocka_unit_test(test_no_folder),      cmocka_unit_test(test_scan),
     };
     return cmocka_run_group_tests(tests, set_up, tear_down);
 }

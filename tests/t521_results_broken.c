@@ -249,6 +249,24 @@ static void grid_lacks_columns(hid_t f) {
     H5Tclose(type);
 }
 
+static void no_metrics(hid_t f) {
+    delete (f, "eval/retrieval/shapes/tables/metrics");
+}
+
+static void metric_is_percent(hid_t f) {
+    const hsize_t one = 1;
+    const struct metric_row row = {"mean_r1", 0, 25};
+    hid_t name = H5Tcopy(H5T_C_S1), type = H5Tcreate(H5T_COMPOUND, sizeof row);
+    H5Tset_size(name, sizeof row.name);
+    H5Tset_cset(name, H5T_CSET_UTF8);
+    H5Tinsert(type, "name", offsetof(struct metric_row, name), name);
+    H5Tinsert(type, "seed", offsetof(struct metric_row, seed), H5T_NATIVE_INT64);
+    H5Tinsert(type, "value", offsetof(struct metric_row, value), H5T_NATIVE_DOUBLE);
+    replace(f, "eval/retrieval/shapes/tables/metrics", 1, &one, type, &row);
+    H5Tclose(type);
+    H5Tclose(name);
+}
+
 static void class_of_pointers(hid_t f) {
     const hsize_t n = CLASSES;
     hid_t type = H5Tcopy(H5T_C_S1);
@@ -327,6 +345,8 @@ static const struct edit {
                {huge_class, "more values than the file holds"},
                {huge_grid, "more values than the file holds"},
                {grid_lacks_columns, "column"},
+               {no_metrics, "missing although"},
+               {metric_is_percent, "between 0 and 1"},
                {class_of_pointers, "texts of one length"},
                {no_loss, "loss"},
                {config_is_number, "config/resolved"},

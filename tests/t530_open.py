@@ -53,6 +53,9 @@ def h5py_reads_it():
         assert e["confusion"].dtype == "<i4" and e["pred"].dtype == "<i2"
         assert [d[0].name.rsplit("/", 1)[1] for d in e["confusion"].dims] == ["seed", "class", "class_pred"]
         assert e["tables/grid"][:]["representation"].tolist() == [b"cls", b"layer3.mean"]
+        metrics = f["eval/retrieval/shapes/tables/metrics"][:]
+        assert metrics["name"].tolist()[:2] == [b"mean_r1", b"mean_r1"] and metrics["seed"][0] == 3
+        assert metrics["value"][0] == 0.25 and np.isnan(metrics["value"][1])
         outcome = f["eval/knn/shapes"].attrs
         assert outcome["outcome"] == "diverged" and outcome["reason"] == "loss was NaN at step 12: ä"
         steps_are_right(lambda name: f["pretrain"][name][:])

@@ -232,7 +232,7 @@ static void test_nothing_evaluated(void **state) {
 
 #define CSV_HEAD                                                                                   \
     "run_id,method,backbone,dataset,pretrain_seed,protocol,probe_dataset,probe_seed,top1,top5,"    \
-    "outcome,reason,run_status,finding\r\n"
+    "outcome,reason,run_status,finding,metric,value\r\n"
 
 static void test_csv(void **state) {
     (void)state;
@@ -246,11 +246,47 @@ static void test_csv(void **state) {
     char *text = captured(&runs, report_csv);
     assert_string_equal(
         text, CSV_HEAD
-        "mae-s-4,mae,\"a \"\"b\"\", c\",shapes,-4,linear,shapes,0,0.1,,ok,,complete,\r\n"
+        "mae-s-4,mae,\"a \"\"b\"\", c\",shapes,-4,linear,shapes,0,0.1,,ok,,complete,,,\r\n"
         "mae-s-4,mae,\"a \"\"b\"\", c\",shapes,-4,linear,shapes,1,0.3333333333333333,0.75,ok,,"
-        "complete,\r\n"
+        "complete,,,\r\n"
         "mae-s-4,mae,\"a \"\"b\"\", c\",shapes,-4,knn,\"line\nbreak\",,,,failed,"
-        "\"no memory, \"\"sorry\"\"\",complete,\r\n");
+        "\"no memory, \"\"sorry\"\"\",complete,,,\r\n");
+    free(text);
+    arena_free(&runs.arena);
+}
+
+/* A protocol without classes shows its first metric, and names it. */
+static void test_metrics(void **state) {
+    (void)state;
+    struct runs runs = {0};
+    const double top1 = 0.5;
+    struct run *clip = add_run(&runs, "clip", 0);
+    add_eval(&runs, clip, "linear", "shapes", &top1, 1);
+    struct metric_row values[] = {{"mean_r1", 0, 0.25}, {"text_to_image_r1", 0, 0.125}};
+    const int64_t seed = 0;
+    struct eval *e = add_outcome(clip, "retrieval", "shapes", OUTCOME_OK, "");
+    e->n_seeds = 1;
+    e->seed = &seed;
+    e->metrics = values;
+    e->n_metrics = 2;
+    add_outcome(add_run(&runs, "random", 0), "retrieval", "shapes", OUTCOME_SKIPPED,
+                "random has no text tower");
+    char *text = captured(&runs, report_table);
+    assert_non_null(strstr(text, "Top-1 accuracy, or what a column names, in %: mean"));
+    assert_non_null(strstr(text, "linear shapes   retrieval mean_r1 shapes\n"));
+    assert_non_null(strstr(text, "50.0 n=1        25.0 n=1\n"));
+    assert_non_null(strstr(text, "skipped: random has no text tower\n"));
+    free(text);
+    text = captured(&runs, report_csv);
+    assert_string_equal(
+        text,
+        CSV_HEAD "clip-s0,clip,vit-micro/8,shapes,0,linear,shapes,0,0.5,,ok,,complete,,,\r\n"
+                 "clip-s0,clip,vit-micro/8,shapes,0,retrieval,shapes,0,,,ok,,complete,,mean_r1,"
+                 "0.25\r\n"
+                 "clip-s0,clip,vit-micro/8,shapes,0,retrieval,shapes,0,,,ok,,complete,,"
+                 "text_to_image_r1,0.125\r\n"
+                 "random-s0,random,vit-micro/8,shapes,0,retrieval,shapes,,,,skipped,random "
+                 "has no text tower,complete,,,\r\n");
     free(text);
     arena_free(&runs.arena);
 }
@@ -264,7 +300,7 @@ static void test_findings(void **state) {
     char *table = captured(&runs, report_table), *csv = captured(&runs, report_csv);
     assert_non_null(strstr(table, "! dino-s0: collapsed since step 40 of 90\n"));
     assert_null(strstr(table, "! dino-s1"));
-    assert_non_null(strstr(csv, ",complete,collapsed since step 40 of 90\r\n"));
+    assert_non_null(strstr(csv, ",complete,collapsed since step 40 of 90,,\r\n"));
     free(table);
     free(csv);
     arena_free(&runs.arena);
@@ -302,6 +338,7 @@ int main(void) {
         cmocka_unit_test(test_a_copied_run_counts_once),
         cmocka_unit_test(test_nothing_evaluated),
         cmocka_unit_test(test_csv),
+        cmocka_unit_test(test_metrics),
         cmocka_unit_test(test_findings),
         cmocka_unit_test(test_full_disk),
     };
