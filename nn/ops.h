@@ -112,6 +112,10 @@ struct tensor *op_argmax(struct graph *g, const char *name, struct tensor *x);
 /* index value (N,R): the entries of an index value x (N,T) at places index (N,R); -1 at negative
  * places */
 struct tensor *op_pick(struct graph *g, const char *name, struct tensor *x, struct tensor *places);
+/* loss (N) of telling the text of each image from those of all others, and the other way round, by
+ * exp(log_scale) <image, text>: images (N,D), texts (N,D), log_scale a parameter of one entry */
+struct tensor *op_clip(struct graph *g, const char *name, struct tensor *images,
+                       struct tensor *texts, struct tensor *log_scale);
 /* loss (N,..) = weight (N,.. or shared; NULL: 1) * mean over the last dimension of (x - target)^2;
  * no gradient to target or weight */
 struct tensor *op_mse(struct graph *g, const char *name, struct tensor *x, struct tensor *target,

@@ -222,6 +222,8 @@ static void net_tokens(struct net *n) {
     square_loss(n, op_gather(g, "gather", x, picked, NULL));
 }
 
+#include "tests/gradient_cases_text.h"
+
 static const struct net_case {
     const char *name;
     void (*build)(struct net *n);
@@ -245,6 +247,7 @@ static const struct net_case {
     {"positions", net_positions},
     {"relative", net_relative},
     {"tokens", net_tokens},
+    TEXT_CASES,
 };
 
 enum { CASES = sizeof cases / sizeof *cases };

@@ -1,0 +1,46 @@
+/* CLIP's loss and the text tower, for tests/g320_nn_gradients.c, whose helpers they use. */
+#ifndef SSV_TESTS_GRADIENT_CASES_TEXT_H
+#define SSV_TESTS_GRADIENT_CASES_TEXT_H
+
+#include "nn/text.h"
+
+#define TEXT_CASES                                                                                 \
+    {"clip", net_clip}, {"clip twice", net_clip_twice}, {                                          \
+        "text", net_text                                                                           \
+    }
+
+static struct tensor *flat_source(struct net *n, const char *name) {
+    return linear(n, name, input(n, name, 1, (const int[]){4}), WIDTH, ACT_NONE, NULL);
+}
+
+static struct tensor *log_scale(struct net *n) {
+    return graph_param(&n->graph, n->group, "scale", 1, (const int[]){1}, INIT_CONSTANT, 0.5);
+}
+
+static void net_clip(struct net *n) {
+    struct tensor *x = flat_source(n, "x"), *z = flat_source(n, "z");
+    graph_objective(&n->graph, op_clip(&n->graph, "loss", x, z, log_scale(n)), 0.7);
+}
+
+/* Either side has another use, and one of them a loss of its own behind it. */
+static void net_clip_twice(struct net *n) {
+    struct graph *g = &n->graph;
+    struct tensor *x = flat_source(n, "x"), *z = flat_source(n, "z"), *s = log_scale(n);
+    struct tensor *y = linear(n, "y", x, WIDTH, ACT_GELU, NULL);
+    graph_objective(g, op_clip(g, "first", x, z, s), 1);
+    graph_objective(g, op_clip(g, "second", z, y, s), 0.5);
+}
+
+static void net_text(struct net *n) {
+    const struct text t = {.vocabulary = CLASSES,
+                           .context = TOKENS,
+                           .dim = 8,
+                           .depth = 2,
+                           .heads = 2,
+                           .out = 4,
+                           .act = ACT_QUICK_GELU};
+    struct tensor *tokens = index_input(n, "visible", TOKENS), *end = index_input(n, "labels", 1);
+    classify(n, text_encode(&n->graph, n->group, &t, tokens, end), 0);
+}
+
+#endif
