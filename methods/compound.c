@@ -41,6 +41,10 @@ static void adopt(struct builder *b, struct part_runtime *p, const char *name) {
         if (!b->watched[i])
             b->watched[i] = sub->watched[i];
     b->drop = sub->drop;
+    if (sub->fingerprint != b->fingerprint)
+        b->fingerprint = b->fingerprint
+                             ? arena_printf(b->arena, "%s %s", b->fingerprint, sub->fingerprint)
+                             : sub->fingerprint;
 }
 
 static int build(const void *self, struct builder *b, struct error *err) {

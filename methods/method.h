@@ -57,7 +57,8 @@ struct builder {
     const char *prefix;               /* of the groups that builder_group makes; "" */
     double weight;                    /* of everything this method minimises; 1 */
     struct arena *arena;              /* lives as long as the graph */
-    void *runtime; /* the method's own, made by build in the arena; read-only then */
+    void *runtime;           /* the method's own, made by build in the arena; read-only then */
+    const char *fingerprint; /* of what else decides the weights, such as a vocabulary; NULL */
     int classes;
     uint64_t seed;
     int encoder; /* the group that all protocols evaluate */
@@ -170,7 +171,17 @@ struct method {
     void (*encode)(const void *self, struct builder *b, struct tensor *images, struct encoded *out);
     void (*view)(const void *self, const struct sample *s, float *out);
     const struct compound *compound; /* several methods in one, see compound.h; NULL: a plain one */
+    /* Of a method with a text tower; all three or none.  project: images (N,D), from what the
+     * backbone gave, a further representation (METHOD_PROJECTION).  encode_text: declares the
+     * inputs of a text and gives its features (N,D), to be compared with those by cosine; its
+     * builder has the runtime that the last stage's build left.  text: fills one text's part of
+     * those inputs; thread-safe. */
+    struct tensor *(*project)(const void *self, struct builder *b, const struct encoded *e);
+    struct tensor *(*encode_text)(const void *self, struct builder *b);
+    void (*text)(const void *self, const void *runtime, const char *text, void *const *slots);
 };
+
+#define METHOD_PROJECTION "projection"
 
 extern const struct method *const methods[]; /* NULL-terminated */
 const struct method *method_find(const char *name);

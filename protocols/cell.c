@@ -142,6 +142,13 @@ static void build_encoder(struct cell *c) {
     else
         backbone_encode(g, c->encode_builder.encoder, &c->backbone, c->encode_images, NULL, 1,
                         &c->encoded);
+    if (c->method->project) {
+        int last = c->encoded.n_representations++;
+        CHECK(last < BACKBONE_LAYERS, "more than %d representations", BACKBONE_LAYERS);
+        c->encoded.representation[last] = c->method->project(
+            settings_method(&c->settings, c->method), &c->encode_builder, &c->encoded);
+        snprintf(c->encoded.representation_name[last], BACKBONE_NAME, "%s", METHOD_PROJECTION);
+    }
     struct feature_set *f = &c->features;
     f->n_representations = c->encoded.n_representations;
     f->classes = c->data->classes;
@@ -152,6 +159,19 @@ static void build_encoder(struct cell *c) {
         snprintf(f->names[i], sizeof f->names[i], "%s", c->encoded.representation_name[i]);
     }
     graph_plan(g);
+}
+
+/* The graph of a method's text tower. */
+static void build_text_encoder(struct cell *c) {
+    const struct method *m = c->method;
+    if (!m->encode_text)
+        return;
+    c->text_builder = new_builder(c, &c->encode_text, m->n_stages - 1);
+    c->text_builder.runtime = c->stages[m->n_stages - 1].builder.runtime;
+    c->encode_text.evaluating = 1;
+    c->text_features = m->encode_text(settings_method(&c->settings, m), &c->text_builder);
+    graph_output(&c->encode_text, c->text_features);
+    graph_plan(&c->encode_text);
 }
 
 static int build(struct cell *c, int with_values, struct error *err) {
@@ -167,6 +187,7 @@ static int build(struct cell *c, int with_values, struct error *err) {
         graph_plan(&s->graph);
     }
     build_encoder(c);
+    build_text_encoder(c);
     TRY(model_allocate(&c->model, c->seed, c->method->trains, err));
 out:
     return status;
@@ -257,6 +278,9 @@ int cell_open(struct cell *c, const struct settings *suite, const struct method 
     char hash[65];
     const char *text = settings_pretrain_text(&c->settings, method, &c->arena);
     text = arena_printf(&c->arena, "%s\n# %s\n", text, data->root_hash);
+    for (int i = 0; i < method->n_stages; i++)
+        if (c->stages[i].builder.fingerprint)
+            text = arena_printf(&c->arena, "%s# %s\n", text, c->stages[i].builder.fingerprint);
     sha256_hex(text, strlen(text), hash);
     const char *id =
         arena_printf(&c->arena, "%s-%s-%s-s%llu-%.8s", method->name, c->settings.plan.backbone,
@@ -285,6 +309,15 @@ int cell_save(struct cell *c, const char *status_text, struct error *err) {
     return run_write(&c->run, c->folder, err);
 }
 
+/* Why a protocol cannot judge this run; NULL: it can. */
+static const char *unfit(struct cell *c, const struct protocol *p) {
+    if (p->uses_labels && !c->data->classes)
+        return arena_printf(&c->arena, "%s has no labels", c->data->name);
+    if (p->uses_texts && !c->method->encode_text)
+        return arena_printf(&c->arena, "%s has no text tower", c->method->name);
+    return NULL;
+}
+
 int cell_evaluate(struct cell *c, int number, struct error *err) {
     const struct protocol *p = protocols[number];
     struct arena scratch = {0};
@@ -302,24 +335,28 @@ int cell_evaluate(struct cell *c, int number, struct error *err) {
     snprintf(e.protocol_version, sizeof e.protocol_version, "%s", version);
     e.class_name = c->data->class_names;
     double start = clock_seconds();
+    const char *why = unfit(c, p);
     if (!strcmp(c->run.status, "failed")) {
         e.outcome = OUTCOME_DIVERGED;
         snprintf(e.reason, sizeof e.reason, "pretraining diverged");
-    } else if (p->uses_labels && !c->data->classes) {
+    } else if (why) {
         e.outcome = OUTCOME_SKIPPED;
-        snprintf(e.reason, sizeof e.reason, "the dataset has no labels");
-        log_message(LOG_WARN, "%s: %s skipped: %s has no labels", c->run.run_id, p->name,
-                    c->data->name);
+        snprintf(e.reason, sizeof e.reason, "%s", why);
+        log_message(LOG_WARN, "%s: %s skipped: %s", c->run.run_id, p->name, why);
     } else {
         TRY(cell_extract(c, err));
+        if (p->uses_texts)
+            TRY(cell_extract_texts(c, err));
         const struct protocol_input in = {.features = &c->features,
+                                          .texts = p->uses_texts ? &c->texts : NULL,
                                           .kernels = c->context->kernels,
                                           .threads = c->context->threads,
                                           .split_seed = 0,
                                           .probe_seed = 0,
                                           .arena = &scratch};
         TRY(p->run(c->settings.protocol[number], &in, &e, err));
-        log_message(LOG_INFO, "%s: %s top-1 %.2f %%", c->run.run_id, p->name, 100 * e.top1[0]);
+        log_message(LOG_INFO, "%s: %s %s %.2f %%", c->run.run_id, p->name,
+                    e.top1 ? "top-1" : eval_shown(&e), 100 * eval_value(&e, 0));
     }
     e.wall_s = clock_seconds() - start;
     run_add_eval(&c->run, &e);
@@ -331,11 +368,13 @@ out:
 void cell_close(struct cell *c) {
     for (int i = 0; i < SPLITS; i++)
         slab_free(&c->feature_slab[i]);
+    slab_free(&c->text_slab);
     if (c->journal.fd >= 0)
         journal_close(&c->journal);
     for (int i = 0; i < METHOD_STAGES; i++)
         graph_free(&c->stages[i].graph);
     graph_free(&c->encode);
+    graph_free(&c->encode_text);
     model_free(&c->model);
     run_free(&c->run);
     settings_free(&c->settings);

@@ -14,9 +14,15 @@ static const char *const split_names[SPLITS] = {"train", "test"};
 
 /* What the features are a function of: weights, data, and the number of images. */
 static void feature_key(const struct cell *c, enum split split, char key[160]) {
-    const struct group *encoder = &c->model.groups[c->encode_builder.encoder];
-    char weights[65];
-    sha256_hex(c->model.value + encoder->offset, encoder->count * sizeof(real), weights);
+    char groups[MODEL_GROUPS][65] = {{0}}, weights[65];
+    for (int i = 0; i < c->encode.n; i++) {
+        const struct param *p = c->encode.tensors[i]->param;
+        const struct group *group = p ? &c->model.groups[p->group] : NULL;
+        if (p && !*groups[p->group])
+            sha256_hex(c->model.value + group->offset, group->count * sizeof(real),
+                       groups[p->group]);
+    }
+    sha256_hex(groups, sizeof groups, weights);
     snprintf(key, 160, "%.64s %.64s %ld", weights, c->data->root_hash, c->data->count[split]);
 }
 

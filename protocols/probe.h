@@ -61,6 +61,16 @@ int knn_votes(const struct kernels *kn, const struct features *train, const stru
               const int *k, int n_k, double temperature, int threads, float *votes,
               struct error *err);
 
+/* Image-text retrieval by cosine: texts->label[i] is the image that text i belongs to;
+ * images->label is not read.  text_to_image[q] is the share of texts whose image is among the k[q]
+ * nearest of all images, image_to_text[q] the share of images (of those with a text) that have a
+ * text of theirs among the k[q] nearest of all texts.  Equally near ones count as in random order:
+ * a hit counts by its probability, so an encoder that answers the same to everything scores chance.
+ * Equal features are equally near, to the last bit. */
+int retrieval_recall(const struct kernels *kn, const struct features *images,
+                     const struct features *texts, const int *k, int n_k, int threads,
+                     double *text_to_image, double *image_to_text, struct error *err);
+
 /* From scores (n, classes): predictions (ties to the lower class), accuracies in 0..1,
  * top1_per_class (classes) (NaN: no sample of the class), confusion (classes, classes), row =
  * label, column = prediction.  Every output may be NULL.  A row that holds a NaN has no prediction:

@@ -29,8 +29,17 @@ struct feature_set {
     struct feature_split train, test;
 };
 
+/* Every caption of the test split, in the order of its images. */
+struct text_set {
+    int n;
+    const float *x;       /* (n, dim of the representation) */
+    const int32_t *image; /* (n) row of the test split */
+    int representation;   /* of images, that texts are compared with */
+};
+
 struct protocol_input {
     const struct feature_set *features;
+    const struct text_set *texts; /* NULL unless the protocol needs them */
     const struct kernels *kernels;
     int threads;
     uint64_t split_seed, probe_seed;
@@ -40,6 +49,7 @@ struct protocol_input {
 struct protocol {
     const char *name, *title, *version;
     int uses_labels; /* on a dataset without, the row says so instead */
+    int uses_texts;  /* of a method without a text tower, likewise */
     const struct option_def *options;
     size_t state_size;
     /* Fills everything in *out except protocol, dataset, class names, version and time. */
@@ -48,7 +58,7 @@ struct protocol {
 };
 
 extern const struct protocol *const protocols[]; /* NULL-terminated */
-extern const struct protocol protocol_linear, protocol_knn;
+extern const struct protocol protocol_linear, protocol_knn, protocol_retrieval;
 
 /* For protocols: room for n_seeds rows, labels copied. */
 void eval_reserve(struct eval *e, const struct protocol_input *in, int n_seeds);
