@@ -48,7 +48,7 @@ static double log_sum_exp(const real *logit, int n, int skip) {
     for (int j = 0; j < n; j++)
         if (j != skip)
             sum += exp((double)logit[j] - most);
-    return most + log(sum);
+    return sum > 0 ? most + log(sum) : most;
 }
 
 void contrast_rows(const struct contrast *q, real *r, real *partner) {

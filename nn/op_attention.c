@@ -9,8 +9,9 @@ enum { QKV, BIAS };
 
 static void forward(const struct chunk *c, const struct tensor *t) {
     const int *a = t->attr;
+    const real *bias = t->n_src > BIAS ? chunk_value(c, t->src[BIAS]) : NULL;
     c->k->attention_forward(&c->ctx, c->n * a[VIEWS], a[TOKENS], a[HEADS], a[HEAD_DIM],
-                            (real)t->real_attr, 0, NULL, chunk_value(c, t->src[QKV]),
+                            (real)t->real_attr, a[CAUSAL], bias, chunk_value(c, t->src[QKV]),
                             chunk_saved(c, t, 0), chunk_result(c, t));
 }
 
@@ -18,9 +19,9 @@ static void backward(const struct chunk *c, const struct tensor *t) {
     const int *a = t->attr;
     CHECK(!t->acc[QKV], "%s: its qkv has another use", t->name);
     c->k->attention_backward(&c->ctx, c->n * a[VIEWS], a[TOKENS], a[HEADS], a[HEAD_DIM],
-                             (real)t->real_attr, 0, chunk_value(c, t->src[QKV]),
+                             (real)t->real_attr, a[CAUSAL], chunk_value(c, t->src[QKV]),
                              chunk_saved(c, t, 0), chunk_grad(c, t), chunk_grad_src(c, t, QKV),
-                             NULL);
+                             chunk_grad_src(c, t, BIAS));
 }
 
 /* q k' and p v forward; four products of that size backward; 5 a probability for the softmax. */
@@ -44,6 +45,7 @@ struct tensor *op_attention(struct graph *g, const char *name, struct tensor *qk
     CHECK(last >= 1 && columns % (3 * heads) == 0, "%s: %d columns for %d heads", name, columns,
           heads);
     int tokens = qkv->dim[last - 1], dim = columns / 3, shape[MAX_DIM];
+    CHECK(!bias || bias->kind != TENSOR_VALUE, "%s: a bias of one sample", name);
     CHECK(!bias || bias->per_sample == (size_t)heads * (size_t)tokens * (size_t)tokens,
           "%s: a bias for other heads or tokens", name);
     memcpy(shape, qkv->dim, sizeof shape);

@@ -1,13 +1,17 @@
-/* CLIP's loss and the text tower, for tests/g320_nn_gradients.c, whose helpers they use. */
+/* CLIP's loss, the text tower, and attention with a mask and a bias, for tests/g320_nn_gradients.c,
+ * whose helpers they use. */
 #ifndef SSV_TESTS_GRADIENT_CASES_TEXT_H
 #define SSV_TESTS_GRADIENT_CASES_TEXT_H
 
 #include "nn/text.h"
 
-#define TEXT_CASES                                                                                 \
-    {"clip", net_clip}, {"clip twice", net_clip_twice}, {                                          \
-        "text", net_text                                                                           \
-    }
+/* clang-format off */
+#define TEXT_CASES                          \
+    {"clip", net_clip},                     \
+    {"clip twice", net_clip_twice},         \
+    {"text", net_text},                     \
+    {"masked attention", net_masked_attention}
+/* clang-format on */
 
 static struct tensor *flat_source(struct net *n, const char *name) {
     return linear(n, name, input(n, name, 1, (const int[]){4}), WIDTH, ACT_NONE, NULL);
@@ -41,6 +45,17 @@ static void net_text(struct net *n) {
                            .act = ACT_QUICK_GELU};
     struct tensor *tokens = index_input(n, "visible", TOKENS), *end = index_input(n, "labels", 1);
     classify(n, text_encode(&n->graph, n->group, &t, tokens, end), 0);
+}
+
+/* Two layers share a bias, and the second sees no later token. */
+static void net_masked_attention(struct net *n) {
+    enum { GRID = 2, PLACES = 1 + GRID * GRID, HEADS = 3 };
+    struct graph *g = &n->graph;
+    struct tensor *bias = op_relative_bias(g, "bias", n->group, GRID, HEADS);
+    struct tensor *x = input(n, "x", 2, (const int[]){PLACES, 4});
+    x = op_attention(g, "first", linear(n, "qkv1", x, 3 * 6, ACT_NONE, NULL), HEADS, 0, bias);
+    x = op_attention(g, "second", linear(n, "qkv2", x, 3 * 6, ACT_NONE, NULL), HEADS, 1, bias);
+    square_loss(n, x);
 }
 
 #endif
