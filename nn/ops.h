@@ -47,6 +47,9 @@ struct tensor *op_resize_positions(struct graph *g, const char *name, struct ten
  * (2 grid - 1)^2 + 3) that starts at 0: one entry for each offset, and three for CLS to patch,
  * patch to CLS, CLS to CLS (Bao et al. 2022, as their code has it, transposed). */
 struct tensor *op_relative_bias(struct graph *g, const char *name, int group, int grid, int heads);
+/* y = by * x (* *times, a scalar input; NULL: 1), of a parameter too */
+struct tensor *op_scale(struct graph *g, const char *name, struct tensor *x, double by,
+                        struct tensor *times);
 /* y = x + z */
 struct tensor *op_add(struct graph *g, const char *name, struct tensor *x, struct tensor *z);
 /* y (N,[V,]D) = mean of rows first..last-1 of x (N,[V,]T,D) */
@@ -116,6 +119,8 @@ struct tensor *op_pick(struct graph *g, const char *name, struct tensor *x, stru
  * exp(log_scale) <image, text>: images (N,D), texts (N,D), log_scale a parameter of one entry */
 struct tensor *op_clip(struct graph *g, const char *name, struct tensor *images,
                        struct tensor *texts, struct tensor *log_scale);
+/* loss (N,2) of two views z (N,2,D) of each sample, rows of unit length: NT-Xent over the batch */
+struct tensor *op_nt_xent(struct graph *g, const char *name, struct tensor *z, double temperature);
 /* loss (N,..) = weight (N,.. or shared; NULL: 1) * mean over the last dimension of (x - target)^2;
  * no gradient to target or weight */
 struct tensor *op_mse(struct graph *g, const char *name, struct tensor *x, struct tensor *target,

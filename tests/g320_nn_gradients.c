@@ -223,6 +223,7 @@ static void net_tokens(struct net *n) {
 }
 
 #include "tests/gradient_cases_text.h"
+#include "tests/gradient_cases_contrast.h"
 
 static const struct net_case {
     const char *name;
@@ -248,6 +249,7 @@ static const struct net_case {
     {"relative", net_relative},
     {"tokens", net_tokens},
     TEXT_CASES,
+    CONTRAST_CASES,
 };
 
 enum { CASES = sizeof cases / sizeof *cases };
