@@ -6,7 +6,7 @@
 #include "kernels/cases.h"
 
 /* The tables, one a family; `families` of cases.c lists them. */
-extern const struct kernel_case cases_table[], cases_conv[], cases_net[];
+extern const struct kernel_case cases_table[], cases_conv[], cases_net[], cases_rows[];
 
 #define SHAPES(list, bench) list, sizeof list / sizeof *list, bench
 

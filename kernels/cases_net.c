@@ -1,4 +1,4 @@
-/* cases_net.c -- activations, attention. */
+/* cases_net.c -- activations, attention, batch norm. */
 #include "kernels/cases_make.h"
 
 /* n act in_place */
@@ -101,11 +101,97 @@ static const int attention_shapes[][CASE_DIMS] = {
     {8, 77, 8, 64, CAUSAL},
 };
 
+/* rows cols; off: x is far from 0 */
+static void batchnorm_stats(struct case_run *r) {
+    const int *d = r->dim;
+    real *x = in(r, d[0], d[1]), *mean = out(r, 1, d[1]), *var = out(r, 1, d[1]);
+    for (size_t i = 0; i < (size_t)d[0] * (size_t)d[1] && d[2] && !r->c; i++)
+        x[i] += 1000;
+    r->flops = 4.0 * d[0] * d[1];
+    if (r->c)
+        r->k->batchnorm_stats(r->c, d[0], d[1], x, mean, var);
+}
+
+static const int batchnorm_stats_shapes[][CASE_DIMS] = {
+    {0, 5},     {5, 0},      {1, 1},    {1, 8},     {2, 7},         {15, 9},         {16, 31},
+    {17, 8, 1}, {100, 3, 1}, {33, 300}, {333, 129}, {2100, 127, 1}, {64 * 1024, 64}, {64 * 64, 512},
+};
+
+enum { AFFINE = 1, SKIP = 2, RELU = 4, Y_IS_X = 8, Y_IS_SKIP = 16 };
+
+/* rows cols options */
+static void batchnorm_apply(struct case_run *r) {
+    const int *d = r->dim, o = d[2];
+    real *x = o & Y_IS_X ? update(r, d[0], d[1]) : in(r, d[0], d[1]);
+    real *mean = in(r, 1, d[1]), *rstd = case_positive(r, CASE_INPUT, (size_t)d[1]);
+    real *gamma = o & AFFINE ? in(r, 1, d[1]) : NULL, *beta = o & AFFINE ? in(r, 1, d[1]) : NULL;
+    real *residual = o & Y_IS_SKIP ? update(r, d[0], d[1]) : o & SKIP ? in(r, d[0], d[1]) : NULL;
+    real *y = o & Y_IS_X ? x : o & Y_IS_SKIP ? residual : out(r, d[0], d[1]);
+    r->flops = (4.0 + (o & (SKIP | Y_IS_SKIP) ? 1 : 0)) * d[0] * d[1];
+    if (r->c)
+        r->k->batchnorm_apply(r->c, d[0], d[1], x, mean, rstd, gamma, beta, residual,
+                              o & RELU ? 1 : 0, y);
+}
+
+static const int batchnorm_apply_shapes[][CASE_DIMS] = {
+    {0, 5, AFFINE},
+    {5, 0, AFFINE | RELU},
+    {1, 1, 0},
+    {3, 7, AFFINE | RELU},
+    {4, 8, SKIP | RELU},
+    {5, 31, AFFINE | Y_IS_X | RELU},
+    {9, 33, AFFINE | Y_IS_SKIP},
+    {500, 9, AFFINE | SKIP | RELU},
+    {40, 300, RELU | Y_IS_X | SKIP},
+    {64 * 1024, 64, AFFINE | RELU},
+    {64 * 1024, 64, AFFINE | SKIP | RELU},
+};
+
+enum { ACC = 8, DRES = 16, ACC_RES = 32, DX_IS_DY = 64, DRES_IS_DY = 128, NO_DX = 256 };
+
+/* rows cols options */
+static void batchnorm_backward(struct case_run *r) {
+    const int *d = r->dim, o = d[2], acc = o & ACC ? 1 : 0, acc_res = o & ACC_RES ? 1 : 0;
+    real *x = in(r, d[0], d[1]), *mean = in(r, 1, d[1]);
+    real *rstd = case_positive(r, CASE_INPUT, (size_t)d[1]);
+    real *gamma = o & AFFINE ? in(r, 1, d[1]) : NULL, *y = o & RELU ? in(r, d[0], d[1]) : NULL;
+    real *dy = o & (DX_IS_DY | DRES_IS_DY) ? update(r, d[0], d[1]) : in(r, d[0], d[1]);
+    real *dx = o & DX_IS_DY ? dy : o & NO_DX ? NULL : gradient(r, acc, d[0], d[1]);
+    real *dres = o & DRES_IS_DY ? dy : o & DRES ? gradient(r, acc_res, d[0], d[1]) : NULL;
+    real *dgamma = o & AFFINE ? update(r, 1, d[1]) : NULL;
+    real *dbeta = o & AFFINE ? update(r, 1, d[1]) : NULL;
+    r->flops = 12.0 * d[0] * d[1];
+    if (r->c)
+        r->k->batchnorm_backward(r->c, d[0], d[1], x, mean, rstd, gamma, y, dy, acc, dx, acc_res,
+                                 dres, dgamma, dbeta);
+}
+
+static const int batchnorm_backward_shapes[][CASE_DIMS] = {
+    {0, 5, AFFINE},
+    {5, 0, AFFINE | RELU},
+    {1, 1, AFFINE},
+    {3, 7, RELU},
+    {4, 8, AFFINE | RELU | DX_IS_DY},
+    {19, 31, AFFINE | RELU | DRES | ACC},
+    {23, 33, AFFINE | DRES | ACC_RES},
+    {2100, 127, AFFINE | RELU | DRES | ACC_RES | DX_IS_DY},
+    {500, 9, AFFINE | RELU | DRES_IS_DY},
+    {70, 300, DRES_IS_DY | ACC},
+    {333, 17, AFFINE | RELU | NO_DX | DRES | ACC_RES},
+    {333, 17, AFFINE | RELU | NO_DX},
+    {64 * 1024, 64, AFFINE | RELU},
+    {64 * 1024, 64, AFFINE | RELU | DRES},
+};
+
 const struct kernel_case cases_net[] = {
     {"act_forward", "n act in_place", 0, act_forward, SHAPES(act_forward_shapes, 4)},
     {"act_backward", "n act acc in_place", 0, act_backward, SHAPES(act_backward_shapes, 4)},
     {"attention_forward", "n t heads d options", 0, attention_forward, SHAPES(attention_shapes, 3)},
     {"attention_backward", "n t heads d options", 0, attention_backward,
      SHAPES(attention_shapes, 3)},
+    {"batchnorm_stats", "rows cols off", -1, batchnorm_stats, SHAPES(batchnorm_stats_shapes, 2)},
+    {"batchnorm_apply", "rows cols options", 0, batchnorm_apply, SHAPES(batchnorm_apply_shapes, 2)},
+    {"batchnorm_backward", "rows cols options", -1, batchnorm_backward,
+     SHAPES(batchnorm_backward_shapes, 2)},
     {NULL, NULL, -1, NULL, NULL, 0, 0},
 };

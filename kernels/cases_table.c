@@ -74,8 +74,7 @@ static void gemm_packed(struct case_run *r) {
     int ldy = o & IN_PLACE ? n : n + pad;
     real *y =
         case_real(r, o & IN_PLACE ? CASE_UPDATE : CASE_OUTPUT, (size_t)m, (size_t)n, (size_t)ldy);
-    r->flops =
-        (2.0 * k + (o & BIAS ? 1 : 0) + (act ? 20 : 0) + (o & RESIDUAL ? 1 : 0)) * m * n;
+    r->flops = (2.0 * k + (o & BIAS ? 1 : 0) + (act ? 20 : 0) + (o & RESIDUAL ? 1 : 0)) * m * n;
     if (!r->c)
         return;
     r->k->gemm_pack(r->c, 0, n, k, w, n, packed);

@@ -104,6 +104,24 @@ static inline int conv_out_w(const struct conv_shape *s) {
     KERNEL(layernorm_backward, (const struct kctx *c, int rows, int cols, const real *x,           \
                                 const real *gamma, const real *mean, const real *rstd,             \
                                 const real *dy, int acc, real *dx, real *dgamma, real *dbeta))     \
+    /* Ioffe and Szegedy 2015, algorithm 1, over the rows (n*h*w) of a whole batch.  These three are \
+     * called once for all images and share their work among c->threads.  x (rows,cols); mean and  \
+     * var (cols) are written, var biased. */                                                      \
+    KERNEL(batchnorm_stats, (const struct kctx *c, int rows, int cols, const real *x, real *mean,  \
+                             real *var))                                                           \
+    /* y (rows,cols) = act((x - mean) rstd gamma + beta + residual), act ReLU or none; gamma and   \
+     * beta (cols) and residual (rows,cols) may be NULL; y may be x or residual. */                \
+    KERNEL(batchnorm_apply, (const struct kctx *c, int rows, int cols, const real *x,              \
+                             const real *mean, const real *rstd, const real *gamma,                \
+                             const real *beta, const real *residual, int relu, real *y))           \
+    /* Through the statistics too.  y: the output when there was a ReLU, NULL when not; g = dy     \
+     * where y > 0, else 0.  dres = acc_res * dres + g; dx = acc * dx + ...; dgamma and dbeta      \
+     * (cols) are added to.  Each of the four may be NULL.  dx may be dy when acc is 0, and so may \
+     * dres, not both, when acc_res is 0. */                                                       \
+    KERNEL(batchnorm_backward, (const struct kctx *c, int rows, int cols, const real *x,           \
+                                const real *mean, const real *rstd, const real *gamma,             \
+                                const real *y, const real *dy, int acc, real *dx, int acc_res,     \
+                                real *dres, real *dgamma, real *dbeta))                            \
     /* Vaswani et al. 2017, eq. (1), per image and head.  qkv (n,t,3,heads,d), y (n,t,heads*d);    \
      * p (n,heads,t,tp) receives softmax(q k' * scale + bias), tp = attention_stride(t) with zeros \
      * after column t, kept for the backward pass.  bias (heads,t,t) or NULL.  causal: token i     \
@@ -160,7 +178,7 @@ static inline int conv_out_w(const struct conv_shape *s) {
      * He et al. 2022, section 3); a single column becomes 0; x may be y */                        \
     KERNEL(standardize_rows, (const struct kctx *c, int rows, int cols, real eps, const real *x,   \
                               real *y))                                                            \
-    /* y = x / max(|x|, eps) for each row; x may be y; norm (rows) may be NULL */                  \
+    /* y = x / max(|x|, eps) for each row; x may be y; norm (rows) = |x|, may be NULL */                  \
     KERNEL(l2_normalize_rows, (const struct kctx *c, int rows, int cols, real eps, const real *x,  \
                                real *y, real *norm))                                               \
     /* Convolutions, activations with the channels last.  Weights are packed for one shape, its h  \
@@ -199,6 +217,42 @@ static inline int conv_out_w(const struct conv_shape *s) {
     KERNEL(channelwise_fc_backward, (const struct kctx *c, int n, int p, int q, int ch,            \
                                      const real *x, const real *w, const real *dy, int acc,        \
                                      real *dx, real *dw, real *dbias))                             \
+    /* dx = acc * dx + (dy - y (y.dy)) / norm for rows longer than eps, dy / eps for the others; y and \
+     * norm as l2_normalize_rows left them */                                                      \
+    KERNEL(l2_normalize_rows_backward, (const struct kctx *c, int rows, int cols, real eps,        \
+                                        const real *y, const real *norm, const real *dy, int acc,  \
+                                        real *dx))                                                 \
+    /* y = softmax(scale x) of each row; y may be x */                                             \
+    KERNEL(softmax_rows, (const struct kctx *c, int rows, int cols, real scale, const real *x,     \
+                          real *y))                                                                \
+    KERNEL(softmax_rows_backward, (const struct kctx *c, int rows, int cols, real scale,           \
+                                   const real *y, const real *dy, int acc, real *dx))              \
+    /* loss (rows) = -sum_j target_j log softmax(scale x)_j; x, target, p (rows,cols); target of any \
+     * weights; p receives the softmax */                                                          \
+    KERNEL(soft_xent_forward, (const struct kctx *c, int rows, int cols, real scale,               \
+                               const real *x, const real *target, real *p, real *loss))            \
+    /* dx = acc * dx + dloss (rows) scale (p sum(target) - target); nothing to target */           \
+    KERNEL(soft_xent_backward, (const struct kctx *c, int rows, int cols, real scale,              \
+                                const real *p, const real *target, const real *dloss, int acc,     \
+                                real *dx))                                                         \
+    /* y (n,rows,cols) = gamma (cols; NULL: 1) s (n; NULL: 1) x + residual (NULL: 0): LayerScale   \
+     * (Touvron et al. 2021) and stochastic depth (Huang et al. 2016) of a branch; y may be x or   \
+     * residual */                                                                                 \
+    KERNEL(branch_forward, (const struct kctx *c, int n, int rows, int cols, const real *x,        \
+                            const real *gamma, const real *s, const real *residual, real *y))      \
+    /* dx = acc * dx + gamma s dy; dgamma (cols) is added to; dx or dgamma may be NULL */          \
+    KERNEL(branch_backward, (const struct kctx *c, int n, int rows, int cols, const real *x,       \
+                             const real *gamma, const real *s, const real *dy, int acc, real *dx,  \
+                             real *dgamma))                                                        \
+    /* loss = max(x, 0) - x target + log(1 + exp(-|x|)): binary cross-entropy of logits, target in \
+     * [0,1] */                                                                                    \
+    KERNEL(bce_forward, (const struct kctx *c, size_t n, const real *x, real target, real *loss))  \
+    /* dx = acc * dx + dloss (sigmoid(x) - target) */                                              \
+    KERNEL(bce_backward, (const struct kctx *c, size_t n, const real *x, real target,              \
+                          const real *dloss, int acc, real *dx))                                   \
+    /* index (rows) of the largest of each row, the first of equals; 0 for a row of none */        \
+    KERNEL(argmax_rows, (const struct kctx *c, int rows, int cols, const real *x,                  \
+                         int32_t *index))                                                          \
     /* slab[0] (n) = sum of lanes slabs, each `stride` reals after the other, as a balanced tree;  \
      * the other slabs stay as they are */                                                         \
     KERNEL(reduce_lanes, (const struct kctx *c, int lanes, size_t n, size_t stride, real *slab))   \

@@ -26,3 +26,25 @@ void ISA_NAME(l2_normalize_rows)(const struct kctx *c, int rows, int cols, float
             norm[row] = length;
     }
 }
+
+void ISA_NAME(l2_normalize_rows_backward)(const struct kctx *c, int rows, int cols, float eps,
+                                          const float *y, const float *norm, const float *dy,
+                                          int acc, float *dx) {
+    (void)c;
+    size_t n = (size_t)cols;
+    for (int row = 0; row < rows; row++, y += n, dy += n, dx += n) {
+        float inverse = 1 / fmaxf(norm[row], eps), dot = 0;
+        if (norm[row] > eps) {
+            vec sum = {0};
+            for (size_t i = 0; i < n; i += VEC_WIDTH)
+                sum += vec_load_first(y + i, n - i) * vec_load_first(dy + i, n - i);
+            dot = vec_sum(sum);
+        }
+        for (size_t i = 0; i < n; i += VEC_WIDTH) {
+            vec d = (vec_load_first(dy + i, n - i) - dot * vec_load_first(y + i, n - i)) * inverse;
+            if (acc)
+                d += vec_load_first(dx + i, n - i);
+            vec_store_first(dx + i, n - i, d);
+        }
+    }
+}

@@ -35,3 +35,16 @@ void ref_l2_normalize_rows(const struct kctx *c, int rows, int cols, real eps, c
             norm[i] = (real)length;
     }
 }
+
+void ref_l2_normalize_rows_backward(const struct kctx *c, int rows, int cols, real eps,
+                                    const real *y, const real *norm, const real *dy, int acc,
+                                    real *dx) {
+    (void)c;
+    for (size_t i = 0, at = 0; i < (size_t)rows; i++, at += (size_t)cols) {
+        double dot = 0, length = fmax(norm[i], eps);
+        for (size_t j = at; j < at + (size_t)cols && norm[i] > eps; j++)
+            dot += (double)y[j] * dy[j];
+        for (size_t j = at; j < at + (size_t)cols; j++)
+            dx[j] = (real)((dy[j] - dot * y[j]) / length + (acc ? dx[j] : 0));
+    }
+}

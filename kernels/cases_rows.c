@@ -1,0 +1,148 @@
+/* cases_rows.c -- operations on rows of features and predictions. */
+#include "kernels/cases_make.h"
+
+/* rows cols acc */
+static void l2_normalize_rows_backward(struct case_run *r) {
+    const int *d = r->dim;
+    real *y = in(r, d[0], d[1]), *norm = case_positive(r, CASE_INPUT, (size_t)d[0]);
+    real *dy = in(r, d[0], d[1]), *dx = gradient(r, d[2], d[0], d[1]);
+    r->flops = 6.0 * d[0] * d[1];
+    if (r->c) /* some rows are shorter than eps */
+        r->k->l2_normalize_rows_backward(r->c, d[0], d[1], 0.5f, y, norm, dy, d[2], dx);
+}
+
+/* rows cols in_place */
+static void softmax_rows(struct case_run *r) {
+    const int *d = r->dim;
+    real *x = d[2] ? update(r, d[0], d[1]) : in(r, d[0], d[1]);
+    real *y = d[2] ? x : out(r, d[0], d[1]);
+    r->flops = 6.0 * d[0] * d[1];
+    if (r->c)
+        r->k->softmax_rows(r->c, d[0], d[1], 1.7f, x, y);
+}
+
+/* rows cols acc */
+static void softmax_rows_backward(struct case_run *r) {
+    const int *d = r->dim;
+    real *y = in(r, d[0], d[1]), *dy = in(r, d[0], d[1]), *dx = gradient(r, d[2], d[0], d[1]);
+    r->flops = 5.0 * d[0] * d[1];
+    if (r->c)
+        r->k->softmax_rows_backward(r->c, d[0], d[1], 1.7f, y, dy, d[2], dx);
+}
+
+/* rows cols */
+static void soft_xent_forward(struct case_run *r) {
+    const int *d = r->dim;
+    real *x = in(r, d[0], d[1]);
+    real *target = case_positive(r, CASE_INPUT, (size_t)d[0] * (size_t)d[1]);
+    real *p = out(r, d[0], d[1]), *loss = out(r, 1, d[0]);
+    r->flops = 9.0 * d[0] * d[1];
+    if (r->c)
+        r->k->soft_xent_forward(r->c, d[0], d[1], 1.7f, x, target, p, loss);
+}
+
+/* rows cols acc */
+static void soft_xent_backward(struct case_run *r) {
+    const int *d = r->dim;
+    real *p = in(r, d[0], d[1]), *target = in(r, d[0], d[1]), *dloss = in(r, 1, d[0]);
+    real *dx = gradient(r, d[2], d[0], d[1]);
+    r->flops = 5.0 * d[0] * d[1];
+    if (r->c)
+        r->k->soft_xent_backward(r->c, d[0], d[1], 1.7f, p, target, dloss, d[2], dx);
+}
+
+static const int row_shapes[][CASE_DIMS] = {
+    {0, 3, 0},  {3, 0, 0},  {1, 1, 0},   {1, 1, 1},     {2, 2, 1},     {5, 7, 0},    {5, 7, 1},
+    {3, 16, 1}, {4, 31, 0}, {7, 130, 1}, {20, 1024, 0}, {20, 1024, 1}, {8, 4096, 0},
+};
+
+enum { GAIN = 1, SCALE = 2, RESIDUAL = 4, IN_PLACE = 8, ACC = 16 };
+
+/* n rows cols options; in place: y is the residual */
+static void branch_forward(struct case_run *r) {
+    const int *d = r->dim, o = d[3];
+    int width = d[1] * d[2];
+    real *x = in(r, d[0], width), *gamma = o & GAIN ? in(r, 1, d[2]) : NULL;
+    real *s = o & SCALE ? in(r, 1, d[0]) : NULL;
+    real *residual = o & IN_PLACE   ? update(r, d[0], width)
+                     : o & RESIDUAL ? in(r, d[0], width)
+                                    : NULL;
+    real *y = o & IN_PLACE ? residual : out(r, d[0], width);
+    r->flops = 3.0 * d[0] * width;
+    if (r->c)
+        r->k->branch_forward(r->c, d[0], d[1], d[2], x, gamma, s, residual, y);
+}
+
+/* n rows cols options */
+static void branch_backward(struct case_run *r) {
+    const int *d = r->dim, o = d[3];
+    int width = d[1] * d[2];
+    real *x = in(r, d[0], width), *gamma = o & GAIN ? in(r, 1, d[2]) : NULL;
+    real *s = o & SCALE ? in(r, 1, d[0]) : NULL, *dy = in(r, d[0], width);
+    real *dx = gradient(r, o & ACC, d[0], width), *dgamma = o & GAIN ? update(r, 1, d[2]) : NULL;
+    r->flops = 5.0 * d[0] * width;
+    if (r->c)
+        r->k->branch_backward(r->c, d[0], d[1], d[2], x, gamma, s, dy, o & ACC ? 1 : 0, dx, dgamma);
+}
+
+static const int branch_shapes[][CASE_DIMS] = {
+    {0, 2, 3, GAIN},
+    {2, 0, 3, SCALE},
+    {2, 2, 0, RESIDUAL},
+    {1, 1, 1, GAIN | SCALE | RESIDUAL},
+    {3, 2, 7, 0},
+    {3, 5, 7, GAIN | RESIDUAL | ACC},
+    {2, 4, 16, SCALE | RESIDUAL},
+    {2, 3, 33, GAIN | SCALE | IN_PLACE},
+    {4, 5, 31, GAIN | SCALE | ACC},
+    {8, 65, 192, GAIN | SCALE | RESIDUAL},
+    {8, 65, 192, SCALE | RESIDUAL},
+};
+
+/* n acc */
+static void bce_forward(struct case_run *r) {
+    int n = r->dim[0];
+    real *x = in(r, 1, n), *loss = out(r, 1, n);
+    r->flops = 20.0 * n;
+    if (r->c)
+        r->k->bce_forward(r->c, (size_t)n, x, 0.9f, loss);
+}
+
+static void bce_backward(struct case_run *r) {
+    const int *d = r->dim;
+    real *x = in(r, 1, d[0]), *dloss = in(r, 1, d[0]), *dx = gradient(r, d[1], 1, d[0]);
+    r->flops = 15.0 * d[0];
+    if (r->c)
+        r->k->bce_backward(r->c, (size_t)d[0], x, 0.9f, dloss, d[1], dx);
+}
+
+static const int bce_shapes[][CASE_DIMS] = {{0, 0}, {1, 0}, {1, 1}, {7, 0}, {37, 1}, {1024, 0}};
+
+/* rows cols */
+static void argmax_rows(struct case_run *r) {
+    const int *d = r->dim;
+    real *x = in(r, d[0], d[1]);
+    int32_t *index = case_index_out(r, (size_t)d[0], 1);
+    r->flops = 1.0 * d[0] * d[1];
+    if (r->c)
+        r->k->argmax_rows(r->c, d[0], d[1], x, index);
+}
+
+static const int argmax_shapes[][CASE_DIMS] = {
+    {0, 3}, {1, 1}, {3, 2}, {5, 7}, {4, 31}, {9, 130}, {64, 1024},
+};
+
+const struct kernel_case cases_rows[] = {
+    {"l2_normalize_rows_backward", "rows cols acc", 0, l2_normalize_rows_backward,
+     SHAPES(row_shapes, 2)},
+    {"softmax_rows", "rows cols in_place", 0, softmax_rows, SHAPES(row_shapes, 2)},
+    {"softmax_rows_backward", "rows cols acc", 0, softmax_rows_backward, SHAPES(row_shapes, 2)},
+    {"soft_xent_forward", "rows cols", 0, soft_xent_forward, SHAPES(row_shapes, 2)},
+    {"soft_xent_backward", "rows cols acc", 0, soft_xent_backward, SHAPES(row_shapes, 2)},
+    {"branch_forward", "n rows cols options", 0, branch_forward, SHAPES(branch_shapes, 2)},
+    {"branch_backward", "n rows cols options", -1, branch_backward, SHAPES(branch_shapes, 2)},
+    {"bce_forward", "n", -1, bce_forward, SHAPES(bce_shapes, 1)},
+    {"bce_backward", "n acc", -1, bce_backward, SHAPES(bce_shapes, 1)},
+    {"argmax_rows", "rows cols", 0, argmax_rows, SHAPES(argmax_shapes, 1)},
+    {NULL, NULL, -1, NULL, NULL, 0, 0},
+};

@@ -1,0 +1,302 @@
+/* batchnorm.c -- formulas in kernels/ref/batchnorm.c; for the whole batch, on all threads.
+ *
+ * Bound by memory: the statistics read x once; the backward pass reads everything once for the sums
+ * and once more for dx.  The gradient of a residual that is written, not added to, is written in
+ * the first pass and read instead of dy and y in the second.
+ *
+ * The rows are cut into blocks and the blocks into ranges, both whatever the number of threads.
+ * The mean and the squares around it of a block are joined to those of its range, and the ranges in
+ * order (Chan, Golub and LeVeque 1979, eq. 2.1).  Rows are taken one after the other, as memory has
+ * them: several at a time leave its prefetchers behind.
+ */
+#include "kernels/cpu/cpu.h"
+
+enum { RANGES = 64, BLOCK_ROWS = 32, RANGE_VECTORS = 5, LINE = 16 };
+
+struct cut {
+    int rows, cols, blocks, ranges;
+    size_t n, stride; /* cols; reals from vector to vector of a range */
+    float *scale;     /* (cols) */
+    float *own;       /* RANGE_VECTORS vectors of each range */
+};
+
+static struct cut cut_rows(const struct kctx *c, int rows, int cols) {
+    struct cut u = {.rows = rows, .cols = cols, .n = (size_t)cols, .scale = c->workspace};
+    u.blocks = (int)(((size_t)rows + BLOCK_ROWS - 1) / BLOCK_ROWS);
+    u.stride = (u.n + LINE - 1) / LINE * LINE;
+    size_t each = RANGE_VECTORS * u.stride + 1, fit = (KERNEL_WORKSPACE - u.stride) / each;
+    CHECK(u.stride < KERNEL_WORKSPACE && fit > 0, "%d columns do not fit the workspace", cols);
+    u.ranges = fit < RANGES ? (int)fit : RANGES;
+    u.ranges = u.blocks < u.ranges ? u.blocks : u.ranges;
+    u.own = u.scale + u.stride;
+    return u;
+}
+
+/* Vector `which` of a range. */
+static float *own(const struct cut *u, int range, int which) {
+    return u->own + ((size_t)range * RANGE_VECTORS + (size_t)which) * u->stride;
+}
+
+static int least(int a, int b) {
+    return a < b ? a : b;
+}
+
+/* The first row of a range; of range u->ranges the end. */
+static int range_start(const struct cut *u, int range) {
+    int block = (int)((long)u->blocks * range / (u->ranges ? u->ranges : 1));
+    return block < u->blocks ? block * BLOCK_ROWS : u->rows;
+}
+
+/* CALL(i, left) for every vector of n: whole ones without a test, then the rest. */
+#define EACH_VECTOR(n, CALL)                                                                       \
+    {                                                                                              \
+        size_t vector = 0;                                                                         \
+        for (; vector + VEC_WIDTH <= (n); vector += VEC_WIDTH)                                     \
+            CALL(vector, (size_t)VEC_WIDTH);                                                       \
+        if (vector < (n))                                                                          \
+            CALL(vector, (n)-vector);                                                              \
+    }
+
+VEC_INLINE vec off(const float *x, size_t left, vec from) {
+    return vec_load_first(x, left) - from;
+}
+
+VEC_INLINE void add_first(float *sum, size_t left, vec v) {
+    vec_store_first(sum, left, vec_load_first(sum, left) + v);
+}
+
+/* Of a range: the mean of the rows so far is from + rest, its two parts rounded to float; m2 is the
+ * sum of squares around it; sum and squares are those of x - from over a block. */
+enum { FROM, REST, M2, SUM, SQUARES };
+
+VEC_INLINE void add_moments(const float *x, const float *from, size_t left, float *sum,
+                            float *squares) {
+    vec d = off(x, left, vec_load_first(from, left));
+    add_first(sum, left, d);
+    add_first(squares, left, d * d);
+}
+
+/* Joins the block's `more` rows to the `rows` before it. */
+static void join_block(size_t n, int rows, int more, const float *sum, const float *squares,
+                       float *from, float *rest, float *m2) {
+    float weight = (float)more / (float)(rows + more), cross = (float)rows * weight;
+    float each = 1 / (float)more;
+    for (size_t i = 0; i < n; i += VEC_WIDTH) {
+        size_t left = n - i;
+        vec s = vec_load_first(sum + i, left), around = s * s * each;
+        vec start = vec_load_first(from + i, left), old = vec_load_first(rest + i, left);
+        vec d = s * each - old, moved = old + d * weight, rounded = start + moved;
+        vec_store_first(from + i, left, rounded);
+        vec_store_first(rest + i, left, moved - (rounded - start));
+        vec within = vec_at_least(vec_load_first(squares + i, left) - around, 0);
+        add_first(m2 + i, left, within + d * d * cross);
+    }
+}
+
+/* Squares are taken from the mean of the rows before the block; at first, of some rows in it.  Both
+ * are near enough to its own for the difference with the square of the sum to keep its digits: that
+ * of k of n rows is off by at most sqrt(m2 / k). */
+static void range_moments(const struct kctx *c, const struct cut *u, int range, const float *x) {
+    int first = range_start(u, range), last = range_start(u, range + 1);
+    int some = least(4, last - first);
+    size_t n = u->n;
+    float *from = own(u, range, FROM), *sum = own(u, range, SUM);
+    float *squares = own(u, range, SQUARES);
+    memset(from, 0, sizeof *x * RANGE_VECTORS * u->stride);
+    ISA_NAME(column_sum)(c, some, u->cols, x + (size_t)first * n, from);
+    for (size_t i = 0; i < n; i++)
+        from[i] /= (float)some;
+    for (int block = first; block < last; block += BLOCK_ROWS) {
+        int end = least(block + BLOCK_ROWS, last);
+        memset(sum, 0, sizeof *x * 2 * u->stride);
+#define MOMENTS(i, left) add_moments(x + (size_t)row * n + i, from + i, left, sum + i, squares + i)
+        for (int row = block; row < end; row++)
+            EACH_VECTOR(n, MOMENTS)
+#undef MOMENTS
+        join_block(n, block - first, end - block, sum, squares, from, own(u, range, REST),
+                   own(u, range, M2));
+    }
+}
+
+/* Joins a range of `more` rows to the `rows` of range 0 and those between. */
+static void join_range(const struct cut *u, int range, int rows, int more) {
+    float weight = (float)more / (float)(rows + more), cross = (float)rows * weight;
+    float *from = own(u, 0, FROM), *rest = own(u, 0, REST), *m2 = own(u, 0, M2);
+    const float *from_more = own(u, range, FROM), *rest_more = own(u, range, REST);
+    for (size_t i = 0; i < u->n; i++) {
+        float d = (from_more[i] - from[i]) + (rest_more[i] - rest[i]);
+        rest[i] += d * weight;
+        m2[i] += own(u, range, M2)[i] + d * d * cross;
+    }
+}
+
+void ISA_NAME(batchnorm_stats)(const struct kctx *c, int rows, int cols, const float *x,
+                               float *mean, float *var) {
+    const struct cut u = cut_rows(c, rows, cols);
+#pragma omp parallel for if (c->threads > 1) num_threads(c->threads) schedule(static)
+    for (int range = 0; range < u.ranges; range++)
+        range_moments(c, &u, range, x);
+    for (int range = 1; range < u.ranges; range++) {
+        int first = range_start(&u, range);
+        join_range(&u, range, first, range_start(&u, range + 1) - first);
+    }
+    for (int j = 0; j < cols; j++) {
+        mean[j] = rows ? own(&u, 0, FROM)[j] + own(&u, 0, REST)[j] : 0;
+        var[j] = rows ? own(&u, 0, M2)[j] / (float)rows : 0;
+    }
+}
+
+/* (cols) gamma rstd */
+static const float *scales(const struct cut *u, const float *rstd, const float *gamma) {
+    for (int j = 0; j < u->cols; j++)
+        u->scale[j] = gamma ? gamma[j] * rstd[j] : rstd[j];
+    return u->scale;
+}
+
+VEC_INLINE void apply_vector(const float *x, const float *mean, const float *scale,
+                             const float *beta, const float *residual, int relu, size_t left,
+                             float *y) {
+    vec v = off(x, left, vec_load_first(mean, left)) * vec_load_first(scale, left);
+    if (beta)
+        v += vec_load_first(beta, left);
+    if (residual)
+        v += vec_load_first(residual, left);
+    if (relu)
+        v = vec_at_least(v, 0);
+    vec_store_first(y, left, v);
+}
+
+void ISA_NAME(batchnorm_apply)(const struct kctx *c, int rows, int cols, const float *x,
+                               const float *mean, const float *rstd, const float *gamma,
+                               const float *beta, const float *residual, int relu, float *y) {
+    const struct cut u = cut_rows(c, rows, cols);
+    const float *scale = scales(&u, rstd, gamma);
+#pragma omp parallel for if (c->threads > 1) num_threads(c->threads) schedule(static)
+    for (int block = 0; block < rows; block += BLOCK_ROWS)
+        for (int row = block; row < least(rows, block + BLOCK_ROWS); row++) {
+            size_t start = (size_t)row * u.n;
+            const float *from = x + start, *add = residual ? residual + start : NULL;
+            float *to = y + start;
+#define APPLY(i, left)                                                                             \
+    apply_vector(from + i, mean + i, scale + i, beta ? beta + i : NULL, add ? add + i : NULL,      \
+                 relu, left, to + i)
+            EACH_VECTOR(u.n, APPLY)
+#undef APPLY
+        }
+}
+
+/* The arrays of a backward pass, and what the columns have in common. */
+struct back {
+    const float *x, *mean, *y, *dy;
+    float *dx, *dres;
+    int acc, acc_res;
+};
+
+VEC_INLINE vec masked(const struct back *b, size_t at, size_t left) {
+    vec g = vec_load_first(b->dy + at, left);
+    return b->y ? vec_select(vec_load_first(b->y + at, left) > 0, g, vec_set(0)) : g;
+}
+
+enum { SUM_G, SUM_GX, BLOCK_G, BLOCK_GX };
+
+/* sum_g += g, sum_gx += g (x - mean); a residual's gradient is written now. */
+VEC_INLINE void add_gradients(const struct back *b, size_t start, size_t i, size_t left,
+                              float *sum_g, float *sum_gx) {
+    size_t place = start + i;
+    vec g = masked(b, place, left);
+    vec x = off(b->x + place, left, vec_load_first(b->mean + i, left));
+    if (b->dres && !b->acc_res)
+        vec_store_first(b->dres + place, left, g);
+    add_first(sum_g + i, left, g);
+    add_first(sum_gx + i, left, g * x);
+}
+
+static void add_to(size_t n, const float *from, float *to) {
+    for (size_t i = 0; i < n; i++)
+        to[i] += from[i];
+}
+
+static void range_sums(const struct cut *u, int range, const struct back *b) {
+    int first = range_start(u, range), last = range_start(u, range + 1);
+    size_t n = u->n;
+    float *block_g = own(u, range, BLOCK_G), *block_gx = own(u, range, BLOCK_GX);
+    memset(own(u, range, SUM_G), 0, sizeof(float) * 2 * u->stride);
+    for (int block = first; block < last; block += BLOCK_ROWS) {
+        memset(block_g, 0, sizeof(float) * 2 * u->stride);
+#define SUMS(i, left) add_gradients(b, (size_t)row *n, i, left, block_g, block_gx)
+        for (int row = block; row < least(block + BLOCK_ROWS, last); row++)
+            EACH_VECTOR(n, SUMS)
+#undef SUMS
+        add_to(2 * u->stride, block_g, own(u, range, SUM_G));
+    }
+}
+
+/* Per column: dx = scale (g - mean_g - (x - mean) slope) */
+struct line {
+    const float *scale, *mean_g, *slope;
+};
+
+VEC_INLINE void gradient(const struct back *b, const struct line *l, size_t start, size_t i,
+                         size_t left) {
+    size_t place = start + i;
+    vec g = masked(b, place, left);
+    if (b->dres)
+        add_first(b->dres + place, left, g);
+    if (!b->dx)
+        return;
+    vec xhat = off(b->x + place, left, vec_load_first(b->mean + i, left));
+    vec v = vec_load_first(l->scale + i, left) *
+            (g - vec_load_first(l->mean_g + i, left) - xhat * vec_load_first(l->slope + i, left));
+    if (b->acc)
+        v += vec_load_first(b->dx + place, left);
+    vec_store_first(b->dx + place, left, v);
+}
+
+/* The sums of all ranges, in order, in those of range 0. */
+static void join_sums(const struct cut *u) {
+    if (!u->ranges)
+        memset(own(u, 0, SUM_G), 0, sizeof(float) * 2 * u->stride);
+    for (int range = 1; range < u->ranges; range++)
+        add_to(2 * u->stride, own(u, range, SUM_G), own(u, 0, SUM_G));
+}
+
+/* Parameters' gradients; the constants of the columns, in the place of what they are made from. */
+static struct line column_constants(const struct cut *u, const float *rstd, const float *gamma,
+                                    float *dgamma, float *dbeta) {
+    float *sum_g = own(u, 0, SUM_G), *sum_gx = own(u, 0, SUM_GX);
+    for (int j = 0; j < u->cols; j++) {
+        sum_gx[j] *= rstd[j];
+        if (dgamma)
+            dgamma[j] += sum_gx[j];
+        if (dbeta)
+            dbeta[j] += sum_g[j];
+        sum_g[j] /= (float)u->rows;
+        sum_gx[j] *= rstd[j] / (float)u->rows;
+    }
+    return (struct line){scales(u, rstd, gamma), sum_g, sum_gx};
+}
+
+void ISA_NAME(batchnorm_backward)(const struct kctx *c, int rows, int cols, const float *x,
+                                  const float *mean, const float *rstd, const float *gamma,
+                                  const float *y, const float *dy, int acc, float *dx, int acc_res,
+                                  float *dres, float *dgamma, float *dbeta) {
+    const struct cut u = cut_rows(c, rows, cols);
+    struct back b = {x, mean, y, dy, dx, dres, acc, acc_res};
+#pragma omp parallel for if (c->threads > 1) num_threads(c->threads) schedule(static)
+    for (int range = 0; range < u.ranges; range++)
+        range_sums(&u, range, &b);
+    join_sums(&u);
+    const struct line line = column_constants(&u, rstd, gamma, dgamma, dbeta);
+    if (dres && !acc_res) { /* it holds g now */
+        b.dy = dres;
+        b.y = b.dres = NULL;
+    }
+    if (!b.dx && !b.dres)
+        return;
+#define GRADIENT(i, left) gradient(&b, &line, (size_t)row *u.n, i, left)
+#pragma omp parallel for if (c->threads > 1) num_threads(c->threads) schedule(static)
+    for (int block = 0; block < rows; block += BLOCK_ROWS)
+        for (int row = block; row < least(rows, block + BLOCK_ROWS); row++)
+            EACH_VECTOR(u.n, GRADIENT)
+#undef GRADIENT
+}
