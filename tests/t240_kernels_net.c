@@ -157,12 +157,62 @@ static void test_causal_is_blind(void **state) {
     }
 }
 
+static void test_batchnorm(void **state) {
+    struct fixture *f = *state;
+    enum { N = 6, COLS = 5 };
+    const real *x = COPY(batchnorm_x), *gamma = COPY(batchnorm_gamma), *beta = COPY(batchnorm_beta);
+    const real *residual = COPY(batchnorm_residual), *dy = COPY(batchnorm_dy);
+    EACH_BACKEND(k) {
+        real mean[COLS], var[COLS], y[N * COLS], dx[N * COLS], dres[N * COLS];
+        real dgamma[COLS] = {0}, dbeta[COLS] = {0};
+        k->batchnorm_stats(&f->c, N, COLS, x, mean, var);
+        SAME(var, batchnorm_var);
+        for (int j = 0; j < COLS; j++)
+            var[j] = 1 / sqrtf(var[j] + 1e-5f);
+        k->batchnorm_apply(&f->c, N, COLS, x, mean, var, gamma, beta, residual, 1, y);
+        k->batchnorm_backward(&f->c, N, COLS, x, mean, var, gamma, y, dy, 0, dx, 0, dres, dgamma,
+                              dbeta);
+        SAME(y, batchnorm_y);
+        SAME(dx, batchnorm_dx);
+        SAME(dres, batchnorm_dres);
+        SAME(dgamma, batchnorm_dgamma);
+        SAME(dbeta, batchnorm_dbeta);
+    }
+}
+
+/* The statistics keep their digits far from zero, where the first rows are not like the others, and
+ * where nothing varies. */
+static void test_batchnorm_digits(void **state) {
+    struct fixture *f = *state;
+    enum { N = 5000, COLS = 4 };
+    real *x = draw(f, N * COLS);
+    double exact_mean[COLS] = {0}, exact_var[COLS] = {0};
+    for (int i = 0; i < N; i++) {
+        x[i * COLS + 1] += 10000;
+        x[i * COLS + 2] += i < 40 ? 300 : 0;
+        x[i * COLS + 3] = 0.1f;
+    }
+    for (int i = 0; i < N * COLS; i++)
+        exact_mean[i % COLS] += (double)x[i] / N;
+    for (int i = 0; i < N * COLS; i++)
+        exact_var[i % COLS] += pow(x[i] - exact_mean[i % COLS], 2) / N;
+    EACH_BACKEND(k) {
+        real mean[COLS], var[COLS];
+        k->batchnorm_stats(&f->c, N, COLS, x, mean, var);
+        for (int j = 0; j < COLS - 1; j++) {
+            assert_true(fabs(mean[j] - exact_mean[j]) <
+                        1e-7 * fabs(exact_mean[j]) + 1e-6 * sqrt(exact_var[j]));
+            assert_true(fabs(var[j] / exact_var[j] - 1) < 1e-6);
+        }
+        assert_true(mean[3] == 0.1f && var[3] < 1e-12);
+    }
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_activations),
-        cmocka_unit_test(test_causal_attention),
-        cmocka_unit_test(test_biased_attention),
-        cmocka_unit_test(test_causal_is_blind),
+        cmocka_unit_test(test_activations),      cmocka_unit_test(test_causal_attention),
+        cmocka_unit_test(test_biased_attention), cmocka_unit_test(test_causal_is_blind),
+        cmocka_unit_test(test_batchnorm),        cmocka_unit_test(test_batchnorm_digits),
     };
     return cmocka_run_group_tests(tests, setup, teardown);
 }

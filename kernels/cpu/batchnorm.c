@@ -50,11 +50,11 @@ static int range_start(const struct cut *u, int range) {
 /* CALL(i, left) for every vector of n: whole ones without a test, then the rest. */
 #define EACH_VECTOR(n, CALL)                                                                       \
     {                                                                                              \
-        size_t vector = 0;                                                                         \
-        for (; vector + VEC_WIDTH <= (n); vector += VEC_WIDTH)                                     \
+        size_t vector = 0, left = n;                                                               \
+        for (; left >= VEC_WIDTH; vector += VEC_WIDTH, left -= VEC_WIDTH)                          \
             CALL(vector, (size_t)VEC_WIDTH);                                                       \
-        if (vector < (n))                                                                          \
-            CALL(vector, (n)-vector);                                                              \
+        if (left)                                                                                  \
+            CALL(vector, left);                                                                    \
     }
 
 VEC_INLINE vec off(const float *x, size_t left, vec from) {
@@ -76,20 +76,26 @@ VEC_INLINE void add_moments(const float *x, const float *from, size_t left, floa
     add_first(squares, left, d * d);
 }
 
-/* Joins the block's `more` rows to the `rows` before it. */
+/* Joins `more` rows, whose mean is d away and which have `within` around it, to `rows` rows. */
+VEC_INLINE void join(int rows, int more, vec d, vec within, size_t left, float *from, float *rest,
+                     float *m2) {
+    float weight = (float)more / (float)(rows + more), cross = (float)rows * weight;
+    vec start = vec_load_first(from, left), moved = vec_load_first(rest, left) + d * weight;
+    vec rounded = start + moved;
+    vec_store_first(from, left, rounded);
+    vec_store_first(rest, left, moved - (rounded - start));
+    add_first(m2, left, within + d * d * cross);
+}
+
 static void join_block(size_t n, int rows, int more, const float *sum, const float *squares,
                        float *from, float *rest, float *m2) {
-    float weight = (float)more / (float)(rows + more), cross = (float)rows * weight;
     float each = 1 / (float)more;
     for (size_t i = 0; i < n; i += VEC_WIDTH) {
         size_t left = n - i;
-        vec s = vec_load_first(sum + i, left), around = s * s * each;
-        vec start = vec_load_first(from + i, left), old = vec_load_first(rest + i, left);
-        vec d = s * each - old, moved = old + d * weight, rounded = start + moved;
-        vec_store_first(from + i, left, rounded);
-        vec_store_first(rest + i, left, moved - (rounded - start));
-        vec within = vec_at_least(vec_load_first(squares + i, left) - around, 0);
-        add_first(m2 + i, left, within + d * d * cross);
+        vec s = vec_load_first(sum + i, left);
+        vec within = vec_at_least(vec_load_first(squares + i, left) - s * s * each, 0);
+        join(rows, more, s * each - vec_load_first(rest + i, left), within, left, from + i,
+             rest + i, m2 + i);
     }
 }
 
@@ -109,9 +115,11 @@ static void range_moments(const struct kctx *c, const struct cut *u, int range, 
     for (int block = first; block < last; block += BLOCK_ROWS) {
         int end = least(block + BLOCK_ROWS, last);
         memset(sum, 0, sizeof *x * 2 * u->stride);
-#define MOMENTS(i, left) add_moments(x + (size_t)row * n + i, from + i, left, sum + i, squares + i)
-        for (int row = block; row < end; row++)
+#define MOMENTS(i, left) add_moments(at + i, from + i, left, sum + i, squares + i)
+        for (int row = block; row < end; row++) {
+            const float *at = x + (size_t)row * n;
             EACH_VECTOR(n, MOMENTS)
+        }
 #undef MOMENTS
         join_block(n, block - first, end - block, sum, squares, from, own(u, range, REST),
                    own(u, range, M2));
@@ -120,13 +128,13 @@ static void range_moments(const struct kctx *c, const struct cut *u, int range, 
 
 /* Joins a range of `more` rows to the `rows` of range 0 and those between. */
 static void join_range(const struct cut *u, int range, int rows, int more) {
-    float weight = (float)more / (float)(rows + more), cross = (float)rows * weight;
     float *from = own(u, 0, FROM), *rest = own(u, 0, REST), *m2 = own(u, 0, M2);
-    const float *from_more = own(u, range, FROM), *rest_more = own(u, range, REST);
-    for (size_t i = 0; i < u->n; i++) {
-        float d = (from_more[i] - from[i]) + (rest_more[i] - rest[i]);
-        rest[i] += d * weight;
-        m2[i] += own(u, range, M2)[i] + d * d * cross;
+    for (size_t i = 0; i < u->n; i += VEC_WIDTH) {
+        size_t left = u->n - i;
+        vec d = off(own(u, range, FROM) + i, left, vec_load_first(from + i, left)) +
+                off(own(u, range, REST) + i, left, vec_load_first(rest + i, left));
+        join(rows, more, d, vec_load_first(own(u, range, M2) + i, left), left, from + i, rest + i,
+             m2 + i);
     }
 }
 
@@ -223,9 +231,11 @@ static void range_sums(const struct cut *u, int range, const struct back *b) {
     memset(own(u, range, SUM_G), 0, sizeof(float) * 2 * u->stride);
     for (int block = first; block < last; block += BLOCK_ROWS) {
         memset(block_g, 0, sizeof(float) * 2 * u->stride);
-#define SUMS(i, left) add_gradients(b, (size_t)row *n, i, left, block_g, block_gx)
-        for (int row = block; row < least(block + BLOCK_ROWS, last); row++)
+#define SUMS(i, left) add_gradients(b, start, i, left, block_g, block_gx)
+        for (int row = block; row < least(block + BLOCK_ROWS, last); row++) {
+            size_t start = (size_t)row * n;
             EACH_VECTOR(n, SUMS)
+        }
 #undef SUMS
         add_to(2 * u->stride, block_g, own(u, range, SUM_G));
     }
@@ -293,10 +303,12 @@ void ISA_NAME(batchnorm_backward)(const struct kctx *c, int rows, int cols, cons
     }
     if (!b.dx && !b.dres)
         return;
-#define GRADIENT(i, left) gradient(&b, &line, (size_t)row *u.n, i, left)
+#define GRADIENT(i, left) gradient(&b, &line, start, i, left)
 #pragma omp parallel for if (c->threads > 1) num_threads(c->threads) schedule(static)
     for (int block = 0; block < rows; block += BLOCK_ROWS)
-        for (int row = block; row < least(rows, block + BLOCK_ROWS); row++)
+        for (int row = block; row < least(rows, block + BLOCK_ROWS); row++) {
+            size_t start = (size_t)row * u.n;
             EACH_VECTOR(u.n, GRADIENT)
+        }
 #undef GRADIENT
 }

@@ -65,6 +65,18 @@ def attention():
     table("biased_dbias", bias.grad)
 
 
+def batchnorm():
+    x, gamma, beta, dy, residual = draw(6, 5), draw(5), draw(5), draw(6, 5), draw(6, 5)
+    y = F.relu(F.batch_norm(x, None, None, gamma, beta, training=True, eps=1e-5) + residual)
+    y.backward(dy)
+    table("batchnorm_var", x.var(0, unbiased=False))
+    for name, v in [("x", x), ("gamma", gamma), ("beta", beta), ("dy", dy), ("y", y),
+                    ("residual", residual)]:
+        table("batchnorm_" + name, v)
+    for name, v in [("dx", x), ("dgamma", gamma), ("dbeta", beta), ("dres", residual)]:
+        table("batchnorm_" + name, v.grad)
+
+
 print("/* Written by tests/golden/kernels_net.py; do not edit. */\n/* clang-format off */")
-for part in (activations, attention):
+for part in (activations, attention, batchnorm):
     part()
