@@ -286,6 +286,12 @@ const struct kernels *kernels_cpu(void);
 const struct kernels *const *kernels_all(void);
 #endif
 
+/* What gemm_pack_size returns at most, on any backend: every panel may be padded. */
+static inline size_t gemm_pack_bound(int n, int k) {
+    enum { PANEL = 64 }; /* columns, at most */
+    return (size_t)k * (size_t)((n + PANEL - 1) / PANEL * PANEL);
+}
+
 /* What conv2d_pack_size returns at most, on any backend and for either direction. */
 static inline size_t conv2d_pack_bound(const struct conv_shape *s) {
     enum { PANEL = 64 }; /* columns, at most */

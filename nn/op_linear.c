@@ -66,12 +66,6 @@ static const struct op op = {.name = "linear",
                              .backward_reads = 1u << X,
                              .alias_src = RESIDUAL};
 
-/* Any backend's packing of a (k,n) matrix fits in this many reals: every panel may be padded. */
-static size_t pack_bound(int n, int k) {
-    enum { WIDEST_PANEL = 64 };
-    return (size_t)k * (size_t)((n + WIDEST_PANEL - 1) / WIDEST_PANEL * WIDEST_PANEL);
-}
-
 struct tensor *op_linear(struct graph *g, const char *name, struct tensor *x,
                          const struct linear_spec *spec, struct tensor *residual) {
     CHECK(x->ndim >= 1, "%s: source with %d dimensions", name, x->ndim);
@@ -95,6 +89,6 @@ struct tensor *op_linear(struct graph *g, const char *name, struct tensor *x,
     t->attr[OUT] = spec->out;
     t->attr[ACT] = spec->act;
     t->saved_per_sample[0] = spec->act ? t->per_sample : 0;
-    t->packed_count = pack_bound(spec->out, in) + pack_bound(in, spec->out);
+    t->packed_count = gemm_pack_bound(spec->out, in) + gemm_pack_bound(in, spec->out);
     return t;
 }
