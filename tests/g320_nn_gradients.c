@@ -223,6 +223,7 @@ static void net_tokens(struct net *n) {
 }
 
 #include "tests/gradient_cases_contrast.h"
+#include "tests/gradient_cases_conv.h"
 #include "tests/gradient_cases_rows.h"
 #include "tests/gradient_cases_text.h"
 
@@ -249,6 +250,7 @@ static const struct net_case {
     {"positions", net_positions},
     {"relative", net_relative},
     {"tokens", net_tokens},
+    CONV_CASES,
     ROW_CASES,
     TEXT_CASES,
     CONTRAST_CASES,
