@@ -3,7 +3,8 @@
 #include <stdio.h>
 #include <string.h>
 
-const struct method *const methods[] = {&method_random, &method_supervised, &method_mae, NULL};
+const struct method *const methods[] = {&method_random, &method_supervised, &method_mae,
+                                        &method_clip, NULL};
 
 const struct method *method_find(const char *name) {
     for (int i = 0; methods[i]; i++)

@@ -1,0 +1,54 @@
+#!/bin/bash
+# CLIP and retrieval from outside: a run of images and captions, its numbers, its vocabulary.
+set -u
+program=${SSVBENCH:-build/ssvbench}
+program=$(realpath "$program")
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+cd "$work" || exit 1
+export SSVBENCH_EPOCHS=1 SSVBENCH_BATCH=16 SSVBENCH_SEEDS=0 SSVBENCH_LINEAR_EPOCHS=1 SSVBENCH_THREADS=2
+export SSVBENCH_DATA=shapes:size=16,train=64,test=32 SSVBENCH_PROTOCOLS=linear,retrieval
+export SSVBENCH_CLIP_TEXT_DEPTH=1 SSVBENCH_CLIP_TEXT_DIM=32 SSVBENCH_CLIP_VOCABULARY_SIZE=600
+
+# expect NAME STATUS PATTERN COMMAND...: the exit code, and the pattern in what it says
+expect() {
+    local name=$1 status=$2 pattern=$3 said got
+    shift 3
+    said=$("$@" 2>&1)
+    got=$?
+    if [ $got -eq "$status" ] && grep -qE -- "$pattern" <<<"$said"; then
+        echo "ok - $name"
+    else
+        printf '%s\n' "$said" | tail -5 | sed 's/^/# /'
+        echo "not ok - $name: exit code $got instead of $status, or no \"$pattern\""
+    fi
+}
+
+runs() { # NAME NUMBER: how many folders there are
+    local n
+    n=$(find out -mindepth 1 -maxdepth 1 -name 'clip-*' | wc -l)
+    if [ "$n" -eq "$2" ]; then echo "ok - $1"; else echo "not ok - $1: $n runs instead of $2"; fi
+}
+
+expect "CLIP trains and is evaluated" 0 'retrieval mean_r1 [0-9.]+ %' "$program" run --methods random,clip
+expect "a method without texts is skipped" 0 'random, seed 0: skipped: random has no text tower' "$program" report out
+expect "the table names the metric" 0 'retrieval mean_r1 shapes' "$program" report out
+expect "every metric has its line" 0 'image_to_text_r10,[0-9.]+' "$program" report csv out
+expect "the same again finds its results" 0 '' "$program" run --methods clip
+runs "the learnt vocabulary is the same again" 1
+
+printf '#version: 0.2\na b\nc d\n' >vocabulary.txt
+expect "a vocabulary of one's own" 0 '' "$program" run --methods clip --clip.vocabulary vocabulary.txt --clip.vocabulary_size 516
+runs "its run is another" 2
+printf '#version: 0.2\na b\nc e\n' >vocabulary.txt
+expect "the file has changed" 0 '' "$program" run --methods clip --clip.vocabulary vocabulary.txt --clip.vocabulary_size 516
+runs "so the run is another" 3
+expect "a file that is no vocabulary" 2 'vocabulary.txt' "$program" run --methods clip --clip.vocabulary vocabulary.txt/no
+mkdir idx
+for part in train:80 t10k:40; do
+    n=${part#*:} part=${part%:*}
+    perl -e '$n = shift; print pack("N4", 0x803, $n, 28, 28), "\0" x ($n * 784)' "$n" >idx/"$part"-images-idx3-ubyte
+    perl -e '$n = shift; print pack("N2", 0x801, $n), map { chr($_ % 10) } 1..$n' "$n" >idx/"$part"-labels-idx1-ubyte
+done
+expect "images without captions" 2 'needs captions' "$program" run --methods clip --data idx:idx
+expect "class names as captions" 0 'retrieval mean_r1' "$program" run --methods clip --data idx:idx,captions=class
