@@ -4,7 +4,7 @@
 #include <string.h>
 
 const struct method *const methods[] = {&method_random, &method_supervised, &method_mae,
-                                        &method_clip, NULL};
+                                        &method_simclr, &method_clip,       NULL};
 
 const struct method *method_find(const char *name) {
     for (int i = 0; methods[i]; i++)
