@@ -81,7 +81,8 @@ static int dispatch(struct invocation *call, struct error *err) {
     }
     int print = has_flag(&argc, argv, "--print-config");
     if ((status = options_load_environment(&s->options, err)) ||
-        (!parses_itself(command) && (status = options_parse(&s->options, &argc, argv, err))))
+        (!parses_itself(command) && (status = options_parse(&s->options, &argc, argv, err))) ||
+        (!parses_itself(command) && (status = settings_apply_preset(s, err))))
         return status;
     if (print) {
         options_print_config(&s->options, stdout);

@@ -183,6 +183,9 @@ static void clamp_scale(const void *self, struct step *s) {
     m->version++;
 }
 
+/* The paper's rate is for batches of 32,768; scaled down with the batch it would train nothing. */
+static const struct recipe paper = {.lr = 5e-4, .weight_decay = 0.2, .warmup = 0.01};
+
 const struct method method_clip = {
     .name = "clip",
     .title = "CLIP",
@@ -191,6 +194,10 @@ const struct method method_clip = {
     .uses_captions = 1,
     .mixes_samples = 1,
     .options = options,
+    .paper =
+        "dim=512 text_dim=512 text_depth=12 text_heads=8 text_activation=quick_gelu context=77 "
+        "vocabulary_size=49408 min_area=0.9",
+    .paper_recipe = &paper,
     .state_size = sizeof(struct clip),
     .backbones = BACKBONE_ANY,
     .n_stages = 1,

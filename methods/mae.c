@@ -136,12 +136,16 @@ static void prepare(const void *self, const struct sample *s) {
         restore[visible[1 + i]] = 1 + i;
 }
 
+static const struct recipe paper = {.lr = 1.5e-4, .weight_decay = 0.05, .warmup = 0.05};
+
 const struct method method_mae = {
     .name = "mae",
     .title = "Masked autoencoder",
     .cite = "He et al. 2022, arXiv:2111.06377",
     .trains = 1,
     .options = options,
+    .paper = "decoder_dim=512 decoder_depth=8 decoder_heads=16 min_area=0.2",
+    .paper_recipe = &paper,
     .state_size = sizeof(struct mae),
     .backbones = BACKBONE_VIT,
     .n_stages = 1,

@@ -162,8 +162,11 @@ struct method {
     int uses_labels, uses_captions;   /* stated in every table; data must have them */
     int mixes_samples;                /* its loss compares the samples of a batch */
     const struct option_def *options; /* may be NULL */
-    const char *small;                /* the preset for 32 to 96 pixels: "key=value ..." or NULL */
-    size_t state_size;                /* of the struct of option values, at most METHOD_STATE */
+    /* The defaults are for images of 32 to 96 pixels and short budgets; the preset `paper` has the
+     * paper's values: "key=value key=value", and of the recipe rate, decay and warm-up. */
+    const char *paper;
+    const struct recipe *paper_recipe;
+    size_t state_size; /* of the struct of option values, at most METHOD_STATE */
     struct stage stages[METHOD_STAGES];
     int n_stages;
     /* What protocols see, where it is not backbone_encode on view_plain: split-brain's two halves

@@ -112,6 +112,7 @@ const struct method method_simclr = {
     .trains = 1,
     .mixes_samples = 1,
     .options = options,
+    .paper = "optimizer=lars strength=1 blur=0.5 temperature=0.1 head_layers=3",
     .state_size = sizeof(struct simclr),
     .backbones = BACKBONE_ANY,
     .n_stages = 1,

@@ -30,6 +30,8 @@ static int resolve(struct cell *c, const struct settings *suite, struct error *e
     TRY(assign(c, "seeds", arena_printf(&c->arena, "%llu", (unsigned long long)c->seed), err));
     if (last >= 0)
         recipe = stage_recipe(&c->method->stages[last], settings_method(s, c->method));
+    if (!strcmp(s->plan.preset, "paper") && c->method->paper_recipe)
+        recipe = *c->method->paper_recipe;
     if (s->plan.lr < 0)
         s->plan.lr = recipe.lr;
     if (s->plan.weight_decay < 0)

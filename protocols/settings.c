@@ -5,6 +5,8 @@
 #include <string.h>
 
 static const struct option_def plan_options[] = {
+    OPTION_TEXT(struct plan, preset, "small", "small|paper",
+                "defaults of the methods: for small images and budgets, or each paper's"),
     OPTION_TEXT(struct plan, methods, "random,supervised,mae", NULL, "methods to compare"),
     OPTION_TEXT(struct plan, seeds, "0,1,2", NULL, "seeds of pretraining"),
     OPTION_TEXT(struct plan, data, "shapes:train=2000,test=1000 fashion-mnist:train=2000,test=1000",
@@ -71,6 +73,25 @@ void settings_init(struct settings *s) {
         options_add(&s->options, protocols[i]->name, protocols[i]->title, protocols[i]->options,
                     s->protocol[i]);
     }
+}
+
+int settings_apply_preset(struct settings *s, struct error *err) {
+    struct arena a = {0};
+    int status = 0;
+    for (int i = 0; methods[i] && !strcmp(s->plan.preset, "paper"); i++) {
+        char **items;
+        int n = methods[i]->paper ? settings_list(methods[i]->paper, " ", &a, &items) : 0;
+        for (int k = 0; k < n; k++) {
+            char *value = strchr(items[k], '=');
+            CHECK(value, "%s: \"%s\" in its preset", methods[i]->name, items[k]);
+            *value++ = '\0';
+            TRY(options_assign(&s->options, arena_printf(&a, "%s.%s", methods[i]->name, items[k]),
+                               value, FROM_DEFAULT, err));
+        }
+    }
+out:
+    arena_free(&a);
+    return status;
 }
 
 void settings_free(struct settings *s) {

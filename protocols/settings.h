@@ -12,6 +12,7 @@ enum { SETTINGS_METHODS = 24, SETTINGS_PROTOCOLS = 16, PROTOCOL_STATE = 256 };
 
 /* What is run: decides the results. */
 struct plan {
+    const char *preset;
     const char *methods, *seeds, *data, *protocols; /* lists separated by commas (data: spaces) */
     const char *backbone, *position, *pool;
     double drop_path, layer_scale;
@@ -46,6 +47,9 @@ struct settings {
 /* Defaults; *s must not move afterwards. */
 void settings_init(struct settings *s);
 void settings_free(struct settings *s);
+/* Gives the options that nobody set the values of the plan's preset.  Once, when everything that
+ * the user said is in. */
+int settings_apply_preset(struct settings *s, struct error *err);
 /* For a run of one method: what its functions get as self is then settings_method. */
 void settings_use(struct settings *s, const struct method *m);
 const void *settings_method(const struct settings *s, const struct method *m);

@@ -126,12 +126,30 @@ static void wrong_options_are_named(void **state) {
     }
 }
 
+/* The preset changes what nobody set, and nothing else. */
+static void the_papers_values_are_a_preset(void **state) {
+    (void)state;
+    struct settings s;
+    struct error err;
+    settings_init(&s);
+    assert_int_equal(options_assign(&s.options, "mae.decoder_depth", "3", FROM_FLAG, &err), 0);
+    assert_int_equal(settings_apply_preset(&s, &err), 0);
+    char *text = options_text(&s.options, &s.options.arena);
+    assert_non_null(strstr(text, "decoder_dim = 64"));
+    assert_int_equal(options_assign(&s.options, "preset", "paper", FROM_FLAG, &err), 0);
+    if (settings_apply_preset(&s, &err))
+        fail_msg("%s", err.message);
+    text = options_text(&s.options, &s.options.arena);
+    assert_non_null(strstr(text, "decoder_dim = 512"));
+    assert_non_null(strstr(text, "decoder_depth = 3"));
+    settings_free(&s);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(supervised_equals_pytorch),
-        cmocka_unit_test(mae_equals_pytorch),
-        cmocka_unit_test(mae_masks_are_fair_partitions),
-        cmocka_unit_test(wrong_options_are_named),
+        cmocka_unit_test(supervised_equals_pytorch),      cmocka_unit_test(mae_equals_pytorch),
+        cmocka_unit_test(mae_masks_are_fair_partitions),  cmocka_unit_test(wrong_options_are_named),
+        cmocka_unit_test(the_papers_values_are_a_preset),
     };
     return cmocka_run_group_tests_name("methods", tests, NULL, NULL);
 }
