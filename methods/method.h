@@ -61,9 +61,10 @@ struct builder {
     const char *fingerprint; /* of what else decides the weights, such as a vocabulary; NULL */
     int classes;
     uint64_t seed;
-    int encoder; /* the group that all protocols evaluate */
-    int stage;   /* which of the method's stages is being built */
-    int batch;   /* samples in a step */
+    int encoder;            /* the group that all protocols evaluate */
+    unsigned more_encoders; /* bits of those evaluated beside it: see builder_encoder */
+    int stage;              /* which of the method's stages is being built */
+    int batch;              /* samples in a step */
     struct tensor *inputs[METHOD_INPUTS];
     struct loader_slot slots[METHOD_INPUTS];
     int n_inputs;
@@ -85,6 +86,9 @@ struct tensor *builder_index(struct builder *b, const char *name, int n); /* an 
 struct tensor *builder_scalar(struct builder *b, const char *name, double value);
 void builder_set(struct builder *b, const struct tensor *scalar, double value);
 int builder_group(struct builder *b, const char *name); /* "head", "decoder", "teacher" */
+/* A group that protocols evaluate beside the encoder's: the other half of a split network. */
+int builder_encoder(struct builder *b, const char *name);
+int builder_evaluates(const struct builder *b, int group); /* whether protocols do */
 /* The runner minimises weight * mean over samples of the sum of a sample's entries of t. */
 void builder_objective(struct builder *b, const char *name, struct tensor *t, double weight);
 /* Another weight for an objective, from the next step on. */

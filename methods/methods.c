@@ -3,8 +3,9 @@
 #include <stdio.h>
 #include <string.h>
 
-const struct method *const methods[] = {&method_random, &method_supervised, &method_mae,
-                                        &method_simclr, &method_clip,       NULL};
+const struct method *const methods[] = {
+    &method_random, &method_supervised, &method_split_brain, &method_context_prediction,
+    &method_mae,    &method_simclr,     &method_clip,        NULL};
 
 const struct method *method_find(const char *name) {
     for (int i = 0; methods[i]; i++)
@@ -79,6 +80,16 @@ int builder_group(struct builder *b, const char *name) {
     char full[64];
     snprintf(full, sizeof full, "%s%s", b->prefix ? b->prefix : "", name);
     return model_group(b->model, full);
+}
+
+int builder_encoder(struct builder *b, const char *name) {
+    int group = builder_group(b, name);
+    b->more_encoders |= 1u << group;
+    return group;
+}
+
+int builder_evaluates(const struct builder *b, int group) {
+    return group == b->encoder || b->more_encoders >> group & 1;
 }
 
 void builder_objective(struct builder *b, const char *name, struct tensor *t, double weight) {

@@ -187,16 +187,26 @@ int trainer_step(struct trainer *t, void *const *slots, int n, long done) {
     return 1;
 }
 
+static double encoder_norm(const struct trainer *t) {
+    const struct builder *b = t->config.builder;
+    const struct kctx ctx = {.threads = t->config.exec.threads};
+    double squares = 0;
+    for (int i = 0; i < b->model->n_groups; i++) {
+        const struct group *g = &b->model->groups[i];
+        if (builder_evaluates(b, i))
+            squares += t->config.exec.kernels->sum_squares(&ctx, g->count,
+                                                           exec_gradient(t->exec) + g->offset);
+    }
+    return sqrt(squares);
+}
+
 void trainer_part_norms(struct trainer *t, int n, double norms[METHOD_OBJECTIVES]) {
     struct builder *b = t->config.builder;
-    const struct group *encoder = &b->model->groups[b->encoder];
-    const struct kctx ctx = {.threads = t->config.exec.threads};
     for (int i = 0; i < b->n_objectives; i++) {
         for (int j = 0; j < b->n_objectives; j++)
             exec_weigh(t->exec, b->objectives[j].tensor, i == j ? b->objectives[j].weight : 0);
         exec_probe(t->exec, n);
-        norms[i] = sqrt(t->config.exec.kernels->sum_squares(
-            &ctx, encoder->count, exec_gradient(t->exec) + encoder->offset));
+        norms[i] = encoder_norm(t);
     }
     for (int j = 0; j < b->n_objectives; j++)
         exec_weigh(t->exec, b->objectives[j].tensor, b->objectives[j].weight);

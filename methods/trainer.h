@@ -49,7 +49,8 @@ void trainer_gradient(struct trainer *t, void *const *slots, int n, long done);
 /* Step number done (0, 1, ...) of the stage with n samples.  0 when loss or gradient is not finite;
  * then the weights are as they were. */
 int trainer_step(struct trainer *t, void *const *slots, int n, long done);
-/* The gradient norm of the encoder for each objective alone, on the batch of the last step. */
+/* The gradient norm of what protocols evaluate for each objective alone, on the batch of the last
+ * step. */
 void trainer_part_norms(struct trainer *t, int n, double norms[METHOD_OBJECTIVES]);
 void trainer_close(struct trainer *t);
 
