@@ -1,18 +1,36 @@
 /* op_batchnorm.c -- y = act(batch norm of x + residual), Ioffe and Szegedy 2015 (arXiv:1502.03167),
  * algorithms 1 and 2, for every pixel of every image.
  *
- * In training it is an operation on the whole batch: it normalises with the batch's mean and biased
- * variance and moves the running statistics, m += 0.1 (batch - m), with the unbiased variance, as
- * PyTorch does.  In evaluating graphs it normalises with the running statistics, a sample at a
- * time.
+ * In training the batch is normalised with its own mean and biased variance.  Only these few
+ * numbers need the whole batch, so three operations share the work, and activations are touched
+ * while a chunk of images is in the cache anyway:
+ *
+ * - moments (N,2,C): mean m and variance of each sample;
+ * - statistics (N,2,C), whole: mean and rstd = 1 / sqrt(var + eps) of the batch, the same for every
+ *   sample; moves the running statistics, r += 0.1 (batch - r), with the unbiased variance, as
+ *   PyTorch does;
+ * - apply (N,..,C): the value.
+ *
+ * The gradient falls apart the same way.  With xhat = (x - mean) rstd, g the gradient behind the
+ * ReLU, M rows in the batch and s = gamma rstd it is
+ *
+ *     dx = s (g - sum(g) / M - xhat sum(g xhat) / M)
+ *
+ * - apply: dx = s g, and for each sample s sum(g) and s rstd sum(g xhat);
+ * - statistics: A and B, minus the sums of these over the samples divided by M, handed on as
+ *   A + B (m - mean) and B;
+ * - moments: dx += (A + B (m - mean)) + B (x - m).
+ *
+ * In evaluating graphs one operation normalises with the running statistics.
  */
 #include "nn/ops.h"
 
 #include <math.h>
 #include <stdio.h>
+#include <string.h>
 
-enum { X, RESIDUAL, GAMMA, BETA, MEAN, VAR, SOURCES };
 enum { ROWS, COLS, RELU }; /* attr: rows of a sample, columns, whether negative values become 0 */
+enum { X };                /* the first source of all but statistics */
 
 static const double MOMENTUM = 0.1, EPS = 1e-5; /* PyTorch's defaults */
 
@@ -21,8 +39,122 @@ static int rows(const struct chunk *c, const struct tensor *t) {
 }
 
 static const real *value_of(const struct chunk *c, const struct tensor *t, int s) {
-    return t->src[s] ? chunk_value(c, t->src[s]) : NULL;
+    return s < t->n_src && t->src[s] ? chunk_value(c, t->src[s]) : NULL;
 }
+
+static void set_shape(struct tensor *t, const struct tensor *x, int relu) {
+    t->attr[COLS] = x->dim[x->ndim - 1];
+    t->attr[ROWS] = (int)(x->per_sample / (size_t)t->attr[COLS]);
+    t->attr[RELU] = relu;
+}
+
+/* moments */
+
+static void moments_forward(const struct chunk *c, const struct tensor *t) {
+    size_t cols = (size_t)t->attr[COLS];
+    const real *x = chunk_value(c, t->src[X]);
+    real *y = chunk_result(c, t);
+    for (int i = 0; i < c->n; i++, x += t->src[X]->per_sample, y += 2 * cols)
+        c->k->batchnorm_stats(&c->ctx, t->attr[ROWS], t->attr[COLS], x, y, y + cols);
+}
+
+/* dx += a + b (x - mean) */
+static void moments_backward(const struct chunk *c, const struct tensor *t) {
+    size_t cols = (size_t)t->attr[COLS], each = t->src[X]->per_sample;
+    const real *x = chunk_value(c, t->src[X]), *mean = chunk_value(c, t), *ab = chunk_grad(c, t);
+    real *dx = chunk_grad_src(c, t, X);
+    for (int i = 0; i < c->n; i++, x += each, dx += each, mean += 2 * cols, ab += 2 * cols)
+        c->k->batchnorm_apply(&c->ctx, t->attr[ROWS], t->attr[COLS], x, mean, ab + cols, NULL, ab,
+                              dx, 0, dx);
+}
+
+static void moments_flops(const struct tensor *t, double *f, double *b) {
+    *f = 4.0 * (double)t->src[X]->per_sample;
+    *b = 4.0 * (double)t->src[X]->per_sample;
+}
+
+static const struct op moments = {.name = "batchnorm_moments",
+                                  .forward = moments_forward,
+                                  .backward = moments_backward,
+                                  .flops = moments_flops,
+                                  .backward_reads = 1u << X | BACKWARD_READS_OUT,
+                                  .alias_src = -1};
+
+/* statistics; attr ROWS and COLS are x's */
+
+enum { MOMENTS, RUNNING_MEAN, RUNNING_VAR };
+
+static void move(const struct chunk *c, const struct tensor *statistic, int j, double batch) {
+    real *running = c->g->model->value + statistic->param->offset + j;
+    *running += (real)(MOMENTUM * (batch - (double)*running));
+}
+
+/* Samples are equally large: the batch's mean is that of their means, and its variance the mean of
+ * their variances and of the squared distances of their means. */
+static void statistics_forward(const struct chunk *c, const struct tensor *t) {
+    size_t cols = (size_t)t->attr[COLS], n = (size_t)c->n;
+    const real *m = chunk_value(c, t->src[MOMENTS]);
+    real *y = chunk_result(c, t);
+    double count = rows(c, t), unbiased = count > 1 ? count / (count - 1) : 1;
+    for (size_t j = 0; j < cols; j++) {
+        double mean = 0, var = 0;
+        for (size_t i = 0; i < n; i++)
+            mean += (double)m[2 * i * cols + j];
+        mean /= (double)n;
+        for (size_t i = 0; i < n; i++) {
+            double d = (double)m[2 * i * cols + j] - mean;
+            var += (double)m[(2 * i + 1) * cols + j] + d * d;
+        }
+        var /= (double)n;
+        y[j] = (real)mean;
+        y[cols + j] = (real)(1 / sqrt(var + EPS));
+        if (c->updates) {
+            move(c, t->src[RUNNING_MEAN], (int)j, mean);
+            move(c, t->src[RUNNING_VAR], (int)j, var * unbiased);
+        }
+    }
+    for (size_t i = 1; i < n; i++)
+        memcpy(y + 2 * i * cols, y, 2 * cols * sizeof *y);
+    c->g->model->version += c->updates != 0;
+}
+
+static void statistics_backward(const struct chunk *c, const struct tensor *t) {
+    size_t cols = (size_t)t->attr[COLS], n = (size_t)c->n;
+    const real *m = chunk_value(c, t->src[MOMENTS]), *batch = chunk_value(c, t);
+    const real *dy = chunk_grad(c, t);
+    real *d = chunk_grad_src(c, t, MOMENTS);
+    double count = rows(c, t);
+    for (size_t j = 0; j < cols; j++) {
+        double a = 0, b = 0;
+        for (size_t i = 0; i < n; i++) {
+            a -= (double)dy[2 * i * cols + j];
+            b -= (double)dy[(2 * i + 1) * cols + j];
+        }
+        a /= count;
+        b /= count;
+        for (size_t i = 0; i < n; i++) {
+            d[2 * i * cols + j] = (real)(a + b * ((double)m[2 * i * cols + j] - (double)batch[j]));
+            d[(2 * i + 1) * cols + j] = (real)b;
+        }
+    }
+}
+
+static void statistics_flops(const struct tensor *t, double *f, double *b) {
+    *f = *b = 4.0 * t->attr[COLS];
+}
+
+static const struct op statistics = {.name = "batchnorm_statistics",
+                                     .forward = statistics_forward,
+                                     .backward = statistics_backward,
+                                     .flops = statistics_flops,
+                                     .backward_reads = 1u << MOMENTS | BACKWARD_READS_OUT,
+                                     .alias_src = -1,
+                                     .whole = 1};
+
+/* apply; saved: two sums for each sample, and a line of zeros */
+
+enum { STATISTICS = 1, GAMMA, BETA, RESIDUAL, SOURCES };
+enum { SUMS, ZEROS };
 
 static void apply(const struct chunk *c, const struct tensor *t, const real *mean,
                   const real *rstd) {
@@ -31,127 +163,116 @@ static void apply(const struct chunk *c, const struct tensor *t, const real *mea
                           t->attr[RELU], chunk_result(c, t));
 }
 
-/* The gradient of source s and whether it is added to.  Where it takes the place of this value's
- * own, the kernel works in place. */
-static real *gradient(const struct chunk *c, const struct tensor *t, int s, int *acc) {
-    const struct tensor *u = t->src[s];
-    if (!u || !u->needs_grad)
-        return NULL;
-    real *d = chunk_grad_in_place(c, u);
-    *acc = d == chunk_grad(c, t) ? 0 : t->acc[s];
-    return d;
+static void apply_forward(const struct chunk *c, const struct tensor *t) {
+    const real *mean = chunk_value(c, t->src[STATISTICS]);
+    apply(c, t, mean, mean + t->attr[COLS]);
 }
 
-static void flops(const struct tensor *t, double *f, double *b) {
-    *f = 7.0 * (double)t->per_sample;
-    *b = 12.0 * (double)t->per_sample;
-}
-
-/* Training.  The batch's mean and 1 / sqrt(var + eps) stay in the operation's own place. */
-
-static void move(const struct chunk *c, const struct tensor *statistic, const real *batch,
-                 double factor) {
-    real *running = c->g->model->value + statistic->param->offset;
-    for (size_t i = 0; i < statistic->per_sample; i++)
-        running[i] += (real)(MOMENTUM * (factor * (double)batch[i] - (double)running[i]));
-}
-
-static void train_forward(const struct chunk *c, const struct tensor *t) {
-    int n = rows(c, t), cols = t->attr[COLS];
-    real *mean = chunk_own(c, t), *var = mean + cols;
-    c->k->batchnorm_stats(&c->ctx, n, cols, chunk_value(c, t->src[X]), mean, var);
-    if (c->updates) {
-        move(c, t->src[MEAN], mean, 1);
-        move(c, t->src[VAR], var, n > 1 ? (double)n / (n - 1) : 1);
-        c->g->model->version++;
+/* For each sample the sum of g xhat and that of g; g takes the place of this value's gradient. */
+static void sum_gradient(const struct chunk *c, const struct tensor *t, const real *mean,
+                         const real *rstd, real *sums) {
+    size_t cols = (size_t)t->attr[COLS], each = t->per_sample;
+    const real *x = chunk_value(c, t->src[X]), *y = t->attr[RELU] ? chunk_value(c, t) : NULL;
+    real *g = chunk_grad_in_place(c, t);
+    memset(sums, 0, 2 * cols * (size_t)c->n * sizeof *sums);
+    for (int i = 0; i < c->n; i++, x += each, g += each, sums += 2 * cols) {
+        c->k->batchnorm_backward(&c->ctx, t->attr[ROWS], t->attr[COLS], x, mean, rstd, NULL, y, g,
+                                 0, NULL, 0, y ? g : NULL, sums, sums + cols);
+        y = y ? y + each : NULL;
     }
-    for (int i = 0; i < cols; i++)
-        var[i] = (real)(1 / sqrt((double)var[i] + EPS));
-    apply(c, t, mean, var);
 }
 
-static void train_backward(const struct chunk *c, const struct tensor *t) {
-    const real *mean = chunk_own(c, t), *rstd = mean + t->attr[COLS];
-    int acc = 0, acc_res = 0;
-    real *dx = gradient(c, t, X, &acc), *dres = gradient(c, t, RESIDUAL, &acc_res);
-    c->k->batchnorm_backward(&c->ctx, rows(c, t), t->attr[COLS], chunk_value(c, t->src[X]), mean,
-                             rstd, value_of(c, t, GAMMA), t->attr[RELU] ? chunk_value(c, t) : NULL,
-                             chunk_grad(c, t), acc, dx, acc_res, dres, chunk_grad_src(c, t, GAMMA),
-                             chunk_grad_src(c, t, BETA));
+/* What the sums of the samples give to the parameters. */
+static void parameter_gradient(const struct chunk *c, const struct tensor *t, const real *sums) {
+    size_t cols = (size_t)t->attr[COLS];
+    real *dgamma = chunk_grad_src(c, t, GAMMA), *dbeta = chunk_grad_src(c, t, BETA);
+    for (size_t i = 0; i < (size_t)c->n; i++, sums += 2 * cols)
+        for (size_t j = 0; j < cols; j++) {
+            if (dgamma)
+                dgamma[j] += sums[j];
+            if (dbeta)
+                dbeta[j] += sums[cols + j];
+        }
 }
 
-#define TRAINING .forward = train_forward, .backward = train_backward, .flops = flops, .whole = 1
+/* Everything but what goes through the statistics. */
+static void apply_backward_with(const struct chunk *c, const struct tensor *t, const real *mean,
+                                const real *rstd) {
+    real *g = chunk_grad_in_place(c, t), *sums = chunk_saved(c, t, SUMS);
+    real *zeros = chunk_saved(c, t, ZEROS), *dr = chunk_grad_src(c, t, RESIDUAL);
+    sum_gradient(c, t, mean, rstd, sums);
+    parameter_gradient(c, t, sums);
+    if (dr)
+        c->k->axpby(&c->ctx, t->per_sample * (size_t)c->n, 1, g, t->acc[RESIDUAL] ? 1 : 0, dr);
+    if (!t->src[X]->needs_grad)
+        return;
+    real *dx = chunk_grad_in_place(c, t->src[X]);
+    memset(zeros, 0, (size_t)t->attr[COLS] * sizeof *zeros);
+    c->k->batchnorm_apply(&c->ctx, rows(c, t), t->attr[COLS], g, zeros, rstd, value_of(c, t, GAMMA),
+                          NULL, dx != g && t->acc[X] ? dx : NULL, 0, dx);
+}
+
+static void apply_backward(const struct chunk *c, const struct tensor *t) {
+    size_t cols = (size_t)t->attr[COLS];
+    const real *mean = chunk_value(c, t->src[STATISTICS]), *rstd = mean + cols;
+    const real *gamma = value_of(c, t, GAMMA), *sums = chunk_saved(c, t, SUMS);
+    apply_backward_with(c, t, mean, rstd);
+    real *d = chunk_grad_src(c, t, STATISTICS);
+    for (size_t i = 0; d && i < (size_t)c->n; i++, d += 2 * cols, sums += 2 * cols)
+        for (size_t j = 0; j < cols; j++) {
+            real scale = (gamma ? gamma[j] : 1) * rstd[j];
+            d[j] = scale * sums[cols + j];
+            d[cols + j] = scale * rstd[j] * sums[j];
+        }
+}
+
+static void apply_flops(const struct tensor *t, double *f, double *b) {
+    *f = 3.0 * (double)t->per_sample;
+    *b = 8.0 * (double)t->per_sample;
+}
+
+#define APPLY .forward = apply_forward, .backward = apply_backward, .flops = apply_flops
+#define READS (1u << X | 1u << STATISTICS)
 
 /* [relu][residual].  The residual's gradient, or else that of x, takes the place of this value's.
  */
 static const struct op training[2][2] = {
-    {{.name = "batchnorm", TRAINING, .backward_reads = 1u << X, .alias_src = X},
-     {.name = "batchnorm_residual", TRAINING, .backward_reads = 1u << X, .alias_src = RESIDUAL}},
+    {{.name = "batchnorm", APPLY, .backward_reads = READS, .alias_src = X},
+     {.name = "batchnorm_residual", APPLY, .backward_reads = READS, .alias_src = RESIDUAL}},
     {{.name = "batchnorm_relu",
-      TRAINING,
-      .backward_reads = 1u << X | BACKWARD_READS_OUT,
+      APPLY,
+      .backward_reads = READS | BACKWARD_READS_OUT,
       .alias_src = X},
      {.name = "batchnorm_residual_relu",
-      TRAINING,
-      .backward_reads = 1u << X | BACKWARD_READS_OUT,
+      APPLY,
+      .backward_reads = READS | BACKWARD_READS_OUT,
       .alias_src = RESIDUAL}}};
 
-/* Evaluating.  prepare leaves 1 / sqrt(running variance + eps). */
+/* Evaluating: apply with the running statistics; prepare leaves 1 / sqrt(variance + eps). */
+
+enum { EVAL_MEAN = STATISTICS, EVAL_VAR = SOURCES, EVAL_SOURCES };
 
 static void eval_prepare(const struct chunk *c, const struct tensor *t, real *rstd) {
-    const real *var = chunk_value(c, t->src[VAR]);
+    const real *var = chunk_value(c, t->src[EVAL_VAR]);
     for (int i = 0; i < t->attr[COLS]; i++)
         rstd[i] = (real)(1 / sqrt((double)var[i] + EPS));
 }
 
 static void eval_forward(const struct chunk *c, const struct tensor *t) {
-    apply(c, t, chunk_value(c, t->src[MEAN]), chunk_packed(c, t));
+    apply(c, t, chunk_value(c, t->src[EVAL_MEAN]), chunk_packed(c, t));
 }
 
-/* dgamma (cols) += sum over rows of g (x - mean) rstd */
-static void gain_gradient(int n, int cols, const real *g, const real *x, const real *mean,
-                          const real *rstd, real *dgamma) {
-    for (int j = 0; j < cols; j++) {
-        double sum = 0;
-        for (int i = 0; i < n; i++) {
-            size_t at = (size_t)i * (size_t)cols + (size_t)j;
-            sum += (double)g[at] * ((double)x[at] - (double)mean[j]);
-        }
-        dgamma[j] += (real)(sum * (double)rstd[j]);
-    }
-}
-
-/* The normalisation is a constant scale here, so x's gradient is the same apply to g, the gradient
- * behind the ReLU. */
 static void eval_backward(const struct chunk *c, const struct tensor *t) {
-    int n = rows(c, t), cols = t->attr[COLS];
-    size_t count = t->per_sample * (size_t)c->n;
-    const real *mean = chunk_value(c, t->src[MEAN]), *rstd = chunk_packed(c, t);
-    real *g = chunk_grad_in_place(c, t), *zero = chunk_saved(c, t, 0);
-    if (t->attr[RELU])
-        c->k->act_backward(&c->ctx, ACT_RELU, count, chunk_value(c, t), g, 0, g);
-    real *dr = chunk_grad_src(c, t, RESIDUAL), *dx = chunk_grad_src(c, t, X);
-    real *dgamma = chunk_grad_src(c, t, GAMMA), *dbeta = chunk_grad_src(c, t, BETA);
-    if (dr)
-        c->k->axpby(&c->ctx, count, 1, g, t->acc[RESIDUAL] ? 1 : 0, dr);
-    if (dgamma)
-        gain_gradient(n, cols, g, chunk_value(c, t->src[X]), mean, rstd, dgamma);
-    if (dbeta)
-        c->k->column_sum(&c->ctx, n, cols, g, dbeta);
-    for (int i = 0; i < cols; i++)
-        zero[i] = 0;
-    if (dx)
-        c->k->batchnorm_apply(&c->ctx, n, cols, g, zero, rstd, value_of(c, t, GAMMA), NULL,
-                              t->acc[X] ? dx : NULL, 0, dx);
+    apply_backward_with(c, t, chunk_value(c, t->src[EVAL_MEAN]), chunk_packed(c, t));
 }
 
-static const struct op batchnorm_evaluating = {.name = "batchnorm_evaluating",
-                                               .forward = eval_forward,
-                                               .backward = eval_backward,
-                                               .prepare = eval_prepare,
-                                               .flops = flops,
-                                               .backward_reads = 1u << X | BACKWARD_READS_OUT,
-                                               .alias_src = RESIDUAL};
+static const struct op evaluating = {.name = "batchnorm_evaluating",
+                                     .forward = eval_forward,
+                                     .backward = eval_backward,
+                                     .prepare = eval_prepare,
+                                     .flops = apply_flops,
+                                     .backward_reads = 1u << X | BACKWARD_READS_OUT,
+                                     .alias_src = RESIDUAL};
 
 static struct tensor *parameter(struct graph *g, int group, const char *name, const char *what,
                                 int cols, enum init_kind init, int statistic) {
@@ -165,26 +286,37 @@ static struct tensor *parameter(struct graph *g, int group, const char *name, co
     return t;
 }
 
+static struct tensor *batch_statistics(struct graph *g, const char *name, struct tensor *x,
+                                       struct tensor *mean, struct tensor *var) {
+    const int dim[] = {2, x->dim[x->ndim - 1]};
+    struct tensor *m = graph_value(g, &moments, name, 2, dim, (struct tensor *const[]){x}, 1);
+    set_shape(m, x, 0);
+    struct tensor *t =
+        graph_value(g, &statistics, name, 2, dim, (struct tensor *const[]){m, mean, var}, 3);
+    set_shape(t, x, 0);
+    return t;
+}
+
 struct tensor *op_batchnorm(struct graph *g, const char *name, int group, struct tensor *x,
                             struct tensor *residual, int relu, int plain) {
     CHECK(x->ndim >= 1, "%s: batch norm of a number", name);
     CHECK(!residual || residual->per_sample == x->per_sample, "%s: residual of another shape",
           name);
     int cols = x->dim[x->ndim - 1];
-    struct tensor *src[SOURCES] = {[X] = x, [RESIDUAL] = residual};
+    struct tensor *src[EVAL_SOURCES] = {[X] = x, [RESIDUAL] = residual};
     if (!plain) {
         src[GAMMA] = parameter(g, group, name, "weight", cols, INIT_ONE, 0);
         src[BETA] = parameter(g, group, name, "bias", cols, INIT_ZERO, 0);
     }
-    src[MEAN] = parameter(g, group, name, "running_mean", cols, INIT_ZERO, 1);
-    src[VAR] = parameter(g, group, name, "running_var", cols, INIT_ONE, 1);
-    const struct op *op =
-        g->evaluating ? &batchnorm_evaluating : &training[relu != 0][residual != NULL];
-    struct tensor *t = graph_value(g, op, name, x->ndim, x->dim, src, SOURCES);
-    t->attr[ROWS] = (int)(x->per_sample / (size_t)cols);
-    t->attr[COLS] = cols;
-    t->attr[RELU] = relu;
-    t->packed_count = g->evaluating ? (size_t)cols : 2 * (size_t)cols;
-    t->saved_per_sample[0] = g->evaluating ? (size_t)cols : 0;
+    struct tensor *mean = parameter(g, group, name, "running_mean", cols, INIT_ZERO, 1);
+    struct tensor *var = parameter(g, group, name, "running_var", cols, INIT_ONE, 1);
+    src[STATISTICS] = g->evaluating ? mean : batch_statistics(g, name, x, mean, var);
+    src[EVAL_VAR] = g->evaluating ? var : NULL;
+    const struct op *op = g->evaluating ? &evaluating : &training[relu != 0][residual != NULL];
+    struct tensor *t = graph_value(g, op, name, x->ndim, x->dim, src, EVAL_SOURCES);
+    set_shape(t, x, relu);
+    t->packed_count = g->evaluating ? (size_t)cols : 0;
+    t->saved_per_sample[SUMS] = 2 * (size_t)cols;
+    t->saved_per_sample[ZEROS] = (size_t)cols;
     return t;
 }
