@@ -2,7 +2,6 @@
  * and what each half must not see. */
 #include "tests/method_fixture.h"
 
-#include "data/lab.h"
 #include "methods/lab_bins.h"
 #include "protocols/cell.h"
 #include "tests/place.h"
@@ -203,74 +202,6 @@ static void evaluation_shows_what_was_trained(void **state) {
     free(f);
 }
 
-/* ---- bins ---- */
-
-static uint32_t drawn(struct rng *r) {
-    return rng_below(r, 256);
-}
-
-static void bins_cover_every_color(void **state) {
-    (void)state;
-    struct arena a = {0};
-    for (size_t g = 0; g < sizeof occupied / sizeof *occupied; g++) {
-        struct lab_bins bins;
-        lab_bins_make(&bins, occupied[g].grid, 100, &a);
-        assert_int_equal(bins.n_ab, occupied[g].bins);
-        struct rng rng = rng_at((struct rng_key){1, RNG_TEST}, 0, 0);
-        for (int i = 0; i < 20000; i++) {
-            const uint8_t rgb[] = {(uint8_t)drawn(&rng), (uint8_t)drawn(&rng),
-                                   (uint8_t)drawn(&rng)};
-            float lab[3];
-            rgb8_to_lab_image(rgb, 1, lab);
-            const float *c =
-                bins.centre + 2 * lab_bins_of_ab(&bins, (double)lab[1], (double)lab[2]);
-            double half = bins.grid / 2 + 1e-3;
-            fixture_near("a", (double)c[0], (double)lab[1], half);
-            fixture_near("b", (double)c[1], (double)lab[2], half);
-        }
-    }
-    arena_free(&a);
-}
-
-/* Also where there is no colour. */
-static void bins_are_the_nearest(void **state) {
-    (void)state;
-    struct arena arena = {0};
-    struct lab_bins bins;
-    lab_bins_make(&bins, 10, 100, &arena);
-    struct rng rng = rng_at((struct rng_key){2, RNG_TEST}, 0, 0);
-    for (int i = 0; i < 3000; i++) {
-        double a = rng_range(&rng, -300, 300), b = rng_range(&rng, -300, 300), least = INFINITY;
-        if (i % 2)
-            a /= 3, b /= 3;
-        int bin = lab_bins_of_ab(&bins, a, b);
-        for (int j = 0; j < bins.n_ab; j++)
-            least = fmin(least,
-                         hypot((double)bins.centre[2 * j] - a, (double)bins.centre[2 * j + 1] - b));
-        fixture_near("distance",
-                     hypot((double)bins.centre[2 * bin] - a, (double)bins.centre[2 * bin + 1] - b),
-                     least, 1e-9);
-    }
-    arena_free(&arena);
-}
-
-static void bins_find_their_centres(void **state) {
-    (void)state;
-    struct arena a = {0};
-    struct lab_bins bins;
-    lab_bins_make(&bins, 10, 50, &a);
-    for (int i = 0; i < bins.n_ab; i++)
-        assert_int_equal(
-            lab_bins_of_ab(&bins, (double)bins.centre[2 * i], (double)bins.centre[2 * i + 1]), i);
-    for (int i = 0; i < bins.n_l; i++)
-        assert_int_equal(lab_bins_of_l(&bins, lab_bins_l(&bins, i)), i);
-    for (double l = 0; l <= 100; l += 0.37)
-        fixture_near("L", lab_bins_l(&bins, lab_bins_of_l(&bins, l)), l, 1 + 1e-9);
-    assert_int_equal(lab_bins_of_l(&bins, -0.01), 0);
-    assert_int_equal(lab_bins_of_l(&bins, 100.01), 49);
-    arena_free(&a);
-}
-
 /* ---- what prepare writes ---- */
 
 struct prepared {
@@ -369,7 +300,7 @@ static void answers_stand_at_their_places(void **state) {
 static void draw_pixels(struct record *r, uint32_t number) {
     struct rng rng = rng_at((struct rng_key){4, RNG_TEST}, number, 0);
     for (int i = 0; i < PIXELS * CHANNELS; i++)
-        r->pixels[i] = (uint8_t)drawn(&rng);
+        r->pixels[i] = (uint8_t)rng_below(&rng, 256);
 }
 
 /* Colours to predict have the units of the inputs, and are the mean of what the other half sees of
@@ -509,9 +440,6 @@ int main(void) {
         cmocka_unit_test(neither_half_sees_what_it_predicts),
         cmocka_unit_test(halves_make_a_whole),
         cmocka_unit_test(evaluation_shows_what_was_trained),
-        cmocka_unit_test(bins_cover_every_color),
-        cmocka_unit_test(bins_are_the_nearest),
-        cmocka_unit_test(bins_find_their_centres),
         cmocka_unit_test(colors_become_their_inputs_and_bins),
         cmocka_unit_test(answers_stand_at_their_places),
         cmocka_unit_test(answers_are_means_of_the_view),

@@ -172,8 +172,3 @@ static const struct golden_value resnet_classify_gradients[] = {
     {"head.l.weight", -0.0629803710475, 0.114717225202},
     {"head.l.bias", 0.00438287139169, 0.0257718301532},
 };
-static const struct {
-    double grid;
-    int bins;
-} occupied[] = {
-    {10, 261}, {25, 51}};

@@ -1,11 +1,10 @@
 #!/usr/bin/env python3
 """Writes tests/golden/split_brain.h: losses and gradients of small split-brain autoencoders in plain
 PyTorch (Zhang et al. 2017, section 3), in double precision: ViT and residual network, bins and
-colours; and how many bins of 10 units all colours of 8-bit sRGB fill, by CIE's formulas.
+colours.
 """
 import sys
 
-import numpy as np
 import torch
 import torch.nn.functional as F
 
@@ -55,29 +54,9 @@ def split_brain(network, dim, places, regress):
     return loss, halves[0].list + halves[1].list + head.list
 
 
-def occupied(grid):
-    """Cells of the ab plane that hold one of all 2^24 colours."""
-    level = np.arange(256) / 255
-    linear_of = np.where(level <= 0.04045, level / 12.92, ((level + 0.055) / 1.055) ** 2.4)
-    xyz = np.array([[.64, .33, .03], [.30, .60, .10], [.15, .06, .79]]).T
-    xyz = xyz / xyz[1]
-    white = np.array([.95047, 1, 1.08883])
-    to_xyz = xyz * np.linalg.solve(xyz, white) / white[:, None]
-    g, b = np.meshgrid(linear_of, linear_of, indexing="ij")
-    cells = set()
-    for r in linear_of:
-        t = np.tensordot(to_xyz, np.stack([np.full_like(g, r), g, b]), 1)
-        f = np.where(t > (6 / 29) ** 3, np.cbrt(t), t * 841 / 108 + 4 / 29)
-        ab = np.stack([500 * (f[0] - f[1]), 200 * (f[1] - f[2])]).reshape(2, -1)
-        cells.update(np.unique((np.rint(ab[0] / grid) + 64) * 128 + np.rint(ab[1] / grid) + 64))
-    return len(cells)
-
-
 with open(sys.argv[1] if len(sys.argv) > 1 else "tests/golden/split_brain.h", "w") as out:
     out.write("/* Written by tests/golden/split_brain.py. */\n")
     emit(out, "vit_classify", *split_brain(vit, HALF, T, False))
     emit(out, "vit_regress", *split_brain(vit, HALF, T, True))
     side = IMG // 2
     emit(out, "resnet_classify", *split_brain(convolutions, 2 * WIDTH, side * side, False))
-    out.write("static const struct {\n    double grid;\n    int bins;\n} occupied[] = {\n    ")
-    out.write(", ".join(f"{{{g}, {occupied(g)}}}" for g in (10, 25)) + "};\n")
