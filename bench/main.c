@@ -12,8 +12,9 @@
 #define SSV_VERSION "0.1.0"
 
 const struct command *const commands[] = {
-    &command_run,  &command_pretrain, &command_eval, &command_report, &command_bench,
-    &command_step, &command_list,     &command_env,  &command_help,   NULL};
+    &command_run,   &command_pretrain, &command_eval, &command_report,
+    &command_bench, &command_step,     &command_show, &command_list,
+    &command_env,   &command_help,     NULL};
 
 /* A signal handler has no other way to tell. */
 static volatile sig_atomic_t stop_requested;
@@ -53,7 +54,7 @@ static int has_flag(int *argc, char **argv, const char *flag) {
 }
 
 static int parses_itself(const struct command *c) {
-    return c == &command_bench || c == &command_step;
+    return c == &command_bench || c == &command_step || c == &command_show;
 }
 
 static int dispatch(struct invocation *call, struct error *err) {

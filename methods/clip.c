@@ -21,6 +21,7 @@
 #include "methods/method.h"
 
 #include "data/bpe.h"
+#include "methods/show.h"
 #include "nn/text.h"
 
 #include <math.h>
@@ -199,6 +200,7 @@ const struct method method_clip = {
         "vocabulary_size=49408 min_area=0.9",
     .paper_recipe = &paper,
     .state_size = sizeof(struct clip),
+    .show = show_clip,
     .backbones = BACKBONE_ANY,
     .n_stages = 1,
     .stages = {{.name = "pretrain",

@@ -12,6 +12,7 @@
  * a patch is stored channel first, which permutes the weights of the first and the last layer.
  */
 #include "methods/method.h"
+#include "methods/show.h"
 
 #include <string.h>
 
@@ -147,6 +148,7 @@ const struct method method_mae = {
     .paper = "decoder_dim=512 decoder_depth=8 decoder_heads=16 min_area=0.2",
     .paper_recipe = &paper,
     .state_size = sizeof(struct mae),
+    .show = show_mae,
     .backbones = BACKBONE_VIT,
     .n_stages = 1,
     .stages = {{.name = "pretrain",

@@ -159,6 +159,8 @@ struct stage {
     double (*share)(const void *self);
 };
 
+struct show;
+
 struct method {
     const char *name, *title, *cite;
     unsigned backbones;               /* kinds it runs on, BACKBONE_VIT | ... */
@@ -186,6 +188,8 @@ struct method {
     struct tensor *(*project)(const void *self, struct builder *b, const struct encoded *e);
     struct tensor *(*encode_text)(const void *self, struct builder *b);
     void (*text)(const void *self, const void *runtime, const char *text, void *const *slots);
+    /* A picture of what the method does, see show.h; NULL: there is none. */
+    int (*show)(struct show *s, struct error *err);
 };
 
 #define METHOD_PROJECTION "projection"

@@ -15,6 +15,7 @@
  * paper's: base rate 0.3, weight decay 1e-6, biases and norms neither decayed nor scaled.
  */
 #include "methods/method.h"
+#include "methods/show.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -114,6 +115,7 @@ const struct method method_simclr = {
     .options = options,
     .paper = "optimizer=lars strength=1 blur=0.5 temperature=0.1 head_layers=3",
     .state_size = sizeof(struct simclr),
+    .show = show_simclr,
     .backbones = BACKBONE_ANY,
     .n_stages = 1,
     .stages = {{.name = "pretrain",

@@ -5,6 +5,7 @@
  * without RandAugment, mixup or erasing.
  */
 #include "methods/method.h"
+#include "methods/show.h"
 
 struct supervised {
     double min_area;
@@ -49,6 +50,7 @@ const struct method method_supervised = {
     .uses_labels = 1,
     .options = options,
     .state_size = sizeof(struct supervised),
+    .show = show_supervised,
     .backbones = BACKBONE_ANY,
     .n_stages = 1,
     .stages = {{.name = "pretrain",

@@ -141,6 +141,11 @@ const real *exec_output(const struct exec *x, const struct tensor *t) {
     return (const real *)x->outputs.data + t->output_offset * (size_t)x->config.batch;
 }
 
+const real *exec_shared(const struct exec *x, const struct tensor *t) {
+    CHECK(t->kind == TENSOR_SHARED, "%s is not shared", t->name);
+    return (const real *)x->shared.data + t->shared_offset;
+}
+
 const real *exec_gradient(const struct exec *x) {
     return x->grads.data;
 }

@@ -46,6 +46,7 @@ void exec_weigh(struct exec *x, const struct tensor *objective, double weight);
  */
 double exec_loss(const struct exec *x, const struct tensor *t, int n);
 const real *exec_output(const struct exec *x, const struct tensor *t); /* (batch, per_sample) */
+const real *exec_shared(const struct exec *x, const struct tensor *t); /* (per_sample) */
 const real *exec_gradient(const struct exec *x);                       /* (model->count) */
 double exec_flops(const struct exec *x, int n); /* of a run, the optimizer left out */
 size_t exec_peak_bytes(const struct exec *x);   /* weights, optimizer, gradients, activations */

@@ -62,3 +62,20 @@ struct tensor *op_attention(struct graph *g, const char *name, struct tensor *qk
         (size_t)t->attr[VIEWS] * (size_t)heads * (size_t)tokens * (size_t)attention_stride(tokens);
     return t;
 }
+
+void attention_probabilities(const struct tensor *t, const real *qkv, const real *bias, real *p) {
+    const int *a = t->attr;
+    const struct kctx ctx = {.threads = 1};
+    struct arena scratch = {0};
+    size_t rows = (size_t)a[VIEWS] * (size_t)a[HEADS] * (size_t)a[TOKENS];
+    size_t tokens = (size_t)a[TOKENS], stride = (size_t)attention_stride(a[TOKENS]);
+    CHECK(t->op == &op, "%s is no attention", t->name);
+    CHECK(!bias == (t->n_src <= BIAS), "%s: with the bias that the graph has", t->name);
+    real *padded = ARENA_ARRAY(&scratch, real, rows * stride);
+    real *y = ARENA_ARRAY(&scratch, real, t->per_sample);
+    kernels_ref()->attention_forward(&ctx, a[VIEWS], a[TOKENS], a[HEADS], a[HEAD_DIM],
+                                     (real)t->real_attr, a[CAUSAL], bias, qkv, padded, y);
+    for (size_t i = 0; i < rows; i++)
+        memcpy(p + i * tokens, padded + i * stride, tokens * sizeof *p);
+    arena_free(&scratch);
+}

@@ -29,6 +29,10 @@ struct tensor *op_layernorm(struct graph *g, const char *name, int group, struct
  * token i sees 0..i.  bias (heads,T,T), one for all samples, or NULL. */
 struct tensor *op_attention(struct graph *g, const char *name, struct tensor *qkv, int heads,
                             int causal, struct tensor *bias);
+/* For looking at it: p ([V,]heads,T,T) of one sample, the softmax above, once more from the value
+ * of qkv that a run left, and the bias. */
+void attention_probabilities(const struct tensor *attention, const real *qkv, const real *bias,
+                             real *p);
 /* y (N,R,D) = rows index (N,R) of x (N,T,D); a negative index takes `fill` (D) or zeros.  index may
  * be a constant, then x may be (N,[V,]T,D). */
 struct tensor *op_gather(struct graph *g, const char *name, struct tensor *x, struct tensor *index,

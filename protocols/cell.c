@@ -132,8 +132,14 @@ static struct builder new_builder(struct cell *c, struct graph *g, int stage) {
                             .batch = c->settings.plan.batch};
 }
 
+static void output_all(struct graph *g) {
+    for (int i = 0; i < g->n; i++)
+        if (g->tensors[i]->kind == TENSOR_VALUE && !g->tensors[i]->output)
+            graph_output(g, g->tensors[i]);
+}
+
 /* The graph that protocols see. */
-static void build_encoder(struct cell *c) {
+static void build_encoder(struct cell *c, unsigned extras) {
     struct graph *g = &c->encode;
     c->encode_builder = new_builder(c, g, 0);
     g->evaluating = 1;
@@ -160,6 +166,8 @@ static void build_encoder(struct cell *c) {
         f->dim[i] = (int)t->per_sample;
         snprintf(f->names[i], sizeof f->names[i], "%s", c->encoded.representation_name[i]);
     }
+    if (extras & CELL_EVALUATING)
+        output_all(g);
     graph_plan(g);
 }
 
@@ -176,19 +184,19 @@ static void build_text_encoder(struct cell *c) {
     graph_plan(&c->encode_text);
 }
 
-static int build(struct cell *c, int with_values, struct error *err) {
+static int build(struct cell *c, unsigned extras, struct error *err) {
     model_init(&c->model);
     int status = 0;
     for (int i = 0; i < c->method->n_stages; i++) {
         struct stage_plan *s = &c->stages[i];
         s->builder = new_builder(c, &s->graph, i);
+        s->graph.evaluating = (extras & CELL_EVALUATING) != 0;
         TRY(c->method->stages[i].build(settings_method(&c->settings, c->method), &s->builder, err));
-        for (int j = 0; with_values && j < s->graph.n; j++)
-            if (s->graph.tensors[j]->kind == TENSOR_VALUE && !s->graph.tensors[j]->output)
-                graph_output(&s->graph, s->graph.tensors[j]);
+        if (extras)
+            output_all(&s->graph);
         graph_plan(&s->graph);
     }
-    build_encoder(c);
+    build_encoder(c, extras);
     build_text_encoder(c);
     TRY(model_allocate(&c->model, c->seed, c->method->trains, err));
 out:
@@ -253,7 +261,7 @@ static void describe(struct cell *c, const char *hash) {
 
 int cell_build(struct cell *c, const struct settings *suite, const struct method *method,
                const struct dataset *data, uint64_t seed, const struct context *context,
-               int with_values, struct error *err) {
+               unsigned extras, struct error *err) {
     memset(c, 0, sizeof *c);
     c->context = context;
     c->data = data;
@@ -264,7 +272,7 @@ int cell_build(struct cell *c, const struct settings *suite, const struct method
     TRY(resolve(c, suite, err));
     TRY(choose_backbone(c, err));
     TRY(count_steps(c, err));
-    TRY(build(c, with_values, err));
+    TRY(build(c, extras, err));
 out:
     if (status)
         cell_close(c);

@@ -63,11 +63,13 @@ struct cell {
     long steps; /* in the whole pretraining */
 };
 
-/* The first half of cell_open: settings, backbone, graphs and drawn weights, no folder.
- * with_values: every value of the training graphs can be read after a run. */
+/* Every value of the training graphs can be read after a run; in these graphs batch norms use their
+ * running statistics, and every value of the encoder's graph can be read too. */
+enum cell_extras { CELL_VALUES = 1, CELL_EVALUATING = 2 };
+/* The first half of cell_open: settings, backbone, graphs and drawn weights, no folder. */
 int cell_build(struct cell *c, const struct settings *suite, const struct method *method,
                const struct dataset *data, uint64_t seed, const struct context *context,
-               int with_values, struct error *err);
+               unsigned extras, struct error *err);
 int cell_open(struct cell *c, const struct settings *suite, const struct method *method,
               const struct dataset *data, uint64_t seed, const struct context *context,
               struct error *err);

@@ -1,0 +1,43 @@
+/* command_show.c -- a picture of what a pretrained method does. */
+#include "bench/command.h"
+
+#include "core/log.h"
+#include "protocols/picture.h"
+
+#include <stdio.h>
+#include <string.h>
+
+static const struct option_def show_options[] = {
+    OPTION_INT(struct picture, count, 8, 1, 64, "test images, the first ones"), OPTION_END};
+
+static int run(struct invocation *call, struct error *err) {
+    struct picture picture;
+    struct context context;
+    struct option_set *all = &call->settings->options;
+    int status = 0;
+    options_add(all, "", "The picture", show_options, &picture);
+    TRY(options_parse(all, &call->argc, call->argv, err));
+    all->n--; /* a checkpoint's configuration is about runs alone */
+    log_setup(call->settings->machine.quiet ? LOG_WARN : LOG_INFO);
+    if (call->argc != 2)
+        return error_set(err, STATUS_USAGE,
+                         "show needs one checkpoint, or the folder of a run, such as "
+                         "out/mae-vit-micro-shapes-s0-1234abcd");
+    TRY(invocation_context(call, &context, err));
+    picture.checkpoint = call->argv[1];
+    const char *out = call->settings->machine.out;
+    picture.lines = stdout;
+    picture.out = strcmp(out, "out") ? out : "show.png"; /* --out names a file here */
+    status = picture_make(call->settings, &picture, &context, err);
+out:
+    return status;
+}
+
+const struct command command_show = {
+    .name = "show",
+    .arguments = "CHECKPOINT [--count N] [--out show.png]",
+    .help =
+        "A picture of what a pretrained method does with test images: reconstructions,\n"
+        "predictions, pairs, attention.  CHECKPOINT may be a run's folder; other flags take the\n"
+        "place of what is stored in it.",
+    .run = run};

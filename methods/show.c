@@ -1,0 +1,144 @@
+#include "methods/show.h"
+
+#include <math.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+enum { TILE = 160 };            /* about so wide is an image that a person can look at */
+enum { SMALL = 64, FRAME = 3 }; /* cells of a matrix; around the largest of a row */
+
+void show_run(struct show *s, int graph) {
+    struct show_graph *g = &s->graphs[graph];
+    CHECK(g->exec, "graph %d is not there", graph);
+    if (graph != SHOW_ENCODER) {
+        trainer_gradient(&g->trainer, g->slots, s->n, g->done);
+        return;
+    }
+    for (int i = 0; i < g->b->n_inputs; i++)
+        exec_bind(g->exec, g->b->inputs[i], g->slots[i]);
+    exec_run(g->exec, s->n);
+}
+
+const struct tensor *show_tensor(const struct show *s, int graph, const char *name) {
+    const struct graph *g = s->graphs[graph].b->g;
+    for (int i = 0; i < g->n; i++)
+        if (g->tensors[i]->kind == TENSOR_VALUE && !strcmp(g->tensors[i]->name, name))
+            return g->tensors[i];
+    return NULL;
+}
+
+const real *show_value(const struct show *s, int graph, const struct tensor *t) {
+    CHECK(t, "graph %d has no such value", graph);
+    return exec_output(s->graphs[graph].exec, t);
+}
+
+void *show_slot(const struct show *s, int graph, int slot, int sample) {
+    const struct show_graph *g = &s->graphs[graph];
+    return (float *)g->slots[slot] + g->b->slots[slot].per_sample * (size_t)sample;
+}
+
+void show_say(struct show *s, int i, const char *format, ...) {
+    char line[512];
+    va_list args;
+    va_start(args, format);
+    vsnprintf(line, sizeof line, format, args);
+    va_end(args);
+    s->said = arena_printf(&s->arena, "%simage %d: %s\n", s->said ? s->said : "", i, line);
+}
+
+/* Colours back in place, at the image's own size. */
+static struct canvas pixels(struct show *s, int side, const float *image) {
+    struct arena scratch = {0};
+    int channels = s->backbone->channels;
+    size_t n = (size_t)side * (size_t)side;
+    float *x = ARENA_ARRAY(&scratch, float, (size_t)channels *n);
+    for (int c = 0; c < channels; c++)
+        for (size_t i = (size_t)c * n; i < (size_t)(c + 1) * n; i++)
+            x[i] = (float)(image[i] * s->norm->std[c] + s->norm->mean[c]);
+    struct canvas c = canvas_from_image(&s->arena, channels, side, side, x);
+    arena_free(&scratch);
+    return c;
+}
+
+int show_side(int side) {
+    int factor = (TILE + side / 2) / side;
+    return factor > 1 ? factor * side : side;
+}
+
+struct canvas show_tile(struct show *s, int side, const float *image) {
+    struct canvas c = pixels(s, side, image);
+    return canvas_resize(&s->arena, &c, show_side(side), show_side(side));
+}
+
+struct canvas show_small(struct show *s, int side, const float *image) {
+    struct canvas c = pixels(s, side, image);
+    return canvas_resize(&s->arena, &c, SMALL, SMALL);
+}
+
+/* A number on its colour. */
+static struct canvas cell(struct show *s, double x, double low, double high, int framed) {
+    struct color ground = color_scale((x - low) / (high - low));
+    struct canvas c = canvas_make(&s->arena, SMALL, SMALL, ground);
+    char text[16];
+    snprintf(text, sizeof text, "%.2f", x);
+    canvas_text(&c, (SMALL - canvas_text_width(text, SHEET_SCALE)) / 2,
+                (SMALL - SHEET_SCALE * 7) / 2, SHEET_SCALE, color_on(ground), text);
+    if (framed)
+        canvas_frame(&c, 0, 0, SMALL, SMALL, FRAME, BLUE);
+    return c;
+}
+
+void show_matrix(struct show *s, const double *x, const struct canvas *rows,
+                 const struct canvas *columns) {
+    double low = x[0], high = x[0] + 1e-9;
+    for (int i = 0; i < s->n * s->n; i++) {
+        low = fmin(low, x[i]);
+        high = fmax(high, x[i]);
+    }
+    sheet_table(&s->sheet, s->n + 1, s->n + 1, NULL);
+    for (int i = 0; i < s->n; i++) {
+        const double *row = x + (ptrdiff_t)i * s->n;
+        double most = row[0];
+        for (int j = 1; j < s->n; j++)
+            most = fmax(most, row[j]);
+        sheet_put(&s->sheet, i + 1, 0, rows[i], "");
+        sheet_put(&s->sheet, 0, i + 1, columns[i], "");
+        for (int j = 0; j < s->n; j++)
+            sheet_put(&s->sheet, i + 1, j + 1, cell(s, row[j], low, high, row[j] == most), "");
+    }
+}
+
+void show_unstandardize(int rows, int cols, double eps, const real *like, real *x) {
+    for (int i = 0; i < rows; i++, like += cols, x += cols) {
+        double sum = 0, squares = 0;
+        for (int j = 0; j < cols; j++)
+            sum += (double)like[j];
+        double mean = sum / cols;
+        for (int j = 0; j < cols; j++)
+            squares += ((double)like[j] - mean) * ((double)like[j] - mean);
+        double deviation = sqrt(squares / (cols > 1 ? cols - 1 : 1) + eps);
+        for (int j = 0; j < cols; j++)
+            x[j] = (real)((double)x[j] * deviation + mean);
+    }
+}
+
+void show_paste_patches(const struct kernels *k, int channels, int side, int patch, int n,
+                        const int32_t *index, const real *rows, float *image) {
+    const struct kctx ctx = {.threads = 1};
+    struct arena scratch = {0};
+    size_t cols = (size_t)channels * (size_t)patch * (size_t)patch;
+    real *all = ARENA_ARRAY(&scratch, real, (size_t)channels * (size_t)side * (size_t)side);
+    k->patchify(&ctx, 1, channels, side, side, patch, image, all);
+    for (int i = 0; i < n; i++)
+        memcpy(all + (size_t)index[i] * cols, rows + (size_t)i * cols, cols * sizeof *all);
+    k->unpatchify(&ctx, 1, channels, side, side, patch, all, 0, image);
+    arena_free(&scratch);
+}
+
+void show_blank_patches(struct canvas *c, int side, int patch, int n, const int32_t *index,
+                        struct color color) {
+    int grid = side / patch, size = c->width / side * patch;
+    for (int i = 0; i < n; i++)
+        canvas_fill(c, index[i] % grid * size, index[i] / grid * size, size, size, color);
+}
