@@ -52,13 +52,13 @@ static void soft_xent_backward(struct case_run *r) {
 }
 
 static const int row_shapes[][CASE_DIMS] = {
-    {0, 3, 0},  {3, 0, 0},  {1, 1, 0},   {1, 1, 1},     {2, 2, 1},     {5, 7, 0},    {5, 7, 1},
-    {3, 16, 1}, {4, 31, 0}, {7, 130, 1}, {20, 1024, 0}, {20, 1024, 1}, {8, 4096, 0},
+    {0, 3, 0},  {3, 0, 0},  {1, 1, 0},   {1, 1, 1},     {2, 2, 1},    {5, 7, 0},     {5, 7, 1},
+    {3, 16, 1}, {4, 31, 0}, {7, 130, 1}, {20, 1024, 1}, {3, 5000, 0}, {20, 1024, 0}, {8, 65536, 0},
 };
 
-enum { GAIN = 1, SCALE = 2, RESIDUAL = 4, IN_PLACE = 8, ACC = 16 };
+enum { GAIN = 1, SCALE = 2, RESIDUAL = 4, IN_PLACE = 8, ACC = 16, NO_DX = 32 };
 
-/* n rows cols options; in place: y is the residual */
+/* n rows cols options; in place: y is the residual, dx is dy */
 static void branch_forward(struct case_run *r) {
     const int *d = r->dim, o = d[3];
     int width = d[1] * d[2];
@@ -77,9 +77,11 @@ static void branch_forward(struct case_run *r) {
 static void branch_backward(struct case_run *r) {
     const int *d = r->dim, o = d[3];
     int width = d[1] * d[2];
-    real *x = in(r, d[0], width), *gamma = o & GAIN ? in(r, 1, d[2]) : NULL;
-    real *s = o & SCALE ? in(r, 1, d[0]) : NULL, *dy = in(r, d[0], width);
-    real *dx = gradient(r, o & ACC, d[0], width), *dgamma = o & GAIN ? update(r, 1, d[2]) : NULL;
+    real *x = o & GAIN ? in(r, d[0], width) : NULL, *gamma = o & GAIN ? in(r, 1, d[2]) : NULL;
+    real *s = o & SCALE ? in(r, 1, d[0]) : NULL;
+    real *dy = o & IN_PLACE ? update(r, d[0], width) : in(r, d[0], width);
+    real *dx = o & IN_PLACE ? dy : o & NO_DX ? NULL : gradient(r, o & ACC, d[0], width);
+    real *dgamma = o & GAIN ? update(r, 1, d[2]) : NULL;
     r->flops = 5.0 * d[0] * width;
     if (r->c)
         r->k->branch_backward(r->c, d[0], d[1], d[2], x, gamma, s, dy, o & ACC ? 1 : 0, dx, dgamma);
@@ -95,6 +97,7 @@ static const int branch_shapes[][CASE_DIMS] = {
     {2, 4, 16, SCALE | RESIDUAL},
     {2, 3, 33, GAIN | SCALE | IN_PLACE},
     {4, 5, 31, GAIN | SCALE | ACC},
+    {3, 4, 19, GAIN | NO_DX},
     {8, 65, 192, GAIN | SCALE | RESIDUAL},
     {8, 65, 192, SCALE | RESIDUAL},
 };

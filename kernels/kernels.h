@@ -240,7 +240,8 @@ static inline int conv_out_w(const struct conv_shape *s) {
      * residual */                                                                                 \
     KERNEL(branch_forward, (const struct kctx *c, int n, int rows, int cols, const real *x,        \
                             const real *gamma, const real *s, const real *residual, real *y))      \
-    /* dx = acc * dx + gamma s dy; dgamma (cols) is added to; dx or dgamma may be NULL */          \
+    /* dx = acc * dx + gamma s dy; dgamma (cols) is added to; dx or dgamma may be NULL, x is read  \
+     * for dgamma alone; dx may be dy when acc is 0 */                                             \
     KERNEL(branch_backward, (const struct kctx *c, int n, int rows, int cols, const real *x,       \
                              const real *gamma, const real *s, const real *dy, int acc, real *dx,  \
                              real *dgamma))                                                        \
@@ -250,7 +251,8 @@ static inline int conv_out_w(const struct conv_shape *s) {
     /* dx = acc * dx + dloss (sigmoid(x) - target) */                                              \
     KERNEL(bce_backward, (const struct kctx *c, size_t n, const real *x, real target,              \
                           const real *dloss, int acc, real *dx))                                   \
-    /* index (rows) of the largest of each row, the first of equals; 0 for a row of none */        \
+    /* index (rows) of the largest of each row, the first of equals; never of NaN; 0 for a row of  \
+     * none */                                                                                     \
     KERNEL(argmax_rows, (const struct kctx *c, int rows, int cols, const real *x,                  \
                          int32_t *index))                                                          \
     /* slab[0] (n) = sum of lanes slabs, each `stride` reals after the other, as a balanced tree;  \

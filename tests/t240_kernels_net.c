@@ -208,11 +208,136 @@ static void test_batchnorm_digits(void **state) {
     }
 }
 
+enum { ROW_N = 4, ROW_COLS = 7, ROW_ALL = ROW_N * ROW_COLS };
+
+static void test_softmax(void **state) {
+    struct fixture *f = *state;
+    const real *x = COPY(rows_x), *dy = COPY(rows_dy), *target = COPY(rows_target);
+    const real *dloss = COPY(rows_dloss);
+    EACH_BACKEND(k) {
+        real y[ROW_ALL], p[ROW_ALL], dx[ROW_ALL], loss[ROW_N];
+        k->softmax_rows(&f->c, ROW_N, ROW_COLS, 1.5f, x, y);
+        k->softmax_rows_backward(&f->c, ROW_N, ROW_COLS, 1.5f, y, dy, 0, dx);
+        SAME(y, softmax_y);
+        SAME(dx, softmax_dx);
+        k->soft_xent_forward(&f->c, ROW_N, ROW_COLS, 1.5f, x, target, p, loss);
+        k->soft_xent_backward(&f->c, ROW_N, ROW_COLS, 1.5f, p, target, dloss, 0, dx);
+        SAME(p, softmax_y);
+        SAME(loss, soft_xent_y);
+        SAME(dx, soft_xent_dx);
+    }
+}
+
+/* Rows as long as DINO's, logits whose exp would overflow, a scale below 0; labels as targets. */
+static void test_softmax_properties(void **state) {
+    struct fixture *f = *state;
+    enum { N = 65536, LABEL = 4321 };
+    static const real scales[] = {1, 300, -300};
+    real *x = draw(f, N), *p = draw(f, N), *q = draw(f, N), *target = draw(f, N), loss, other;
+    memset(target, 0, sizeof *target * N);
+    target[LABEL] = 1;
+    EACH_BACKEND(k) {
+        for (int s = 0; s < 3; s++) {
+            double sum = 0;
+            k->softmax_rows(&f->c, 1, N, scales[s], x, p);
+            k->soft_xent_forward(&f->c, 1, N, scales[s], x, target, q, &loss);
+            for (int i = 0; i < N; i++)
+                sum += p[i];
+            assert_true(fabs(sum - 1) < 1e-6);
+            assert_true(isfinite(loss) && loss >= 0);
+            assert_memory_equal(p, q, sizeof *p * N);
+        }
+        k->soft_xent_forward(&f->c, 1, N, 1, x, target, p, &loss);
+        k->softmax_xent_forward(&f->c, 1, N, 0, x, (const int32_t[]){LABEL}, q, &other);
+        assert_true(fabs(loss - other) < 1e-6 * loss);
+        memcpy(q, x, sizeof *q * N);
+        k->softmax_rows(&f->c, 1, N, 1, q, q);
+        assert_memory_equal(p, q, sizeof *p * N);
+    }
+}
+
+/* Some rows of x are shorter than eps, some longer. */
+static void test_normalize(void **state) {
+    struct fixture *f = *state;
+    const real *x = COPY(rows_x), *dy = COPY(rows_dy);
+    EACH_BACKEND(k) {
+        real y[ROW_ALL], dx[ROW_ALL], norm[ROW_N];
+        k->l2_normalize_rows(&f->c, ROW_N, ROW_COLS, 2.5f, x, y, norm);
+        k->l2_normalize_rows_backward(&f->c, ROW_N, ROW_COLS, 2.5f, y, norm, dy, 0, dx);
+        SAME(y, normalize_y);
+        SAME(dx, normalize_dx);
+        assert_true(fminf(norm[0], fminf(norm[1], fminf(norm[2], norm[3]))) < 2.5f);
+        assert_true(fmaxf(norm[0], fmaxf(norm[1], fmaxf(norm[2], norm[3]))) > 2.5f);
+    }
+}
+
+static void test_branch(void **state) {
+    struct fixture *f = *state;
+    const real *x = COPY(rows_x), *dy = COPY(rows_dy), *residual = COPY(rows_residual);
+    const real *gamma = COPY(rows_gamma), *s = COPY(rows_s);
+    EACH_BACKEND(k) {
+        real y[ROW_ALL], dx[ROW_ALL], dgamma[ROW_COLS] = {0};
+        k->branch_forward(&f->c, ROW_N, 1, ROW_COLS, x, gamma, s, residual, y);
+        k->branch_backward(&f->c, ROW_N, 1, ROW_COLS, x, gamma, s, dy, 0, dx, dgamma);
+        SAME(y, branch_y);
+        SAME(dx, branch_dx);
+        SAME(dgamma, branch_dgamma);
+    }
+}
+
+static void test_bce(void **state) {
+    struct fixture *f = *state;
+    const real *x = COPY(rows_x), *dy = COPY(rows_dy), far[] = {100, -100, 1000, -1000};
+    EACH_BACKEND(k) {
+        real y[ROW_ALL], dx[ROW_ALL];
+        k->bce_forward(&f->c, ROW_ALL, x, 0.75f, y);
+        k->bce_backward(&f->c, ROW_ALL, x, 0.75f, dy, 0, dx);
+        SAME(y, bce_y);
+        SAME(dx, bce_dx);
+        k->bce_forward(&f->c, 4, far, 0.75f, y);
+        assert_true(y[0] == 25 && y[1] == 75 && y[2] == 250 && y[3] == 750);
+    }
+}
+
+static void test_argmax(void **state) {
+    struct fixture *f = *state;
+    enum { N = 70 };
+    static const int best[] = {0, 5, 17, 31, 32, 63, 64, 69};
+    real x[N];
+    int32_t found;
+    EACH_BACKEND(k) {
+        for (size_t b = 0; b < LENGTH(best); b++)
+            for (int level = -1; level < 2; level++) {
+                for (int i = 0; i < N; i++)
+                    x[i] = (real)level - 1;
+                x[best[b]] = x[N - 1] = x[(best[b] + N - 1) / 2] = (real)level;
+                k->argmax_rows(&f->c, 1, N, x, &found);
+                assert_int_equal(found, best[b]);
+                x[best[b]] = NAN;
+                k->argmax_rows(&f->c, 1, best[b] + 1, x, &found);
+                assert_int_equal(found, 0);
+            }
+        for (int i = 0; i < N; i++)
+            x[i] = -INFINITY;
+        k->argmax_rows(&f->c, 1, N, x, &found);
+        assert_int_equal(found, 0);
+    }
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_activations),      cmocka_unit_test(test_causal_attention),
-        cmocka_unit_test(test_biased_attention), cmocka_unit_test(test_causal_is_blind),
-        cmocka_unit_test(test_batchnorm),        cmocka_unit_test(test_batchnorm_digits),
+        cmocka_unit_test(test_activations),
+        cmocka_unit_test(test_causal_attention),
+        cmocka_unit_test(test_biased_attention),
+        cmocka_unit_test(test_causal_is_blind),
+        cmocka_unit_test(test_batchnorm),
+        cmocka_unit_test(test_batchnorm_digits),
+        cmocka_unit_test(test_softmax),
+        cmocka_unit_test(test_softmax_properties),
+        cmocka_unit_test(test_normalize),
+        cmocka_unit_test(test_branch),
+        cmocka_unit_test(test_bce),
+        cmocka_unit_test(test_argmax),
     };
     return cmocka_run_group_tests(tests, setup, teardown);
 }

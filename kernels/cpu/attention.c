@@ -112,7 +112,7 @@ static void softmax_row(int t, int seen, float scale, const float *bias, float *
         most = vec_max(vec_load(s + j), most);
     vec shift = vec_set(vec_largest(most)), sum = vec_set(0);
     for (int j = 0; j < padded; j += VEC_WIDTH) {
-        vec e = vexp((vec_load(s + j) - shift) * scale);
+        vec e = vexp_low((vec_load(s + j) - shift) * scale);
         vec_store(s + j, e);
         sum += e;
     }

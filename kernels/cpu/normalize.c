@@ -33,13 +33,8 @@ void ISA_NAME(l2_normalize_rows_backward)(const struct kctx *c, int rows, int co
     (void)c;
     size_t n = (size_t)cols;
     for (int row = 0; row < rows; row++, y += n, dy += n, dx += n) {
-        float inverse = 1 / fmaxf(norm[row], eps), dot = 0;
-        if (norm[row] > eps) {
-            vec sum = {0};
-            for (size_t i = 0; i < n; i += VEC_WIDTH)
-                sum += vec_load_first(y + i, n - i) * vec_load_first(dy + i, n - i);
-            dot = vec_sum(sum);
-        }
+        float inverse = 1 / fmaxf(norm[row], eps);
+        float dot = norm[row] > eps ? row_dot(y, dy, n) : 0;
         for (size_t i = 0; i < n; i += VEC_WIDTH) {
             vec d = (vec_load_first(dy + i, n - i) - dot * vec_load_first(y + i, n - i)) * inverse;
             if (acc)

@@ -38,6 +38,18 @@ VEC_INLINE float row_squares(const float *x, float mean, size_t n) {
     return row_total(sum);
 }
 
+/* sum x y */
+VEC_INLINE float row_dot(const float *x, const float *y, size_t n) {
+    vec sum[SUMS] = {{0}};
+    size_t i = 0;
+    for (; i + STRIP <= n; i += STRIP)
+        for (int s = 0; s < SUMS; s++)
+            sum[s] += vec_load(x + i + s * VEC_WIDTH) * vec_load(y + i + s * VEC_WIDTH);
+    for (; i < n; i += VEC_WIDTH)
+        sum[0] += vec_load_first(x + i, n - i) * vec_load_first(y + i, n - i);
+    return row_total(sum);
+}
+
 /* sum (x - y)^2 */
 VEC_INLINE float row_distance(const float *x, const float *y, size_t n) {
     vec sum[SUMS] = {{0}};

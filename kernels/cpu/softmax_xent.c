@@ -1,37 +1,8 @@
 /* softmax_xent.c -- formulas in kernels/ref/softmax_xent.c */
 #include "kernels/cpu/cpu.h"
-#include "kernels/cpu/rows.h"
-#include "kernels/cpu/vmath.h"
+#include "kernels/cpu/softmax.h"
 
 #include <math.h>
-
-static float largest(const float *x, size_t n) {
-    float most = -INFINITY;
-    size_t i = 0;
-    if (n >= VEC_WIDTH) {
-        vec v = vec_load(x);
-        for (i = VEC_WIDTH; i + VEC_WIDTH <= n; i += VEC_WIDTH)
-            v = vec_max(vec_load(x + i), v);
-        most = vec_largest(v);
-    }
-    for (; i < n; i++)
-        most = x[i] > most ? x[i] : most;
-    return most;
-}
-
-/* p = softmax(x); returns log sum_j exp x_j */
-static double softmax(const float *x, size_t n, float most, float *p) {
-    vec sum = {0};
-    for (size_t i = 0; i < n; i += VEC_WIDTH) {
-        vec e = vec_first(vexp(vec_load_first(x + i, n - i) - most), n - i);
-        vec_store_first(p + i, n - i, e);
-        sum += e;
-    }
-    float total = vec_sum(sum), inverse = 1 / total;
-    for (size_t i = 0; i < n; i += VEC_WIDTH)
-        vec_store_first(p + i, n - i, vec_load_first(p + i, n - i) * inverse);
-    return (double)most + log((double)total);
-}
 
 void ISA_NAME(softmax_xent_forward)(const struct kctx *c, int rows, int classes, float smooth,
                                     const float *x, const int32_t *target, float *p, float *loss) {
@@ -41,7 +12,8 @@ void ISA_NAME(softmax_xent_forward)(const struct kctx *c, int rows, int classes,
         loss[row] = 0;
         if (!n)
             continue;
-        double log_sum = softmax(x, n, largest(x, n), p);
+        struct softmax s = softmax_row(x, NULL, n, 1, p);
+        double log_sum = (double)s.top + log(s.e);
         if (target[row] < 0)
             continue;
         double mean = smooth > 0 ? (double)row_sum(x, n) / classes : log_sum;

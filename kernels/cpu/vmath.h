@@ -69,6 +69,11 @@ VEC_INLINE vec vlog1p(vec u) {
     return 2 * z * (p * s) + 2 * z;
 }
 
+/* vexp for x <= 89 */
+VEC_INLINE vec vexp_low(vec x) {
+    return vexp_inside(vec_at_least(x, -88));
+}
+
 #define ERF_ONE 3.95f /* from here on erf is 1 in float */
 #define SQRT_HALF 0.707106781f
 

@@ -23,7 +23,7 @@ void ref_branch_backward(const struct kctx *c, int n, int rows, int cols, const 
             for (int row = 0; row < rows; row++) {
                 size_t at = ((size_t)i * (size_t)rows + (size_t)row) * (size_t)cols + (size_t)j;
                 double slope = (s ? (double)s[i] : 1) * dy[at];
-                sum += slope * x[at];
+                sum += dgamma ? slope * x[at] : 0;
                 if (dx)
                     dx[at] = (real)((gamma ? (double)gamma[j] : 1) * slope + (acc ? dx[at] : 0));
             }

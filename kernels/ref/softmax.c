@@ -13,7 +13,7 @@ static double softmax(int cols, double scale, const real *x, real *p) {
         most = fmax(most, scale * x[j]);
     for (int j = 0; j < cols; j++)
         sum += exp(scale * x[j] - most);
-    double log_sum = most + log(sum);
+    double log_sum = cols ? most + log(sum) : 0;
     for (int j = 0; j < cols; j++)
         p[j] = (real)exp(scale * x[j] - log_sum);
     return log_sum;
@@ -58,15 +58,5 @@ void ref_soft_xent_backward(const struct kctx *c, int rows, int cols, real scale
             total += target[j];
         for (size_t j = at; j < at + (size_t)cols; j++)
             dx[j] = (real)(slope * (p[j] * total - target[j]) + (acc ? dx[j] : 0));
-    }
-}
-
-void ref_argmax_rows(const struct kctx *c, int rows, int cols, const real *x, int32_t *index) {
-    (void)c;
-    for (int i = 0; i < rows; i++, x += cols) {
-        index[i] = 0;
-        for (int j = 1; j < cols; j++)
-            if (x[j] > x[index[i]])
-                index[i] = j;
     }
 }

@@ -77,6 +77,30 @@ def batchnorm():
         table("batchnorm_" + name, v.grad)
 
 
+def rows():
+    x, dy, residual, dloss = draw(4, 7), draw(4, 7), draw(4, 7), draw(4)
+    target = draw(4, 7).detach().abs()
+    gamma, s = draw(7), torch.tensor([0.0, 1.25, 1.0, 2.0]).double()
+    for name, v in [("x", x), ("dy", dy), ("residual", residual), ("dloss", dloss),
+                    ("target", target), ("gamma", gamma), ("s", s)]:
+        table("rows_" + name, v)
+    loss = -(target * (1.5 * x).log_softmax(-1)).sum(-1)
+    for name, y, slope in [
+        ("softmax", (1.5 * x).softmax(-1), dy),
+        ("soft_xent", loss, dloss),
+        ("normalize", F.normalize(x, dim=-1, eps=2.5), dy),
+        ("branch", gamma * s[:, None] * x + residual, dy),
+        ("bce", F.binary_cross_entropy_with_logits(x, torch.full_like(x, 0.75), reduction="none"),
+         dy),
+    ]:
+        x.grad, gamma.grad = None, None
+        y.backward(slope)
+        table(name + "_y", y)
+        table(name + "_dx", x.grad)
+        if gamma.grad is not None:
+            table(name + "_dgamma", gamma.grad)
+
+
 print("/* Written by tests/golden/kernels_net.py; do not edit. */\n/* clang-format off */")
-for part in (activations, attention, batchnorm):
+for part in (activations, attention, batchnorm, rows):
     part()
