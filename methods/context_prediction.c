@@ -32,6 +32,7 @@
  * pixels have little to lose.
  */
 #include "methods/method.h"
+#include "methods/show.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -264,6 +265,7 @@ const struct method method_context_prediction = {
     .options = options,
     .paper = "patch=0.2 downsample=0.33 hidden=4096", /* 96 of about 480 pixels */
     .state_size = sizeof(struct context_prediction),
+    .show = show_context_prediction,
     .backbones = BACKBONE_ANY,
     .n_stages = 1,
     .stages = {{.name = "pretrain",

@@ -5,8 +5,8 @@
 #include <stdio.h>
 #include <string.h>
 
-enum { TILE = 160 };            /* about so wide is an image that a person can look at */
-enum { SMALL = 64, FRAME = 3 }; /* cells of a matrix; around the largest of a row */
+enum { TILE = 160 };  /* about so wide is an image that a person can look at */
+enum { CAPITAL = 7 }; /* height of letters above the line */
 
 void show_run(struct show *s, int graph) {
     struct show_graph *g = &s->graphs[graph];
@@ -66,26 +66,27 @@ int show_side(int side) {
     return factor > 1 ? factor * side : side;
 }
 
+struct canvas show_enlarged(struct show *s, const struct canvas *c) {
+    return canvas_resize(&s->arena, c, show_side(c->width), show_side(c->height));
+}
+
 struct canvas show_tile(struct show *s, int side, const float *image) {
     struct canvas c = pixels(s, side, image);
-    return canvas_resize(&s->arena, &c, show_side(side), show_side(side));
+    return show_enlarged(s, &c);
 }
 
 struct canvas show_small(struct show *s, int side, const float *image) {
     struct canvas c = pixels(s, side, image);
-    return canvas_resize(&s->arena, &c, SMALL, SMALL);
+    return canvas_resize(&s->arena, &c, SHOW_SMALL, SHOW_SMALL);
 }
 
-/* A number on its colour. */
-static struct canvas cell(struct show *s, double x, double low, double high, int framed) {
+struct canvas show_number(struct show *s, double x, double low, double high) {
     struct color ground = color_scale((x - low) / (high - low));
-    struct canvas c = canvas_make(&s->arena, SMALL, SMALL, ground);
+    struct canvas c = canvas_make(&s->arena, SHOW_SMALL, SHOW_SMALL, ground);
     char text[16];
     snprintf(text, sizeof text, "%.2f", x);
-    canvas_text(&c, (SMALL - canvas_text_width(text, SHEET_SCALE)) / 2,
-                (SMALL - SHEET_SCALE * 7) / 2, SHEET_SCALE, color_on(ground), text);
-    if (framed)
-        canvas_frame(&c, 0, 0, SMALL, SMALL, FRAME, BLUE);
+    canvas_text(&c, (SHOW_SMALL - canvas_text_width(text, SHEET_SCALE)) / 2,
+                (SHOW_SMALL - SHEET_SCALE * CAPITAL) / 2, SHEET_SCALE, color_on(ground), text);
     return c;
 }
 
@@ -104,17 +105,35 @@ void show_matrix(struct show *s, const double *x, const struct canvas *rows,
             most = fmax(most, row[j]);
         sheet_put(&s->sheet, i + 1, 0, rows[i], "");
         sheet_put(&s->sheet, 0, i + 1, columns[i], "");
-        for (int j = 0; j < s->n; j++)
-            sheet_put(&s->sheet, i + 1, j + 1, cell(s, row[j], low, high, row[j] == most), "");
+        for (int j = 0; j < s->n; j++) {
+            struct canvas c = show_number(s, row[j], low, high);
+            if (row[j] == most)
+                canvas_frame(&c, 0, 0, c.width, c.height, SHOW_FRAME, BLUE);
+            sheet_put(&s->sheet, i + 1, j + 1, c, "");
+        }
     }
+}
+
+void show_softmax(int classes, double temperature, const real *x, double *p) {
+    double most = (double)x[0], sum = 0;
+    for (int i = 1; i < classes; i++)
+        most = fmax(most, (double)x[i]);
+    for (int i = 0; i < classes; i++)
+        sum += p[i] = exp(((double)x[i] - most) / temperature);
+    for (int i = 0; i < classes; i++)
+        p[i] /= sum;
+}
+
+double show_mean(int n, const real *x) {
+    double sum = 0;
+    for (int i = 0; i < n; i++)
+        sum += (double)x[i];
+    return sum / n;
 }
 
 void show_unstandardize(int rows, int cols, double eps, const real *like, real *x) {
     for (int i = 0; i < rows; i++, like += cols, x += cols) {
-        double sum = 0, squares = 0;
-        for (int j = 0; j < cols; j++)
-            sum += (double)like[j];
-        double mean = sum / cols;
+        double mean = show_mean(cols, like), squares = 0;
         for (int j = 0; j < cols; j++)
             squares += ((double)like[j] - mean) * ((double)like[j] - mean);
         double deviation = sqrt(squares / (cols > 1 ? cols - 1 : 1) + eps);

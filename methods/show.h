@@ -62,14 +62,22 @@ void show_say(struct show *s, int i, const char *format, ...) __attribute__((for
  * enlarged by a whole number, to show_side(side) pixels. */
 struct canvas show_tile(struct show *s, int side, const float *image);
 int show_side(int side);
-/* The same for the head of a row or column. */
+struct canvas show_enlarged(struct show *s, const struct canvas *c);
+enum { SHOW_SMALL = 64, SHOW_FRAME = 3 };
+/* The same for the head of a row or column: SHOW_SMALL pixels. */
 struct canvas show_small(struct show *s, int side, const float *image);
+/* A number on its colour between low and high, as large. */
+struct canvas show_number(struct show *s, double x, double low, double high);
 /* A table of x (n,n) as numbers on colours, the largest of each row framed, with rows (n) and
  * columns (n) as heads. */
 void show_matrix(struct show *s, const double *x, const struct canvas *rows,
                  const struct canvas *columns);
 
 /* Parts of pictures, functions of their arguments alone. */
+
+/* p (classes) = softmax(x / temperature) */
+void show_softmax(int classes, double temperature, const real *x, double *p);
+double show_mean(int n, const real *x);
 
 /* x (rows,cols) becomes x times deviation plus mean of the same row of `like`, the deviation being
  * that of standardize_rows: what undoes that kernel. */
@@ -85,8 +93,10 @@ void show_blank_patches(struct canvas *c, int side, int patch, int n, const int3
 
 /* The pictures.  Status 2 where a method cannot be shown with the options or backbone it has. */
 int show_clip(struct show *s, struct error *err);
+int show_context_prediction(struct show *s, struct error *err);
 int show_mae(struct show *s, struct error *err);
 int show_simclr(struct show *s, struct error *err);
+int show_split_brain(struct show *s, struct error *err);
 int show_supervised(struct show *s, struct error *err);
 
 #endif

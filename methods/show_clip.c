@@ -38,7 +38,7 @@ static double *similarities(struct show *s) {
 static int rank_of(const double *row, int n, int j) {
     int rank = 0;
     for (int k = 0; k < n; k++)
-        rank += row[k] > row[j] || (row[k] == row[j] && k < j);
+        rank += row[k] > row[j] || (k < j && row[k] == row[j]);
     return rank;
 }
 

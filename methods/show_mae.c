@@ -49,10 +49,8 @@ int show_mae(struct show *s, struct error *err) {
         sheet_put(&s->sheet, i, 1, masked, "");
         sheet_put(&s->sheet, i, 2, predicted, "");
         sheet_put(&s->sheet, i, 3, whole, "");
-        double mean = 0;
-        for (int j = 0; j < hide; j++)
-            mean += (double)loss[i * hide + j] / hide;
-        show_say(s, i, "squared error of %d hidden patches %.3f", hide, mean);
+        show_say(s, i, "squared error of %d hidden patches %.3f", hide,
+                 show_mean(hide, loss + (ptrdiff_t)i * hide));
     }
     return 0;
 }

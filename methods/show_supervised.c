@@ -7,17 +7,6 @@
 enum { IMAGES }; /* slot */
 enum { BARS = 5, BAR = 10, WIDTH = 240 };
 
-/* p (classes) from logits */
-static void softmax(int classes, const real *x, double *p) {
-    double most = (double)x[0], sum = 0;
-    for (int i = 1; i < classes; i++)
-        most = fmax(most, (double)x[i]);
-    for (int i = 0; i < classes; i++)
-        sum += p[i] = exp((double)x[i] - most);
-    for (int i = 0; i < classes; i++)
-        p[i] /= sum;
-}
-
 /* Numbers of the n largest entries, largest first. */
 static int largest(int classes, const double *p, int n, int out[]) {
     int found = 0;
@@ -66,7 +55,7 @@ int show_supervised(struct show *s, struct error *err) {
     sheet_table(&s->sheet, s->n, sizeof columns / sizeof *columns, columns);
     for (int i = 0; i < s->n; i++) {
         int label = s->records[i].label, best = 0;
-        softmax(classes, logits + (size_t)i * (size_t)classes, p);
+        show_softmax(classes, 1, logits + (size_t)i * (size_t)classes, p);
         largest(classes, p, 1, &best);
         right += best == label;
         sheet_put(&s->sheet, i, 0, show_tile(s, side, show_slot(s, 0, IMAGES, i)),

@@ -22,7 +22,8 @@
 #include "methods/method.h"
 
 #include "data/lab.h"
-#include "methods/lab_bins.h"
+#include "methods/show.h"
+#include "methods/split_brain_internal.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -46,14 +47,7 @@ static const struct option_def options[] = {
     OPTION_END};
 
 enum { LAB, AB, LIGHTNESS }; /* slots: the image, and what is predicted, by place */
-enum { L_CHANNELS = 1, AB_CHANNELS = 2, LAB_CHANNELS = 3 };
-
-static const float MEAN[LAB_CHANNELS] = {50, 0, 0}, STD[LAB_CHANNELS] = {25, 15, 15};
-
-struct split_brain_runtime {
-    struct lab_bins bins;
-    int grid; /* places along each side of the map */
-};
+enum { L_CHANNELS = 1, AB_CHANNELS = 2 };
 
 static int regresses(const struct split_brain *s) {
     return !strcmp(s->loss, "regress");
@@ -197,7 +191,7 @@ static void scale(int side, float *lab) {
     size_t n = (size_t)side * (size_t)side;
     for (int c = 0; c < LAB_CHANNELS; c++)
         for (size_t i = 0; i < n; i++)
-            lab[c * n + i] = (lab[c * n + i] - MEAN[c]) / STD[c];
+            lab[c * n + i] = (lab[c * n + i] - LAB_MEAN[c]) / LAB_STD[c];
 }
 
 /* The mean of a channel (side,side) over place (row, col) of a grid. */
@@ -223,10 +217,10 @@ static void prepare(const void *self, const struct sample *s) {
         for (int c = 0; c < LAB_CHANNELS; c++)
             mean[c] = mean_of_place(lab + c * side * side, side, r->grid, i / r->grid, i % r->grid);
         if (regresses(o)) {
-            ((float *)s->slots[LIGHTNESS])[i] = ((float)mean[0] - MEAN[0]) / STD[0];
+            ((float *)s->slots[LIGHTNESS])[i] = ((float)mean[0] - LAB_MEAN[0]) / LAB_STD[0];
             for (int c = 0; c < AB_CHANNELS; c++)
                 ((float *)s->slots[AB])[AB_CHANNELS * i + c] =
-                    ((float)mean[1 + c] - MEAN[1 + c]) / STD[1 + c];
+                    ((float)mean[1 + c] - LAB_MEAN[1 + c]) / LAB_STD[1 + c];
         } else {
             ((int32_t *)s->slots[LIGHTNESS])[i] = lab_bins_of_l(&r->bins, mean[0]);
             ((int32_t *)s->slots[AB])[i] = lab_bins_of_ab(&r->bins, mean[1], mean[2]);
@@ -249,6 +243,7 @@ const struct method method_split_brain = {
     .trains = 1,
     .options = options,
     .state_size = sizeof(struct split_brain),
+    .show = show_split_brain,
     .backbones = BACKBONE_ANY,
     .n_stages = 1,
     .stages = {{.name = "pretrain",

@@ -33,7 +33,8 @@ is_png() { # file, width, height ("-": any)
 tiny=(--seeds 0 --data "shapes:size=32,train=16,test=8" --patch 8 --epochs 1 --batch 8 --threads 1 --quiet)
 
 # Of two images; a method that is not here need only have a sound picture.
-declare -A size=([mae]="680 482" [supervised]="436 556")
+declare -A size=([mae]="680 482" [supervised]="436 556" [split_brain]="848 482"
+    [context_prediction]="718 558" [simclr]="680 758" [clip]="664 738")
 
 "$program" pretrain --methods random "${tiny[@]}"
 refuses "a method without a picture" "random has no picture.*mae" out/random-*
