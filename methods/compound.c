@@ -9,7 +9,7 @@
 
 struct part_runtime {
     struct builder builder;
-    int first_slot, first_scalar;
+    int first_slot, first_scalar, first_objective;
 };
 
 struct compound_runtime {
@@ -24,6 +24,7 @@ static void adopt(struct builder *b, struct part_runtime *p, const char *name) {
           "%s brings too many inputs, scalars or objectives", name);
     p->first_slot = b->n_inputs;
     p->first_scalar = b->n_scalars;
+    p->first_objective = b->n_objectives;
     for (int i = 0; i < sub->n_inputs; i++, b->n_inputs++) {
         b->inputs[b->n_inputs] = sub->inputs[i];
         b->slots[b->n_inputs] = sub->slots[i];
@@ -103,11 +104,17 @@ static void run_hooks(const void *self, struct step *s, size_t offset) {
         struct part_runtime *p = &r->part[i];
         struct step part = *s;
         part.b = &p->builder;
+        part.slots = s->slots ? s->slots + p->first_slot : NULL;
         hook *h = hook_of(&o->compound->part[i]->stages[0], offset);
         if (h)
             h(o->self[i], &part);
         for (int j = 0; j < p->builder.n_scalars; j++)
             s->b->scalar_value[p->first_scalar + j] = p->builder.scalar_value[j];
+        for (int j = 0; j < p->builder.n_objectives; j++) {
+            struct objective *sum = &s->b->objectives[p->first_objective + j];
+            sum->own = p->builder.objectives[j].own;
+            sum->weight = p->builder.objectives[j].weight;
+        }
         if (i == 0) {
             s->lr = part.lr;
             s->weight_decay = part.weight_decay;

@@ -3,9 +3,17 @@
 #include <stdio.h>
 #include <string.h>
 
-const struct method *const methods[] = {
-    &method_random, &method_supervised, &method_split_brain, &method_context_prediction,
-    &method_mae,    &method_simclr,     &method_clip,        NULL};
+const struct method *const methods[] = {&method_random,
+                                        &method_supervised,
+                                        &method_context_encoder,
+                                        &method_split_brain,
+                                        &method_context_prediction,
+                                        &method_beit,
+                                        &method_mae,
+                                        &method_simclr,
+                                        &method_dino,
+                                        &method_clip,
+                                        NULL};
 
 const struct method *method_find(const char *name) {
     for (int i = 0; methods[i]; i++)

@@ -4,9 +4,10 @@
 
 #include <math.h>
 
-/* pick */
+/* pick: attr entries of x */
 
 enum { X, PLACES };
+enum { ENTRIES };
 
 static void pick_forward(const struct chunk *c, const struct tensor *t) {
     int x_stride, places_stride, rows = t->dim[0];
@@ -26,12 +27,18 @@ static void pick_flops(const struct tensor *t, double *f, double *b) {
     *f = *b = 0;
 }
 
-static const struct op pick = {
-    .name = "pick", .forward = pick_forward, .flops = pick_flops, .alias_src = -1};
+static const struct op pick = {.name = "pick",
+                               .forward = pick_forward,
+                               .flops = pick_flops,
+                               .alias_src = -1,
+                               .limit = 1 + ENTRIES};
 
 struct tensor *op_pick(struct graph *g, const char *name, struct tensor *x, struct tensor *places) {
     CHECK(x->ndim == 1 && places->ndim == 1, "%s: indices (N,T) at places (N,R)", name);
-    return graph_value(g, &pick, name, 1, places->dim, (struct tensor *const[]){x, places}, 2);
+    struct tensor *t =
+        graph_value(g, &pick, name, 1, places->dim, (struct tensor *const[]){x, places}, 2);
+    t->attr[ENTRIES] = x->dim[0];
+    return t;
 }
 
 /* kl_uniform: attr rows, classes; keeps the softmax p.  With H = -sum p log p,
