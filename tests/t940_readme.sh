@@ -36,7 +36,7 @@ small() { # what a command says explicitly, made small
         -e 's/cifar10:FOLDER/cifar10:cifar10/' -e 's/idx:FOLDER/idx:idx/' \
         -e 's/captions:FOLDER,size=64/captions:captions,size=16/' \
         -e 's/fashion-mnist( |$)/fashion-mnist:train=64,test=32\1/' \
-        -e 's/train=[0-9]+,test=[0-9]+/train=64,test=32/' -e 's/bench steps/bench steps --seconds 0.1/'
+        -e 's/--batch [0-9]+/--batch 16/' -e 's/train=[0-9]+,test=[0-9]+/train=64,test=32/' -e 's/bench steps/bench steps --seconds 0.1/'
 }
 
 n=0
