@@ -14,6 +14,7 @@ struct cell {
 struct sheet_table {
     struct sheet_table *next;
     int rows, columns;
+    const char *heading; /* NULL: none */
     char **titles;
     struct cell *cells; /* (rows,columns) */
     int *width;         /* (columns) */
@@ -29,6 +30,10 @@ void sheet_head(struct sheet *s, const char *text) {
     s->head = arena_strdup(&s->arena, text);
 }
 
+void sheet_heading(struct sheet *s, const char *text) {
+    s->heading = arena_strdup(&s->arena, text);
+}
+
 void sheet_note(struct sheet *s, const char *text) {
     if (!s->notes)
         s->notes = ARENA_ARRAY(&s->arena, char *, NOTES);
@@ -41,6 +46,7 @@ void sheet_table(struct sheet *s, int rows, int columns, const char *const *titl
     struct sheet_table *t = ARENA_NEW(&s->arena, struct sheet_table);
     *t = (struct sheet_table){.rows = rows,
                               .columns = columns,
+                              .heading = s->heading,
                               .cells = ARENA_ARRAY(&s->arena, struct cell, rows * columns),
                               .width = ARENA_ARRAY(&s->arena, int, columns),
                               .height = ARENA_ARRAY(&s->arena, int, rows)};
@@ -48,6 +54,7 @@ void sheet_table(struct sheet *s, int rows, int columns, const char *const *titl
         t->titles = ARENA_ARRAY(&s->arena, char *, columns);
     for (int i = 0; titles && i < columns; i++)
         t->titles[i] = arena_strdup(&s->arena, titles[i]);
+    s->heading = NULL;
     if (s->last)
         s->last->next = t;
     else
@@ -111,6 +118,10 @@ static int title_height(const struct sheet_table *t) {
     return most ? most + GAP : 0;
 }
 
+static int heading_height(const struct sheet_table *t) {
+    return t->heading ? TEXT_HEIGHT * SHEET_SCALE + SHEET_GUTTER : 0;
+}
+
 static int table_width(const struct sheet_table *t) {
     int width = SHEET_GUTTER * (t->columns - 1);
     for (int j = 0; j < t->columns; j++)
@@ -121,6 +132,9 @@ static int table_width(const struct sheet_table *t) {
 /* Returns the place below it. */
 static int draw_table(struct canvas *c, const struct sheet_table *t, int y) {
     int titles = title_height(t), x = SHEET_GUTTER;
+    if (t->heading)
+        canvas_text(c, x, y, SHEET_SCALE, BLACK, t->heading);
+    y += heading_height(t);
     for (int j = 0; titles && j < t->columns; x += t->width[j++] + SHEET_GUTTER)
         draw_text(c, x, y + titles - GAP - text_height(t->titles[j], t->width[j]), t->width[j],
                   t->titles[j]);
@@ -139,7 +153,7 @@ static int draw_table(struct canvas *c, const struct sheet_table *t, int y) {
 }
 
 static int table_height(const struct sheet_table *t) {
-    int height = title_height(t) + SHEET_GUTTER;
+    int height = heading_height(t) + title_height(t) + SHEET_GUTTER;
     for (int i = 0; i < t->rows; i++)
         height += t->height[i] + SHEET_GUTTER;
     return height;

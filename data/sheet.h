@@ -19,13 +19,15 @@ struct sheet_table;
 
 struct sheet {
     struct arena arena;
-    const char *head;
+    const char *head, *heading;
     struct sheet_table *first, *last;
     char **notes;
     int n_notes;
 };
 
 void sheet_head(struct sheet *s, const char *text);
+/* A line above the next table. */
+void sheet_heading(struct sheet *s, const char *text);
 /* Begins a table, with titles (columns) above it; titles NULL: none. */
 void sheet_table(struct sheet *s, int rows, int columns, const char *const *titles);
 /* Into the last table; the pixels must live until sheet_draw, the text is copied and stands below

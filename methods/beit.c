@@ -27,6 +27,7 @@
  */
 #include "methods/beit_internal.h"
 #include "methods/method.h"
+#include "methods/show.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -414,6 +415,7 @@ const struct method method_beit = {
     .trains = 1,
     .options = options,
     .state_size = sizeof(struct beit),
+    .show = show_beit,
     .backbones = BACKBONE_VIT,
     .n_stages = 2,
     .stages = {{.name = "tokenizer",

@@ -1,5 +1,7 @@
 #include "methods/compound.h"
 
+#include "methods/show.h"
+
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -10,6 +12,7 @@
 struct part_runtime {
     struct builder builder;
     int first_slot, first_scalar, first_objective;
+    int first_tensor, last_tensor; /* last excluded */
 };
 
 struct compound_runtime {
@@ -61,7 +64,9 @@ static int build(const void *self, struct builder *b, struct error *err) {
         memset(p->builder.watched, 0, sizeof p->builder.watched);
         p->builder.prefix = arena_printf(b->arena, "%s.", c->part[i]->name);
         p->builder.weight = b->weight * c->weight[i];
+        p->first_tensor = b->g->n;
         int status = c->part[i]->stages[0].build(o->self[i], &p->builder, err);
+        p->last_tensor = b->g->n;
         if (status)
             return status;
         adopt(b, p, c->part[i]->name);
@@ -134,6 +139,27 @@ static void after(const void *self, struct step *s) {
     run_hooks(self, s, offsetof(struct stage, after));
 }
 
+/* One part's picture after the other, each from its own inputs and tensors. */
+static int show(struct show *s, struct error *err) {
+    const struct compound_options *o = s->self;
+    struct compound_runtime *r = s->graphs[0].b->runtime;
+    int status = 0;
+    for (int i = 0; i < o->compound->n && !status; i++) {
+        struct part_runtime *p = &r->part[i];
+        struct show_graph *g = &s->graphs[0];
+        s->method = o->compound->part[i];
+        s->self = o->self[i];
+        s->part = arena_printf(&s->arena, "%s: ", s->method->name);
+        g->b = &p->builder;
+        g->first = p->first_tensor;
+        g->last = p->last_tensor;
+        g->slots = g->all + p->first_slot;
+        sheet_heading(&s->sheet, s->method->name);
+        status = s->method->show(s, err);
+    }
+    return status;
+}
+
 /* ---- parsing ---- */
 
 static int parse_part(struct compound *c, const char *item, struct error *err) {
@@ -189,6 +215,7 @@ static int combine(struct compound *c, struct arena *a, const char *text, struct
                          .compound = c};
     for (int i = 0; i < c->n; i++) {
         const struct method *p = c->part[i];
+        m->show = p->show && (!i || m->show) ? show : NULL;
         m->backbones &= p->backbones;
         m->uses_labels |= p->uses_labels;
         m->uses_captions |= p->uses_captions;

@@ -26,6 +26,7 @@
  * budgets (the paper's decoder starts at 512, D at 64, blob is 0.13).
  */
 #include "methods/method.h"
+#include "methods/show.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -355,6 +356,7 @@ const struct method method_context_encoder = {
     .trains = 1,
     .options = options,
     .state_size = sizeof(struct context_encoder),
+    .show = show_context_encoder,
     .backbones = BACKBONE_ANY,
     .n_stages = 1,
     .stages = {{.name = "pretrain",

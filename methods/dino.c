@@ -22,6 +22,7 @@
  * of epochs; stochastic depth drops the same branches for all crops of an image.
  */
 #include "methods/method.h"
+#include "methods/show.h"
 
 #include <math.h>
 #include <string.h>
@@ -297,6 +298,7 @@ const struct method method_dino = {
     .mixes_samples = 1, /* the centre is of the whole batch */
     .options = options,
     .state_size = sizeof(struct dino),
+    .show = show_dino,
     .backbones = BACKBONE_VIT | BACKBONE_RESNET,
     .encode = encode,
     .n_stages = 1,

@@ -12,7 +12,7 @@ void show_run(struct show *s, int graph) {
     struct show_graph *g = &s->graphs[graph];
     CHECK(g->exec, "graph %d is not there", graph);
     if (graph != SHOW_ENCODER) {
-        trainer_gradient(&g->trainer, g->slots, s->n, g->done);
+        trainer_gradient(&g->trainer, g->all, s->n, g->done);
         return;
     }
     for (int i = 0; i < g->b->n_inputs; i++)
@@ -21,10 +21,11 @@ void show_run(struct show *s, int graph) {
 }
 
 const struct tensor *show_tensor(const struct show *s, int graph, const char *name) {
-    const struct graph *g = s->graphs[graph].b->g;
-    for (int i = 0; i < g->n; i++)
-        if (g->tensors[i]->kind == TENSOR_VALUE && !strcmp(g->tensors[i]->name, name))
-            return g->tensors[i];
+    const struct show_graph *g = &s->graphs[graph];
+    struct tensor *const *t = g->b->g->tensors;
+    for (int i = g->first; i < g->last; i++)
+        if (t[i]->kind == TENSOR_VALUE && !strcmp(t[i]->name, name))
+            return t[i];
     return NULL;
 }
 
@@ -44,7 +45,7 @@ void show_say(struct show *s, int i, const char *format, ...) {
     va_start(args, format);
     vsnprintf(line, sizeof line, format, args);
     va_end(args);
-    s->said = arena_printf(&s->arena, "%simage %d: %s\n", s->said ? s->said : "", i, line);
+    s->said = arena_printf(&s->arena, "%simage %d: %s%s\n", s->said, i, s->part, line);
 }
 
 /* Colours back in place, at the image's own size. */

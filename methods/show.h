@@ -25,10 +25,12 @@ enum { SHOW_ENCODER = METHOD_STAGES, SHOW_GRAPHS };
 
 struct show_graph {
     struct builder *b;
+    int first, last; /* tensors of the method, last excluded: a graph may have several methods */
     struct exec *exec;
-    void *slots[METHOD_INPUTS + 1]; /* (n, per_sample) each, as the method's prepare fills them */
-    struct trainer trainer;         /* of a stage */
-    long done;                      /* its steps so far */
+    void **slots;                 /* of b's inputs, (n, per_sample) each, as prepare fills them */
+    void *all[METHOD_INPUTS + 1]; /* of the whole graph, and the runner's own */
+    struct trainer trainer;       /* of a stage */
+    long done;                    /* its steps so far */
 };
 
 struct show {
@@ -44,6 +46,7 @@ struct show {
     struct sheet sheet;
     struct arena arena; /* lives as long as the picture */
     char *said;         /* all lines */
+    const char *part;   /* in front of every line, of one of several methods; "" */
 };
 
 /* Runs a graph on what its slots hold. */
@@ -92,8 +95,11 @@ void show_blank_patches(struct canvas *c, int side, int patch, int n, const int3
                         struct color color);
 
 /* The pictures.  Status 2 where a method cannot be shown with the options or backbone it has. */
+int show_beit(struct show *s, struct error *err);
 int show_clip(struct show *s, struct error *err);
+int show_context_encoder(struct show *s, struct error *err);
 int show_context_prediction(struct show *s, struct error *err);
+int show_dino(struct show *s, struct error *err);
 int show_mae(struct show *s, struct error *err);
 int show_simclr(struct show *s, struct error *err);
 int show_split_brain(struct show *s, struct error *err);

@@ -75,12 +75,12 @@ static void fill_stage(struct work *w, struct show_graph *g) {
     for (int i = 0; i < w->show.n; i++) {
         void *at[METHOD_INPUTS + 1];
         for (int k = 0; k < n_slots; k++)
-            at[k] = (float *)g->slots[k] + slot[k].per_sample * (size_t)i;
+            at[k] = (float *)g->all[k] + slot[k].per_sample * (size_t)i;
         struct rng view = rng_at((struct rng_key){c->seed, RNG_VIEW}, 0, (uint32_t)i);
         trainer_prepare(c->method, settings_method(&c->settings, c->method), b, &w->show.records[i],
                         i, 0, &view, at);
     }
-    float *drop = b->drop ? g->slots[b->n_inputs] : NULL;
+    float *drop = b->drop ? g->all[b->n_inputs] : NULL;
     for (size_t i = 0; drop && i < b->drop->per_sample * (size_t)w->show.n; i++)
         drop[i] = 1;
 }
@@ -115,6 +115,8 @@ static int open_stage(struct work *w, int i, struct error *err) {
     if (status)
         return status;
     g->exec = g->trainer.exec;
+    g->last = stage->graph.n;
+    g->slots = g->all;
     g->done = w->step - stage->first;
     g->done = g->done < 0 ? 0 : g->done < stage->steps ? g->done : stage->steps;
     fill_stage(w, g);
@@ -132,6 +134,8 @@ static int open_encoder(struct work *w, struct error *err) {
     if (status)
         return status;
     size_t pixels = c->encode_images->per_sample;
+    g->last = c->encode.n;
+    g->slots = g->all;
     g->slots[0] = ARENA_ARRAY(&w->show.arena, float, pixels *(size_t)w->show.n);
     for (int i = 0; i < w->show.n; i++) {
         float *out = (float *)g->slots[0] + pixels * (size_t)i;
@@ -170,11 +174,10 @@ static int draw(struct work *w, const struct picture *p, struct error *err) {
     describe(w);
     TRY(w->cell.method->show(s, err));
     struct canvas c = sheet_draw(&s->sheet, &s->arena);
-    const char *said = s->said ? s->said : "";
     const struct canvas_note notes[] = {
-        {"Title", s->sheet.head}, {"Description", said}, {"Software", "ssvbench"}};
+        {"Title", s->sheet.head}, {"Description", s->said}, {"Software", "ssvbench"}};
     TRY(canvas_write_png(&c, p->out, notes, sizeof notes / sizeof *notes, err));
-    fputs(said, p->lines);
+    fputs(s->said, p->lines);
     log_message(LOG_INFO, "%s: %d images, %d x %d pixels in %s", s->sheet.head, s->n, c.width,
                 c.height, p->out);
 out:
@@ -203,6 +206,8 @@ static int make(const struct settings *s, const struct picture *p, const char *p
         return status;
     w->step = step;
     w->show.method = m;
+    w->show.said = arena_strdup(&w->show.arena, "");
+    w->show.part = "";
     w->show.self = settings_method(&w->cell.settings, m);
     w->show.data = d;
     w->show.norm = &w->cell.norm;

@@ -238,6 +238,7 @@ static void sheets_put_tiles_in_rows_and_columns(void **state) {
     sheet_put(&s, 0, 0, wide, "");
     sheet_put(&s, 0, 1, high, "");
     sheet_put(&s, 1, 1, high, "word");
+    sheet_heading(&s, "heading");
     sheet_table(&s, 1, 1, NULL);
     sheet_put(&s, 0, 0, high, "");
     sheet_note(&s, "note");
@@ -254,6 +255,8 @@ static void sheets_put_tiles_in_rows_and_columns(void **state) {
     canvas_paste(&want, second, y, &high);
     canvas_text(&want, second, y + 50 + gap, SHEET_SCALE, BLACK, "word");
     y += 50 + gap + line + 2 * SHEET_GUTTER;
+    canvas_text(&want, left, y, SHEET_SCALE, BLACK, "heading");
+    y += line + SHEET_GUTTER;
     canvas_paste(&want, left, y, &high);
     y += 50 + 2 * SHEET_GUTTER;
     canvas_text(&want, left, y, SHEET_SCALE, BLACK, "note");

@@ -34,7 +34,8 @@ tiny=(--seeds 0 --data "shapes:size=32,train=16,test=8" --patch 8 --epochs 1 --b
 
 # Of two images; a method that is not here need only have a sound picture.
 declare -A size=([mae]="680 482" [supervised]="436 556" [split_brain]="848 482"
-    [context_prediction]="718 558" [simclr]="680 758" [clip]="664 738")
+    [context_prediction]="718 558" [simclr]="680 758" [clip]="664 738"
+    [context_encoder]="680 438" [beit]="680 460" [dino]="1016 460")
 
 "$program" pretrain --methods random "${tiny[@]}"
 refuses "a method without a picture" "random has no picture.*mae" out/random-*
@@ -55,6 +56,12 @@ for method in $list; do
     find out -type f -exec sha256sum {} + | sort | cmp - before
     report $? "$method's run is left alone"
 done
+
+"$program" pretrain --methods mae:1+simclr:0.1 "${tiny[@]}" --out both &&
+    "$program" show both/*-s0-* --count 2 --quiet --out both.png >both.txt &&
+    [ "$(cut -d: -f1,2 both.txt | paste -sd,)" = "image 0: mae,image 1: mae,image 0: simclr,image 1: simclr" ] &&
+    is_png both.png 680 1276
+report $? "two methods over one encoder are shown one after the other"
 
 mae=$(echo out/mae-*)
 "$program" show "$mae" --count 64 --quiet >lines && [ "$(wc -l <lines)" -eq 8 ] && is_png show.png -
