@@ -48,15 +48,16 @@ enum { ROWS, CLASSES };
 
 static double row_entropy(const real *x, int classes, real *p) {
     double most = (double)x[0], sum = 0, mean = 0;
-    for (int k = 1; k < classes; k++)
-        most = fmax(most, (double)x[k]);
-    for (int k = 0; k < classes; k++) {
+    for (int i = 1; i < classes; i++)
+        most = fmax(most, (double)x[i]);
+    int k = 0;
+    do {
         double e = exp((double)x[k] - most);
         p[k] = (real)e;
         sum += e;
         mean += e * ((double)x[k] - most);
-    }
-    for (int k = 0; k < classes; k++)
+    } while (++k < classes);
+    for (k = 0; k < classes; k++)
         p[k] = (real)((double)p[k] / sum);
     return log(sum) - mean / sum;
 }
