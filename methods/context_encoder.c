@@ -272,7 +272,7 @@ static int draw_blobs(double blob, int side, struct rng *rng, float *hidden) {
         for (int j = 0; j < cells; j++)
             noise[i][j] = rng_uniform(rng);
     for (int y = 0; y < side; y++) {
-        double row[MOST_CELLS], at = top + y / (blob * side);
+        double row[MOST_CELLS] = {0}, at = top + y / (blob * side);
         int i = (int)at;
         cubic(at - i, down);
         for (int j = 0; j < cells; j++)

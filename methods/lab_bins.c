@@ -43,8 +43,9 @@ void lab_bins_make(struct lab_bins *bins, double grid, int n_l, struct arena *ar
     for (int i = 0; i < cells; i++)
         if (bins->bin[i] == 0) {
             bins->bin[i] = bins->n_ab;
-            bins->centre[2 * bins->n_ab] = (float)(grid * (i / side - bins->reach));
-            bins->centre[2 * bins->n_ab + 1] = (float)(grid * (i % side - bins->reach));
+            int a = i / side - bins->reach, b = i % side - bins->reach;
+            bins->centre[2 * bins->n_ab] = (float)(grid * a);
+            bins->centre[2 * bins->n_ab + 1] = (float)(grid * b);
             bins->n_ab++;
         }
 }

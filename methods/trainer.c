@@ -217,7 +217,8 @@ void trainer_part_norms(struct trainer *t, int n, double norms[METHOD_OBJECTIVES
 static void draw_drops(const struct builder *b, struct rng *rng, float *out) {
     int n = backbone_drops(b->backbone), depth = n / 2;
     for (int i = 0; i < n; i++) {
-        double share = depth > 1 ? (double)(i / 2) / (depth - 1) : 1;
+        int block = i / 2;
+        double share = depth > 1 ? (double)block / (depth - 1) : 1;
         double keep = 1 - b->backbone->vit.drop_path * share;
         out[i] = rng_uniform(rng) < keep ? (float)(1 / keep) : 0;
     }

@@ -44,7 +44,8 @@ real *chunk_result(const struct chunk *c, const struct tensor *t) {
 const int32_t *chunk_index(const struct chunk *c, const struct tensor *t, int *stride) {
     if (t->kind == TENSOR_VALUE) { /* made by chunk_index_result */
         *stride = t->dim[0];
-        return (const int32_t *)chunk_value(c, t);
+        const void *value = chunk_value(c, t);
+        return value;
     }
     CHECK(t->kind == TENSOR_INDEX, "%s is not an index", t->name);
     *stride = t->constant ? 0 : t->dim[0];
@@ -89,5 +90,6 @@ real *chunk_own(const struct chunk *c, const struct tensor *t) {
 }
 
 int32_t *chunk_index_result(const struct chunk *c, const struct tensor *t) {
-    return (int32_t *)chunk_result(c, t);
+    void *place = chunk_result(c, t);
+    return place;
 }

@@ -41,9 +41,9 @@ static const struct op op = {.name = "attention",
 
 struct tensor *op_attention(struct graph *g, const char *name, struct tensor *qkv, int heads,
                             int causal, struct tensor *bias) {
+    CHECK(qkv->ndim >= 2, "%s: tokens of (T,3D)", name);
     int last = qkv->ndim - 1, columns = qkv->dim[last];
-    CHECK(last >= 1 && columns % (3 * heads) == 0, "%s: %d columns for %d heads", name, columns,
-          heads);
+    CHECK(columns % (3 * heads) == 0, "%s: %d columns for %d heads", name, columns, heads);
     int tokens = qkv->dim[last - 1], dim = columns / 3, shape[MAX_DIM];
     CHECK(!bias || bias->kind != TENSOR_VALUE, "%s: a bias of one sample", name);
     CHECK(!bias || bias->per_sample == (size_t)heads * (size_t)tokens * (size_t)tokens,

@@ -217,6 +217,7 @@ static void collect(const struct graph *g, struct pieces out[2], struct buffer *
         return;
     choose_arena(g, b);
     struct pieces *to = &out[b->whole];
+    CHECK(to->list, "no room for buffers");
     to->list[to->n++] = (struct piece){b, round_up(b->per_sample)};
 }
 

@@ -39,7 +39,7 @@ static int open_stage(struct training *t, int stage, struct error *err) {
     const struct plan *p = &c->settings.plan;
     t->stage = &c->stages[stage];
     int last = stage == c->method->n_stages - 1; /* the one that the user's rates are for */
-    double per_epoch = (double)(c->data->count[SPLIT_TRAIN] / p->batch);
+    long per_epoch = c->data->count[SPLIT_TRAIN] / p->batch;
     const struct trainer_config trainer = {.method = c->method,
                                            .self = settings_method(&c->settings, c->method),
                                            .builder = &t->stage->builder,
@@ -54,7 +54,7 @@ static int open_stage(struct training *t, int stage, struct error *err) {
                                            .weight_decay = last ? p->weight_decay : -1,
                                            .warmup = last ? p->warmup : -1,
                                            .total = t->stage->steps,
-                                           .per_epoch = (long)per_epoch};
+                                           .per_epoch = per_epoch};
     struct loader_slot slots[METHOD_INPUTS + 1];
     const struct loader_config loader = {.data = c->data,
                                          .split = SPLIT_TRAIN,
@@ -63,7 +63,8 @@ static int open_stage(struct training *t, int stage, struct error *err) {
                                          .drop_last = 1,
                                          .seed = c->seed,
                                          .threads = c->context->loader_threads,
-                                         .epochs = (int)ceil((double)c->steps / per_epoch) + 1,
+                                         .epochs =
+                                             (int)ceil((double)c->steps / (double)per_epoch) + 1,
                                          .start_batch = t->done,
                                          .slots = slots,
                                          .n_slots = trainer_slots(&t->stage->builder, slots),

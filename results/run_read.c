@@ -27,8 +27,10 @@ static void get_steps(struct h5 *h, struct run *r) {
         int added = m->offset >= offsetof(struct step_row, entropy); /* since the first version */
         if (!column && !h->status && !added)
             h5_wrong(h, pretrain, m->name, "it is missing");
-        for (int i = 0; i < n; i++)
-            *(double *)((char *)&r->steps[i] + m->offset) = column ? column[i] : NAN;
+        for (int i = 0; i < n; i++) {
+            double value = column ? column[i] : NAN;
+            memcpy((char *)&r->steps[i] + m->offset, &value, sizeof value);
+        }
     }
     h5_end(pretrain);
 }
