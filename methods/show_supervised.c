@@ -5,7 +5,7 @@
 #include <stdio.h>
 
 enum { IMAGES }; /* slot */
-enum { BARS = 5, BAR = 10, WIDTH = 240 };
+enum { BARS = 5, BAR = 10, WIDTH = 240, NUMBER = 5 /* letters of " 0.12" */ };
 
 /* Numbers of the n largest entries, largest first. */
 static int largest(int classes, const double *p, int n, int out[]) {
@@ -32,7 +32,7 @@ static struct canvas bars(struct show *s, const double *p, int label) {
     for (int i = 0; i < n; i++) {
         char text[128];
         struct color color = order[i] == label ? BLUE : i ? GREY : ORANGE;
-        snprintf(text, sizeof text, "%.*s", room - 5, s->data->class_names[order[i]]);
+        snprintf(text, sizeof text, "%.*s", room - NUMBER, s->data->class_names[order[i]]);
         canvas_text(&c, 0, i * (line + BAR), SHEET_SCALE, BLACK, text);
         snprintf(text, sizeof text, "%.2f", p[order[i]]);
         canvas_text(&c, WIDTH - canvas_text_width(text, SHEET_SCALE), i * (line + BAR), SHEET_SCALE,

@@ -178,8 +178,8 @@ static int draw(struct work *w, const struct picture *p, struct error *err) {
         {"Title", s->sheet.head}, {"Description", s->said}, {"Software", "ssvbench"}};
     TRY(canvas_write_png(&c, p->out, notes, sizeof notes / sizeof *notes, err));
     fputs(s->said, p->lines);
-    log_message(LOG_INFO, "%s: %d images, %d x %d pixels in %s", s->sheet.head, s->n, c.width,
-                c.height, p->out);
+    log_message(LOG_INFO, "%s: %d image%s, %d x %d pixels in %s", s->sheet.head, s->n,
+                s->n == 1 ? "" : "s", c.width, c.height, p->out);
 out:
     return status;
 }
