@@ -28,11 +28,14 @@ static int put(hid_t file, const struct named_array *a) {
         dims[i] = (hsize_t)a->dim[i];
     hid_t group = open_group(file, a->group);
     hid_t space = a->ndim ? H5Screate_simple(a->ndim, dims, NULL) : H5Screate(H5S_SCALAR);
+    hid_t how = H5Pcreate(H5P_DATASET_CREATE);
+    H5Pset_obj_track_times(how, 0); /* equal contents, equal files */
     hid_t set = H5Dcreate2(group, a->name, a->is_index ? H5T_STD_I32LE : H5T_IEEE_F32LE, space,
-                           H5P_DEFAULT, H5P_DEFAULT, H5P_DEFAULT);
+                           H5P_DEFAULT, how, H5P_DEFAULT);
     int bad = set < 0 || H5Dwrite(set, a->is_index ? H5T_NATIVE_INT32 : H5T_NATIVE_FLOAT, H5S_ALL,
                                   H5S_ALL, H5P_DEFAULT, a->data) < 0;
     H5Dclose(set);
+    H5Pclose(how);
     H5Sclose(space);
     H5Gclose(group);
     return bad;
