@@ -46,7 +46,7 @@ static struct canvas bars(struct show *s, const double *p, int label) {
 int show_supervised(struct show *s, struct error *err) {
     (void)err;
     static const char *const columns[] = {"input", "predicted"};
-    int side = s->backbone->image, classes = s->data->classes, right = 0;
+    int side = s->backbone->image, classes = s->data->classes;
     for (int i = 0; i < s->n; i++)
         view_plain(&s->records[i], s->norm, side, show_slot(s, 0, IMAGES, i));
     show_run(s, 0);
@@ -57,7 +57,6 @@ int show_supervised(struct show *s, struct error *err) {
         int label = s->records[i].label, best = 0;
         show_softmax(classes, 1, logits + (size_t)i * (size_t)classes, p);
         largest(classes, p, 1, &best);
-        right += best == label;
         sheet_put(&s->sheet, i, 0, show_tile(s, side, show_slot(s, 0, IMAGES, i)),
                   s->data->class_names[label]);
         sheet_put(&s->sheet, i, 1, bars(s, p, label), "");
