@@ -17,13 +17,15 @@
  * Minimised: the cross-entropy, a mean over all masked patches of the batch, as in the authors'
  * code (eq. 2 sums over the patches of an image).
  *
- * Departures: the tokenizer is trained on the images themselves, for a share of the steps, and has
- * a few plain convolutions, a squared error instead of the logit-Laplace likelihood, and no
- * annealed KL weight; it sees the encoder's view, not one of its own resolution.  Residual weights
- * start as in the other ViTs here.  For small images and short budgets: 512 tokens (the paper:
- * 8192), no colour jitter (0.4), a base rate of 4e-3 for 256 images (1.5e-3 for 2048); crops keep
- * at least half of the image (0.08); no clipping but at norm 3.  LayerScale, stochastic depth and
- * relative positions are the backbone's options.
+ * Departures: the tokenizer is trained on the images themselves, for a share of the steps.  It has
+ * a few plain convolutions, with tanh on the way to the tokens, because features around 0 spread
+ * over more tokens; a squared error instead of the logit-Laplace likelihood; a KL weight of 0
+ * (Ramesh et al.: up to 6.6, against pixels summed); a temperature from 2 to 1/4 (1 to 1/16); and
+ * the encoder's own view, not one of another resolution.  Residual weights start as in the other
+ * ViTs here.  For small images and short budgets: 512 tokens (8192), no colour jitter (0.4), crops
+ * of at least half of the image (0.08), a base rate of 4e-3 for 256 images (1.5e-3 for 2048).
+ * LayerScale, stochastic depth and relative positions, which the paper has, are the backbone's
+ * options.
  */
 #include "methods/beit_internal.h"
 #include "methods/method.h"
@@ -53,7 +55,8 @@ static const struct option_def options[] = {
     OPTION_REAL(struct beit, tokenizer_share, 0.2, 0.001, 0.9,
                 "share of the steps that train the discrete autoencoder"),
     OPTION_INT(struct beit, tokenizer_width, 64, 1, 1024, "channels of the discrete autoencoder"),
-    OPTION_REAL(struct beit, temperature, 2, 0.001, 100, "of the Gumbel-softmax, at first"),
+    OPTION_REAL(struct beit, temperature, 2, 0.001, 100,
+                "of the Gumbel-softmax, at first; the paper: 1"),
     OPTION_REAL(struct beit, temperature_end, 0.25, 0.001, 100, "and at the end of the stage"),
     OPTION_REAL(struct beit, kl_weight, 0, 0, 1000,
                 "weight of the divergence of a patch's tokens from uniform"),
@@ -225,8 +228,8 @@ static double tokenizer_share(const void *self) {
     return has_words(m) ? 0 : m->tokenizer_share;
 }
 
-/* Visual words: argmax |x - w|^2 over the words w is a linear layer with weight w and bias
- * -|w|^2 / 2, and stands in the model as one. */
+/* Visual words: the nearest w to x is the largest x w' - |w|^2 / 2, which is a linear layer and
+ * stands in the model as one. */
 
 static struct tensor *word_scores(struct graph *g, int group, const struct beit *m,
                                   const struct vit *v, struct tensor *images) {

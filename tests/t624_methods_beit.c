@@ -86,7 +86,7 @@ static void mim_equals_pytorch(void **state) {
 static void blocks_keep_the_bounds(void **state) {
     (void)state;
     static const struct block_masking masks[] = {
-        {2, 1, 1, 0.3},    {3, 3, 1, 0.3}, {4, 6, 1, 0.3},    {8, 25, 5, 0.3},
+        {2, 1, 1, 0.3},    {2, 3, 3, 0.3}, {3, 3, 1, 0.3},    {4, 6, 1, 0.3},   {8, 25, 5, 0.3},
         {12, 57, 12, 0.3}, {8, 40, 20, 1}, {14, 75, 16, 0.3}, {14, 78, 16, 0.5}};
     enum { CASES = sizeof masks / sizeof *masks, DRAWS = 3000, LARGEST = 14 * 14 };
     for (int c = 0; c < CASES; c++)
