@@ -35,6 +35,10 @@ static const struct workload {
     {"mae/vit-tiny/32px-p4/b64", "mae", "vit-tiny", 32, 4, 64},
     {"mae/vit-micro/32px-p4/b128", "mae", "vit-micro", 32, 4, 128},
     {"mae/vit-micro/32px-p8/b64", "mae", "vit-micro", 32, 8, 64},
+    {"simclr/vit-micro/32px-p8/b128", "simclr", "vit-micro", 32, 8, 128},
+    {"dino/vit-micro/32px-p8/b64", "dino", "vit-micro", 32, 8, 64},
+    {"supervised/resnet-micro/32px/b128", "supervised", "resnet-micro", 32, 8, 128},
+    {"simclr/resnet-micro/32px/b128", "simclr", "resnet-micro", 32, 8, 128},
 };
 
 enum {
