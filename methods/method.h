@@ -32,7 +32,6 @@
 enum {
     METHOD_INPUTS = LOADER_SLOTS - 1, /* the runner has one of its own */
     METHOD_SCALARS = 8,
-    METHOD_OPTIONS = 32,
     METHOD_STATE = 512,
     METHOD_OBJECTIVES = 8,
     METHOD_STAGES = 2

@@ -84,11 +84,6 @@ const real *chunk_packed(const struct chunk *c, const struct tensor *t) {
     return c->packed + t->packed_offset;
 }
 
-real *chunk_own(const struct chunk *c, const struct tensor *t) {
-    CHECK(t->op->whole, "%s may be in many hands", t->name);
-    return c->packed + t->packed_offset;
-}
-
 int32_t *chunk_index_result(const struct chunk *c, const struct tensor *t) {
     void *place = chunk_result(c, t);
     return place;

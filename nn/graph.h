@@ -155,7 +155,7 @@ struct chunk {
     real *shared;             /* shared values */
     real *outputs;            /* of the whole batch */
     long batch;               /* samples the outputs are made for */
-    real *packed;
+    const real *packed;
     real *grads; /* this lane's gradient of the model, then of the shared values */
     int updates; /* running statistics are to be updated */
 };
@@ -170,8 +170,6 @@ real *chunk_grad_in_place(const struct chunk *c, const struct tensor *t); /* may
 real *chunk_grad_src(const struct chunk *c, const struct tensor *t, int s);
 real *chunk_saved(const struct chunk *c, const struct tensor *t, int i);
 const real *chunk_packed(const struct chunk *c, const struct tensor *t);
-/* For a whole operation: its packed area as a place of its own, packed_count reals. */
-real *chunk_own(const struct chunk *c, const struct tensor *t);
 /* An index value's place to write: (n, dim[0]) int32. */
 int32_t *chunk_index_result(const struct chunk *c, const struct tensor *t);
 
