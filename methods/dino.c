@@ -17,9 +17,11 @@
  * As the loss is linear in P_t, a small crop is compared with the mean of the two teachers' views
  * once instead of with each.
  *
- * Departures: defaults for small images and short runs, the paper's in the options' help; no blur
- * by default (its width in pixels is for 224); the teacher's temperature warms up by steps instead
- * of epochs; stochastic depth drops the same branches for all crops of an image.
+ * Departures: defaults for small images and short runs, the paper's in the options' help and in the
+ * preset `paper`; no blur by default (its width in pixels is for 224) and a base rate of 2e-3
+ * (5e-4); the teacher's temperature warms up by steps instead of epochs; the rate ends at 0 (1e-6);
+ * stochastic depth drops the same branches for all crops of an image.  An AlexNet is left out: its
+ * pooling has no room in small crops.
  */
 #include "methods/method.h"
 #include "methods/show.h"
@@ -290,6 +292,8 @@ static void encode(const void *self, struct builder *b, struct tensor *images,
     backbone_encode(b->g, b->encoder, b->backbone, images, NULL, 1, out);
 }
 
+static const struct recipe paper = {.lr = 5e-4, .weight_decay = 0.04, .warmup = 0.1};
+
 const struct method method_dino = {
     .name = "dino",
     .title = "DINO",
@@ -297,6 +301,9 @@ const struct method method_dino = {
     .trains = 1,
     .mixes_samples = 1, /* the centre is of the whole batch */
     .options = options,
+    .paper = "prototypes=65536 head_hidden=2048 bottleneck=256 local_crops=8 blur=1 "
+             "teacher_temperature=0.07",
+    .paper_recipe = &paper,
     .state_size = sizeof(struct dino),
     .show = show_dino,
     .backbones = BACKBONE_VIT | BACKBONE_RESNET,
