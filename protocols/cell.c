@@ -138,18 +138,32 @@ static void output_all(struct graph *g) {
             graph_output(g, g->tensors[i]);
 }
 
+static struct subject describe_subject(struct cell *c) {
+    return (struct subject){.name = c->run.run_id,
+                            .method = c->method,
+                            .self = settings_method(&c->settings, c->method),
+                            .model = &c->model,
+                            .backbone = &c->backbone,
+                            .norm = &c->norm,
+                            .data = c->data,
+                            .encoded = &c->encoded,
+                            .images = c->encode_images,
+                            .encode = &c->encode,
+                            .seed = c->seed,
+                            .loader_threads = c->context->loader_threads,
+                            .chunk = c->settings.plan.chunk,
+                            .stop = c->context->stop};
+}
+
 /* The graph that protocols see. */
 static void build_encoder(struct cell *c, unsigned extras) {
     struct graph *g = &c->encode;
     c->encode_builder = new_builder(c, g, 0);
     g->evaluating = 1;
     c->encode_images = builder_images(&c->encode_builder, "images", 0, 0);
-    if (c->method->encode)
-        c->method->encode(settings_method(&c->settings, c->method), &c->encode_builder,
-                          c->encode_images, &c->encoded);
-    else
-        backbone_encode(g, c->encode_builder.encoder, &c->backbone, c->encode_images, NULL, 1,
-                        &c->encoded);
+    c->subject = describe_subject(c);
+    subject_encode(&c->subject, &c->encode_builder, c->encode_images, 1, &c->encoded);
+    c->subject.runtime = c->encode_builder.runtime;
     if (c->method->project) {
         int last = c->encoded.n_representations++;
         CHECK(last < BACKBONE_LAYERS, "more than %d representations", BACKBONE_LAYERS);
@@ -325,6 +339,8 @@ static const char *unfit(struct cell *c, const struct protocol *p) {
         return arena_printf(&c->arena, "%s has no labels", c->data->name);
     if (p->uses_texts && !c->method->encode_text)
         return arena_printf(&c->arena, "%s has no text tower", c->method->name);
+    if (p->uses_masks && !c->data->has_mask)
+        return arena_printf(&c->arena, "%s has no masks", c->data->name);
     return NULL;
 }
 
@@ -354,10 +370,12 @@ int cell_evaluate(struct cell *c, int number, struct error *err) {
         snprintf(e.reason, sizeof e.reason, "%s", why);
         log_message(LOG_WARN, "%s: %s skipped: %s", c->run.run_id, p->name, why);
     } else {
-        TRY(cell_extract(c, err));
+        if (!p->no_features)
+            TRY(cell_extract(c, err));
         if (p->uses_texts)
             TRY(cell_extract_texts(c, err));
-        const struct protocol_input in = {.features = &c->features,
+        const struct protocol_input in = {.subject = &c->subject,
+                                          .features = &c->features,
                                           .texts = p->uses_texts ? &c->texts : NULL,
                                           .kernels = c->context->kernels,
                                           .threads = c->context->threads,

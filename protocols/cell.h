@@ -52,6 +52,7 @@ struct cell {
     struct builder encode_builder;
     struct tensor *encode_images; /* the encoding graph's input */
     struct encoded encoded;
+    struct subject subject;   /* all of this as protocols see it */
     struct graph encode_text; /* empty unless the method has a text tower */
     struct builder text_builder;
     struct tensor *text_features;

@@ -56,16 +56,7 @@ static int prepare_sample(const void *self, const struct record *record, long sa
                           struct rng *rng, void *const slots[], struct error *err) {
     (void)sample, (void)epoch, (void)err;
     const struct cell *c = self;
-    if (c->method->view) {
-        const struct sample s = {.record = record,
-                                 .norm = &c->norm,
-                                 .backbone = &c->backbone,
-                                 .runtime = c->encode_builder.runtime,
-                                 .view = rng};
-        c->method->view(settings_method(&c->settings, c->method), &s, slots[0]);
-    } else {
-        view_plain(record, &c->norm, c->backbone.image, slots[0]);
-    }
+    subject_view(&c->subject, record, rng, slots[0]);
     *(int32_t *)slots[1] = record->label;
     return 0;
 }

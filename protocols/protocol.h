@@ -9,9 +9,10 @@
 #ifndef SSV_PROTOCOLS_PROTOCOL_H
 #define SSV_PROTOCOLS_PROTOCOL_H
 
-#include "core/options.h"
-#include "kernels/kernels.h"
+#include "methods/method.h"
 #include "results/run.h"
+
+#include <signal.h>
 
 enum { MAX_REPRESENTATIONS = 64 };
 
@@ -37,9 +38,37 @@ struct text_set {
     int representation;   /* of images, that texts are compared with */
 };
 
+/* What stands behind the features, for protocols that look into the encoder or train a copy of it.
+ * Nothing of it may be changed. */
+struct subject {
+    const char *name; /* of the run, for progress and messages */
+    const struct method *method;
+    const void *self; /* the method's options */
+    const struct model *model;
+    const struct backbone *backbone;
+    const struct normalization *norm;
+    const struct dataset *data;
+    const struct encoded *encoded; /* of encode, whose representations are outputs */
+    const struct tensor *images;   /* its input */
+    struct graph *encode;          /* the planned graph that the features come from */
+    const void *runtime;           /* that its builder left for views */
+    uint64_t seed;                 /* of pretraining */
+    int loader_threads, chunk;
+    const volatile sig_atomic_t *stop; /* may be NULL */
+};
+
+/* The encoder on images, as protocols see it: in the graph of a builder whose model has, or will
+ * get, the subject's parameters.  With `layers` the representations too. */
+void subject_encode(const struct subject *s, struct builder *b, struct tensor *images, int layers,
+                    struct encoded *out);
+/* A record as the encoder's input (channels, side, side); thread-safe. */
+void subject_view(const struct subject *s, const struct record *r, struct rng *rng, float *out);
+int subject_stopped(const struct subject *s, const char *during, struct error *err);
+
 struct protocol_input {
-    const struct feature_set *features;
-    const struct text_set *texts; /* NULL unless the protocol needs them */
+    const struct subject *subject;
+    const struct feature_set *features; /* names and widths only where no_features */
+    const struct text_set *texts;       /* NULL unless the protocol needs them */
     const struct kernels *kernels;
     int threads;
     uint64_t split_seed, probe_seed;
@@ -50,6 +79,8 @@ struct protocol {
     const char *name, *title, *version;
     int uses_labels; /* on a dataset without, the row says so instead */
     int uses_texts;  /* of a method without a text tower, likewise */
+    int uses_masks;  /* of a dataset without, likewise */
+    int no_features; /* nothing is extracted before it runs */
     const struct option_def *options;
     size_t state_size;
     /* Fills everything in *out except protocol, dataset, class names, version and time. */

@@ -1,0 +1,27 @@
+/* subject.c -- what protocols may do with a pretrained encoder. */
+#include "protocols/protocol.h"
+
+void subject_encode(const struct subject *s, struct builder *b, struct tensor *images, int layers,
+                    struct encoded *out) {
+    if (s->method->encode)
+        s->method->encode(s->self, b, images, out);
+    else
+        backbone_encode(b->g, b->encoder, b->backbone, images,
+                        b->g->evaluating ? NULL : builder_drop(b), layers, out);
+}
+
+void subject_view(const struct subject *s, const struct record *r, struct rng *rng, float *out) {
+    if (!s->method->view) {
+        view_plain(r, s->norm, s->backbone->image, out);
+        return;
+    }
+    const struct sample sample = {
+        .record = r, .norm = s->norm, .backbone = s->backbone, .runtime = s->runtime, .view = rng};
+    s->method->view(s->self, &sample, out);
+}
+
+int subject_stopped(const struct subject *s, const char *during, struct error *err) {
+    if (!s->stop || !*s->stop)
+        return 0;
+    return error_set(err, STATUS_INTERRUPTED, "%s stopped during %s", s->name, during);
+}

@@ -1,0 +1,360 @@
+#include "protocols/tune.h"
+
+#include "core/log.h"
+#include "methods/trainer.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+
+enum { ANSWER_BATCH = 64 };
+
+struct tuned {
+    struct arena arena;
+    struct tune_config config;
+    const struct subject *subject;
+    struct method method; /* the task as the trainer knows it */
+    struct backbone backbone;
+    struct model model;
+    struct graph train, answer;
+    struct builder train_builder, answer_builder;
+    struct tensor *images, *answers; /* of the answering graph */
+    int diverged;
+    double loss;
+};
+
+/* The copy's encoder in a graph of either kind; its parameters are there before any of the head's.
+ */
+static void encode(struct tuned *t, struct builder *b, struct tensor *images, struct encoded *e) {
+    int evaluating = b->g->evaluating;
+    if (t->config.frozen) {
+        b->g->evaluating = 1; /* its batch norms keep their statistics */
+        graph_freeze(b->g, 1);
+    }
+    subject_encode(t->subject, b, images, t->config.task->layers, e);
+    graph_freeze(b->g, 0);
+    b->g->evaluating = evaluating;
+}
+
+static struct builder new_builder(struct tuned *t, struct graph *g, int batch) {
+    const struct subject *s = t->subject;
+    graph_init(g, &t->model);
+    return (struct builder){.g = g,
+                            .model = &t->model,
+                            .backbone = &t->backbone,
+                            .data = s->data,
+                            .norm = s->norm,
+                            .prefix = "",
+                            .weight = 1,
+                            .arena = &t->arena,
+                            .classes = s->data->classes,
+                            .seed = t->config.seed,
+                            .encoder = model_group(&t->model, "encoder"),
+                            .batch = batch};
+}
+
+/* Overwrites what the encoder drew with the subject's weights. */
+static void copy_weights(struct tuned *t) {
+    const struct model *from = t->subject->model;
+    int task = model_group(&t->model, TUNE_GROUP);
+    for (int g = 0; g < t->model.n_groups; g++) {
+        if (g == task)
+            continue;
+        int source = 0;
+        while (source < from->n_groups &&
+               strcmp(from->groups[source].name, t->model.groups[g].name))
+            source++;
+        CHECK(source < from->n_groups, "the encoder has no group %s", t->model.groups[g].name);
+        for (const struct param *p = t->model.groups[g].first; p; p = p->next) {
+            const struct param *q = from->groups[source].first;
+            while (q && strcmp(p->name, q->name))
+                q = q->next;
+            CHECK(q && q->count == p->count, "%s.%s is not in the pretrained model",
+                  t->model.groups[g].name, p->name);
+            memcpy(t->model.value + p->offset, from->value + q->offset, sizeof(real) * p->count);
+        }
+    }
+    t->model.version++;
+}
+
+/* The number behind `prefix` in a name, -1: it starts otherwise. */
+static int number_after(const char *name, const char *prefix) {
+    size_t n = strlen(prefix);
+    int number, length = 0;
+    if (strncmp(name, prefix, n) || sscanf(name + n, "%d%n", &number, &length) != 1 ||
+        name[n + (size_t)length] != '.')
+        return -1;
+    return number;
+}
+
+int tune_layer(const struct backbone *b, const char *parameter, int *n) {
+    int number;
+    switch (b->kind) {
+    case BACKBONE_VIT:
+        *n = b->vit.depth;
+        if ((number = number_after(parameter, "blocks.")) >= 0)
+            return number + 1;
+        return strncmp(parameter, "norm.", 5) ? 0 : *n + 1;
+    case BACKBONE_RESNET:
+        *n = 4;
+        return (number = number_after(parameter, "layer")) >= 0 ? number : 0;
+    case BACKBONE_ALEXNET:
+        *n = 5;
+        if ((number = number_after(parameter, "conv")) >= 0 ||
+            (number = number_after(parameter, "bn")) >= 0)
+            return number;
+        return 0;
+    }
+    return *n = 0;
+}
+
+/* Bao et al. 2022, and before them Clark et al. 2020 (arXiv:2003.10555): the rate of layer l of n
+ * is decay^(n + 1 - l), of what embeds decay^(n + 1), of the head 1. */
+static void decay_layers(struct tuned *t) {
+    int task = model_group(&t->model, TUNE_GROUP);
+    for (int g = 0; g < t->model.n_groups; g++)
+        for (const struct param *p = t->model.groups[g].first; g != task && p; p = p->next)
+            for (int f = 0; f < t->model.n_facts; f++)
+                if (t->model.facts[f].offset == p->offset) {
+                    int n, layer = tune_layer(&t->backbone, p->name, &n);
+                    t->model.facts[f].lr_scale = (real)pow(t->config.layer_decay, n + 1 - layer);
+                }
+}
+
+static int build(struct tuned *t, struct error *err) {
+    const struct tune_task *task = t->config.task;
+    struct encoded e;
+    model_init(&t->model);
+    t->train_builder = new_builder(t, &t->train, t->config.batch);
+    encode(t, &t->train_builder, builder_images(&t->train_builder, "images", 0, 0), &e);
+    struct tensor *answers = task->answer(t->config.self, &t->train_builder, &e);
+    int status = task->objective(t->config.self, &t->train_builder, answers, err);
+    if (status)
+        return status;
+    graph_plan(&t->train);
+
+    t->answer_builder = new_builder(t, &t->answer, ANSWER_BATCH);
+    t->answer.evaluating = 1;
+    t->images = builder_images(&t->answer_builder, "images", 0, 0);
+    encode(t, &t->answer_builder, t->images, &e);
+    t->answers = task->answer(t->config.self, &t->answer_builder, &e);
+    graph_output(&t->answer, t->answers);
+    graph_plan(&t->answer);
+
+    if ((status = model_allocate(&t->model, t->config.seed, 1, err)))
+        return status;
+    copy_weights(t);
+    decay_layers(t);
+    return 0;
+}
+
+/* What the trainer calls gets the task's options through the builder's runtime. */
+static void before(const void *self, struct step *s) {
+    const struct tuned *t = self;
+    if (t->config.task->before)
+        t->config.task->before(t->config.self, s);
+}
+
+static void prepare(const void *self, const struct sample *s) {
+    const struct tuned *t = self;
+    t->config.task->prepare(t->config.self, t->subject, s);
+}
+
+static int prepare_sample(const void *self, const struct record *record, long sample, int epoch,
+                          struct rng *rng, void *const slots[], struct error *err) {
+    (void)err;
+    const struct tuned *t = self;
+    trainer_prepare(&t->method, t, &t->train_builder, record, sample, epoch, rng, slots);
+    return 0;
+}
+
+static int train_steps(struct tuned *t, struct trainer *trainer, struct loader *loader, long steps,
+                       struct error *err) {
+    char label[96], detail[48];
+    struct progress progress;
+    int status = 0;
+    snprintf(label, sizeof label, "%s of %s", t->config.task->name, t->subject->name);
+    progress_begin(&progress, label, steps);
+    for (long done = 0; done < steps && !t->diverged; done++) {
+        struct batch batch;
+        TRY(subject_stopped(t->subject, t->config.task->name, err));
+        TRY(loader_next(loader, &batch, err));
+        t->diverged = !trainer_step(trainer, batch.slots, batch.n, done);
+        t->loss = trainer->loss;
+        snprintf(detail, sizeof detail, "loss %.4f", t->loss);
+        progress_update(&progress, done + 1, detail);
+    }
+out:
+    progress_end(&progress);
+    return status;
+}
+
+static int train(struct tuned *t, struct error *err) {
+    const struct tune_config *c = &t->config;
+    long per_epoch = c->n / c->batch, steps = lround(c->epochs * (double)per_epoch);
+    if (steps < 1)
+        steps = 1;
+    const struct trainer_config config = {.method = &t->method,
+                                          .self = t,
+                                          .builder = &t->train_builder,
+                                          .exec = {.kernels = c->in->kernels,
+                                                   .threads = c->in->threads,
+                                                   .batch = c->batch,
+                                                   .chunk = t->subject->chunk},
+                                          .lr = c->lr,
+                                          .weight_decay = c->weight_decay,
+                                          .warmup = c->warmup,
+                                          .total = steps,
+                                          .per_epoch = per_epoch};
+    struct loader_slot slots[METHOD_INPUTS + 1];
+    const struct loader_config loading = {.data = t->subject->data,
+                                          .split = SPLIT_TRAIN,
+                                          .subset = c->subset,
+                                          .subset_n = c->subset ? c->n : 0,
+                                          .batch = c->batch,
+                                          .shuffle = 1,
+                                          .drop_last = 1,
+                                          .seed = c->seed,
+                                          .threads = t->subject->loader_threads,
+                                          .epochs = (int)(steps / per_epoch) + 1,
+                                          .slots = slots,
+                                          .n_slots = trainer_slots(&t->train_builder, slots),
+                                          .prepare = prepare_sample,
+                                          .self = t};
+    struct trainer trainer = {0};
+    struct loader *loader = NULL;
+    int status = 0;
+    TRY(trainer_open(&trainer, &config, err));
+    TRY(loader_open(&loader, &loading, err));
+    TRY(train_steps(t, &trainer, loader, steps, err));
+out:
+    loader_close(loader);
+    trainer_close(&trainer);
+    return status;
+}
+
+int tune_train(struct tuned **out, const struct tune_config *config, struct error *err) {
+    struct arena arena = {0};
+    struct tuned *t = ARENA_NEW(&arena, struct tuned);
+    t->arena = arena;
+    t->config = *config;
+    t->subject = config->in->subject;
+    t->backbone = *t->subject->backbone;
+    t->backbone.vit.drop_path = config->frozen ? 0 : config->drop_path;
+    if (!config->subset)
+        t->config.n = t->subject->data->count[SPLIT_TRAIN];
+    int status = 0;
+    if (t->config.n < 1)
+        TRY(error_set(err, STATUS_USAGE, "%s: no training image for %s", t->subject->name,
+                      config->task->name));
+    if (t->config.batch > t->config.n)
+        t->config.batch = (int)t->config.n;
+    t->method = (struct method){.name = config->task->name,
+                                .trains = 1,
+                                .backbones = BACKBONE_ANY,
+                                .n_stages = 1,
+                                .stages = {{.name = config->task->name,
+                                            .recipe = config->task->recipe,
+                                            .prepare = prepare,
+                                            .before = before}}};
+    TRY(build(t, err));
+    TRY(train(t, err));
+out:
+    if (status) {
+        tune_close(t);
+        t = NULL;
+    }
+    *out = t;
+    return status;
+}
+
+int tune_diverged(const struct tuned *t) {
+    return t->diverged;
+}
+
+double tune_loss(const struct tuned *t) {
+    return t->loss;
+}
+
+size_t tune_width(const struct tuned *t) {
+    return t->answers->per_sample;
+}
+
+static int view_sample(const void *self, const struct record *record, long sample, int epoch,
+                       struct rng *rng, void *const slots[], struct error *err) {
+    (void)sample, (void)epoch, (void)err;
+    const struct tuned *t = self;
+    subject_view(t->subject, record, rng, slots[0]);
+    return 0;
+}
+
+int tune_each(struct tuned *t, enum split split, const int32_t *subset, long n, tune_visit *visit,
+              void *to, struct error *err) {
+    const struct loader_slot slot = {"images", t->images->per_sample};
+    const struct loader_config loading = {.data = t->subject->data,
+                                          .split = split,
+                                          .subset = subset,
+                                          .subset_n = n,
+                                          .batch = ANSWER_BATCH,
+                                          .threads = t->subject->loader_threads,
+                                          .epochs = 1,
+                                          .slots = &slot,
+                                          .n_slots = 1,
+                                          .prepare = view_sample,
+                                          .self = t};
+    const struct exec_config config = {.kernels = t->config.in->kernels,
+                                       .threads = t->config.in->threads,
+                                       .batch = ANSWER_BATCH,
+                                       .chunk = t->subject->chunk};
+    struct loader *loader = NULL;
+    struct exec *x = NULL;
+    int status = 0;
+    TRY(exec_open(&x, &t->answer, &config, err));
+    TRY(loader_open(&loader, &loading, err));
+    for (long done = 0; done < n;) {
+        struct batch batch;
+        TRY(subject_stopped(t->subject, t->config.task->name, err));
+        TRY(loader_next(loader, &batch, err));
+        if (!batch.n)
+            break;
+        int take = batch.n < n - done ? batch.n : (int)(n - done);
+        exec_bind(x, t->images, batch.slots[0]);
+        exec_run(x, batch.n);
+        TRY(visit(to, batch.index, take, exec_output(x, t->answers), err));
+        done += take;
+    }
+out:
+    loader_close(loader);
+    exec_close(x);
+    return status;
+}
+
+struct destination {
+    float *at;
+    size_t width;
+};
+
+static int copy_answers(void *to, const int32_t *index, int n, const float *answers,
+                        struct error *err) {
+    (void)index, (void)err;
+    struct destination *d = to;
+    memcpy(d->at, answers, sizeof *answers * d->width * (size_t)n);
+    d->at += d->width * (size_t)n;
+    return 0;
+}
+
+int tune_answers(struct tuned *t, enum split split, const int32_t *subset, long n, float *out,
+                 struct error *err) {
+    struct destination d = {out, tune_width(t)};
+    return tune_each(t, split, subset, n, copy_answers, &d, err);
+}
+
+void tune_close(struct tuned *t) {
+    if (!t)
+        return;
+    graph_free(&t->train);
+    graph_free(&t->answer);
+    model_free(&t->model);
+    struct arena arena = t->arena; /* t lies in its own arena */
+    arena_free(&arena);
+}
