@@ -20,9 +20,8 @@
  */
 #include "methods/method.h"
 
-#include "data/bpe.h"
 #include "methods/show.h"
-#include "nn/text.h"
+#include "methods/text_tower.h"
 
 #include <math.h>
 #include <string.h>
@@ -36,8 +35,6 @@ struct clip {
     int flip;
 };
 
-enum { LARGEST_VOCABULARY = 1 << 18 };
-
 static const struct option_def options[] = {
     OPTION_INT(struct clip, dim, 128, 1, 4096, "of the space of images and texts; paper: 512"),
     OPTION_INT(struct clip, text_dim, 128, 4, 4096, "width of the text tower; paper: 512"),
@@ -49,7 +46,7 @@ static const struct option_def options[] = {
                 "of the text tower; published weights: quick_gelu"),
     OPTION_TEXT(struct clip, vocabulary, "", NULL,
                 "file of merges, such as CLIP's; nothing: learnt from the training captions"),
-    OPTION_INT(struct clip, vocabulary_size, 4096, BPE_SMALLEST, LARGEST_VOCABULARY,
+    OPTION_INT(struct clip, vocabulary_size, 4096, BPE_SMALLEST, TEXT_TOWER_VOCABULARY,
                "token ids, at most; paper: 49408"),
     OPTION_INT(struct clip, vocabulary_captions, 10000, 1, 100000000,
                "training captions, the first ones, that a vocabulary is learnt from"),
@@ -84,38 +81,37 @@ out:
     return status;
 }
 
+static struct text_tower tower(const struct clip *o) {
+    return (struct text_tower){.dim = o->text_dim,
+                               .depth = o->text_depth,
+                               .heads = o->text_heads,
+                               .context = o->context,
+                               .out = o->dim,
+                               .act =
+                                   strcmp(o->text_activation, "gelu") ? ACT_QUICK_GELU : ACT_GELU,
+                               .vocabulary = o->vocabulary,
+                               .vocabulary_size = o->vocabulary_size};
+}
+
 static int choose_vocabulary(const struct clip *o, const struct builder *b, struct bpe *bpe,
                              struct error *err) {
-    if (*o->vocabulary)
-        return bpe_read(bpe, o->vocabulary, o->vocabulary_size, err);
     struct arena scratch = {0};
+    const struct text_tower t = tower(o);
     const char **captions = NULL;
     long n = 0;
     int status = 0;
-    if (b->data)
+    if (b->data && !*o->vocabulary)
         TRY(read_captions(b->data, o->vocabulary_captions, &scratch, &captions, &n, err));
-    bpe_train(bpe, captions, n, o->vocabulary_size);
+    status = text_tower_vocabulary(&t, captions, n, bpe, err);
 out:
     arena_free(&scratch);
     return status;
 }
 
-static struct text tower(const struct clip *o, const struct towers *t) {
-    return (struct text){.vocabulary = t->bpe.vocabulary,
-                         .context = o->context,
-                         .dim = o->text_dim,
-                         .depth = o->text_depth,
-                         .heads = o->text_heads,
-                         .out = o->dim,
-                         .act = strcmp(o->text_activation, "gelu") ? ACT_QUICK_GELU : ACT_GELU};
-}
-
 static struct tensor *encode_text(const void *self, struct builder *b) {
-    const struct clip *o = self;
-    struct tensor *tokens = builder_index(b, "tokens", o->context);
-    struct tensor *end = builder_index(b, "end", 1);
-    const struct text t = tower(o, b->runtime);
-    return text_encode(b->g, builder_group(b, "text"), &t, tokens, end);
+    const struct text_tower t = tower(self);
+    const struct towers *runtime = b->runtime;
+    return text_tower_encode(&t, &runtime->bpe, b);
 }
 
 static struct tensor *project(const void *self, struct builder *b, const struct encoded *e) {
@@ -130,13 +126,12 @@ static struct tensor *project(const void *self, struct builder *b, const struct 
 
 static int build(const void *self, struct builder *b, struct error *err) {
     const struct clip *o = self;
-    if (o->text_dim % o->text_heads)
-        return error_set(err, STATUS_USAGE,
-                         "clip.text_dim %d must be divisible by clip.text_heads %d", o->text_dim,
-                         o->text_heads);
-    struct towers *t = ARENA_NEW(b->arena, struct towers);
-    int status = choose_vocabulary(o, b, &t->bpe, err);
+    const struct text_tower text = tower(o);
+    int status = text_tower_check(&text, "clip", err);
     if (status)
+        return status;
+    struct towers *t = ARENA_NEW(b->arena, struct towers);
+    if ((status = choose_vocabulary(o, b, &t->bpe, err)))
         return status;
     arena_adopt(b->arena, &t->bpe.arena);
     b->runtime = t;
@@ -157,10 +152,8 @@ static int build(const void *self, struct builder *b, struct error *err) {
 }
 
 static void fill_text(const void *self, const void *runtime, const char *text, void *const *slots) {
-    const struct clip *o = self;
-    const struct towers *t = runtime;
-    int32_t *tokens = slots[0], *end = slots[1];
-    *end = bpe_encode(&t->bpe, text, o->context, tokens, NULL) - 1;
+    const struct text_tower t = tower(self);
+    text_tower_fill(&t, &((const struct towers *)runtime)->bpe, text, slots);
 }
 
 static void prepare(const void *self, const struct sample *s) {

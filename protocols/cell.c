@@ -193,9 +193,16 @@ static void build_text_encoder(struct cell *c) {
     c->text_builder = new_builder(c, &c->encode_text, m->n_stages - 1);
     c->text_builder.runtime = c->stages[m->n_stages - 1].builder.runtime;
     c->encode_text.evaluating = 1;
-    c->text_features = m->encode_text(settings_method(&c->settings, m), &c->text_builder);
-    graph_output(&c->encode_text, c->text_features);
+    const void *self = settings_method(&c->settings, m);
+    struct tensor *features = m->encode_text(self, &c->text_builder);
+    graph_output(&c->encode_text, features);
     graph_plan(&c->encode_text);
+    c->text = (struct text_coder){.graph = &c->encode_text,
+                                  .builder = &c->text_builder,
+                                  .features = features,
+                                  .fill = m->text,
+                                  .self = self};
+    c->subject.text = &c->text;
 }
 
 static int build(struct cell *c, unsigned extras, struct error *err) {
@@ -337,8 +344,8 @@ int cell_save(struct cell *c, const char *status_text, struct error *err) {
 static const char *unfit(struct cell *c, const struct protocol *p) {
     if (p->uses_labels && !c->data->classes)
         return arena_printf(&c->arena, "%s has no labels", c->data->name);
-    if (p->uses_texts && !c->method->encode_text)
-        return arena_printf(&c->arena, "%s has no text tower", c->method->name);
+    if (p->uses_captions && !c->data->has_caption)
+        return arena_printf(&c->arena, "%s has no captions", c->data->name);
     if (p->uses_masks && !c->data->has_mask)
         return arena_printf(&c->arena, "%s has no masks", c->data->name);
     return NULL;
@@ -372,11 +379,8 @@ int cell_evaluate(struct cell *c, int number, struct error *err) {
     } else {
         if (!p->no_features)
             TRY(cell_extract(c, err));
-        if (p->uses_texts)
-            TRY(cell_extract_texts(c, err));
         const struct protocol_input in = {.subject = &c->subject,
                                           .features = &c->features,
-                                          .texts = p->uses_texts ? &c->texts : NULL,
                                           .kernels = c->context->kernels,
                                           .threads = c->context->threads,
                                           .split_seed = 0,
@@ -396,7 +400,6 @@ out:
 void cell_close(struct cell *c) {
     for (int i = 0; i < SPLITS; i++)
         slab_free(&c->feature_slab[i]);
-    slab_free(&c->text_slab);
     if (c->journal.fd >= 0)
         journal_close(&c->journal);
     for (int i = 0; i < METHOD_STAGES; i++)

@@ -55,9 +55,7 @@ struct cell {
     struct subject subject;   /* all of this as protocols see it */
     struct graph encode_text; /* empty unless the method has a text tower */
     struct builder text_builder;
-    struct tensor *text_features;
-    struct text_set texts; /* of the test split, after extraction */
-    struct slab text_slab;
+    struct text_coder text;
     struct feature_set features; /* names from the start, data after extraction */
     struct slab feature_slab[SPLITS];
     int extracted;
@@ -79,8 +77,6 @@ int cell_open(struct cell *c, const struct settings *suite, const struct method 
 int cell_pretrain(struct cell *c, struct error *err);
 /* Features of both splits, from the cache beside the checkpoint or computed. */
 int cell_extract(struct cell *c, struct error *err);
-/* Features of the captions of the test split, of a method with a text tower. */
-int cell_extract_texts(struct cell *c, struct error *err);
 int cell_evaluate(struct cell *c, int protocol, struct error *err);
 int cell_save(struct cell *c, const char *status, struct error *err); /* run.h5 */
 void cell_close(struct cell *c);

@@ -30,12 +30,13 @@ struct feature_set {
     struct feature_split train, test;
 };
 
-/* Every caption of the test split, in the order of its images. */
-struct text_set {
-    int n;
-    const float *x;       /* (n, dim of the representation) */
-    const int32_t *image; /* (n) row of the test split */
-    int representation;   /* of images, that texts are compared with */
+/* A text tower ready to run. */
+struct text_coder {
+    struct graph *graph;           /* planned */
+    const struct builder *builder; /* that has its inputs */
+    const struct tensor *features; /* (N,D) */
+    void (*fill)(const void *self, const void *runtime, const char *text, void *const *slots);
+    const void *self;
 };
 
 /* What stands behind the features, for protocols that look into the encoder or train a copy of it.
@@ -52,6 +53,8 @@ struct subject {
     const struct tensor *images;   /* its input */
     struct graph *encode;          /* the planned graph that the features come from */
     const void *runtime;           /* that its builder left for views */
+    const struct text_coder *text; /* of a method with a text tower: features like those of its
+                                    * METHOD_PROJECTION; NULL otherwise */
     uint64_t seed;                 /* of pretraining */
     int loader_threads, chunk;
     const volatile sig_atomic_t *stop; /* may be NULL */
@@ -68,7 +71,6 @@ int subject_stopped(const struct subject *s, const char *during, struct error *e
 struct protocol_input {
     const struct subject *subject;
     const struct feature_set *features; /* names and widths only where no_features */
-    const struct text_set *texts;       /* NULL unless the protocol needs them */
     const struct kernels *kernels;
     int threads;
     uint64_t split_seed, probe_seed;
@@ -77,10 +79,10 @@ struct protocol_input {
 
 struct protocol {
     const char *name, *title, *version;
-    int uses_labels; /* on a dataset without, the row says so instead */
-    int uses_texts;  /* of a method without a text tower, likewise */
-    int uses_masks;  /* of a dataset without, likewise */
-    int no_features; /* nothing is extracted before it runs */
+    int uses_labels;   /* on a dataset without, the row says so instead */
+    int uses_captions; /* likewise */
+    int uses_masks;    /* likewise */
+    int no_features;   /* nothing is extracted before it runs */
     const struct option_def *options;
     size_t state_size;
     /* Fills everything in *out except protocol, dataset, class names, version and time. */
@@ -89,7 +91,7 @@ struct protocol {
 };
 
 extern const struct protocol *const protocols[]; /* NULL-terminated */
-extern const struct protocol protocol_linear, protocol_knn, protocol_retrieval;
+extern const struct protocol protocol_linear, protocol_knn, protocol_retrieval, protocol_zeroshot;
 
 /* For protocols: room for n_seeds rows, labels copied. */
 void eval_reserve(struct eval *e, const struct protocol_input *in, int n_seeds);

@@ -1,7 +1,6 @@
 /* Retrieval against cases worked out by hand, against a plain count, and with ties. */
 #include "core/rng.h"
-#include "protocols/probe.h"
-#include "protocols/protocol.h"
+#include "protocols/retrieval.h"
 
 #include <math.h>
 #include <setjmp.h>
@@ -188,19 +187,17 @@ static void metrics_are_named_and_limited(void **state) {
     draw(s);
     for (int i = 0; i < TEXTS; i++)
         s->image_of[i] = i * IMAGES / TEXTS; /* as a dataset gives them */
-    struct feature_set f = {.n_representations = 2, .dim = {3, DIM}};
-    f.test = (struct feature_split){.n = IMAGES, .x = {NULL, s->images}};
-    const struct text_set texts = {
-        .n = TEXTS, .x = s->texts, .image = s->image_of, .representation = 1};
-    const struct protocol_input in = {
-        .features = &f, .texts = &texts, .kernels = kernels_cpu(), .threads = 2, .arena = &a};
+    const struct features images = {.x = s->images, .n = IMAGES, .dim = DIM, .classes = 1};
+    const struct features texts = {
+        .x = s->texts, .label = s->image_of, .n = TEXTS, .dim = DIM, .classes = 1};
+    const struct protocol_input in = {.kernels = kernels_cpu(), .threads = 2, .arena = &a};
     static const char *const names[] = {"mean_r1",           "text_to_image_r1", "text_to_image_r5",
                                         "text_to_image_r10", "image_to_text_r1", "image_to_text_r5",
                                         "image_to_text_r10"};
     double all[7];
     for (int limit = 0; limit <= 30; limit += 30) {
         struct eval e = {.outcome = OUTCOME_OK};
-        assert_int_equal(protocol_retrieval.run(&limit, &in, &e, &err), 0);
+        assert_int_equal(retrieval_rows(&images, &texts, limit, &in, &e, &err), 0);
         assert_int_equal(e.n_metrics, 7);
         assert_int_equal(e.n_samples, limit ? limit : IMAGES);
         assert_null(e.top1);

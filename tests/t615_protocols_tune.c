@@ -1,60 +1,11 @@
 /* A copy of an encoder trained further: it starts as the pretrained one, leaves that one alone,
  * moves its layers by their own rates, and gives the same answers on any number of threads. */
-#include "protocols/cell.h"
 #include "protocols/tune.h"
 
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <stdlib.h>
-#include <string.h>
+#include "tests/subject_fixture.h"
 
-#include <cmocka.h>
-
-enum { TRAIN = 24, TEST = 10, CLASSES = 10 };
-
-/* A pretrained run, drawn instead of trained. */
-struct subject_fixture {
-    struct settings *settings;
-    struct dataset data;
-    struct context context;
-    struct cell cell;
-    struct protocol_input in;
-    struct arena arena;
-};
-
-static void open_subject(struct subject_fixture *f, const char *method, const char *backbone,
-                         int threads) {
-    struct error err = {0};
-    memset(f, 0, sizeof *f);
-    f->settings = calloc(1, sizeof *f->settings);
-    f->context =
-        (struct context){.kernels = kernels_cpu(), .threads = threads, .loader_threads = threads};
-    settings_init(f->settings);
-    const char *spec = "shapes:size=16,train=24,test=10";
-    char *text = arena_printf(&f->arena,
-                              "methods = %s\nseeds = 3\npatch = 4\nbatch = 4\nchunk = 4\n"
-                              "backbone = %s\ndata = %s\n",
-                              method, backbone, spec);
-    if (options_load_text(&f->settings->options, text, "test", &err) ||
-        dataset_open(&f->data, spec, &err) ||
-        cell_build(&f->cell, f->settings, method_find(method), &f->data, 3, &f->context, 0, &err))
-        fail_msg("%s", err.message);
-    f->in = (struct protocol_input){.subject = &f->cell.subject,
-                                    .features = &f->cell.features,
-                                    .kernels = f->context.kernels,
-                                    .threads = threads,
-                                    .arena = &f->arena};
-}
-
-static void close_subject(struct subject_fixture *f) {
-    cell_close(&f->cell);
-    dataset_close(&f->data);
-    settings_free(f->settings);
-    free(f->settings);
-    arena_free(&f->arena);
-}
+enum { TEST = 10, CLASSES = 10 };
+static const char *const few = "train=24,test=10";
 
 /* The task: labels by a linear head; or the pooled features themselves as answers. */
 static struct tensor *logits(const void *self, struct builder *b, const struct encoded *e) {
@@ -142,7 +93,7 @@ static void a_copy_starts_as_the_encoder(void **state) {
     (void)state;
     struct subject_fixture *f = malloc(sizeof *f);
     for (int i = 0; i < SUBJECTS; i++) {
-        open_subject(f, subjects[i].method, subjects[i].backbone, 1);
+        subject_open(f, subjects[i].method, subjects[i].backbone, few, 1);
         struct tuned *still = tune(f, &look, 0, 1, 0), *frozen = tune(f, &look, 0.5, 3, 1);
         struct tuned *moved = tune(f, &look, 0.5, 3, 0);
         float *a = answers(still, f), *b = answers(frozen, f), *c = answers(moved, f);
@@ -181,7 +132,7 @@ static void a_copy_starts_as_the_encoder(void **state) {
         tune_close(still);
         tune_close(frozen);
         tune_close(moved);
-        close_subject(f);
+        subject_close(f);
     }
     free(f);
 }
@@ -190,8 +141,8 @@ static void the_encoder_is_left_alone_and_threads_change_nothing(void **state) {
     (void)state;
     struct subject_fixture *one = malloc(sizeof *one), *three = malloc(sizeof *three);
     for (int i = 0; i < SUBJECTS; i++) {
-        open_subject(one, subjects[i].method, subjects[i].backbone, 1);
-        open_subject(three, subjects[i].method, subjects[i].backbone, 3);
+        subject_open(one, subjects[i].method, subjects[i].backbone, few, 1);
+        subject_open(three, subjects[i].method, subjects[i].backbone, few, 3);
         size_t bytes = one->cell.model.count * sizeof(real);
         real *before = malloc(bytes);
         memcpy(before, one->cell.model.value, bytes);
@@ -204,8 +155,8 @@ static void the_encoder_is_left_alone_and_threads_change_nothing(void **state) {
         free(before);
         tune_close(a);
         tune_close(b);
-        close_subject(one);
-        close_subject(three);
+        subject_close(one);
+        subject_close(three);
     }
     free(one);
     free(three);
@@ -215,18 +166,18 @@ static void the_encoder_is_left_alone_and_threads_change_nothing(void **state) {
 static void answers_do_not_depend_on_company(void **state) {
     (void)state;
     struct subject_fixture *f = malloc(sizeof *f);
-    open_subject(f, "mae", "vit-micro", 2);
+    subject_open(f, "mae", "vit-micro", few, 2);
     struct tuned *t = tune(f, &classify, 0.05, 2, 0);
     struct error err = {0};
     static const int32_t some[] = {9, 4, 0};
-    float all[TEST * CLASSES], few[3 * CLASSES];
+    float all[TEST * CLASSES], three[3 * CLASSES];
     assert_int_equal(tune_answers(t, SPLIT_TEST, NULL, TEST, all, &err), 0);
-    assert_int_equal(tune_answers(t, SPLIT_TEST, some, 3, few, &err), 0);
+    assert_int_equal(tune_answers(t, SPLIT_TEST, some, 3, three, &err), 0);
     for (int i = 0; i < 3; i++)
-        assert_memory_equal(few + (ptrdiff_t)i * CLASSES, all + some[i] * CLASSES,
+        assert_memory_equal(three + (ptrdiff_t)i * CLASSES, all + some[i] * CLASSES,
                             CLASSES * sizeof *all);
     tune_close(t);
-    close_subject(f);
+    subject_close(f);
     free(f);
 }
 
@@ -262,7 +213,7 @@ static void a_stop_is_not_an_answer(void **state) {
     (void)state;
     struct subject_fixture *f = malloc(sizeof *f);
     volatile sig_atomic_t stop = 1;
-    open_subject(f, "mae", "vit-micro", 1);
+    subject_open(f, "mae", "vit-micro", few, 1);
     f->cell.subject.stop = &stop;
     const struct tune_config config = {
         .in = &f->in, .task = &classify, .epochs = 1, .batch = 8, .lr = 0.1, .layer_decay = 1};
@@ -270,7 +221,7 @@ static void a_stop_is_not_an_answer(void **state) {
     struct error err = {0};
     assert_int_equal(tune_train(&t, &config, &err), STATUS_INTERRUPTED);
     assert_null(t);
-    close_subject(f);
+    subject_close(f);
     free(f);
 }
 
