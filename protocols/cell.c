@@ -27,6 +27,7 @@ static int resolve(struct cell *c, const struct settings *suite, struct error *e
     TRY(options_load_text(&s->options, options_text(&suite->options, &c->arena), "settings", err));
     TRY(assign(c, "methods", c->method->name, err));
     TRY(assign(c, "data", c->data->spec, err));
+    TRY(assign(c, "protocols", "", err)); /* they decide no weight: other ones, the same run */
     TRY(assign(c, "seeds", arena_printf(&c->arena, "%llu", (unsigned long long)c->seed), err));
     if (last >= 0)
         recipe = stage_recipe(&c->method->stages[last], settings_method(s, c->method));

@@ -8,6 +8,7 @@ trap 'rm -rf "$work"' EXIT
 cd "$work" || exit 1
 export SSVBENCH_EPOCHS=1 SSVBENCH_BATCH=16 SSVBENCH_SEEDS=0 SSVBENCH_LINEAR_EPOCHS=1 SSVBENCH_THREADS=2
 export SSVBENCH_DATA=shapes:size=16,train=64,test=32 SSVBENCH_PROTOCOLS=linear,retrieval
+export SSVBENCH_RETRIEVAL_LIT_EPOCHS=1 SSVBENCH_ZEROSHOT_LIT_EPOCHS=1
 export SSVBENCH_CLIP_TEXT_DEPTH=1 SSVBENCH_CLIP_TEXT_DIM=32 SSVBENCH_CLIP_VOCABULARY_SIZE=600
 
 # expect NAME STATUS PATTERN COMMAND...: the exit code, and the pattern in what it says
@@ -31,10 +32,12 @@ runs() { # NAME NUMBER: how many folders there are
 }
 
 expect "CLIP trains and is evaluated" 0 'retrieval mean_r1 [0-9.]+ %' "$program" run --methods random,clip
-expect "a method without texts is skipped" 0 'random, seed 0: skipped: random has no text tower' "$program" report out
+expect "a method without texts is given a tower" 0 'random-.*retrieval,.*,mean_r1,[0-9.]+' "$program" report csv out
 expect "the table names the metric" 0 'retrieval mean_r1 shapes' "$program" report out
 expect "every metric has its line" 0 'image_to_text_r10,[0-9.]+' "$program" report csv out
 expect "the same again finds its results" 0 '' "$program" run --methods clip
+expect "classes by their names" 0 'zeroshot top-1 [0-9.]+ %' "$program" run --methods random,clip --protocols zeroshot
+expect "a template without a place for the name" 2 'zeroshot.templates: "a photo" must have' "$program" run --methods clip --protocols zeroshot --zeroshot.templates 'a photo'
 runs "the learnt vocabulary is the same again" 1
 
 printf '#version: 0.2\na b\nc d\n' >vocabulary.txt
