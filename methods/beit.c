@@ -411,12 +411,17 @@ static void before(const void *self, struct step *s) {
         builder_weigh(s->b, s->b->objectives[0].tensor, s->n / (double)count);
 }
 
+static const struct recipe paper = {
+    .lr = 1.5e-3 * 256 / 2048, .weight_decay = 0.05, .warmup = 10.0 / 800};
+
 const struct method method_beit = {
     .name = "beit",
     .title = "BERT pre-training of image transformers",
     .cite = "Bao et al. 2022, arXiv:2106.08254",
     .trains = 1,
     .options = options,
+    .paper = "codebook=8192 temperature=1 temperature_end=0.0625 min_area=0.08 jitter=0.4",
+    .paper_recipe = &paper,
     .state_size = sizeof(struct beit),
     .show = show_beit,
     .backbones = BACKBONE_VIT,

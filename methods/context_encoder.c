@@ -349,12 +349,17 @@ static const struct recipe discriminator_recipe = {.optimizer = OPTIMIZER_ADAMW,
                                                    .warmup = 0.1,
                                                    .groups = "discriminator"};
 
+/* The authors' code: Adam with 2e-3 for batches of 64, no decay. */
+static const struct recipe paper = {.lr = 2e-3 * 256 / 64};
+
 const struct method method_context_encoder = {
     .name = "context_encoder",
     .title = "Context encoder",
     .cite = "Pathak et al. 2016, arXiv:1604.07379",
     .trains = 1,
     .options = options,
+    .paper = "decoder_width=512 discriminator_width=64",
+    .paper_recipe = &paper,
     .state_size = sizeof(struct context_encoder),
     .show = show_context_encoder,
     .backbones = BACKBONE_ANY,

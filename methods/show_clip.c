@@ -2,6 +2,7 @@
  * every image is to every caption. */
 #include "methods/show.h"
 
+#include <math.h>
 #include <stdio.h>
 
 enum { IMAGES, TEXT }; /* slots; a text takes several */
@@ -42,6 +43,11 @@ static int rank_of(const double *row, int n, int j) {
     return rank;
 }
 
+/* Two decimals without a "-0.00". */
+static double shown(double cosine) {
+    return fabs(cosine) < 0.005 ? 0 : cosine;
+}
+
 /* The best captions and the image's own, one below the other, its own in blue. */
 static struct canvas captions(struct show *s, const double *row, int own) {
     struct canvas parts[BEST + 1];
@@ -50,8 +56,8 @@ static struct canvas captions(struct show *s, const double *row, int own) {
         for (int j = 0; j < s->n; j++) {
             if (rank_of(row, s->n, j) != rank || (rank >= BEST && j != own))
                 continue;
-            const char *text = arena_printf(&s->arena, "%d. %.2f (%d) %s", rank + 1, row[j], j,
-                                            record_caption(&s->records[j], 0));
+            const char *text = arena_printf(&s->arena, "%d. %.2f (%d) %s", rank + 1, shown(row[j]),
+                                            j, record_caption(&s->records[j], 0));
             parts[n++] =
                 canvas_paragraph(&s->arena, WIDTH, SHEET_SCALE, j == own ? BLUE : BLACK, text);
             height += parts[n - 1].height + SHEET_GUTTER;
