@@ -22,6 +22,7 @@ enum rng_purpose {               /* written into results: append only */
                    RNG_BOOTSTRAP,
                    RNG_DROP, /* stochastic depth */
                    RNG_TEXT, /* which caption, and other draws about text */
+                   RNG_MIX,  /* mixing of a batch; sample = its step */
 };
 
 struct rng_key {
