@@ -139,4 +139,19 @@ void image_solarize(const struct image *image, double threshold);
 /* (x - mean) / std; the one step that leaves [0, 1]. */
 void image_normalize(const struct image *image, const struct normalization *norm);
 
+/* Random erasing, of a normalised image: a rectangle of noise N(0, 1).  Its share of the area is
+ * uniform in [min_area, max_area], its aspect ratio log-uniform in [min_aspect, 1 / min_aspect];
+ * ten tries to find one that is smaller than the image each way, else nothing. */
+struct erasing {
+    double probability, min_area, max_area, min_aspect;
+};
+extern const struct erasing erasing_mae; /* He et al. 2022, table 9, as timm has the numbers */
+void image_erase(const struct image *image, const struct erasing *e, struct rng *rng);
+
+/* image_from_box rounded to 8 bits: a record of size x size in `a`, with the label, without mask
+ * and captions. */
+struct record record_crop(const struct record *r, const struct normalization *norm,
+                          const struct crop_box *box, int flip, int interpolation, int size,
+                          struct arena *a);
+
 #endif
