@@ -95,7 +95,7 @@ static void encode(const void *self, struct builder *b, struct tensor *images,
                    struct encoded *out) {
     (void)self;
     struct halves h;
-    encode_halves(b, images, NULL, 1, &h);
+    encode_halves(b, images, b->g->evaluating ? NULL : builder_drop(b), 1, &h);
     *out = h.l; /* for the names */
     out->pooled = join(b->g, "pooled", h.l.pooled, h.ab.pooled);
     out->tokens = join(b->g, "tokens", h.l.tokens, h.ab.tokens);

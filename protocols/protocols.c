@@ -6,7 +6,8 @@
 #include <stdio.h>
 #include <string.h>
 
-const struct protocol *const protocols[] = {&protocol_linear, &protocol_knn, &protocol_zeroshot,
+const struct protocol *const protocols[] = {&protocol_linear,    &protocol_knn,
+                                            &protocol_finetune,  &protocol_zeroshot,
                                             &protocol_retrieval, NULL};
 
 void eval_reserve(struct eval *e, const struct protocol_input *in, int n_seeds) {

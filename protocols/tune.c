@@ -280,6 +280,10 @@ size_t tune_width(const struct tuned *t) {
     return t->answers->per_sample;
 }
 
+const struct model *tune_model(const struct tuned *t) {
+    return &t->model;
+}
+
 static int view_sample(const void *self, const struct record *record, long sample, int epoch,
                        struct rng *rng, void *const slots[], struct error *err) {
     (void)sample, (void)epoch, (void)err;

@@ -54,8 +54,9 @@ struct tuned;
 /* STATUS_INTERRUPTED after a stop.  A divergence is no error, see tune_diverged. */
 int tune_train(struct tuned **out, const struct tune_config *config, struct error *err);
 int tune_diverged(const struct tuned *t);
-double tune_loss(const struct tuned *t);  /* of the last step */
-size_t tune_width(const struct tuned *t); /* of one image's answers */
+double tune_loss(const struct tuned *t);               /* of the last step */
+size_t tune_width(const struct tuned *t);              /* of one image's answers */
+const struct model *tune_model(const struct tuned *t); /* the copy with its head */
 /* Called with answers (n, width) of images index (n), in the order of the split or the subset. */
 typedef int tune_visit(void *to, const int32_t *index, int n, const float *answers,
                        struct error *err);

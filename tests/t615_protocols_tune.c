@@ -4,6 +4,8 @@
 
 #include "tests/subject_fixture.h"
 
+#include <stdio.h>
+
 enum { TEST = 10, CLASSES = 10 };
 static const char *const few = "train=24,test=10";
 
@@ -209,6 +211,33 @@ static void parameters_belong_to_layers(void **state) {
     }
 }
 
+/* He et al. 2022, as their code has it: 0.5^(depth + 1 - id), what embeds has id 0, the head 1. */
+static void rates_decay_from_the_head_down(void **state) {
+    (void)state;
+    struct subject_fixture *f = malloc(sizeof *f);
+    subject_open(f, "mae", "vit-micro", few, 1);
+    struct tuned *t = tune(f, &classify, 0, 1, 0);
+    const struct model *m = tune_model(t);
+    int facts = 0;
+    for (int g = 0; g < m->n_groups; g++)
+        for (const struct param *p = m->groups[g].first; p; p = p->next) {
+            int depth = 6, block, id = 0;
+            if (sscanf(p->name, "blocks.%d.", &block) == 1)
+                id = block + 1;
+            else if (!strncmp(p->name, "norm.", 5) || !strcmp(m->groups[g].name, TUNE_GROUP))
+                id = depth + 1;
+            for (int i = 0; i < m->n_facts; i++)
+                if (m->facts[i].offset == p->offset) {
+                    assert_true(m->facts[i].lr_scale == (real)(1.0 / (1 << (depth + 1 - id))));
+                    facts++;
+                }
+        }
+    assert_int_equal(facts, m->n_facts);
+    tune_close(t);
+    subject_close(f);
+    free(f);
+}
+
 static void a_stop_is_not_an_answer(void **state) {
     (void)state;
     struct subject_fixture *f = malloc(sizeof *f);
@@ -231,6 +260,7 @@ int main(void) {
         cmocka_unit_test(the_encoder_is_left_alone_and_threads_change_nothing),
         cmocka_unit_test(answers_do_not_depend_on_company),
         cmocka_unit_test(parameters_belong_to_layers),
+        cmocka_unit_test(rates_decay_from_the_head_down),
         cmocka_unit_test(a_stop_is_not_an_answer),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
