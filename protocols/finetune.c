@@ -275,6 +275,10 @@ static int run(const void *self, const struct protocol_input *in, struct eval *e
     for (int i = 0; i < o->probe_seeds; i++) {
         TRY(fit_and_ask(&f, lr, in->probe_seed + (uint64_t)i, NULL, set->train.n, SPLIT_TEST, NULL,
                         set->test.n, logits, err));
+        if (isnan(logits[0])) {
+            eval_diverged(e, "fine-tuning");
+            break;
+        }
         eval_fill(e, i, set, logits);
     }
 out:

@@ -98,6 +98,8 @@ extern const struct protocol protocol_linear, protocol_knn, protocol_finetune, p
 void eval_reserve(struct eval *e, const struct protocol_input *in, int n_seeds);
 /* Row `row` of e from scores (n test, classes). */
 void eval_fill(struct eval *e, int row, const struct feature_set *f, const float *scores);
+/* The outcome of a protocol whose own training diverged: what was filled is forgotten. */
+void eval_diverged(struct eval *e, const char *what);
 /* The split that selection uses: the indices of either part, in arena; its hash into e. */
 struct selection {
     int32_t *fit, *val; /* (n_fit), (n_val) rows of the training split */

@@ -40,6 +40,16 @@ void eval_fill(struct eval *e, int row, const struct feature_set *f, const float
                       e->top1_per_class + r * classes, e->confusion + r * classes * classes);
 }
 
+void eval_diverged(struct eval *e, const char *what) {
+    e->outcome = OUTCOME_DIVERGED;
+    snprintf(e->reason, sizeof e->reason, "%s diverged", what);
+    e->n_seeds = e->n_classes = e->n_samples = e->n_metrics = 0;
+    e->top1 = e->top5 = e->top1_per_class = NULL;
+    e->confusion = NULL;
+    e->pred = e->label = NULL;
+    e->metrics = NULL;
+}
+
 void selection_make(struct selection *s, const struct protocol_input *in, double val_share,
                     struct eval *e) {
     const struct feature_split *train = &in->features->train;

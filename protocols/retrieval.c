@@ -70,8 +70,7 @@ static int run(const void *self, const struct protocol_input *in, struct eval *e
     int status = 0;
     TRY(lit_open(&lit, in, &o->lit, NULL, err));
     if (lit_diverged(lit)) {
-        e->outcome = OUTCOME_DIVERGED;
-        snprintf(e->reason, sizeof e->reason, "text tuning diverged");
+        eval_diverged(e, "text tuning");
         goto out;
     }
     TRY(texts_read(&captions, in->subject->data, SPLIT_TEST, err));

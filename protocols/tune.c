@@ -53,27 +53,25 @@ static struct builder new_builder(struct tuned *t, struct graph *g, int batch) {
                             .batch = batch};
 }
 
+static const real *weights_of(const struct model *m, const char *group, const struct param *like) {
+    for (int g = 0; g < m->n_groups; g++)
+        for (const struct param *p = m->groups[g].first; p; p = p->next)
+            if (!strcmp(m->groups[g].name, group) && !strcmp(p->name, like->name)) {
+                CHECK(p->count == like->count, "%s.%s has another size", group, p->name);
+                return m->value + p->offset;
+            }
+    CHECK(0, "%s.%s is not in the pretrained model", group, like->name);
+    return NULL;
+}
+
 /* Overwrites what the encoder drew with the subject's weights. */
 static void copy_weights(struct tuned *t) {
-    const struct model *from = t->subject->model;
     int task = model_group(&t->model, TUNE_GROUP);
-    for (int g = 0; g < t->model.n_groups; g++) {
-        if (g == task)
-            continue;
-        int source = 0;
-        while (source < from->n_groups &&
-               strcmp(from->groups[source].name, t->model.groups[g].name))
-            source++;
-        CHECK(source < from->n_groups, "the encoder has no group %s", t->model.groups[g].name);
-        for (const struct param *p = t->model.groups[g].first; p; p = p->next) {
-            const struct param *q = from->groups[source].first;
-            while (q && strcmp(p->name, q->name))
-                q = q->next;
-            CHECK(q && q->count == p->count, "%s.%s is not in the pretrained model",
-                  t->model.groups[g].name, p->name);
-            memcpy(t->model.value + p->offset, from->value + q->offset, sizeof(real) * p->count);
-        }
-    }
+    for (int g = 0; g < t->model.n_groups; g++)
+        for (const struct param *p = t->model.groups[g].first; g != task && p; p = p->next)
+            memcpy(t->model.value + p->offset,
+                   weights_of(t->subject->model, t->model.groups[g].name, p),
+                   sizeof(real) * p->count);
     t->model.version++;
 }
 

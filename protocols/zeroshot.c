@@ -113,8 +113,7 @@ static int run(const void *self, const struct protocol_input *in, struct eval *e
     const struct lit_classes names = {prompts, n};
     TRY(lit_open(&lit, in, &o->lit, &names, err));
     if (lit_diverged(lit)) {
-        e->outcome = OUTCOME_DIVERGED;
-        snprintf(e->reason, sizeof e->reason, "text tuning diverged");
+        eval_diverged(e, "text tuning");
         goto out;
     }
     size_t width = (size_t)lit_width(lit);
