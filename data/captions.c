@@ -105,7 +105,7 @@ static int hash_files(struct dataset *d, const char *table, int val_is_test, str
     int status = 0;
     dataset_hash_begin(&hash, d);
     SHA256Update(&hash, (const uint8_t *)split, strlen(split));
-    SHA256Update(&hash, (const uint8_t *)c->table.text, c->table.bytes);
+    SHA256Update(&hash, (const uint8_t *)c->table.table.text, c->table.table.bytes);
     for (int s = 0; s < SPLITS; s++)
         for (long i = 0; i < d->count[s]; i++)
             TRY(hash_file(c, c->images[s][i], table, &hash, err));

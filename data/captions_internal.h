@@ -3,6 +3,7 @@
 #define SSV_DATA_CAPTIONS_INTERNAL_H
 
 #include "data/dataset_internal.h"
+#include "data/table.h"
 
 /* One image of captions.csv, in the order of first appearance. */
 struct captioned {
@@ -14,11 +15,10 @@ struct captioned {
 };
 
 struct caption_table {
-    char *text; /* the whole file */
-    size_t bytes;
+    struct table table;
     struct captioned *images; /* (n_images) */
     long n_images;
-    int has_split;
+    int has_split; /* the column is there */
 };
 
 /* Everything is owned by a.  Status 2 with file and line for what is missing or wrong. */
