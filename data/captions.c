@@ -31,52 +31,29 @@ enum {
     DEFAULT_SIZE = 128,
     DEFAULT_CACHE = 512,
     MOST_CACHE = 1 << 24, /* MiB */
-    MEASURED = 2000,
-    TEST_EVERY = 10
+    MEASURED = 2000
 };
 enum key { SIZE = SPLITS, SPLIT, CACHE, KEYS };
 
 struct captions {
     const char *folder;
     struct caption_table table;
-    const struct captioned **images[SPLITS]; /* (count) */
-    struct image_cache cache;                /* training images, then test images */
+    long *images[SPLITS];     /* (count) of the table */
+    struct image_cache cache; /* training images, then test images */
 };
-
-/* SPLITS: neither. */
-static int split_of(const struct captions *c, long image, int val_is_test) {
-    if (!c->table.has_split)
-        return image % TEST_EVERY ? SPLIT_TRAIN : SPLIT_TEST;
-    const char *split = c->table.images[image].split;
-    if (!strcmp(split, "train"))
-        return SPLIT_TRAIN;
-    return !strcmp(split, val_is_test ? "val" : "test") ? SPLIT_TEST : SPLITS;
-}
 
 static int fill_splits(struct dataset *d, const char *path, const long *values, struct error *err) {
     struct captions *c = d->state;
-    long available[SPLITS] = {0};
-    int status = 0, val_is_test = (int)values[SPLIT];
-    if (val_is_test && !c->table.has_split)
-        return error_set(err, STATUS_USAGE, "%s: split=val needs a column split", path);
-    for (int s = 0; s < SPLITS; s++)
-        c->images[s] = ARENA_ARRAY(&d->arena, const struct captioned *, c->table.n_images);
-    for (long i = 0; i < c->table.n_images; i++) {
-        int s = split_of(c, i, val_is_test);
-        if (s < SPLITS)
-            c->images[s][available[s]++] = &c->table.images[i];
-    }
-    for (int s = 0; s < SPLITS; s++) {
-        if (!available[s])
-            return error_set(err, STATUS_USAGE, "%s: %s", path,
-                             !c->table.has_split ? "one image is too few for two splits"
-                             : s == SPLIT_TRAIN  ? "no row is of the split train"
-                             : val_is_test       ? "no row is of the split val"
-                                                 : "no row is of the split test");
-        TRY(dataset_limit(d, (enum split)s, values[s], available[s], err));
-    }
-out:
-    return status;
+    long n = c->table.n_images;
+    const char **split = ARENA_ARRAY(&d->arena, const char *, n);
+    for (long i = 0; i < n; i++)
+        split[i] = c->table.images[i].split;
+    return dataset_choose_rows(d, path, c->table.has_split ? split : NULL, n, values,
+                               (int)values[SPLIT], c->images, err);
+}
+
+static const struct captioned *image_of(const struct captions *c, enum split split, long index) {
+    return &c->table.images[c->images[split][index]];
 }
 
 /* A missing image is found now, a broken one when it is read. */
@@ -108,7 +85,7 @@ static int hash_files(struct dataset *d, const char *table, int val_is_test, str
     SHA256Update(&hash, (const uint8_t *)c->table.table.text, c->table.table.bytes);
     for (int s = 0; s < SPLITS; s++)
         for (long i = 0; i < d->count[s]; i++)
-            TRY(hash_file(c, c->images[s][i], table, &hash, err));
+            TRY(hash_file(c, image_of(c, (enum split)s, i), table, &hash, err));
     SHA256End(&hash, d->root_hash);
 out:
     return status;
@@ -138,9 +115,11 @@ static int open_captions(struct dataset *d, const char *argument, struct error *
     d->has_caption = 1;
     d->measured = MEASURED;
     TRY(hash_files(d, path, (int)values[SPLIT], err));
-    size_t one = (size_t)d->height * (size_t)d->width * CHANNELS;
-    TRY(image_cache_open(&c->cache, one, d->count[SPLIT_TRAIN] + d->count[SPLIT_TEST],
-                         (size_t)values[CACHE] << 20, &d->arena, err));
+    long images = d->count[SPLIT_TRAIN] + d->count[SPLIT_TEST];
+    size_t *bytes = ARENA_ARRAY(&d->arena, size_t, images);
+    for (long i = 0; i < images; i++)
+        bytes[i] = (size_t)d->height * (size_t)d->width * CHANNELS;
+    TRY(image_cache_open(&c->cache, bytes, images, (size_t)values[CACHE] << 20, &d->arena, err));
 out:
     return status;
 }
@@ -148,7 +127,7 @@ out:
 static int read_captions(const struct dataset *d, enum split split, long index, struct record *out,
                          struct error *err) {
     struct captions *c = d->state;
-    const struct captioned *image = c->images[split][index];
+    const struct captioned *image = image_of(c, split, index);
     struct arena scratch = {0};
     struct pixels p;
     long place = split == SPLIT_TRAIN ? index : d->count[SPLIT_TRAIN] + index;

@@ -13,9 +13,9 @@ enum { MEASURED_IMAGES = 10000, MAX_KEYS = 16, MAX_CHANNELS = 4 };
 
 const char *const split_names[SPLITS] = {"train", "test"};
 
-const struct dataset_source *const dataset_sources[] = {&dataset_shapes,   &dataset_fashion_mnist,
-                                                        &dataset_idx,      &dataset_cifar10,
-                                                        &dataset_captions, NULL};
+const struct dataset_source *const dataset_sources[] = {
+    &dataset_shapes,   &dataset_fashion_mnist, &dataset_idx, &dataset_cifar10,
+    &dataset_captions, &dataset_segmentation,  NULL};
 
 void record_free(struct record *r) {
     free(r->pixels);
@@ -41,14 +41,22 @@ int record_reserve(struct record *r, int height, int width, int channels, int wi
     int status = 0;
     size_t area = (size_t)height * (size_t)width;
     TRY(reserve(&r->pixels, &r->pixels_capacity, area * (size_t)channels, err));
-    if (with_mask)
-        TRY(reserve(&r->mask, &r->mask_capacity, area, err));
     r->height = height, r->width = width, r->channels = channels;
+    r->mask_height = r->mask_width = 0;
+    if (with_mask)
+        TRY(record_reserve_mask(r, height, width, err));
     r->caption[0] = '\0';
     r->captions = NULL;
     r->n_captions = 0;
 out:
     return status;
+}
+
+int record_reserve_mask(struct record *r, int height, int width, struct error *err) {
+    CHECK(height > 0 && width > 0, "%d x %d", height, width);
+    size_t area = (size_t)height * (size_t)width;
+    r->mask_height = height, r->mask_width = width;
+    return reserve(&r->mask, &r->mask_capacity, area, err);
 }
 
 void record_set_captions(struct record *r, const char *const *captions, int n) {
@@ -176,6 +184,43 @@ int dataset_limit(struct dataset *d, enum split split, long wanted, long availab
     return 0;
 }
 
+/* SPLITS: neither. */
+static int split_of(const char *const *split, long row, int val_is_test) {
+    enum { TEST_EVERY = 10 };
+    if (!split)
+        return row % TEST_EVERY ? SPLIT_TRAIN : SPLIT_TEST;
+    if (!strcmp(split[row], "train"))
+        return SPLIT_TRAIN;
+    return !strcmp(split[row], val_is_test ? "val" : "test") ? SPLIT_TEST : SPLITS;
+}
+
+int dataset_choose_rows(struct dataset *d, const char *path, const char *const *split, long n,
+                        const long *wanted, int val_is_test, long *rows[SPLITS],
+                        struct error *err) {
+    long available[SPLITS] = {0};
+    int status = 0;
+    if (val_is_test && !split)
+        return error_set(err, STATUS_USAGE, "%s: split=val needs a column split", path);
+    for (int s = 0; s < SPLITS; s++)
+        rows[s] = ARENA_ARRAY(&d->arena, long, n);
+    for (long i = 0; i < n; i++) {
+        int s = split_of(split, i, val_is_test);
+        if (s < SPLITS)
+            rows[s][available[s]++] = i;
+    }
+    for (int s = 0; s < SPLITS; s++) {
+        if (!available[s])
+            return error_set(err, STATUS_USAGE, "%s: %s", path,
+                             !split             ? "one image is too few for two splits"
+                             : s == SPLIT_TRAIN ? "no row is of the split train"
+                             : val_is_test      ? "no row is of the split val"
+                                                : "no row is of the split test");
+        TRY(dataset_limit(d, (enum split)s, wanted[s], available[s], err));
+    }
+out:
+    return status;
+}
+
 void dataset_hash_begin(SHA2_CTX *hash, const struct dataset *d) {
     char text[160];
     int n = snprintf(text, sizeof text, "%s %d x %d x %d, %ld + %ld images, %d classes\n", d->name,
@@ -203,14 +248,17 @@ static int measure(struct dataset *d, struct error *err) {
     struct record r = {0};
     uint64_t sum[MAX_CHANNELS] = {0}, squares[MAX_CHANNELS] = {0};
     long n = d->count[SPLIT_TRAIN], most = d->measured ? d->measured : MEASURED_IMAGES;
-    size_t area = (size_t)d->height * (size_t)d->width, channels = (size_t)d->channels;
+    size_t area = 0, channels = (size_t)d->channels;
     int status = 0;
+    r.no_mask = 1;
     d->measured = n < most ? n : most;
     for (long i = 0; i < d->measured; i++) {
         TRY(dataset_read(d, SPLIT_TRAIN, i, &r, err));
+        size_t one = (size_t)r.height * (size_t)r.width;
+        area += one;
         for (size_t c = 0; c < channels; c++) {
             uint64_t s = 0, q = 0;
-            for (size_t p = c; p < area * channels; p += channels) {
+            for (size_t p = c; p < one * channels; p += channels) {
                 s += r.pixels[p];
                 q += (uint64_t)r.pixels[p] * r.pixels[p];
             }
@@ -218,7 +266,7 @@ static int measure(struct dataset *d, struct error *err) {
             squares[c] += q;
         }
     }
-    double pixels = (double)area * (double)d->measured;
+    double pixels = (double)area;
     for (size_t c = 0; c < channels; c++) {
         double mean = (double)sum[c] / pixels;
         double variance = (double)squares[c] / pixels - mean * mean;

@@ -9,11 +9,12 @@
  *     dataset_close(&d);
  *
  * A specification is NAME or NAME:ARGUMENT.  Names: shapes, fashion-mnist, idx:FOLDER,
- * cifar10:FOLDER, captions:FOLDER.  `NAME:...,train=N,test=N` limits a split to its first N images.
- * A second key of idx and fashion-mnist, pad=N, puts the image in the middle of N x N zeros; images
- * of 28 x 28 are padded to 32, so that patches of 4 and 8 divide them, unless pad=28 says
- * otherwise. captions=class gives the images of cifar10, idx and fashion-mnist a caption, "a photo
- * of a cat". What captions:FOLDER takes stands in captions.c.
+ * cifar10:FOLDER, captions:FOLDER, segmentation:FOLDER.  `NAME:...,train=N,test=N` limits a split
+ * to its first N images. A second key of idx and fashion-mnist, pad=N, puts the image in the middle
+ * of N x N zeros; images of 28 x 28 are padded to 32, so that patches of 4 and 8 divide them,
+ * unless pad=28 says otherwise. captions=class gives the images of cifar10, idx and fashion-mnist a
+ * caption, "a photo of a cat". What captions:FOLDER and segmentation:FOLDER take stands in
+ * captions.c and segmentation.c.
  */
 #ifndef SSV_DATA_DATASET_H
 #define SSV_DATA_DATASET_H
@@ -25,12 +26,15 @@
 #include <stdio.h>
 
 enum split { SPLIT_TRAIN, SPLIT_TEST, SPLITS };
+enum { MASK_IGNORE = 255 }; /* a pixel that belongs to no known class; it counts nowhere */
 
 struct record {
     int height, width, channels;
-    uint8_t *pixels; /* (height, width, channels), in the record's own buffer */
-    int label;       /* 0..classes-1; -1 where the dataset has none */
-    uint8_t *mask;   /* (height, width), 0 background, 1 + label object; NULL when there is none */
+    uint8_t *pixels;             /* (height, width, channels), in the record's own buffer */
+    int label;                   /* 0..classes-1; -1 where the dataset has none */
+    uint8_t *mask;               /* (mask_height, mask_width), 0..mask_classes-1 or MASK_IGNORE */
+    int mask_height, mask_width; /* as annotated, where pixels may be made smaller; 0: no mask */
+    int no_mask;                 /* set by the caller: it may be left out */
     char caption[256]; /* the first one, cut at a character when longer; "" when there is none */
     int n_captions;
     const char *const *captions; /* (n_captions), in the dataset's memory; NULL: caption is all */
@@ -41,9 +45,11 @@ struct record {
 const char *record_caption(const struct record *r, int i);
 
 void record_free(struct record *r);
-/* Makes room and forgets the captions; for readers.  Status 3 when there is no memory. */
+/* Makes room and forgets the captions; for readers.  with_mask: one of the image's size.  Status 3
+ * when there is no memory. */
 int record_reserve(struct record *r, int height, int width, int channels, int with_mask,
                    struct error *err);
+int record_reserve_mask(struct record *r, int height, int width, struct error *err);
 
 struct dataset_source; /* one reader's const table, see dataset.c */
 
@@ -54,14 +60,18 @@ struct dataset {
     void *state; /* the reader's own, in arena */
     struct arena arena;
     long count[SPLITS];
-    int height, width, channels;       /* of every image */
+    int height, width; /* of every image; where they differ, both are the shorter side of each */
+    int channels;
     int classes;                       /* 0: no labels */
     const char *const *class_names;    /* (classes) */
     const char *const *class_captions; /* (classes), NULL unless asked for by captions=class */
     int has_mask, has_caption;
-    double mean[4], std[4]; /* per channel, over [0,1] pixels of the first training images */
-    long measured;          /* how many: 10,000, or fewer where the reader says so in open */
-    char root_hash[65];     /* SHA-256 over the content (files, or the generator's settings) */
+    int mask_classes;              /* what masks tell apart; 0: there are none */
+    const char *const *mask_names; /* (mask_classes) */
+    int mask_background;           /* class 0 of masks is what belongs to no object */
+    double mean[4], std[4];        /* per channel, over [0,1] pixels of the first training images */
+    long measured;                 /* how many: 10,000, or fewer where the reader says so in open */
+    char root_hash[65]; /* SHA-256 over the content (files, or the generator's settings) */
 };
 
 struct dataset_source {

@@ -33,6 +33,12 @@ int dataset_arguments(struct dataset *d, const char *argument, const struct data
 int dataset_limit(struct dataset *d, enum split split, long wanted, long available,
                   struct error *err);
 
+/* For tables: the rows of either split (d->count), by the split that each of the n rows names:
+ * train, and test or, when val_is_test, val; other rows are left out.  split NULL: the first row
+ * and every tenth after it are the test split.  wanted (SPLITS) as above; path is the table's. */
+int dataset_choose_rows(struct dataset *d, const char *path, const char *const *split, long n,
+                        const long *wanted, int val_is_test, long *rows[SPLITS], struct error *err);
+
 /* Begins d->root_hash with everything but the bytes: name, size and counts.  The reader adds those
  * with SHA256Update and ends with SHA256End(hash, d->root_hash). */
 void dataset_hash_begin(SHA2_CTX *hash, const struct dataset *d);
@@ -47,6 +53,6 @@ void record_set_captions(struct record *r, const char *const *captions, int n);
 extern const char *const split_names[SPLITS];
 
 extern const struct dataset_source dataset_shapes, dataset_cifar10, dataset_idx,
-    dataset_fashion_mnist, dataset_captions;
+    dataset_fashion_mnist, dataset_captions, dataset_segmentation;
 
 #endif

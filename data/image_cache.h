@@ -12,15 +12,15 @@
 #include <stdint.h>
 
 struct image_cache {
-    struct slab pixels;   /* (places, bytes) */
+    struct slab pixels;   /* of all places, one behind the other */
     atomic_uchar *states; /* (places), in the arena given */
-    size_t bytes;         /* of an image */
+    size_t *begin;        /* (places + 1) in pixels */
     long places;
 };
 
-/* Room for `images` images, but for no more than `most` bytes of them. */
-int image_cache_open(struct image_cache *c, size_t bytes, long images, size_t most, struct arena *a,
-                     struct error *err);
+/* Room for images of bytes[i] (images) each, but for no more than `most` bytes of them. */
+int image_cache_open(struct image_cache *c, const size_t *bytes, long images, size_t most,
+                     struct arena *a, struct error *err);
 /* Both thread-safe. */
 int image_cache_get(const struct image_cache *c, long image, uint8_t *out); /* 1: it was there */
 void image_cache_put(struct image_cache *c, long image, const uint8_t *pixels);

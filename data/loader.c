@@ -76,6 +76,7 @@ static int fill_sample(struct worker *w, struct batch *b, int row, struct error 
     for (int s = 0; s < c->n_slots; s++)
         slots[s] = (char *)b->slots[s] + (size_t)row * c->slots[s].per_sample * 4;
     int status = 0;
+    w->record.no_mask = !c->masks;
     TRY(dataset_read(c->data, c->split, sample, &w->record, err));
     TRY(c->prepare(c->self, &w->record, sample, b->epoch, &rng, slots, err));
 out:

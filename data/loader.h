@@ -30,6 +30,7 @@ struct loader_config {
     long subset_n;
     int batch;
     int shuffle;   /* a permutation per epoch, keyed by (seed, RNG_ORDER, epoch) */
+    int masks;     /* records come with their masks, where the dataset has any */
     int drop_last; /* else the last batch of an epoch has fewer samples */
     uint64_t seed;
     int threads;      /* >= 1 */

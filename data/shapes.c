@@ -29,7 +29,14 @@ static int open_shapes(struct dataset *d, const char *argument, struct error *er
     d->channels = 3;
     d->classes = SHAPE_CLASSES;
     d->class_names = shape_names;
+    const char **names = ARENA_ARRAY(&d->arena, const char *, 1 + SHAPE_CLASSES);
+    names[0] = "background";
+    for (int i = 0; i < SHAPE_CLASSES; i++)
+        names[1 + i] = shape_names[i];
     d->has_mask = d->has_caption = 1;
+    d->mask_classes = 1 + SHAPE_CLASSES; /* background, 1 + label */
+    d->mask_names = names;
+    d->mask_background = 1;
     long measured = MEASURED_PIXELS / (values[SIZE] * values[SIZE]);
     d->measured = measured > MEASURED_LEAST ? measured : MEASURED_LEAST;
     *seed = (uint64_t)values[SEED];
