@@ -198,6 +198,9 @@ static void test_masks_show_the_object(void **state) {
         struct dataset d;
         opens(&d, arena_printf(&a, "shapes:size=%d", size));
         assert_int_equal(d.has_mask, 1);
+        assert_int_equal(d.mask_classes, 1 + d.classes);
+        assert_string_equal(d.mask_names[0], "background");
+        assert_string_equal(d.mask_names[d.classes], d.class_names[d.classes - 1]);
         assert_int_equal(d.height, size);
         for (long k = 0; k < n_images; k++) {
             struct shape_scene s;

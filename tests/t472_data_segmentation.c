@@ -1,0 +1,474 @@
+/* Images with masks: index PNG files of every kind, whole, cut off, damaged and wrong; the tables,
+ * classes that are ignored, masks at their own resolution, the cache, the loader. */
+#include "core/rng.h"
+#include "data/jpeg.h"
+#include "data/loader.h"
+#include "data/png.h"
+#include "data/resize.h"
+#include "tests/data_files.h"
+#include "tests/jpeg_files.h"
+#include "tests/png_files.h"
+
+/* ---- PNG ---- */
+
+static int decode(struct place *here, const char *name, struct index_image *out,
+                  struct error *err) {
+    size_t bytes;
+    const uint8_t *data = get_file(here, name, &bytes);
+    return png_decode_index(in(here, name), data, bytes, &here->arena, out, err);
+}
+
+static void any_index_image_gives_its_indices(void **state) {
+    struct place *here = *state;
+    enum { HEIGHT = 11, WIDTH = 13 };
+    static const int colors[] = {PNG_COLOR_TYPE_GRAY, PNG_COLOR_TYPE_PALETTE};
+    uint8_t value[HEIGHT * WIDTH];
+    for (int bits = 1; bits <= 8; bits *= 2)
+        for (int c = 0; c < 2; c++)
+            for (int interlace = 0; interlace < 2; interlace++) {
+                struct index_image m, head;
+                struct error err = {0};
+                size_t bytes;
+                for (int i = 0; i < HEIGHT * WIDTH; i++)
+                    value[i] = (uint8_t)(i * 37 % (1 << bits));
+                put_png(here, "a.png", HEIGHT, WIDTH, value,
+                        (struct png_kind){colors[c], bits,
+                                          interlace ? PNG_INTERLACE_ADAM7 : PNG_INTERLACE_NONE});
+                assert_int_equal(decode(here, "a.png", &m, &err), 0);
+                assert_int_equal(m.height, HEIGHT);
+                assert_int_equal(m.width, WIDTH);
+                assert_memory_equal(m.value, value, sizeof value);
+                const uint8_t *data = get_file(here, "a.png", &bytes);
+                assert_int_equal(png_decode_size("a.png", data, bytes, &head, &err), 0);
+                assert_int_equal(head.height, HEIGHT);
+                assert_int_equal(head.width, WIDTH);
+            }
+}
+
+static void wrong_kinds_are_named(void **state) {
+    struct place *here = *state;
+    static const struct {
+        struct png_kind kind;
+        const char *words;
+    } cases[] = {
+        {{PNG_COLOR_TYPE_RGB, 8, 0}, "is RGB of 8 bits"},
+        {{PNG_COLOR_TYPE_RGB_ALPHA, 8, 0}, "is RGB with alpha of 8 bits"},
+        {{PNG_COLOR_TYPE_GRAY_ALPHA, 8, 0}, "is grey with alpha of 8 bits"},
+        {{PNG_COLOR_TYPE_GRAY, 16, 0}, "is grey of 16 bits"},
+    };
+    const uint8_t value[6] = {0};
+    struct index_image m;
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        struct error err = {0};
+        put_png(here, "a.png", 2, 3, value, cases[i].kind);
+        assert_int_equal(decode(here, "a.png", &m, &err), STATUS_USAGE);
+        assert_non_null(strstr(err.message, "/a.png: "));
+        assert_non_null(strstr(err.message, cases[i].words));
+    }
+    static const char *const texts[] = {"", "GIF89a, or so", "\x89PNG\r\n"};
+    for (size_t i = 0; i < 3; i++) {
+        struct error err = {0};
+        put(here, "b.png", texts[i], strlen(texts[i]));
+        assert_int_equal(decode(here, "b.png", &m, &err), STATUS_USAGE);
+        assert_non_null(strstr(err.message, "/b.png: not a PNG file"));
+    }
+}
+
+/* The size in the head, with a checksum that is right. */
+static void far_too_large_ones_are_refused_at_once(void **state) {
+    struct place *here = *state;
+    static const uint32_t sizes[][2] = {{8193, 8192}, {2000000000, 2}, {0x7fffffff, 0x7fffffff}};
+    const uint8_t value[4] = {0};
+    for (size_t i = 0; i < 3; i++) {
+        struct index_image m;
+        struct error err = {0};
+        size_t n;
+        put_png(here, "a.png", 2, 2, value, GREY_8);
+        uint8_t *data = get_file(here, "a.png", &n);
+        for (int k = 0; k < 8; k++)
+            data[16 + k] = (uint8_t)(sizes[i][k / 4] >> (24 - 8 * (k % 4)));
+        uint32_t crc = (uint32_t)crc32(0, data + 12, 17);
+        for (int k = 0; k < 4; k++)
+            data[29 + k] = (uint8_t)(crc >> (24 - 8 * k));
+        put(here, "a.png", data, n);
+        assert_int_equal(decode(here, "a.png", &m, &err), STATUS_USAGE);
+        assert_non_null(strstr(err.message, "more than this program takes"));
+    }
+}
+
+static void one_cut_off_says_where(void **state) {
+    struct place *here = *state;
+    uint8_t value[20 * 20];
+    struct index_image m;
+    size_t n;
+    for (int i = 0; i < 400; i++)
+        value[i] = (uint8_t)(i * i % 251);
+    put_png(here, "a.png", 20, 20, value, GREY_8);
+    const uint8_t *data = get_file(here, "a.png", &n);
+    for (size_t keep = 8; keep < n; keep++) {
+        struct error err = {0};
+        assert_int_equal(png_decode_index("a.png", data, keep, &here->arena, &m, &err),
+                         STATUS_USAGE);
+        assert_non_null(strstr(err.message, "a.png: offset "));
+        assert_null(strchr(err.message, '\n'));
+    }
+}
+
+static void survives_any_damage(void **state) {
+    struct place *here = *state;
+    int rounds = getenv("SSV_LONG") ? 50000 : 2000, whole = 0;
+    uint8_t value[20 * 20];
+    size_t n;
+    for (int i = 0; i < 400; i++)
+        value[i] = (uint8_t)(i / 30 % 16);
+    put_png(here, "a.png", 20, 20, value,
+            (struct png_kind){PNG_COLOR_TYPE_PALETTE, 4, PNG_INTERLACE_ADAM7});
+    const uint8_t *data = get_file(here, "a.png", &n);
+    uint8_t *copy = arena_alloc(&here->arena, n);
+    for (int i = 0; i < rounds; i++) {
+        struct rng rng = rng_at((struct rng_key){472, RNG_TEST}, 0, (uint32_t)i);
+        struct arena a = {0};
+        struct index_image m;
+        struct error err = {0};
+        memcpy(copy, data, n);
+        for (uint32_t k = 1 + rng_below(&rng, 3); k; k--)
+            copy[rng_below(&rng, (uint32_t)n)] = (uint8_t)rng_u32(&rng);
+        int status = png_decode_index("a.png", copy, n, &a, &m, &err);
+        assert_true(status ? status == STATUS_USAGE && err.message[0] : m.height > 0);
+        whole += !status;
+        arena_free(&a);
+    }
+    assert_true(whole < rounds); /* checksums find nearly all */
+}
+
+/* ---- the dataset ---- */
+
+enum { SIZE = 16, NONE = MASK_IGNORE };
+
+static const char classes[] = "id,name,r,ignore\n0,sky,1,0\n2,road,2,0\n1,car,3,0\n3,void,4,1\n";
+static const char table[] = "image,mask,split\n"
+                            "0.jpg,0.png,train\n"
+                            "1.jpg,1.png,test\n"
+                            "2.jpg,2.png,train\n"
+                            "3.jpg,3.png,val\n"
+                            "4.jpg,4.png,extra\n";
+
+static int height_of(int number) {
+    return 20 + 7 * number;
+}
+
+static int width_of(int number) {
+    return 41 - 3 * number;
+}
+
+/* Values 0 to 4, of which the tables have 0 to 3. */
+static int value_of(int number, int i) {
+    return (i / 3 + number) % 5;
+}
+
+static void put_text(struct place *here, const char *name, const char *text) {
+    put(here, name, text, strlen(text));
+}
+
+static void put_mask(struct place *here, int number, int height, int width) {
+    uint8_t *value = arena_alloc(&here->arena, (size_t)(height * width));
+    for (int i = 0; i < height * width; i++)
+        value[i] = (uint8_t)value_of(number, i);
+    put_png(here, arena_printf(&here->arena, "%d.png", number), height, width, value, GREY_8);
+}
+
+static void put_all(struct place *here) {
+    for (int i = 0; i < 5; i++) {
+        put_jpeg(here, arena_printf(&here->arena, "%d.jpg", i), height_of(i), width_of(i), 3, 90,
+                 i);
+        put_mask(here, i, height_of(i), width_of(i));
+    }
+    put_text(here, "classes.csv", classes);
+    put_text(here, "index.csv", table);
+}
+
+/* Whole, the shorter side 16. */
+static void expect_image(struct place *here, const struct record *r, int number) {
+    struct pixels p;
+    struct error err = {0};
+    int h = height_of(number), w = width_of(number), shorter = h < w ? h : w;
+    int height = (h * SIZE + shorter / 2) / shorter, width = (w * SIZE + shorter / 2) / shorter;
+    uint8_t *image = arena_alloc(&here->arena, (size_t)(height * width * 3));
+    const char *name = arena_printf(&here->arena, "%d.jpg", number);
+    assert_int_equal(jpeg_read(in(here, name), &here->arena, &p, &err), 0);
+    resize_whole(p.rgb, p.height, p.width, 3, height, width, image);
+    assert_int_equal(r->height, height);
+    assert_int_equal(r->width, width);
+    assert_int_equal(r->label, -1);
+    assert_memory_equal(r->pixels, image, (size_t)(height * width * 3));
+}
+
+static void expect_mask(const struct record *r, int number, const int class_of[5]) {
+    assert_int_equal(r->mask_height, height_of(number));
+    assert_int_equal(r->mask_width, width_of(number));
+    for (int i = 0; i < r->mask_height * r->mask_width; i++)
+        assert_int_equal(r->mask[i], class_of[value_of(number, i)]);
+}
+
+static void reads_images_and_masks(void **state) {
+    struct place *here = *state;
+    static const int class_of[] = {0, 1, 2, NONE, NONE};
+    static const int numbers[SPLITS][2] = {{0, 2}, {1, 1}};
+    struct dataset d;
+    struct record r = {0};
+    put_all(here);
+    opens(&d, spec(here, "segmentation", ",size=16"));
+    assert_int_equal(d.height, SIZE);
+    assert_int_equal(d.width, SIZE);
+    assert_int_equal(d.classes, 0); /* what linear and knn ask */
+    assert_int_equal(d.has_mask, 1);
+    assert_int_equal(d.mask_classes, 3);
+    assert_int_equal(d.mask_background, 0);
+    assert_string_equal(d.mask_names[0], "sky");
+    assert_string_equal(d.mask_names[1], "car"); /* by id, not by row */
+    assert_string_equal(d.mask_names[2], "road");
+    assert_int_equal(d.count[SPLIT_TRAIN], 2);
+    assert_int_equal(d.count[SPLIT_TEST], 1);
+    for (int s = 0; s < SPLITS; s++)
+        for (long i = 0; i < d.count[s]; i++) {
+            reads(&d, (enum split)s, i, &r);
+            expect_image(here, &r, numbers[s][i]);
+            expect_mask(&r, numbers[s][i], class_of);
+        }
+    r.no_mask = 1;
+    reads(&d, SPLIT_TEST, 0, &r);
+    assert_int_equal(r.mask_height, 0);
+    record_free(&r);
+    dataset_close(&d);
+    opens(&d, spec(here, "segmentation", ",train=1"));
+    assert_int_equal(d.height, 96);
+    assert_int_equal(d.count[SPLIT_TRAIN], 1);
+    dataset_close(&d);
+}
+
+static void classes_that_are_ignored(void **state) {
+    struct place *here = *state;
+    static const struct {
+        const char *text;
+        int class_of[5], n;
+    } cases[] = {
+        {"id,name\n0,void\n1,a\n2,b\n3,ignore\n", {NONE, 0, 1, NONE, NONE}, 2},
+        {"name,id,ignore\nvoid,0,0\nb,4,0\nc,1,1\n", {0, NONE, NONE, NONE, 1}, 2},
+        {"id,name\n004,a\n255,b\n3,c\n", {NONE, NONE, NONE, 0, 1}, 3},
+    };
+    struct dataset d;
+    struct record r = {0};
+    put_all(here);
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        put_text(here, "classes.csv", cases[i].text);
+        opens(&d, spec(here, "segmentation", ",size=16"));
+        assert_int_equal(d.mask_classes, cases[i].n);
+        reads(&d, SPLIT_TEST, 0, &r);
+        expect_mask(&r, 1, cases[i].class_of);
+        dataset_close(&d);
+    }
+    record_free(&r);
+}
+
+static void splits_are_those_of_the_table(void **state) {
+    struct place *here = *state;
+    static const int class_of[] = {0, 1, 2, NONE, NONE};
+    struct dataset d;
+    struct record r = {0};
+    put_all(here);
+    opens(&d, spec(here, "segmentation", ",size=16,split=val"));
+    assert_int_equal(d.count[SPLIT_TEST], 1);
+    reads(&d, SPLIT_TEST, 0, &r);
+    expect_mask(&r, 3, class_of);
+    record_free(&r);
+    dataset_close(&d);
+    refuses(spec(here, "segmentation", ",train=3"), "train=3", "2 images");
+    refuses(spec(here, "segmentation", ",size=7"), "size=7", "8 to 1024");
+    refuses(spec(here, "segmentation", ",sise=8"), "sise", "size");
+    refuses("segmentation", "needs a folder");
+    put_text(here, "index.csv", "image,mask,split\n0.jpg,0.png,train\n");
+    refuses(spec(here, "segmentation", ""), "index.csv", "no row is of the split test");
+}
+
+static void names_what_is_wrong_with_the_tables(void **state) {
+    struct place *here = *state;
+#define HEAD "image,mask,split\n0.jpg,0.png,train\n"
+    static const struct {
+        const char *file, *text, *line, *words;
+    } cases[] = {
+        {"index.csv", "", "index.csv", "image,mask,split"},
+        {"index.csv", "image,split\n", "line 1:", "\"mask\" is missing"},
+        {"index.csv", HEAD "1.jpg,,test\n", "line 3:", "the mask is empty"},
+        {"index.csv", HEAD "1.jpg,1.png,\n", "line 3:", "the split is empty"},
+        {"index.csv", HEAD "0.jpg,1.png,test\n", "line 3:", "already, in line 2"},
+        {"index.csv", HEAD "1.jpg,1.png\n", "line 3:", "3 fields expected"},
+        {"index.csv", HEAD "1.jpg,1.png,test\n5.jpg,1.png,test\n", "line 4:", "/5.jpg"},
+        {"index.csv", HEAD "1.jpg,5.png,test\n", "line 3:", "/5.png"},
+        {"index.csv", HEAD "1.jpg,1.jpg,test\n", "line 3:", "/1.jpg: not a PNG file"},
+        {"classes.csv", "id,name\n", "classes.csv", "id,name"},
+        {"classes.csv", "id,name\n1,a\n", "classes.csv", "at least 2 classes"},
+        {"classes.csv", "id,name\n1,a\n256,b\n", "line 3:", "\"256\" is no number from 0 to 255"},
+        {"classes.csv", "id,name\n1,a\n-1,b\n", "line 3:", "\"-1\" is no number"},
+        {"classes.csv", "id,name\n1,a\n,b\n", "line 3:", "\"\" is no number"},
+        {"classes.csv", "id,name\n1,a\n99999999999999999999,b\n", "line 3:", "is no number"},
+        {"classes.csv", "id,name\n1,a\n2,a\n", "line 3:", "\"a\" already"},
+        {"classes.csv", "id,name\n1,a\n01,b\n", "line 3:", "already, in line 2"},
+        {"classes.csv", "id,name\n1,\n", "line 2:", "empty"},
+        {"classes.csv", "id,name,ignore\n1,a,0\n2,b,yes\n", "line 3:", "not \"yes\""},
+    };
+    put_all(here);
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        put_text(here, "classes.csv", classes);
+        put_text(here, "index.csv", table);
+        put_text(here, cases[i].file, cases[i].text);
+        refuses(spec(here, "segmentation", ""), cases[i].file, cases[i].line, cases[i].words);
+    }
+    const char *many = "id,name\n";
+    for (int i = 0; i < 256; i++)
+        many = arena_printf(&here->arena, "%s%d,c%d\n", many, i, i);
+    put_text(here, "index.csv", table);
+    put_text(here, "classes.csv", many);
+    refuses(spec(here, "segmentation", ""), "classes.csv", "more than 255 classes");
+    drop(here, "classes.csv");
+    refuses(spec(here, "segmentation", ""), "classes.csv", "cannot open");
+}
+
+static void fails(const struct dataset *d, enum split split, const char *name, const char *words) {
+    struct record r = {0};
+    struct error err = {0};
+    assert_int_equal(dataset_read(d, split, 0, &r, &err), STATUS_USAGE);
+    if (!strstr(err.message, name) || !strstr(err.message, words))
+        fail_msg("\"%s\" and \"%s\" are not in: %s", name, words, err.message);
+    record_free(&r);
+}
+
+static void broken_files_are_named_when_they_are_read(void **state) {
+    struct place *here = *state;
+    struct dataset d;
+    size_t n;
+    put_all(here);
+    const uint8_t *png = get_file(here, "1.png", &n);
+    put(here, "1.png", png, n - 20);
+    opens(&d, spec(here, "segmentation", ",size=16"));
+    fails(&d, SPLIT_TEST, "/1.png: offset ", "cut off");
+    put_mask(here, 1, height_of(1), width_of(1) + 1);
+    fails(&d, SPLIT_TEST, "/1.png: ", "changed");
+    dataset_close(&d);
+    opens(&d, spec(here, "segmentation", ",size=16"));
+    fails(&d, SPLIT_TEST, "/1.jpg: 38 x 27 pixels", "1.png has 39 x 27");
+    dataset_close(&d);
+    put_mask(here, 1, 1, 20000);
+    refuses(spec(here, "segmentation", ",size=96"), "line 3:", "too long a strip");
+    put_mask(here, 1, height_of(1), width_of(1));
+    const uint8_t *jpeg = get_file(here, "1.jpg", &n);
+    put(here, "1.jpg", jpeg, n / 2);
+    opens(&d, spec(here, "segmentation", ",size=16"));
+    fails(&d, SPLIT_TEST, "/1.jpg: ", "JPEG");
+    dataset_close(&d);
+}
+
+static void root_hash_is_of_every_file(void **state) {
+    struct place *here = *state;
+    static const char *const files[] = {"index.csv", "classes.csv", "0.jpg", "1.png"};
+    struct dataset d;
+    char hash[65];
+    put_all(here);
+    opens(&d, spec(here, "segmentation", ",size=16"));
+    strcpy(hash, d.root_hash);
+    dataset_close(&d);
+    opens(&d, spec(here, "segmentation", ",size=16,cache=0"));
+    assert_string_equal(hash, d.root_hash);
+    dataset_close(&d);
+    put_text(here, "4.png", "an image that is not used");
+    opens(&d, spec(here, "segmentation", ",size=16"));
+    assert_string_equal(hash, d.root_hash);
+    dataset_close(&d);
+    for (int i = 0; i < 4; i++) {
+        size_t n;
+        const uint8_t *data = get_file(here, files[i], &n);
+        uint8_t *more = arena_alloc(&here->arena, n + 1);
+        memcpy(more, data, n);
+        more[n] = '\n'; /* behind the end of an image, a blank line of a table */
+        put(here, files[i], more, n + 1);
+        opens(&d, spec(here, "segmentation", ",size=16"));
+        assert_string_not_equal(hash, d.root_hash);
+        dataset_close(&d);
+        put(here, files[i], data, n);
+    }
+    opens(&d, spec(here, "segmentation", ",size=16,split=val"));
+    assert_string_not_equal(hash, d.root_hash);
+    dataset_close(&d);
+}
+
+static void the_cache_decodes_images_once(void **state) {
+    struct place *here = *state;
+    struct dataset d;
+    struct record r = {0};
+    put_all(here);
+    opens(&d, spec(here, "segmentation", ",size=16"));
+    reads(&d, SPLIT_TRAIN, 1, &r);
+    reads(&d, SPLIT_TEST, 0, &r);
+    drop(here, "1.jpg");
+    drop(here, "2.jpg");
+    put_jpeg(here, "2.jpg", height_of(2), width_of(2), 3, 90, 2);
+    reads(&d, SPLIT_TEST, 0, &r); /* its mask is still there */
+    reads(&d, SPLIT_TRAIN, 1, &r);
+    expect_image(here, &r, 2);
+    dataset_close(&d);
+    record_free(&r);
+}
+
+static int prepare(const void *self, const struct record *r, long sample, int epoch,
+                   struct rng *rng, void *const slots[], struct error *err) {
+    (void)self, (void)sample, (void)epoch, (void)rng, (void)err;
+    ((int32_t *)slots[0])[0] = r->mask_height;
+    return 0;
+}
+
+static void loaders_read_masks_when_asked(void **state) {
+    struct place *here = *state;
+    put_all(here);
+    for (int masks = 0; masks < 2; masks++) {
+        struct dataset d;
+        struct loader *l;
+        struct batch b;
+        struct error err = {0};
+        const struct loader_slot slot = {"height", 1};
+        opens(&d, spec(here, "segmentation", ",size=16"));
+        const struct loader_config config = {.data = &d,
+                                             .batch = 2,
+                                             .masks = masks,
+                                             .threads = 1,
+                                             .epochs = 1,
+                                             .slots = &slot,
+                                             .n_slots = 1,
+                                             .prepare = prepare};
+        assert_int_equal(loader_open(&l, &config, &err), 0);
+        assert_int_equal(loader_next(l, &b, &err), 0);
+        assert_int_equal(((int32_t *)b.slots[0])[0], masks ? height_of(0) : 0);
+        assert_int_equal(((int32_t *)b.slots[0])[1], masks ? height_of(2) : 0);
+        loader_close(l);
+        dataset_close(&d);
+    }
+}
+
+#define CASE(f) cmocka_unit_test_setup_teardown(f, set_up, tear_down)
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        CASE(any_index_image_gives_its_indices),
+        CASE(wrong_kinds_are_named),
+        CASE(far_too_large_ones_are_refused_at_once),
+        CASE(one_cut_off_says_where),
+        CASE(survives_any_damage),
+        CASE(reads_images_and_masks),
+        CASE(classes_that_are_ignored),
+        CASE(splits_are_those_of_the_table),
+        CASE(names_what_is_wrong_with_the_tables),
+        CASE(broken_files_are_named_when_they_are_read),
+        CASE(root_hash_is_of_every_file),
+        CASE(the_cache_decodes_images_once),
+        CASE(loaders_read_masks_when_asked),
+    };
+    return cmocka_run_group_tests_name("segmentation", tests, NULL, NULL);
+}
