@@ -79,3 +79,49 @@ void attention_probabilities(const struct tensor *t, const real *qkv, const real
         memcpy(p + i * tokens, padded + i * stride, tokens * sizeof *p);
     arena_free(&scratch);
 }
+
+int attention_heads(const struct tensor *t) {
+    CHECK(t->op == &op, "%s is no attention", t->name);
+    return t->attr[HEADS];
+}
+
+/* scores (seen) of one token and head become their softmax */
+static void softmax(double *scores, int seen) {
+    double most = scores[0], sum = 0;
+    for (int j = 1; j < seen; j++)
+        most = fmax(most, scores[j]);
+    for (int j = 0; j < seen; j++)
+        sum += scores[j] = exp(scores[j] - most);
+    for (int j = 0; j < seen; j++)
+        scores[j] /= sum;
+}
+
+void attention_of_token(const struct tensor *t, const real *qkv, const real *bias, int token,
+                        real *p) {
+    const int *a = t->attr;
+    struct arena scratch = {0};
+    size_t tokens = (size_t)a[TOKENS], width = (size_t)a[HEADS] * (size_t)a[HEAD_DIM];
+    CHECK(t->op == &op && a[VIEWS] == 1, "%s is no attention of one view", t->name);
+    CHECK(!bias == (t->n_src <= BIAS), "%s: with the bias that the graph has", t->name);
+    CHECK(token >= 0 && token < a[TOKENS], "%s: token %d of %d", t->name, token, a[TOKENS]);
+    double *scores = ARENA_ARRAY(&scratch, double, tokens);
+    int seen = a[CAUSAL] ? token + 1 : a[TOKENS];
+    memset(p, 0, sizeof *p * (size_t)a[HEADS] * tokens);
+    for (int h = 0; h < a[HEADS]; h++, p += tokens) {
+        const real *q = qkv + 3 * width * (size_t)token + h * a[HEAD_DIM];
+        for (int j = 0; j < seen; j++) {
+            const real *k = qkv + 3 * width * (size_t)j + width + h * a[HEAD_DIM];
+            double dot = 0;
+            for (int d = 0; d < a[HEAD_DIM]; d++)
+                dot += (double)q[d] * (double)k[d];
+            scores[j] = dot * t->real_attr;
+            if (bias)
+                scores[j] +=
+                    (double)bias[((size_t)h * tokens + (size_t)token) * tokens + (size_t)j];
+        }
+        softmax(scores, seen);
+        for (int j = 0; j < seen; j++)
+            p[j] = (real)scores[j];
+    }
+    arena_free(&scratch);
+}

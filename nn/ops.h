@@ -33,6 +33,10 @@ struct tensor *op_attention(struct graph *g, const char *name, struct tensor *qk
  * of qkv that a run left, and the bias. */
 void attention_probabilities(const struct tensor *attention, const real *qkv, const real *bias,
                              real *p);
+int attention_heads(const struct tensor *attention);
+/* The same of one token, p (heads,T), which is cheap; for attention without further dimensions. */
+void attention_of_token(const struct tensor *attention, const real *qkv, const real *bias,
+                        int token, real *p);
 /* y (N,R,D) = rows index (N,R) of x (N,T,D); a negative index takes `fill` (D) or zeros.  index may
  * be a constant, then x may be (N,[V,]T,D). */
 struct tensor *op_gather(struct graph *g, const char *name, struct tensor *x, struct tensor *index,

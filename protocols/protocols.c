@@ -6,9 +6,9 @@
 #include <stdio.h>
 #include <string.h>
 
-const struct protocol *const protocols[] = {&protocol_linear,    &protocol_knn,
-                                            &protocol_finetune,  &protocol_zeroshot,
-                                            &protocol_retrieval, NULL};
+const struct protocol *const protocols[] = {
+    &protocol_linear,  &protocol_knn, &protocol_finetune, &protocol_zeroshot, &protocol_retrieval,
+    &protocol_segment, NULL};
 
 void eval_reserve(struct eval *e, const struct protocol_input *in, int n_seeds) {
     struct arena *a = in->arena;

@@ -149,6 +149,12 @@ static void check_attention(int views, int causal, int with_bias) {
                     want[k] += share * (double)value[k];
             }
             assert_true(fabs(sum - 1) < 1e-5);
+            real one[HEADS * TOKENS];
+            if (!views) {
+                attention_of_token(t, q, bias ? exec_shared(x, bias) : NULL, token, one);
+                for (int j = 0; j < TOKENS; j++)
+                    assert_true(fabs((double)(one[head * TOKENS + j] - p[r * TOKENS + j])) < 1e-6);
+            }
             for (int k = 0; k < D; k++)
                 assert_true(
                     fabs(want[k] - (double)y[(view * TOKENS + token) * DIM + head * D + k]) < 1e-5);
