@@ -21,11 +21,12 @@ struct pixel_heads {
     struct arena arena;
     struct pixel_heads_config c;
     struct slab slab;
-    struct head *head; /* (heads) */
-    float *x;          /* (rows, dim) */
-    float *packed;     /* x or its transpose, as gemm_packed takes it */
-    float *weight;     /* (rows) sum of a row's target */
-    float *workspace;  /* (threads, KERNEL_WORKSPACE) */
+    struct head *head;      /* (heads) */
+    int threads;            /* no more than heads */
+    float *x;               /* (rows, dim) */
+    float *packed, *turned; /* x and its transpose, as gemm_packed takes them */
+    float *weight;          /* (rows) sum of a row's target */
+    float *workspace;       /* (threads, KERNEL_WORKSPACE) */
 };
 
 /* The next `reals` of a slab, or, to measure it, of nothing. */
@@ -40,9 +41,10 @@ static size_t lay_out(struct pixel_heads *h, float *base) {
     size_t rows = (size_t)c->rows, dim = (size_t)c->dim, classes = (size_t)c->classes, used = 0;
     size_t packed = c->kernels->gemm_pack_size(c->rows, c->dim);
     size_t turned = c->kernels->gemm_pack_size(c->dim, c->rows);
-    h->workspace = carve(base, &used, (size_t)c->threads * KERNEL_WORKSPACE);
+    h->workspace = carve(base, &used, (size_t)h->threads * KERNEL_WORKSPACE);
     h->x = carve(base, &used, rows * dim);
-    h->packed = carve(base, &used, turned > packed ? turned : packed);
+    h->packed = carve(base, &used, packed);
+    h->turned = carve(base, &used, turned);
     h->weight = carve(base, &used, rows);
     for (int i = 0; i < c->heads; i++) {
         struct head *one = &h->head[i];
@@ -69,6 +71,7 @@ int pixel_heads_open(struct pixel_heads **out, const struct pixel_heads_config *
           "%d heads (%d, %d), %d rows, %d threads", config->heads, config->classes, config->dim,
           config->rows, config->threads);
     h->c = *config;
+    h->threads = config->threads < config->heads ? config->threads : config->heads;
     h->head = ARENA_ARRAY(&arena, struct head, config->heads);
     h->arena = arena;
     TRY(slab_alloc(&h->slab, lay_out(h, NULL) * sizeof(float), "heads of pixels", err));
@@ -118,11 +121,15 @@ static void forward(const struct pixel_heads *h, struct head *one, int n) {
             one->z[(size_t)k * (size_t)c->rows + (size_t)i] += one->b[k];
 }
 
-void pixel_heads_forward(struct pixel_heads *h, int n) {
+static void pack(struct pixel_heads *h, int n) {
     const struct kctx ctx = context(h);
     CHECK(n <= h->c.rows, "%d rows of %d", n, h->c.rows);
     h->c.kernels->gemm_pack(&ctx, 1, n, h->c.dim, h->x, h->c.dim, h->packed);
-#pragma omp parallel for num_threads(h->c.threads) schedule(static)
+}
+
+void pixel_heads_forward(struct pixel_heads *h, int n) {
+    pack(h, n);
+#pragma omp parallel for num_threads(h->threads) schedule(static)
     for (int i = 0; i < h->c.heads; i++)
         forward(h, &h->head[i], n);
 }
@@ -161,7 +168,7 @@ static void descend(const struct pixel_heads *h, struct head *one, int number, i
     const struct kctx ctx = context(h);
     float lr = (float)r->lr[number], decay = (float)r->weight_decay[number];
     size_t weights = (size_t)c->classes * (size_t)c->dim;
-    c->kernels->gemm_packed(&ctx, c->classes, c->dim, n, one->z, c->rows, h->packed, NULL, ACT_NONE,
+    c->kernels->gemm_packed(&ctx, c->classes, c->dim, n, one->z, c->rows, h->turned, NULL, ACT_NONE,
                             NULL, NULL, one->g, c->dim);
     c->kernels->sgd(&ctx, weights, one->w, one->g, one->v, 1, lr, (float)r->momentum, decay, 1,
                     r->first);
@@ -181,10 +188,11 @@ void pixel_heads_step(struct pixel_heads *h, int n, const float *target,
         h->weight[i] = (float)weight;
         all += weight;
     }
-    pixel_heads_forward(h, n);
-    h->c.kernels->gemm_pack(&ctx, 0, h->c.dim, n, h->x, h->c.dim, h->packed);
-#pragma omp parallel for num_threads(h->c.threads) schedule(static)
+    pack(h, n);
+    h->c.kernels->gemm_pack(&ctx, 0, h->c.dim, n, h->x, h->c.dim, h->turned);
+#pragma omp parallel for num_threads(h->threads) schedule(static)
     for (int i = 0; i < h->c.heads; i++) {
+        forward(h, &h->head[i], n);
         softmax_gradient(h, &h->head[i], n, target, all > 0 ? (float)all : 1);
         descend(h, &h->head[i], i, n, rates);
     }

@@ -48,7 +48,7 @@ static const struct option_def options[] = {
     OPTION_REAL(struct segment, mass, 0.6, 0.01, 1, "share of the attention that is kept"),
     OPTION_END};
 
-static const double rates[] = {0.01, 0.03, 0.1, 0.3, 1};
+static const double rates[] = {0.03, 0.1, 0.3, 1, 3};
 static const double decays[] = {0, 1e-3, 1e-2};
 enum { RATES = sizeof rates / sizeof *rates, DECAYS = sizeof decays / sizeof *decays };
 enum { HEADS = RATES * DECAYS };
@@ -98,15 +98,19 @@ out:
     return status;
 }
 
+/* Runs of neighbours go to the same side: the frames of a video are no independent images. */
 static int split_images(struct judge *j, struct eval *e, struct error *err) {
-    int n = (int)j->data->count[SPLIT_TRAIN];
-    int32_t *label = ARENA_ARRAY(&j->arena, int32_t, n); /* all of one class */
+    enum { MOST_RUNS = 50 };
+    int n = (int)j->data->count[SPLIT_TRAIN], runs = n < MOST_RUNS ? n : MOST_RUNS;
+    const int32_t label[MOST_RUNS] = {0}; /* all of one class */
+    uint8_t run_is_val[MOST_RUNS];
     uint8_t *is_val = ARENA_ARRAY(&j->arena, uint8_t, n);
     struct images *const parts[] = {&j->fit, &j->val, &j->all};
     for (int k = 0; k < 3; k++)
         parts[k]->index = ARENA_ARRAY(&j->arena, int32_t, n);
-    stratified_split(label, n, 1, j->o->val_share, j->in->split_seed, is_val);
+    stratified_split(label, runs, 1, j->o->val_share, j->in->split_seed, run_is_val);
     for (int i = 0; i < n; i++) {
+        is_val[i] = run_is_val[(long)i * runs / n];
         struct images *part = is_val[i] ? &j->val : &j->fit;
         part->index[part->n++] = i;
         j->all.index[j->all.n++] = i;
@@ -238,7 +242,7 @@ struct scoring {
     const struct judge *judge;
     enum split split;
     struct pixel_heads *heads;
-    int n;
+    int n, threads;
     int64_t *confusion; /* (n, classes, classes) */
     struct record record;
     double best_head, mean_head; /* sums over images with an object */
@@ -288,7 +292,7 @@ static int score_batch(void *to, const struct dense_batch *b, struct error *err)
         TRY(dataset_read(j->data, s->split, b->index[i], &s->record, err));
         pixel_heads_load(s->heads, 0, j->shape->places, b->x[i]);
         pixel_heads_forward(s->heads, j->shape->places);
-#pragma omp parallel for num_threads(j->in->threads) schedule(static)
+#pragma omp parallel for num_threads(s->threads) schedule(static)
         for (int h = 0; h < s->n; h++)
             score_head(s, h);
         if (b->attention)
@@ -303,6 +307,7 @@ static int score(struct scoring *s, const struct judge *j, enum split split,
                  const struct images *images, struct pixel_heads *heads, int n, struct error *err) {
     int places = j->shape->places;
     *s = (struct scoring){.judge = j, .split = split, .heads = heads, .n = n};
+    s->threads = j->in->threads < n ? j->in->threads : n;
     s->confusion = ARENA_ARRAY(&s->arena, int64_t, (ptrdiff_t)n * j->classes * j->classes);
     s->kept = ARENA_ARRAY(&s->arena, uint8_t, (ptrdiff_t)j->shape->heads * places);
     s->count = ARENA_ARRAY(&s->arena, int32_t, (ptrdiff_t)places * j->classes);
