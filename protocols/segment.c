@@ -20,11 +20,10 @@
  * Features of training images that need more memory than `memory` are computed again in each epoch,
  * with the same result.
  */
-#include "core/file.h"
 #include "nn/optim.h"
 #include "protocols/dense.h"
 #include "protocols/pixel_heads.h"
-#include "protocols/probe.h"
+#include "protocols/segment_rows.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -54,11 +53,6 @@ enum { RATES = sizeof rates / sizeof *rates, DECAYS = sizeof decays / sizeof *de
 enum { HEADS = RATES * DECAYS };
 static const double bn_eps = 1e-6;
 
-struct images {     /* of the training split */
-    int32_t *index; /* (n) */
-    int n;
-};
-
 struct judge {
     const struct segment *o;
     const struct protocol_input *in;
@@ -68,7 +62,7 @@ struct judge {
     int classes;
     struct arena arena;
     struct slab targets; /* (training images, places, classes) shares of a place's pixels */
-    struct images fit, val, all;
+    struct image_parts parts;
     float *mean, *rstd; /* (dim) of the images that a head is fitted on */
 };
 
@@ -84,8 +78,9 @@ static int read_targets(struct judge *j, struct error *err) {
     int32_t *count = ARENA_ARRAY(&scratch, int32_t, one);
     struct record r = {0};
     int status = 0;
-    TRY(slab_alloc(&j->targets, sizeof(float) * one * (size_t)j->all.n, "masks of places", err));
-    for (int i = 0; i < j->all.n; i++) {
+    TRY(slab_alloc(&j->targets, sizeof(float) * one * (size_t)j->parts.train.n, "masks of places",
+                   err));
+    for (int i = 0; i < j->parts.train.n; i++) {
         TRY(dataset_read(j->data, SPLIT_TRAIN, i, &r, err));
         mask_histogram(r.mask, r.mask_height, r.mask_width, j->classes, j->shape->grid, count);
         double pixels = (double)r.mask_height * r.mask_width / j->shape->places;
@@ -96,32 +91,6 @@ out:
     record_free(&r);
     arena_free(&scratch);
     return status;
-}
-
-/* Runs of neighbours go to the same side: the frames of a video are no independent images. */
-static int split_images(struct judge *j, struct eval *e, struct error *err) {
-    enum { MOST_RUNS = 50 };
-    int n = (int)j->data->count[SPLIT_TRAIN], runs = n < MOST_RUNS ? n : MOST_RUNS;
-    const int32_t label[MOST_RUNS] = {0}; /* all of one class */
-    uint8_t run_is_val[MOST_RUNS];
-    uint8_t *is_val = ARENA_ARRAY(&j->arena, uint8_t, n);
-    struct images *const parts[] = {&j->fit, &j->val, &j->all};
-    for (int k = 0; k < 3; k++)
-        parts[k]->index = ARENA_ARRAY(&j->arena, int32_t, n);
-    stratified_split(label, runs, 1, j->o->val_share, j->in->split_seed, run_is_val);
-    for (int i = 0; i < n; i++) {
-        is_val[i] = run_is_val[(long)i * runs / n];
-        struct images *part = is_val[i] ? &j->val : &j->fit;
-        part->index[part->n++] = i;
-        j->all.index[j->all.n++] = i;
-    }
-    sha256_hex(is_val, (size_t)n, e->split_sha256);
-    if (!j->fit.n || !j->val.n)
-        return error_set(err, STATUS_USAGE,
-                         "segment.val_share %g leaves nothing to select on or to fit: %d training "
-                         "images are too few",
-                         j->o->val_share, n);
-    return 0;
 }
 
 /* ---- fitting ---- */
@@ -254,15 +223,11 @@ struct scoring {
 
 static void score_head(const struct scoring *s, int head) {
     const struct judge *j = s->judge;
-    const struct record *r = &s->record;
     struct arena scratch = {0};
-    size_t pixels = (size_t)r->mask_height * (size_t)r->mask_width;
-    uint8_t *mask = arena_alloc(&scratch, pixels);
     float *logits = ARENA_ARRAY(&scratch, float, (size_t)j->shape->places *(size_t)j->classes);
     pixel_heads_logits(s->heads, head, 0, j->shape->places, logits);
-    logits_to_mask(logits, j->shape->grid, j->classes, r->mask_height, r->mask_width, mask);
-    confusion_add(s->confusion + (ptrdiff_t)head * j->classes * j->classes, j->classes, r->mask,
-                  mask, pixels);
+    confusion_of_logits(s->confusion + (ptrdiff_t)head * j->classes * j->classes, &s->record,
+                        logits, j->shape->grid, j->classes);
     arena_free(&scratch);
 }
 
@@ -332,8 +297,8 @@ static int search(struct judge *j, struct eval *e, int *best, struct error *err)
     e->grid = ARENA_ARRAY(j->in->arena, struct grid_row, HEADS);
     e->n_grid = HEADS;
     *best = 0;
-    TRY(fit_heads(j, &j->fit, lr, decay, HEADS, j->in->probe_seed, &heads, err));
-    TRY(score(&s, j, SPLIT_TRAIN, &j->val, heads, HEADS, err));
+    TRY(fit_heads(j, &j->parts.fit, lr, decay, HEADS, j->in->probe_seed, &heads, err));
+    TRY(score(&s, j, SPLIT_TRAIN, &j->parts.val, heads, HEADS, err));
     for (int i = 0; i < HEADS; i++) {
         double miou, accuracy;
         confusion_scores(s.confusion + (ptrdiff_t)i * j->classes * j->classes, j->classes, NULL,
@@ -356,80 +321,30 @@ out:
     return status;
 }
 
-static void add(struct eval *e, int64_t seed, double value, const char *format, const char *what) {
-    struct metric_row *row = &e->metrics[e->n_metrics++];
-    *row = (struct metric_row){.seed = seed, .value = value};
-    snprintf(row->name, sizeof row->name, format, what);
-}
-
-/* Rows of a name stand together.  scores (seeds, 2 + classes). */
-static void add_metrics(const struct judge *j, struct eval *e, const double *scores,
-                        const struct scoring *last) {
-    int columns = 2 + j->classes;
-    e->metrics = ARENA_ARRAY(j->in->arena, struct metric_row, e->n_seeds * columns + 2);
-    for (int k = 0; k < columns; k++)
-        for (int i = 0; i < e->n_seeds; i++)
-            add(e, e->seed[i], scores[i * columns + k],
-                k == 0   ? "miou%s"
-                : k == 1 ? "pixel_accuracy%s"
-                         : "iou.%s",
-                k < 2 ? "" : j->data->mask_names[k - 2]);
-    if (!j->shape->heads)
-        return;
-    double n = last->with_objects ? last->with_objects : (double)NAN;
-    add(e, e->seed[0], last->best_head / n, "jaccard_best_head%s", "");
-    add(e, e->seed[0], last->mean_head / n, "jaccard_mean_head%s", "");
-}
-
-/* Counts that an int32 cannot hold are left out altogether. */
-static void add_confusion(struct eval *e, int row, const int64_t *confusion) {
-    size_t cells = (size_t)e->n_classes * (size_t)e->n_classes;
-    for (size_t i = 0; e->confusion && i < cells; i++) {
-        if (confusion[i] > INT32_MAX)
-            e->confusion = NULL;
-        else
-            e->confusion[(size_t)row * cells + i] = (int32_t)confusion[i];
-    }
-}
-
 static int test(struct judge *j, int best, struct eval *e, struct error *err) {
-    struct arena *a = j->in->arena;
-    struct images images = {.n = (int)j->data->count[SPLIT_TEST]};
-    int seeds = j->o->probe_seeds, columns = 2 + j->classes, status = 0;
-    int64_t *seed = ARENA_ARRAY(a, int64_t, seeds);
-    double *scores = ARENA_ARRAY(&j->arena, double, (ptrdiff_t)seeds *columns);
+    enum { OF_ATTENTION = 2 };
     struct pixel_heads *heads = NULL;
     struct scoring s = {0};
-    images.index = ARENA_ARRAY(&j->arena, int32_t, images.n);
-    for (int i = 0; i < images.n; i++)
-        images.index[i] = i;
-    e->seed = seed;
-    e->n_seeds = seeds;
-    e->n_samples = images.n;
-    e->n_classes = j->classes;
-    e->class_name = j->data->mask_names;
-    e->confusion = ARENA_ARRAY(a, int32_t, (ptrdiff_t)seeds * j->classes * j->classes);
-    for (int i = 0; i < seeds; i++) {
-        seed[i] = (int64_t)j->in->probe_seed + i;
+    int status = 0;
+    segment_reserve(e, j->in, j->o->probe_seeds, OF_ATTENTION);
+    for (int i = 0; i < e->n_seeds; i++) {
         pixel_heads_close(heads);
         scoring_close(&s);
-        TRY(fit_heads(j, &j->all, &e->grid[best].lr, &e->grid[best].weight_decay, 1,
-                      (uint64_t)seed[i], &heads, err));
+        TRY(fit_heads(j, &j->parts.train, &e->grid[best].lr, &e->grid[best].weight_decay, 1,
+                      (uint64_t)e->seed[i], &heads, err));
         if (pixel_heads_diverged(heads, 0)) {
-            e->outcome = OUTCOME_DIVERGED;
-            snprintf(e->reason, sizeof e->reason, "the head diverged");
+            segment_diverged(e, "the head");
             goto out;
         }
-        TRY(score(&s, j, SPLIT_TEST, &images, heads, 1, err));
-        double *row = scores + (ptrdiff_t)i * columns;
-        confusion_scores(s.confusion, j->classes, row + 2, &row[0], &row[1]);
-        add_confusion(e, i, s.confusion);
+        TRY(score(&s, j, SPLIT_TEST, &j->parts.test, heads, 1, err));
+        segment_fill(e, i, s.confusion);
     }
-    add_metrics(j, e, scores, &s);
-    snprintf(e->selected_on, sizeof e->selected_on, "val");
+    if (j->shape->heads) {
+        double n = s.with_objects ? s.with_objects : (double)NAN;
+        segment_add(e, "jaccard_best_head", s.best_head / n);
+        segment_add(e, "jaccard_mean_head", s.mean_head / n);
+    }
 out:
-    if (e->outcome)
-        e->confusion = NULL;
     pixel_heads_close(heads);
     scoring_close(&s);
     return status;
@@ -441,7 +356,7 @@ static int run(const void *self, const struct protocol_input *in, struct eval *e
     struct judge j = {
         .o = o, .in = in, .data = in->subject->data, .classes = in->subject->data->mask_classes};
     int best, status = 0;
-    TRY(split_images(&j, e, err));
+    TRY(image_parts_make(&j.parts, in, "segment", o->val_share, e, err));
     TRY(dense_open(&j.dense, in, (size_t)o->memory << 20, err));
     j.shape = dense_shape_of(j.dense);
     TRY(read_targets(&j, err));
