@@ -92,7 +92,7 @@ struct protocol {
 
 extern const struct protocol *const protocols[]; /* NULL-terminated */
 extern const struct protocol protocol_linear, protocol_knn, protocol_finetune, protocol_zeroshot,
-    protocol_retrieval, protocol_segment;
+    protocol_retrieval, protocol_segment, protocol_segment_finetune;
 
 /* For protocols: room for n_seeds rows, labels copied. */
 void eval_reserve(struct eval *e, const struct protocol_input *in, int n_seeds);

@@ -7,8 +7,8 @@
 #include <string.h>
 
 const struct protocol *const protocols[] = {
-    &protocol_linear,  &protocol_knn, &protocol_finetune, &protocol_zeroshot, &protocol_retrieval,
-    &protocol_segment, NULL};
+    &protocol_linear,    &protocol_knn,     &protocol_finetune,         &protocol_zeroshot,
+    &protocol_retrieval, &protocol_segment, &protocol_segment_finetune, NULL};
 
 void eval_reserve(struct eval *e, const struct protocol_input *in, int n_seeds) {
     struct arena *a = in->arena;

@@ -212,6 +212,7 @@ static int train(struct tuned *t, struct error *err) {
                                           .batch = c->batch,
                                           .shuffle = 1,
                                           .drop_last = 1,
+                                          .masks = c->task->masks,
                                           .seed = c->seed,
                                           .threads = t->subject->loader_threads,
                                           .epochs = (int)(steps / per_epoch) + 1,
