@@ -8,7 +8,7 @@ trap 'rm -rf "$work"' EXIT
 cd "$work" || exit 1
 export SSVBENCH_EPOCHS=1 SSVBENCH_BATCH=16 SSVBENCH_SEEDS=0 SSVBENCH_THREADS=2
 export SSVBENCH_DATA=shapes:size=16,train=40,test=12 SSVBENCH_PROTOCOLS=segment
-export SSVBENCH_SEGMENT_EPOCHS=2 SSVBENCH_METHODS=random
+export SSVBENCH_SEGMENT_EPOCHS=2 SSVBENCH_SEGMENT_FINETUNE_EPOCHS=1 SSVBENCH_METHODS=random
 
 # expect NAME STATUS PATTERN COMMAND...: the exit code, and the pattern in what it says
 expect() {
@@ -35,6 +35,7 @@ for part in train:80 t10k:40; do
     perl -e '$n = shift; print pack("N4", 0x803, $n, 28, 28), "\0" x ($n * 784)' "$n" >idx/"$part"-images-idx3-ubyte
     perl -e '$n = shift; print pack("N2", 0x801, $n), map { chr($_ % 10) } 1..$n' "$n" >idx/"$part"-labels-idx1-ubyte
 done
+expect "the encoder is trained further" 0 'segment_finetune miou [0-9.]+ %' "$program" run --protocols segment_finetune
 expect "images without masks" 0 'skipped: idx has no masks' "$program" run --data idx:idx
 mkdir none
 expect "a folder without tables" 2 'none/classes.csv: ' "$program" run --data segmentation:none
