@@ -215,5 +215,7 @@ out:
 }
 
 const struct command command_bench = {
-    "bench", "steps [--filter RE] [--json]",
-    "time whole training steps: name, images_per_s, gflops, percent_of_peak, peak_bytes", run};
+    .name = "bench",
+    .arguments = "steps [--filter RE] [--json]",
+    .help = "time whole training steps: name, images_per_s, gflops, percent_of_peak, peak_bytes",
+    .run = run};

@@ -116,7 +116,7 @@ static void print_usage(void) {
          "budget\n\n"
          "usage: ssvbench COMMAND [flags] [arguments]\n");
     for (int i = 0; commands[i]; i++)
-        printf("  %-9s %-26s %s\n", commands[i]->name, commands[i]->arguments, commands[i]->help);
+        printf("  %-9s %-27s %s\n", commands[i]->name, commands[i]->arguments, commands[i]->help);
     puts("\nssvbench help COMMAND lists the flags.  Results go to stdout, messages to stderr.\n"
          "Exit codes: 0 all well, 1 a finding (a failed cell), 2 usage or bad input, 3 the "
          "machine.");
@@ -138,6 +138,9 @@ static int help(struct invocation *call, struct error *err) {
                  "every\n"
                  "value and where it comes from; SSVBENCH_NAME sets a value from the "
                  "environment.\n");
+            if (commands[i]->flags)
+                options_add(&call->settings->options, "", "Of this command", commands[i]->flags,
+                            &call->own);
             options_print_help(&call->settings->options, stdout);
             return 0;
         }
@@ -145,7 +148,15 @@ static int help(struct invocation *call, struct error *err) {
                      call->argv[1]);
 }
 
-const struct command command_list = {"list", "[methods|protocols|data|...]",
-                                     "what can be named in flags", list};
-const struct command command_env = {"env", "", "this machine as it is stored with results", env};
-const struct command command_help = {"help", "[COMMAND]", "this page, or a command's flags", help};
+const struct command command_list = {.name = "list",
+                                     .arguments = "[methods|protocols|data|...]",
+                                     .help = "what can be named in flags",
+                                     .run = list};
+const struct command command_env = {.name = "env",
+                                    .arguments = "",
+                                    .help = "this machine as it is stored with results",
+                                    .run = env};
+const struct command command_help = {.name = "help",
+                                     .arguments = "[COMMAND]",
+                                     .help = "this page, or a command's flags",
+                                     .run = help};

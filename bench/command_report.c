@@ -49,7 +49,8 @@ out:
     return status;
 }
 
-const struct command command_report = {
-    "report", "[csv] [FOLDER...]",
-    "table and figures of all runs below the folders (default: out); `csv`: one line per result",
-    run};
+const struct command command_report = {.name = "report",
+                                       .arguments = "[csv] [FOLDER...]",
+                                       .help = "table and figures of all runs below the folders "
+                                               "(default: out); `csv`: one line per result",
+                                       .run = run};

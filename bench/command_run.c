@@ -1,6 +1,7 @@
 /* command_run.c -- run, pretrain and eval. */
 #include "bench/command.h"
 
+#include "bench/peak.h"
 #include "core/log.h"
 #include "reports/report.h"
 
@@ -45,11 +46,28 @@ int invocation_no_arguments(const struct invocation *call, struct error *err) {
                      call->command, call->argv[1], call->command);
 }
 
+static const struct option_def run_flags[] = {
+    OPTION_BOOL(struct run_flags, dry_run, 0,
+                "print the cells, what they need and how long they take, and run nothing"),
+    OPTION_END};
+
+/* The suite that the argument names. */
+static int load(struct invocation *call, struct error *err) {
+    if (call->argc > 2)
+        return error_set(err, STATUS_USAGE, "%s takes one suite, and \"%s\" is a second",
+                         call->command, call->argv[2]);
+    return call->argc < 2 ? 0 : suite_load(call->settings, call->argv[1], err);
+}
+
 static int suite(struct invocation *call, unsigned stages, struct error *err) {
     struct context context;
     int status = 0;
-    TRY(invocation_no_arguments(call, err));
     TRY(invocation_context(call, &context, err));
+    if (call->own.run.dry_run) {
+        const double seconds = 0.5;
+        return suite_dry_run(call->settings, &context, stages, peak_flops(context.threads, seconds),
+                             stdout, err);
+    }
     status = suite_run(call->settings, &context, stages, err);
 out:
     return status;
@@ -71,7 +89,7 @@ static int print_table(const char *folder, struct error *err) {
 
 static int run(struct invocation *call, struct error *err) {
     int status = suite(call, SUITE_PRETRAIN | SUITE_EVALUATE, err);
-    if (status && status != STATUS_FINDING)
+    if ((status && status != STATUS_FINDING) || call->own.run.dry_run)
         return status;
     struct error printing;
     const char *out = call->settings->machine.out;
@@ -100,9 +118,20 @@ out:
 }
 
 const struct command command_run = {
-    "run", "[flags]", "pretrain and evaluate everything the flags name; without flags, the demo",
-    run};
-const struct command command_pretrain = {"pretrain", "[flags]", "pretrain only", pretrain};
+    .name = "run",
+    .arguments = "[SUITE] [flags]",
+    .help = "pretrain and evaluate a suite, or what the flags name; without either, the demo",
+    .run = run,
+    .flags = run_flags,
+    .load = load};
+const struct command command_pretrain = {.name = "pretrain",
+                                         .arguments = "[SUITE] [flags]",
+                                         .help = "pretrain only",
+                                         .run = pretrain,
+                                         .flags = run_flags,
+                                         .load = load};
 const struct command command_eval = {
-    "eval", "[flags] RUN-FOLDER...",
-    "evaluate finished runs again, with other protocols or options", eval};
+    .name = "eval",
+    .arguments = "[flags] RUN-FOLDER...",
+    .help = "evaluate finished runs again, with other protocols or options",
+    .run = eval};

@@ -34,7 +34,7 @@ static int run(struct invocation *call, struct error *err) {
     options_add(all, "", "One step", step_options, &once);
     once.batch = take_batch_file(&call->argc, call->argv);
     TRY(options_parse(all, &call->argc, call->argv, err));
-    TRY(settings_apply_preset(call->settings, err));
+    TRY(settings_settle(call->settings, err));
     all->n--; /* what the settings are copied from is about runs alone */
     log_setup(call->settings->machine.quiet ? LOG_WARN : LOG_INFO);
     TRY(invocation_no_arguments(call, err));

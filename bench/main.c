@@ -12,9 +12,9 @@
 #define SSV_VERSION "0.1.0"
 
 const struct command *const commands[] = {
-    &command_run,   &command_pretrain, &command_eval, &command_report,
-    &command_bench, &command_step,     &command_show, &command_list,
-    &command_env,   &command_help,     NULL};
+    &command_run,   &command_pretrain, &command_eval,  &command_report, &command_watch,
+    &command_diff,  &command_verify,   &command_rerun, &command_show,   &command_step,
+    &command_bench, &command_list,     &command_env,   &command_help,   NULL};
 
 /* A signal handler has no other way to tell. */
 static volatile sig_atomic_t stop_requested;
@@ -57,9 +57,27 @@ static int parses_itself(const struct command *c) {
     return c == &command_bench || c == &command_step || c == &command_show;
 }
 
+/* Everything that the user said, in the order of its weight; *argc, argv: what is left. */
+static int read_settings(struct invocation *call, const struct command *command,
+                         struct error *err) {
+    struct settings *s = call->settings;
+    int status = 0;
+    if (command->flags)
+        options_add(&s->options, "", "Of this command", command->flags, &call->own);
+    TRY(options_load_environment(&s->options, err));
+    if (parses_itself(command))
+        return 0;
+    TRY(options_parse(&s->options, &call->argc, call->argv, err));
+    if (command->load)
+        TRY(command->load(call, err));
+    status = settings_settle(s, err);
+out:
+    return status;
+}
+
 static int dispatch(struct invocation *call, struct error *err) {
     struct settings *s = call->settings;
-    int argc = call->argc, status;
+    int argc = call->argc;
     char **argv = call->argv;
     if (has_flag(&argc, argv, "--version")) {
         puts("ssvbench " SSV_VERSION);
@@ -81,17 +99,18 @@ static int dispatch(struct invocation *call, struct error *err) {
         return command_help.run(call, err);
     }
     int print = has_flag(&argc, argv, "--print-config");
-    if ((status = options_load_environment(&s->options, err)) ||
-        (!parses_itself(command) && (status = options_parse(&s->options, &argc, argv, err))) ||
-        (!parses_itself(command) && (status = settings_apply_preset(s, err))))
+    call->argc = argc;
+    call->argv = argv;
+    int status = read_settings(call, command, err);
+    if (status)
         return status;
     if (print) {
         options_print_config(&s->options, stdout);
         return 0;
     }
+    if (command->flags)
+        s->options.n--; /* what the settings are copied from is about runs alone */
     log_setup(s->machine.quiet ? LOG_WARN : LOG_INFO);
-    call->argc = argc;
-    call->argv = argv;
     return command->run(call, err);
 }
 
@@ -112,6 +131,7 @@ int main(int argc, char **argv) {
     if (settings && copy) {
         memcpy(copy, argv, sizeof *copy * (size_t)argc);
         settings_init(settings);
+        settings_check_input(settings);
         struct invocation call = {.settings = settings,
                                   .argc = argc,
                                   .argv = copy,

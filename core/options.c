@@ -31,7 +31,7 @@ int options_count(const struct option_set *set) {
 
 static struct option_place place_of(const struct option_section *section, int d) {
     const struct option_def *def = &section->defs[d];
-    return (struct option_place){section, def, &section->origins[d],
+    return (struct option_place){section, def, &section->origins[d], &section->places[d],
                                  (char *)section->values + def->offset};
 }
 
@@ -97,8 +97,12 @@ void options_add(struct option_set *set, const char *section, const char *title,
     struct option_section *sections = ARENA_ARRAY(&set->arena, struct option_section, set->n + 1);
     if (set->n)
         memcpy(sections, set->sections, sizeof *sections * (size_t)set->n);
-    sections[set->n] = (struct option_section){section, title, defs, values,
-                                               ARENA_ARRAY(&set->arena, enum option_origin, n + 1)};
+    sections[set->n] = (struct option_section){section,
+                                               title,
+                                               defs,
+                                               values,
+                                               ARENA_ARRAY(&set->arena, enum option_origin, n + 1),
+                                               ARENA_ARRAY(&set->arena, const char *, n + 1)};
     set->sections = sections;
     set->n++;
 }
@@ -190,5 +194,54 @@ int options_assign(struct option_set *set, const char *key, const char *value,
     };
     memcpy(place.value, &parsed, size[place.def->type]);
     *place.origin = origin;
+    *place.place = NULL;
     return 0;
+}
+
+int option_input(struct option_set *set, const char *key, const char *value,
+                 enum option_origin origin, const char *from, struct error *err) {
+    struct option_place place;
+    int status = options_assign(set, key, value, origin, err);
+    if (status || !options_find(set, key, &place))
+        return status;
+    if (from && *place.origin == origin)
+        *place.place = arena_strdup(&set->arena, from);
+    if (set->check)
+        status = set->check(set, place.def, value, origin, err);
+    if (status)
+        option_one_line(err);
+    return status;
+}
+
+int option_section_exists(const struct option_set *set, const char *section, struct error *err) {
+    struct arena a = {0};
+    const char **names = ARENA_ARRAY(&a, const char *, set->n);
+    int n = 0, found = 0;
+    for (int s = 0; s < set->n; s++) {
+        found |= same_name(section, strlen(section), set->sections[s].name);
+        if (set->sections[s].name[0])
+            names[n++] = set->sections[s].name;
+    }
+    if (!found) {
+        const char *near = nearest_name(section, names, n);
+        error_set(err, STATUS_USAGE, "no section \"[%.100s]\"%s%s%s sections: %s", section,
+                  near ? "; did you mean \"[" : ";", near ? near : "", near ? "]\"?" : "",
+                  option_join(names, n, &a));
+    }
+    arena_free(&a);
+    return found ? 0 : err->status;
+}
+
+enum option_origin options_origin(const struct option_set *set, const char *key) {
+    struct option_place place;
+    int found = options_find(set, key, &place);
+    CHECK(found, "there is no option %s", key);
+    return *place.origin;
+}
+
+const char *options_place(const struct option_set *set, const char *key) {
+    struct option_place place;
+    int found = options_find(set, key, &place);
+    CHECK(found, "there is no option %s", key);
+    return *place.place;
 }

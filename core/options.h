@@ -10,7 +10,8 @@
  * A value is named section.name ("mae.mask_ratio"); the section "" holds the general options
  * ("seed").  On the command line: --seed 3, --mae.mask_ratio=0.6, or --set mae.mask_ratio=0.6; '-'
  * and '_' are the same in a name.  In a file (INI): [mae] / mask_ratio = 0.6.  In the environment:
- * SSVBENCH_MAE_MASK_RATIO.  Precedence: flag > environment > file > default.
+ * SSVBENCH_MAE_MASK_RATIO.  Precedence: flag > environment > file > suite > default,
+ * where a suite is a file that a command loads by itself.
  */
 #ifndef SSV_CORE_OPTIONS_H
 #define SSV_CORE_OPTIONS_H
@@ -22,7 +23,7 @@
 #include <stdio.h>
 
 enum option_type { OPT_END, OPT_INT, OPT_REAL, OPT_BOOL, OPT_TEXT };
-enum option_origin { FROM_DEFAULT, FROM_FILE, FROM_ENVIRONMENT, FROM_FLAG };
+enum option_origin { FROM_DEFAULT, FROM_SUITE, FROM_FILE, FROM_ENVIRONMENT, FROM_FLAG };
 
 struct option_def {
     const char *name; /* lower case, words joined by '_' */
@@ -52,6 +53,7 @@ struct option_section {
     const struct option_def *defs;
     void *values;                /* the struct of values, owned by the caller */
     enum option_origin *origins; /* one per def, owned by the set */
+    const char **places;         /* "FILE:LINE" of a value that comes from one, else NULL */
 };
 
 /* Everything that can be set in this program, in the order it is shown and stored. */
@@ -59,6 +61,10 @@ struct option_set {
     struct arena arena; /* owns every text value */
     struct option_section *sections;
     int n;
+    /* What a table cannot say of a value that a user wrote (in a file, a flag, the environment; not
+     * in the text of a stored run): called when it has been taken.  NULL: nothing. */
+    int (*check)(const struct option_set *set, const struct option_def *def, const char *value,
+                 enum option_origin origin, struct error *err);
 };
 
 void options_init(struct option_set *set);
@@ -71,10 +77,12 @@ void options_free(struct option_set *set);
  * option or the value is wrong. */
 int options_assign(struct option_set *set, const char *key, const char *value,
                    enum option_origin origin, struct error *err);
-/* An INI file; messages carry file and line.  Values set from the environment or flags stay.
- * Comments start with ';' or '#' at the start of a line and with ';' behind a blank; in a value
+/* An INI file; messages carry file and line.  Values from a higher origin stay.  An unknown
+ * section, even an empty one, and a name that is set twice are errors. Comments start with ';' or
+ * '#' at the start of a line and with ';' behind a blank; in a value
  * \\ \; \# \n \r \t \s \xHH stand for bytes that could not be written otherwise. */
-int options_load(struct option_set *set, const char *path, struct error *err);
+int options_load(struct option_set *set, const char *path, enum option_origin origin,
+                 struct error *err);
 /* The same from text: the configuration stored with a run or in a checkpoint. */
 int options_load_text(struct option_set *set, const char *text, const char *whence,
                       struct error *err);
@@ -85,6 +93,10 @@ int options_load_environment(struct option_set *set, struct error *err);
  * an error argc and argv are unspecified. */
 int options_parse(struct option_set *set, int *argc, char **argv, struct error *err);
 
+/* Where the value of an option, "section.name", comes from. */
+enum option_origin options_origin(const struct option_set *set, const char *key);
+/* "FILE:LINE" where it was read from one, else NULL. */
+const char *options_place(const struct option_set *set, const char *key);
 /* The canonical INI text of all values, in table order, owned by `a`: equal text, equal run. */
 char *options_text(const struct option_set *set, struct arena *a);
 void options_print_help(const struct option_set *set, FILE *out);

@@ -11,6 +11,12 @@
 #include <ini.h>
 #include <string.h>
 
+struct assigned {
+    const char *key;
+    int line;
+    struct assigned *before;
+};
+
 struct source {
     const char *next;             /* first byte of the next line */
     const char *piece, *end;      /* what is left of the present line */
@@ -19,11 +25,39 @@ struct source {
     int continued;                /* is libinih looking at a later piece of a line? */
     char *section, *name, *value; /* the assignment read last, or NULL */
     struct option_set *set;
+    enum option_origin origin;
+    struct assigned *assigned; /* the last of a user's file; no such list for a stored text */
+    int is_users;
     const char *whence;
     struct arena *a;
     struct error *err;
     int status;
 };
+
+/* A user who sets a name twice sees one of the two values have no effect. */
+static int remember(struct source *in, const char *key) {
+    struct option_place place;
+    const char *name = options_find(in->set, key, &place) ? option_key(&place, in->a) : key;
+    for (const struct assigned *old = in->assigned; old; old = old->before)
+        if (!strcmp(old->key, name))
+            return error_set(in->err, STATUS_USAGE, "%.100s is set twice, first in line %d", name,
+                             old->line);
+    struct assigned *one = ARENA_NEW(in->a, struct assigned);
+    *one = (struct assigned){name, in->line, in->assigned};
+    in->assigned = one;
+    return 0;
+}
+
+/* A section without a line in it is never reported by libinih. */
+static void check_section(struct source *in) {
+    const char *close = memchr(in->piece, ']', (size_t)(in->end - in->piece));
+    if (!in->is_users || in->piece == in->end || *in->piece != '[' || !close)
+        return;
+    char *name = arena_printf(in->a, "%.*s", (int)(close - in->piece - 1), in->piece + 1);
+    in->status = option_section_exists(in->set, name, in->err);
+    if (in->status)
+        error_prefix(in->err, "%s:%d", in->whence, in->line);
+}
 
 /* The value of a line is complete when the next line begins. */
 static void assign_pending(struct source *in) {
@@ -33,8 +67,13 @@ static void assign_pending(struct source *in) {
     char *key = arena_printf(in->a, "%s%s%s", section, section[0] ? "." : "", in->name);
     char *value;
     in->status = option_unescape(in->value, in->a, &value, in->err);
+    if (!in->status && in->is_users)
+        in->status = remember(in, key);
     if (!in->status)
-        in->status = options_assign(in->set, key, value, FROM_FILE, in->err);
+        in->status = in->is_users
+                         ? option_input(in->set, key, value, in->origin,
+                                        arena_printf(in->a, "%s:%d", in->whence, in->line), in->err)
+                         : options_assign(in->set, key, value, in->origin, in->err);
     if (in->status)
         error_prefix(in->err, "%s:%d", in->whence, in->line);
     in->name = NULL;
@@ -85,6 +124,9 @@ static char *read_piece(char *out, int width, void *user) {
         if (in->status || !*in->next)
             return NULL;
         begin_line(in);
+        check_section(in);
+        if (in->status)
+            return NULL;
     }
     size_t n = piece_length(in, (size_t)width - sizeof " \n");
     if (!n && in->piece < in->end) {
@@ -124,13 +166,19 @@ static int line_of_piece(const char *text, int n, int width, struct arena *a) {
     return in.line;
 }
 
-int options_load_text(struct option_set *set, const char *text, const char *whence,
-                      struct error *err) {
+static int load(struct option_set *set, const char *text, const char *whence,
+                enum option_origin origin, int is_users, struct error *err) {
     static const char byte_order_mark[] = "\xEF\xBB\xBF";
     struct arena a = {0};
     if (!strncmp(text, byte_order_mark, strlen(byte_order_mark)))
         text += strlen(byte_order_mark);
-    struct source in = {.next = text, .set = set, .whence = whence, .a = &a, .err = err};
+    struct source in = {.next = text,
+                        .set = set,
+                        .origin = origin,
+                        .is_users = is_users,
+                        .whence = whence,
+                        .a = &a,
+                        .err = err};
     int n = ini_parse_stream(read_piece, &in, take, &in);
     if (n > 0)
         in.status =
@@ -144,7 +192,13 @@ int options_load_text(struct option_set *set, const char *text, const char *when
     return in.status;
 }
 
-int options_load(struct option_set *set, const char *path, struct error *err) {
+int options_load_text(struct option_set *set, const char *text, const char *whence,
+                      struct error *err) {
+    return load(set, text, whence, FROM_FILE, 0, err);
+}
+
+int options_load(struct option_set *set, const char *path, enum option_origin origin,
+                 struct error *err) {
     struct arena a = {0};
     char *text;
     size_t bytes;
@@ -155,7 +209,7 @@ int options_load(struct option_set *set, const char *path, struct error *err) {
                            path, strlen(text));
         goto out;
     }
-    status = options_load_text(set, text, path, err);
+    status = load(set, text, path, origin, 1, err);
 out:
     arena_free(&a);
     return status;

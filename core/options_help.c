@@ -46,10 +46,8 @@ char *options_text(const struct option_set *set, struct arena *a) {
 
 void options_print_config(const struct option_set *set, FILE *out) {
     static const char *const origins[] = {
-        [FROM_DEFAULT] = "default",
-        [FROM_FILE] = "file",
-        [FROM_ENVIRONMENT] = "environment",
-        [FROM_FLAG] = "flag",
+        [FROM_DEFAULT] = "default",         [FROM_SUITE] = "suite", [FROM_FILE] = "file",
+        [FROM_ENVIRONMENT] = "environment", [FROM_FLAG] = "flag",
     };
     struct arena scratch = {0};
     const char *previous = NULL;

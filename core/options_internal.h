@@ -9,6 +9,7 @@ struct option_place {
     const struct option_section *section;
     const struct option_def *def;
     enum option_origin *origin;
+    const char **place;
     void *value;
 };
 
@@ -26,6 +27,12 @@ struct option_place options_at(const struct option_set *set, int i);
 int options_find(const struct option_set *set, const char *key, struct option_place *place);
 /* "section.name", or "name" in the section "". */
 char *option_key(const struct option_place *place, struct arena *a);
+
+/* options_assign of what a user wrote, checked; place: where in a file, or NULL. */
+int option_input(struct option_set *set, const char *key, const char *value,
+                 enum option_origin origin, const char *place, struct error *err);
+/* Status 2 when no section has this name. */
+int option_section_exists(const struct option_set *set, const char *section, struct error *err);
 
 /* options_value.c: text to value and back, as a user writes it on the command line.  `key` names
  * the option in messages. */

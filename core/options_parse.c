@@ -52,7 +52,7 @@ int options_load_environment(struct option_set *set, struct error *err) {
         const char *value = getenv(names[i]);
         if (!value)
             continue;
-        status = options_assign(set, option_key(&place, &a), value, FROM_ENVIRONMENT, err);
+        status = option_input(set, option_key(&place, &a), value, FROM_ENVIRONMENT, NULL, err);
         if (status) {
             error_prefix(err, "%s", names[i]);
             goto out;
@@ -98,7 +98,7 @@ static int assign_set(struct option_set *set, struct flag *flag, struct arena *a
         return error_set(err, STATUS_USAGE, "--set %.100s: expected NAME=VALUE", assignment);
     char *key = arena_strdup(a, assignment);
     key[equals - assignment] = '\0';
-    return options_assign(set, key, equals + 1, FROM_FLAG, err);
+    return option_input(set, key, equals + 1, FROM_FLAG, NULL, err);
 }
 
 static int assign_no(struct option_set *set, const struct flag *flag,
@@ -108,7 +108,7 @@ static int assign_no(struct option_set *set, const struct flag *flag,
                          flag->key + strlen("no-"));
     if (flag->value)
         return error_set(err, STATUS_USAGE, "--%s takes no value", flag->key);
-    return options_assign(set, flag->key + strlen("no-"), "false", FROM_FLAG, err);
+    return option_input(set, flag->key + strlen("no-"), "false", FROM_FLAG, NULL, err);
 }
 
 static int assign_flag(struct option_set *set, struct flag *flag, struct arena *a,
@@ -119,11 +119,11 @@ static int assign_flag(struct option_set *set, struct flag *flag, struct arena *
         return assign_set(set, flag, a, err);
     if (!strcmp(flag->key, "config")) {
         int status = flag_value(flag, "FILE", &value, err);
-        return status ? status : options_load(set, value, err);
+        return status ? status : options_load(set, value, FROM_FILE, err);
     }
     if (options_find(set, flag->key, &place)) {
         if (place.def->type == OPT_BOOL && !flag->value)
-            return options_assign(set, flag->key, "true", FROM_FLAG, err);
+            return option_input(set, flag->key, "true", FROM_FLAG, NULL, err);
         int status = flag_value(flag, option_allowed(place.def, a), &value, err);
         if (status)
             return status;
@@ -131,7 +131,7 @@ static int assign_flag(struct option_set *set, struct flag *flag, struct arena *
                options_find(set, flag->key + strlen("no-"), &place)) {
         return assign_no(set, flag, &place, err);
     }
-    return options_assign(set, flag->key, value, FROM_FLAG, err);
+    return option_input(set, flag->key, value, FROM_FLAG, NULL, err);
 }
 
 static int is_callers(const char *argument) {

@@ -417,6 +417,7 @@ static const struct recipe paper = {
 const struct method method_beit = {
     .name = "beit",
     .title = "BERT pre-training of image transformers",
+    .version = 1,
     .cite = "Bao et al. 2022, arXiv:2106.08254",
     .trains = 1,
     .options = options,

@@ -355,6 +355,7 @@ static const struct recipe paper = {.lr = 2e-3 * 256 / 64};
 const struct method method_context_encoder = {
     .name = "context_encoder",
     .title = "Context encoder",
+    .version = 1,
     .cite = "Pathak et al. 2016, arXiv:1604.07379",
     .trains = 1,
     .options = options,

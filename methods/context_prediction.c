@@ -260,6 +260,7 @@ out:
 const struct method method_context_prediction = {
     .name = "context_prediction",
     .title = "Context prediction",
+    .version = 1,
     .cite = "Doersch, Gupta and Efros 2015, arXiv:1505.05192",
     .trains = 1,
     .options = options,

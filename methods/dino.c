@@ -297,6 +297,7 @@ static const struct recipe paper = {.lr = 5e-4, .weight_decay = 0.04, .warmup = 
 const struct method method_dino = {
     .name = "dino",
     .title = "DINO",
+    .version = 1,
     .cite = "Caron et al. 2021, arXiv:2104.14294",
     .trains = 1,
     .mixes_samples = 1, /* the centre is of the whole batch */

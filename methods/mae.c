@@ -142,6 +142,7 @@ static const struct recipe paper = {.lr = 1.5e-4, .weight_decay = 0.05, .warmup 
 const struct method method_mae = {
     .name = "mae",
     .title = "Masked autoencoder",
+    .version = 1,
     .cite = "He et al. 2022, arXiv:2111.06377",
     .trains = 1,
     .options = options,

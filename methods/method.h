@@ -162,6 +162,7 @@ struct show;
 
 struct method {
     const char *name, *title, *cite;
+    int version;                      /* counts up when the same options give other weights */
     unsigned backbones;               /* kinds it runs on, BACKBONE_VIT | ... */
     int trains;                       /* 0: the encoder stays as it was drawn */
     int uses_labels, uses_captions;   /* stated in every table; data must have them */

@@ -4,6 +4,7 @@
 const struct method method_random = {
     .name = "random",
     .title = "Random initialisation",
+    .version = 1,
     .cite = "no training; the floor",
     .backbones = BACKBONE_ANY,
 };

@@ -109,6 +109,7 @@ static void tune(const void *self, struct recipe *r) {
 const struct method method_simclr = {
     .name = "simclr",
     .title = "SimCLR",
+    .version = 1,
     .cite = "Chen et al. 2020, arXiv:2002.05709",
     .trains = 1,
     .mixes_samples = 1,

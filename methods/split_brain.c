@@ -239,6 +239,7 @@ static void view(const void *self, const struct sample *s, float *out) {
 const struct method method_split_brain = {
     .name = "split_brain",
     .title = "Split-brain autoencoder",
+    .version = 1,
     .cite = "Zhang, Isola and Efros 2017, arXiv:1611.09842",
     .trains = 1,
     .options = options,

@@ -45,6 +45,7 @@ static void prepare(const void *self, const struct sample *s) {
 const struct method method_supervised = {
     .name = "supervised",
     .title = "Supervised",
+    .version = 1,
     .cite = "Dosovitskiy et al. 2021, arXiv:2010.11929",
     .trains = 1,
     .uses_labels = 1,

@@ -5,13 +5,15 @@
  *     TRY(cell_evaluate(&c, "linear", err));  skips what the folder already holds
  *     cell_close(&c);
  *
- * A run's folder is named after what decides its weights, so the same settings find their own
- * results again and different settings never meet.
+ * A run's folder is named after what decides its weights (settings, content of the data, version of
+ * the code), so the same settings find their own results again and different settings never meet.
+ * A folder of the same settings but other data or code is stale, and the cell is refused.
  */
 #ifndef SSV_PROTOCOLS_CELL_H
 #define SSV_PROTOCOLS_CELL_H
 
 #include "methods/trainer.h"
+#include "protocols/budget.h"
 #include "protocols/protocol.h"
 #include "protocols/settings.h"
 #include "results/journal.h"
@@ -25,9 +27,15 @@ struct context {
     int threads, loader_threads;
     const volatile sig_atomic_t *stop; /* set by Ctrl-C */
     const struct machine *machine;
+    long steps; /* of a budget in seconds: a number measured before; 0: it is measured */
     int argc;
     char *const *argv;
 };
+
+/* What everything between a method and its optimizer may change in the weights of the same
+ * settings: views, loader, backbones, schedules.  It counts up when such a change is made. */
+enum { CELL_PRETRAINING_VERSION = 1 };
+enum { CELL_VERSION = 16 }; /* room for a protocol's version and the hash of its options */
 
 struct cell {
     const struct context *context;
@@ -38,7 +46,10 @@ struct cell {
     struct settings settings; /* of this cell: single method, seed and dataset, nothing automatic */
     struct backbone backbone;
     struct normalization norm;
-    char *folder, *checkpoint;
+    char *id, *folder, *checkpoint;
+    char settings_hash[65], hash[65]; /* of the settings; of data and code version too */
+    const char *versions;             /* "pretraining 1, mae 1" */
+    struct budget budget;
     int lock;
     struct journal journal;
     struct run run;
@@ -47,6 +58,7 @@ struct cell {
         struct graph graph;
         struct builder builder;
         long first, steps; /* of the whole pretraining */
+        double step_flops;
     } stages[METHOD_STAGES];
     struct graph encode;
     struct builder encode_builder;
@@ -59,7 +71,9 @@ struct cell {
     struct feature_set features; /* names from the start, data after extraction */
     struct slab feature_slab[SPLITS];
     int extracted;
-    long steps; /* in the whole pretraining */
+    long steps; /* in the whole pretraining; of a budget in seconds a guess until it is measured */
+    long done;  /* of them */
+    double train_seconds; /* that they took */
 };
 
 /* Every value of the training graphs can be read after a run; in these graphs batch norms use their
@@ -78,6 +92,27 @@ int cell_pretrain(struct cell *c, struct error *err);
 /* Features of both splits, from the cache beside the checkpoint or computed. */
 int cell_extract(struct cell *c, struct error *err);
 int cell_evaluate(struct cell *c, int protocol, struct error *err);
+/* A pair without meaning (a method that does not run on the backbone, a method of labels on data
+ * without) is no error: *why says so, in `a`; it is NULL for a pair that can be run.  Nothing is
+ * built. */
+int cell_check(const struct settings *suite, const struct method *method,
+               const struct dataset *data, const struct context *context, struct arena *a,
+               const char **why, struct error *err);
+/* As far as such a pair comes: it has settings and can be named. */
+int cell_build_skipped(struct cell *c, const struct settings *suite, const struct method *method,
+                       const struct dataset *data, uint64_t seed, const struct context *context,
+                       struct error *err);
+/* The folder of such a pair, with a row for every protocol that says why. */
+int cell_open_skipped(struct cell *c, const struct settings *suite, const struct method *method,
+                      const struct dataset *data, uint64_t seed, const struct context *context,
+                      const char *why, struct error *err);
+/* A row for a protocol that failed. */
+void cell_fail(struct cell *c, int protocol, const char *why);
+void cell_skip(struct cell *c, int protocol, const char *why);
+/* Of a built cell: id, folder, hashes, versions. */
+void cell_name(struct cell *c);
+/* "1.0+1234abcd": a protocol's version and what its options and seeds hash to. */
+void cell_protocol_version(const struct settings *s, int protocol, char version[CELL_VERSION]);
 int cell_save(struct cell *c, const char *status, struct error *err); /* run.h5 */
 void cell_close(struct cell *c);
 

@@ -1,11 +1,12 @@
 /* pretrain.c -- the one training loop, for every method. */
-#include "protocols/cell.h"
+#include "protocols/cell_internal.h"
 #include "protocols/collapse.h"
 
 #include "core/clock.h"
 #include "core/file.h"
 #include "core/log.h"
 #include "nn/checkpoint.h"
+#include "results/stats.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -77,7 +78,7 @@ static int open_stage(struct training *t, int stage, struct error *err) {
         TRY(trainer_fit(&t->trainer, err));
         trainer_start(&t->trainer);
     }
-    c->run.step_gflops = exec_flops(t->trainer.exec, p->batch) * 1e-9;
+    c->run.step_gflops = t->stage->step_flops * 1e-9;
     c->run.step_peak_bytes = (double)exec_peak_bytes(t->trainer.exec);
 out:
     return status;
@@ -150,8 +151,9 @@ static int step(struct training *t, int *finite, struct error *err) {
     CHECK(batch.n == c->settings.plan.batch && batch.number == t->done,
           "batch %ld of %d at step %ld", batch.number, batch.n, t->done);
     *finite = trainer_step(&t->trainer, batch.slots, batch.n, t->done - t->stage->first);
-    t->done++;
+    c->done = ++t->done;
     double seconds = clock_seconds() - start;
+    c->train_seconds += seconds;
     struct step_row row = {.step = t->done,
                            .epoch = (double)t->done * batch.n / (double)c->data->count[SPLIT_TRAIN],
                            .loss = t->trainer.loss,
@@ -220,6 +222,87 @@ out:
     return status;
 }
 
+/* ---- a budget in seconds ---- */
+
+/* The median time of a step of the stage, its data included. */
+static int time_stage(struct training *t, int stage, double *seconds, struct error *err) {
+    enum { WARM_UP = 2, TIMED = 9 };
+    struct cell *c = t->cell;
+    double took[TIMED];
+    int status = 0;
+    t->done = c->stages[stage].first;
+    TRY(open_stage(t, stage, err));
+    for (int i = 0; i < WARM_UP + TIMED; i++) {
+        struct batch batch;
+        double start = clock_seconds();
+        if (c->context->stop && *c->context->stop) {
+            status = error_set(err, STATUS_INTERRUPTED, "%s stopped before its first step",
+                               c->run.run_id);
+            goto out;
+        }
+        TRY(loader_next(t->loader, &batch, err));
+        trainer_step(&t->trainer, batch.slots, batch.n, i);
+        if (i >= WARM_UP)
+            took[i - WARM_UP] = clock_seconds() - start;
+    }
+    *seconds = median(took, TIMED);
+out:
+    close_stage(t);
+    return status;
+}
+
+/* Time is no function of the settings: steps are timed once, before the first one, and the number
+ * that results is in the journal, where a run that goes on finds it.  The schedule needs to know it
+ * from the start.  The weights are put back as they were. */
+static int find_steps(struct training *t, struct error *err) {
+    struct cell *c = t->cell;
+    double cost[METHOD_STAGES] = {0}, known;
+    struct slab drawn = {0};
+    char detail[96];
+    int status = 0;
+    TRY(journal_find(c->journal.path, "budget", "steps", &known, err));
+    if (!isnan(known) || c->context->steps) {
+        cell_set_steps(c, isnan(known) ? c->context->steps : (long)known);
+    } else {
+        TRY(slab_alloc(&drawn, c->model.slab.bytes, "the weights before steps are timed", err));
+        memcpy(drawn.data, c->model.slab.data, drawn.bytes);
+        for (int i = 0; i < c->method->n_stages && !status; i++)
+            status = time_stage(t, i, &cost[i], err);
+        memcpy(c->model.slab.data, drawn.data, drawn.bytes);
+        c->model.version++;
+        t->done = 0;
+        if (!status)
+            status = cell_pay_steps(c, cost, err);
+        if (status)
+            goto out;
+        log_message(LOG_INFO, "%s: %s is %ld steps here", c->run.run_id, c->run.budget, c->steps);
+    }
+    if (isnan(known)) {
+        snprintf(detail, sizeof detail, "{\"steps\": %ld, \"step_s\": [%.6g, %.6g]}", c->steps,
+                 cost[0], cost[1]);
+        TRY(journal_event(&c->journal, "budget", detail, err));
+        TRY(journal_sync(&c->journal, err));
+    }
+out:
+    slab_free(&drawn);
+    return status;
+}
+
+/* What the steps so far took; of a folder whose journal is gone, what its results say. */
+static int add_up_time(struct training *t, struct error *err) {
+    struct cell *c = t->cell;
+    struct arena scratch = {0};
+    struct step_row *rows;
+    long n;
+    int status = journal_read(c->journal.path, &scratch, &rows, &n, err);
+    c->done = t->done;
+    c->train_seconds = n ? 0 : c->run.achieved_seconds;
+    for (long i = 0; i < n && !status; i++)
+        c->train_seconds += rows[i].wall_s;
+    arena_free(&scratch);
+    return status;
+}
+
 /* Continues where the folder's checkpoint stands; without one, at the beginning. */
 static int resume(struct training *t, struct error *err) {
     struct cell *c = t->cell;
@@ -230,13 +313,16 @@ static int resume(struct training *t, struct error *err) {
         return error_set(err, STATUS_USAGE, "%s stands at step %ld of %ld: it is not of this run",
                          c->checkpoint, t->done, c->steps);
     TRY(journal_rewind(&c->journal, t->done, err));
+    TRY(add_up_time(t, err));
     t->watched =
         ARENA_ARRAY(&c->arena, struct step_row, c->steps / c->settings.plan.watch_every + 2);
     for (long i = 0; i < c->run.n_steps; i++)
         if (c->run.steps[i].step <= t->done && !isnan(c->run.steps[i].feature_std))
             t->watched[t->n_watched++] = c->run.steps[i];
+    char detail[48];
+    snprintf(detail, sizeof detail, "{\"steps\": %ld}", c->steps);
     if (t->done < c->steps)
-        TRY(journal_event(&c->journal, t->done ? "resume" : "start", NULL, err));
+        TRY(journal_event(&c->journal, t->done ? "resume" : "start", detail, err));
 out:
     return status;
 }
@@ -245,9 +331,11 @@ int cell_pretrain(struct cell *c, struct error *err) {
     struct training t = {.cell = c};
     int status = 0;
     if (!strcmp(c->run.status, "failed"))
-        return 0;
+        goto over;
     if (c->settings.plan.stop_on_collapse && c->run.finding && *c->run.finding)
-        return 0; /* stopped for it */
+        goto over; /* stopped for it */
+    if (c->method->trains && c->budget.kind == BUDGET_SECONDS)
+        TRY(find_steps(&t, err));
     TRY(resume(&t, err));
     if (!c->steps) {
         if (!file_exists(c->checkpoint))
@@ -263,4 +351,8 @@ int cell_pretrain(struct cell *c, struct error *err) {
 out:
     close_stage(&t);
     return status;
+over: /* what it achieved stays as it is stored */
+    c->done = lround(c->run.achieved_images / c->settings.plan.batch);
+    c->train_seconds = c->run.achieved_seconds;
+    return 0;
 }

@@ -1,19 +1,24 @@
 #include "protocols/settings.h"
 
+#include "protocols/budget.h"
 #include "protocols/protocol.h"
+#include "protocols/suite.h"
 
+#include <limits.h>
 #include <string.h>
 
 static const struct option_def plan_options[] = {
     OPTION_TEXT(struct plan, preset, "small", "small|paper",
                 "defaults of the methods: for small images and budgets, or each paper's"),
     OPTION_TEXT(struct plan, methods, "random,supervised,mae", NULL, "methods to compare"),
-    OPTION_TEXT(struct plan, seeds, "0,1,2", NULL, "seeds of pretraining"),
+    OPTION_TEXT(struct plan, seeds, "0,1,2", NULL,
+                "of pretraining: a list 0,1,2, a range 0..2, or a count: 3 is 0,1,2"),
     OPTION_TEXT(struct plan, data, "shapes:train=2000,test=1000 fashion-mnist:train=2000,test=1000",
                 NULL, "datasets, separated by blanks; `ssvbench list` shows them"),
-    OPTION_TEXT(struct plan, protocols, "linear,knn", NULL, "how the encoders are evaluated"),
     OPTION_TEXT(struct plan, backbone, "vit-micro", NULL,
-                "the encoder, the same for every method; `ssvbench list` shows them"),
+                "encoders, each the same for every method; `ssvbench list` shows them"),
+    OPTION_INT(struct plan, limit, 0, 0, INT_MAX,
+               "use that many images of every split and mark the results as partial; 0: all"),
     OPTION_TEXT(struct plan, position, "sincos", "sincos|learned", "position embedding of a ViT"),
     OPTION_TEXT(struct plan, pool, "cls", "cls|mean",
                 "what heads get from a ViT: the CLS token or the mean of the patches"),
@@ -25,6 +30,8 @@ static const struct option_def plan_options[] = {
     OPTION_INT(struct plan, image, 0, 0, 1024, "side of the encoder's input; 0: the dataset's"),
     OPTION_INT(struct plan, patch, 8, 1, 128, "side of a patch"),
     OPTION_REAL(struct plan, epochs, 8, 0.001, 1e6, "passes over the training images"),
+    OPTION_TEXT(struct plan, budget, "", NULL,
+                "of a pretraining, in place of epochs: epochs:N, images:N, flops:X or seconds:N"),
     OPTION_INT(struct plan, batch, 32, 1, 65536, "images in a step"),
     OPTION_INT(struct plan, accumulate, 1, 1, 65536,
                "parts in which a batch is run, for memory; only where samples do not meet"),
@@ -40,6 +47,14 @@ static const struct option_def plan_options[] = {
                "images that a thread takes through the network at a time"),
     OPTION_INT(struct plan, lanes, 0, 0, 1024,
                "partial sums of the gradient; 0: by the model's size"),
+    OPTION_END};
+
+static const struct option_def judging_options[] = {
+    OPTION_TEXT(struct judging, name, "", NULL, "of the suite"),
+    OPTION_TEXT(struct judging, protocols, "linear,knn", NULL, "how the encoders are evaluated"),
+    OPTION_INT(struct judging, probe_seed, 0, 0, INT_MAX, "seed of heads and of their batches"),
+    OPTION_INT(struct judging, split_seed, 0, 0, INT_MAX,
+               "seed of the training images that settings are chosen on"),
     OPTION_END};
 
 static const struct option_def machine_options[] = {
@@ -58,6 +73,7 @@ void settings_init(struct settings *s) {
     memset(s, 0, sizeof *s);
     options_init(&s->options);
     options_add(&s->options, "", "What is run", plan_options, &s->plan);
+    options_add(&s->options, "", "How it is judged", judging_options, &s->judging);
     options_add(&s->options, "", "Where and how (no influence on the results)", machine_options,
                 &s->machine);
     for (int i = 0; methods[i]; i++) {
@@ -75,9 +91,100 @@ void settings_init(struct settings *s) {
     }
 }
 
-int settings_apply_preset(struct settings *s, struct error *err) {
+/* Of different origins the higher one counts; a user who sets both at once is told. */
+static int check_budget(const struct option_set *set, const struct option_def *def,
+                        const char *value, enum option_origin origin, struct error *err) {
+    struct budget b;
+    int is_budget = def->offset == offsetof(struct plan, budget);
+    int status = is_budget && *value ? budget_parse(&b, value, err) : 0;
+    if (status)
+        return status;
+    for (int i = 0; i < set->n; i++) {
+        if (set->sections[i].defs != plan_options)
+            continue;
+        const struct plan *p = set->sections[i].values;
+        const struct option_section *s = &set->sections[i];
+        int both = 0, budget_set = *p->budget != '\0';
+        for (int d = 0; s->defs[d].type != OPT_END; d++)
+            both +=
+                s->origins[d] == origin && (s->defs[d].offset == offsetof(struct plan, epochs) ||
+                                            s->defs[d].offset == offsetof(struct plan, budget));
+        if (both == 2 && budget_set)
+            return error_set(err, STATUS_USAGE,
+                             "both epochs and budget (%s) are set: leave one out", p->budget);
+    }
+    return 0;
+}
+
+static int check_input(const struct option_set *set, const struct option_def *def,
+                       const char *value, enum option_origin origin, struct error *err) {
+    static const struct {
+        const char *name;
+        int (*check)(const char *value, struct error *err);
+    } lists[] = {{"methods", suite_check_methods},
+                 {"protocols", suite_check_protocols},
+                 {"seeds", suite_check_seeds},
+                 {"backbone", suite_check_backbones},
+                 {"name", suite_check_name}};
+    int in_plan = 0, in_judging = 0;
+    for (const struct option_def *d = plan_options; d->type != OPT_END; d++)
+        in_plan |= d == def;
+    for (const struct option_def *d = judging_options; d->type != OPT_END; d++)
+        in_judging |= d == def;
+    for (size_t i = 0; (in_plan || in_judging) && i < sizeof lists / sizeof *lists; i++)
+        if (!strcmp(def->name, lists[i].name))
+            return lists[i].check(value, err);
+    if (in_plan && (!strcmp(def->name, "epochs") || !strcmp(def->name, "budget")))
+        return check_budget(set, def, value, origin, err);
+    return 0;
+}
+
+void settings_check_input(struct settings *s) {
+    s->options.check = check_input;
+}
+
+/* The sections of which a suite consists, the first two under the name `general`. */
+static struct option_set suite_sections(const struct settings *s, const char *general,
+                                        struct arena *a) {
+    struct option_set part = s->options;
+    part.sections = ARENA_ARRAY(a, struct option_section, s->options.n);
+    part.n = 0;
+    for (int i = 0; i < s->options.n; i++) {
+        const struct option_section *section = &s->options.sections[i];
+        if (section->defs == machine_options)
+            continue;
+        if (!*section->name && section->defs != plan_options && section->defs != judging_options)
+            continue; /* a command's own */
+        part.sections[part.n] = *section;
+        if (!*section->name)
+            part.sections[part.n].name = general;
+        part.n++;
+    }
+    return part;
+}
+
+int settings_load_suite(struct settings *s, const char *path, struct error *err) {
+    struct arena a = {0};
+    struct option_set suite = suite_sections(s, "suite", &a);
+    int status = options_load(&suite, path, FROM_SUITE, err);
+    s->options.arena = suite.arena; /* values were added */
+    arena_free(&a);
+    return status;
+}
+
+char *settings_suite_text(const struct settings *s, struct arena *a) {
+    struct arena scratch = {0};
+    const struct option_set suite = suite_sections(s, "suite", &scratch);
+    char *text = options_text(&suite, a);
+    arena_free(&scratch);
+    return text;
+}
+
+int settings_settle(struct settings *s, struct error *err) {
     struct arena a = {0};
     int status = 0;
+    if (options_origin(&s->options, "epochs") > options_origin(&s->options, "budget"))
+        s->plan.budget = "";
     for (int i = 0; methods[i] && !strcmp(s->plan.preset, "paper"); i++) {
         char **items;
         int n = methods[i]->paper ? settings_list(methods[i]->paper, " ", &a, &items) : 0;
@@ -144,12 +251,14 @@ char *settings_pretrain_text(const struct settings *s, const struct method *m, s
 }
 
 char *settings_protocol_text(const struct settings *s, int protocol, struct arena *a) {
-    return text_of(s, (const void *const[]){s->protocol[protocol], NULL}, a);
+    const char *text = text_of(s, (const void *const[]){s->protocol[protocol], NULL}, a);
+    return arena_printf(a, "%s\nprobe_seed = %d\nsplit_seed = %d\n", text, s->judging.probe_seed,
+                        s->judging.split_seed);
 }
 
 char *settings_run_text(const struct settings *s, const struct method *m, struct arena *a) {
-    const void *wanted[SETTINGS_PROTOCOLS + COMPOUND_PARTS + 2] = {&s->plan};
-    int n = 1 + method_sections(s, m, wanted + 1);
+    const void *wanted[SETTINGS_PROTOCOLS + COMPOUND_PARTS + 3] = {&s->plan, &s->judging};
+    int n = 2 + method_sections(s, m, wanted + 2);
     for (int i = 0; protocols[i]; i++)
         wanted[n++] = s->protocol[i];
     return text_of(s, wanted, a);

@@ -13,16 +13,25 @@ enum { SETTINGS_METHODS = 24, SETTINGS_PROTOCOLS = 16, PROTOCOL_STATE = 256 };
 /* What is run: decides the results. */
 struct plan {
     const char *preset;
-    const char *methods, *seeds, *data, *protocols; /* lists separated by commas (data: spaces) */
-    const char *backbone, *position, *pool;
+    const char *methods, *seeds, *data, *backbone; /* lists separated by commas (data: blanks) */
+    int limit;
+    const char *position, *pool;
     double drop_path, layer_scale;
     int relative_positions;
     int image, patch;
     double epochs;
+    const char *budget; /* "": epochs says it */
     int batch, accumulate;
     double lr, weight_decay, warmup; /* negative: the method's recipe */
     int watch_every, stop_on_collapse;
     int chunk, lanes;
+};
+
+/* How the encoders are judged: decides nothing in their weights. */
+struct judging {
+    const char *name; /* of the suite */
+    const char *protocols;
+    int probe_seed, split_seed;
 };
 
 /* Where and how fast: decides nothing in the results. */
@@ -37,6 +46,7 @@ struct machine {
 
 struct settings {
     struct plan plan;
+    struct judging judging;
     struct machine machine;
     _Alignas(16) unsigned char method[SETTINGS_METHODS][METHOD_STATE];
     _Alignas(16) unsigned char protocol[SETTINGS_PROTOCOLS][PROTOCOL_STATE];
@@ -46,17 +56,25 @@ struct settings {
 
 /* Defaults; *s must not move afterwards. */
 void settings_init(struct settings *s);
+/* What the user writes into s is from now on checked as it is read, so that a wrong list has the
+ * line of its file in the message. */
+void settings_check_input(struct settings *s);
+/* A suite file: the plan and the judging under [suite], options of methods and protocols in their
+ * sections. */
+int settings_load_suite(struct settings *s, const char *path, struct error *err);
+/* The options of a suite, without the machine's: what is stored beside its results. */
+char *settings_suite_text(const struct settings *s, struct arena *a);
 void settings_free(struct settings *s);
-/* Gives the options that nobody set the values of the plan's preset.  Once, when everything that
- * the user said is in. */
-int settings_apply_preset(struct settings *s, struct error *err);
+/* Gives the options that nobody set the values of the plan's preset, and says whether `epochs` or
+ * `budget` counts.  Once, when everything that the user said is in. */
+int settings_settle(struct settings *s, struct error *err);
 /* For a run of one method: what its functions get as self is then settings_method. */
 void settings_use(struct settings *s, const struct method *m);
 const void *settings_method(const struct settings *s, const struct method *m);
 
 /* The text of the sections that decide the weights: the plan and one method's options. */
 char *settings_pretrain_text(const struct settings *s, const struct method *m, struct arena *a);
-/* The text of one protocol's options. */
+/* The text of one protocol's options and of the seeds of evaluation. */
 char *settings_protocol_text(const struct settings *s, int protocol, struct arena *a);
 
 /* Both, with all protocols: what is stored with a run.  What the machine decides is not in it. */

@@ -3,89 +3,114 @@
 #include "core/file.h"
 #include "core/log.h"
 
-#include <errno.h>
-#include <libgen.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-static int unknown(const char *kind, const char *name, const char *const *names, int n,
-                   struct error *err) {
-    const char *near = nearest_name(name, names, n);
-    char valid[512] = "";
-    size_t at = 0;
-    for (int i = 0; i < n && at < sizeof valid; i++)
-        at += (size_t)snprintf(valid + at, sizeof valid - at, "%s%s", i ? ", " : "", names[i]);
-    return error_set(err, STATUS_USAGE, "there is no %s \"%s\"%s%s%s; there are: %s", kind, name,
-                     near ? ": did you mean \"" : "", near ? near : "", near ? "\"?" : "", valid);
+/* ---- opening ---- */
+
+int suite_open_data(struct dataset *d, const char *spec, const struct settings *s,
+                    struct error *err) {
+    int status = dataset_open(d, spec, err);
+    for (int i = 0; i < SPLITS && !status && s->plan.limit; i++)
+        if (d->count[i] > s->plan.limit)
+            d->count[i] = s->plan.limit;
+    return status;
 }
 
-static int find_methods(struct suite_lists *l, const char *text, struct error *err) {
-    char **items;
-    int n = settings_list(text, ", ", &l->arena, &items);
-    for (int i = 0; i < n; i++) {
-        CHECK(i < SUITE_LIST, "%d methods", n);
-        int status = method_parse(items[i], &l->arena, &l->methods[i], err);
+static int open_data(struct suite *u, const struct settings *s, struct error *err) {
+    const char *place = options_place(&s->options, "data");
+    u->data = ARENA_ARRAY(&u->lists.arena, struct dataset, u->lists.n_data);
+    for (; u->n_open < u->lists.n_data; u->n_open++) {
+        int status = suite_open_data(&u->data[u->n_open], u->lists.data[u->n_open], s, err);
+        if (status && place)
+            error_prefix(err, "%s", place);
         if (status)
             return status;
     }
-    l->n_methods = n;
     return 0;
 }
 
-static int find_protocols(struct suite_lists *l, const char *text, struct error *err) {
-    char **items;
-    const char *names[SUITE_LIST];
-    int n_names = 0, n = settings_list(text, ", ", &l->arena, &items);
-    for (; protocols[n_names]; n_names++)
-        names[n_names] = protocols[n_names]->name;
-    for (int i = 0; i < n; i++) {
-        int found = 0;
-        while (found < n_names && strcmp(names[found], items[i]))
-            found++;
-        if (found == n_names)
-            return unknown("protocol", items[i], names, n_names, err);
-        l->protocols[l->n_protocols++] = found;
+static int copy_settings(struct suite *u, const struct settings *s, struct error *err) {
+    struct arena *a = &u->lists.arena;
+    const char *text = options_text(&s->options, a);
+    u->settings = ARENA_ARRAY(a, struct settings *, u->lists.n_backbones);
+    for (int i = 0; i < u->lists.n_backbones; i++) {
+        struct settings *copy = u->settings[i] = ARENA_NEW(a, struct settings);
+        settings_init(copy);
+        u->n_settings++;
+        int status = options_load_text(&copy->options, text, "settings", err);
+        if (status)
+            return status;
+        copy->plan.backbone = u->lists.backbones[i];
     }
     return 0;
 }
 
-static int find_seeds(struct suite_lists *l, const char *text, struct error *err) {
-    char **items;
-    int n = settings_list(text, ", ", &l->arena, &items);
-    for (int i = 0; i < n; i++) {
-        char *end;
-        errno = 0;
-        l->seeds[i] = strtoull(items[i], &end, 10);
-        if (*end || errno || items[i][0] == '-' || i >= SUITE_LIST - 1)
-            return error_set(
-                err, STATUS_USAGE,
-                "seeds: \"%s\" is not a number from 0 to 2^64 - 1 (at most %d of them)", items[i],
-                SUITE_LIST - 1);
-    }
-    l->n_seeds = n;
-    return 0;
+static int pair_number(const struct suite *u, int d, int b, int m) {
+    return (d * u->lists.n_backbones + b) * u->lists.n_methods + m;
 }
 
-int suite_read_lists(struct suite_lists *l, const struct settings *s, struct error *err) {
-    const struct plan *p = &s->plan;
-    *l = (struct suite_lists){0};
-    int status = 0;
-    TRY(find_methods(l, p->methods, err));
-    TRY(find_protocols(l, p->protocols, err));
-    TRY(find_seeds(l, p->seeds, err));
-    l->n_data = settings_list(p->data, " ", &l->arena, &l->data);
-    if (!l->n_methods || !l->n_seeds || !l->n_data)
-        status = error_set(err, STATUS_USAGE,
-                           "nothing to run: --methods, --seeds and --data must "
-                           "each name at least one");
+static int check_pairs(struct suite *u, const struct context *context, struct error *err) {
+    const struct suite_lists *l = &u->lists;
+    int n = l->n_data * l->n_backbones * l->n_methods, meaningless = 0, status = 0;
+    u->why = ARENA_ARRAY(&u->lists.arena, const char *, n);
+    for (int d = 0; d < l->n_data; d++)
+        for (int b = 0; b < l->n_backbones; b++)
+            for (int m = 0; m < l->n_methods; m++) {
+                const char **why = &u->why[pair_number(u, d, b, m)];
+                TRY(cell_check(u->settings[b], l->methods[m], &u->data[d], context, &u->lists.arena,
+                               why, err));
+                meaningless += *why != NULL;
+            }
+    if (meaningless == n)
+        status = error_set(err, STATUS_USAGE, "nothing to run: %s", u->why[0]);
 out:
     return status;
 }
 
-void suite_free_lists(struct suite_lists *l) {
-    arena_free(&l->arena);
+int suite_open(struct suite *u, const struct settings *s, const struct context *context,
+               struct error *err) {
+    *u = (struct suite){.n_open = 0};
+    int status = 0;
+    TRY(suite_read_lists(&u->lists, s, err));
+    TRY(open_data(u, s, err));
+    TRY(copy_settings(u, s, err));
+    TRY(check_pairs(u, context, err));
+out:
+    if (status)
+        suite_close(u);
+    return status;
 }
+
+void suite_close(struct suite *u) {
+    for (int i = 0; i < u->n_open; i++)
+        dataset_close(&u->data[i]);
+    for (int i = 0; i < u->n_settings; i++)
+        settings_free(u->settings[i]);
+    suite_free_lists(&u->lists);
+    *u = (struct suite){.n_open = 0};
+}
+
+int suite_cells(const struct suite *u) {
+    const struct suite_lists *l = &u->lists;
+    return l->n_data * l->n_backbones * l->n_methods * l->n_seeds;
+}
+
+struct suite_cell suite_cell(const struct suite *u, int i) {
+    const struct suite_lists *l = &u->lists;
+    int seed = i % l->n_seeds, pair = i / l->n_seeds;
+    int method = pair % l->n_methods, backbone = pair / l->n_methods % l->n_backbones;
+    int data = pair / l->n_methods / l->n_backbones;
+    return (struct suite_cell){.settings = u->settings[backbone],
+                               .method = l->methods[method],
+                               .data = &u->data[data],
+                               .seed = l->seeds[seed],
+                               .why = u->why[pair],
+                               .pair = pair};
+}
+
+/* ---- running ---- */
 
 /* What became of the cells so far. */
 struct tally {
@@ -97,27 +122,53 @@ static int ends_suite(int status) {
     return status == STATUS_MACHINE || status == STATUS_INTERRUPTED;
 }
 
+/* One protocol that fails leaves the others alone; the first failure is what the cell returns. */
 static int evaluate(struct cell *c, const struct suite_lists *l, struct error *err) {
-    int status = 0;
+    int status = 0, first = 0;
     int failed = !strcmp(c->run.status, "failed");
     for (int i = 0; i < l->n_protocols; i++) {
-        TRY(cell_evaluate(c, l->protocols[i], err));
+        struct error why;
+        status = cell_evaluate(c, l->protocols[i], &why);
+        if (status && ends_suite(status)) {
+            *err = why;
+            return status;
+        }
+        if (status)
+            cell_fail(c, l->protocols[i], why.message);
+        if (status && !first) {
+            *err = why;
+            error_prefix(err, "%s", protocols[l->protocols[i]]->name);
+            first = status;
+        }
         TRY(cell_save(c, failed ? "failed" : "running", err));
     }
     if (!failed)
         TRY(cell_save(c, "complete", err));
 out:
+    return status ? status : first;
+}
+
+static int skip(const struct suite_cell *one, const struct suite_lists *l,
+                const struct context *context, unsigned stages, struct error *err) {
+    struct cell c;
+    int status = cell_open_skipped(&c, one->settings, one->method, one->data, one->seed, context,
+                                   one->why, err);
+    if (status)
+        return status;
+    for (int i = 0; i < l->n_protocols && stages & SUITE_EVALUATE; i++)
+        cell_skip(&c, l->protocols[i], one->why);
+    status = cell_save(&c, "skipped", err);
+    cell_close(&c);
     return status;
 }
 
-static int run_cell(const struct settings *s, const struct suite_lists *l, const struct method *m,
-                    const struct dataset *d, uint64_t seed, const struct context *context,
-                    unsigned stages, struct tally *tally, struct error *err) {
+static int train_and_evaluate(const struct suite_cell *one, const struct suite_lists *l,
+                              const struct context *context, unsigned stages, struct tally *tally,
+                              struct error *err) {
     struct cell c;
-    tally->cells++;
-    int status = cell_open(&c, s, m, d, seed, context, err);
+    int status = cell_open(&c, one->settings, one->method, one->data, one->seed, context, err);
     if (status)
-        goto done;
+        return status;
     TRY(cell_pretrain(&c, err));
     if (stages & SUITE_EVALUATE)
         TRY(evaluate(&c, l, err));
@@ -129,10 +180,19 @@ out:
             log_message(LOG_ERROR, "%s", saving.message);
     }
     cell_close(&c);
-done:
+    return status;
+}
+
+static int run_cell(const struct suite_cell *one, const struct suite_lists *l,
+                    const struct context *context, unsigned stages, struct tally *tally,
+                    struct error *err) {
+    tally->cells++;
+    int status = one->why ? skip(one, l, context, stages, err)
+                          : train_and_evaluate(one, l, context, stages, tally, err);
     if (!status || ends_suite(status))
         return status;
-    error_prefix(err, "%s on %s, seed %llu", m->name, d->name, (unsigned long long)seed);
+    error_prefix(err, "%s on %s, seed %llu", one->method->name, one->data->name,
+                 (unsigned long long)one->seed);
     log_message(LOG_ERROR, "%s", err->message);
     tally->failed++;
     tally->unusable += status == STATUS_USAGE;
@@ -147,72 +207,28 @@ static int verdict(const struct tally *t, struct error *err) {
     return error_set(err, status, "%d of %d cells failed, see above", t->failed, t->cells);
 }
 
+int suite_run_opened(const struct suite *u, const struct context *context, unsigned stages,
+                     struct error *err) {
+    struct tally tally = {0};
+    for (int i = 0; i < suite_cells(u); i++) {
+        const struct suite_cell one = suite_cell(u, i);
+        int status = run_cell(&one, &u->lists, context, stages, &tally, err);
+        if (status)
+            return status;
+    }
+    return verdict(&tally, err);
+}
+
 int suite_run(const struct settings *s, const struct context *context, unsigned stages,
               struct error *err) {
-    struct suite_lists l = {0};
-    struct tally tally = {0};
-    int status = 0;
-    TRY(suite_read_lists(&l, s, err));
-    for (int d = 0; d < l.n_data; d++) {
-        struct dataset data;
-        TRY(dataset_open(&data, l.data[d], err));
-        for (int m = 0; m < l.n_methods && !status; m++)
-            for (int i = 0; i < l.n_seeds && !status; i++)
-                status =
-                    run_cell(s, &l, l.methods[m], &data, l.seeds[i], context, stages, &tally, err);
-        dataset_close(&data);
-        if (status)
-            goto out;
-    }
-    status = verdict(&tally, err);
-out:
-    arena_free(&l.arena);
-    return status;
-}
-
-/* The settings that a stored run was made with; what the machine decides comes from s. */
-static int stored_settings(struct settings *stored, const struct run *r, const char *folder,
-                           const struct settings *s, struct suite_lists *l, struct error *err) {
-    settings_init(stored);
-    int status = options_load_text(&stored->options, r->config, folder, err);
+    struct suite u;
+    int status = suite_open(&u, s, context, err);
     if (status)
         return status;
-    stored->machine = s->machine;
-    stored->machine.out = dirname(arena_strdup(&l->arena, folder));
-    memcpy(stored->protocol, s->protocol, sizeof stored->protocol);
-    return 0;
-}
-
-int suite_evaluate_folder(const struct settings *s, const char *folder,
-                          const struct context *context, struct error *err) {
-    struct suite_lists l = {0}, from_run = {0};
-    struct run r = {0};
-    struct settings stored = {0};
-    struct dataset data = {0};
-    struct tally tally = {0};
-    int status = 0, opened = 0;
-    TRY(find_protocols(&l, s->plan.protocols, err));
-    TRY(run_read(&r, arena_printf(&l.arena, "%s/run.h5", folder), err));
-    TRY(stored_settings(&stored, &r, folder, s, &l, err));
-    TRY(suite_read_lists(&from_run, &stored, err));
-    if (from_run.n_data != 1 || from_run.n_methods != 1 || from_run.n_seeds != 1) {
-        status =
-            error_set(err, STATUS_USAGE, "%s: its configuration is not that of one run", folder);
-        goto out;
-    }
-    TRY(dataset_open(&data, from_run.data[0], err));
-    opened = 1;
-    struct context here = *context;
-    here.machine = &stored.machine;
-    TRY(run_cell(&stored, &l, from_run.methods[0], &data, from_run.seeds[0], &here, SUITE_EVALUATE,
-                 &tally, err));
-    status = verdict(&tally, err);
+    if (stages & SUITE_EVALUATE)
+        TRY(suite_store(s, context->machine->out, err));
+    status = suite_run_opened(&u, context, stages, err);
 out:
-    if (opened)
-        dataset_close(&data);
-    settings_free(&stored);
-    run_free(&r);
-    arena_free(&l.arena);
-    arena_free(&from_run.arena);
+    suite_close(&u);
     return status;
 }

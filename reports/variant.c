@@ -16,8 +16,21 @@ struct settings_list {
 /* Decide nothing in the results, or are in the label already. */
 static int is_ignored(const char *key) {
     static const char *const keys[] = {
-        "methods", "seeds", "seed",           "protocols",          "backbone",  "out",
-        "threads", "quiet", "loader_threads", "checkpoint_seconds", "cache_mib", "profile",
+        "methods",
+        "seeds",
+        "seed",
+        "protocols",
+        "backbone",
+        "out",
+        "name",
+        "probe_seed",
+        "split_seed",
+        "threads",
+        "quiet",
+        "loader_threads",
+        "checkpoint_seconds",
+        "cache_mib",
+        "profile",
     };
     for (size_t i = 0; i < sizeof keys / sizeof *keys; i++)
         if (!strcmp(key, keys[i]))

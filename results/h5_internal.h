@@ -28,6 +28,7 @@ enum { MAX_RANK = 3 };
 struct h5 {
     hid_t file;
     const char *path;
+    int has_trailer;     /* of a file being read */
     char *image;         /* of a file being written, once it is closed */
     struct arena *arena; /* of what is read */
     struct error *err;

@@ -28,8 +28,10 @@ static char *read_image(struct h5 *h, struct arena *a, size_t *bytes) {
     char *image = NULL;
     h->status = file_read(h->path, a, &image, bytes, h->err);
     int damaged = 0;
+    const size_t whole = *bytes;
     if (!h->status)
-        *bytes = h5_check_trailer(image, *bytes, &damaged);
+        *bytes = h5_check_trailer(image, whole, &damaged);
+    h->has_trailer = *bytes != whole;
     if (!h->status && (damaged || !*bytes))
         h5_wrong(h, -1, "", *bytes ? "its checksum does not fit its content" : "it is empty");
     return h->status ? NULL : image;
@@ -206,7 +208,7 @@ void h5_get_attributes(struct h5 *h, hid_t at, const struct member *members, voi
     for (const struct member *m = members; m->name && !h->status; m++) {
         char *field = (char *)object + m->offset;
         int absent = H5Aexists(at, m->name) <= 0;
-        if (absent && m->kind != MEMBER_STRING)
+        if (absent && m->kind != MEMBER_STRING && !m->added)
             h5_wrong(h, at, m->name, "the attribute is missing");
         if (absent)
             continue;

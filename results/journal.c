@@ -2,7 +2,6 @@
 
 #include "core/clock.h"
 #include "core/file.h"
-#include "results/journal_internal.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -248,6 +247,29 @@ int journal_read(const char *path, struct arena *a, struct step_row **rows, long
     *rows = row;
     *n_rows = n;
 out:
+    arena_free(&scratch);
+    return status;
+}
+
+int journal_find(const char *path, const char *what, const char *member, double *value,
+                 struct error *err) {
+    *value = NAN;
+    if (!file_exists(path))
+        return 0;
+    struct arena scratch = {0};
+    char *text;
+    size_t bytes;
+    int status = file_read(path, &scratch, &text, &bytes, err);
+    const char *line = status ? NULL : text;
+    for (const char *end; line && (end = memchr(line, '\n', bytes - (size_t)(line - text)));
+         line = end + 1) {
+        json_t *object = json_loadb(line, (size_t)(end - line), 0, NULL);
+        const char *name = json_string_value(json_object_get(object, "what"));
+        const json_t *number = json_object_get(object, member);
+        if (name && !strcmp(name, what) && json_is_number(number))
+            *value = json_number_value(number);
+        json_decref(object);
+    }
     arena_free(&scratch);
     return status;
 }

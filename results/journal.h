@@ -12,6 +12,7 @@
 #ifndef SSV_RESULTS_JOURNAL_H
 #define SSV_RESULTS_JOURNAL_H
 
+#include "core/arena.h"
 #include "core/error.h"
 
 struct journal {
@@ -36,6 +37,14 @@ int journal_event(struct journal *j, const char *what, const char *detail, struc
 int journal_sync(struct journal *j, struct error *err);
 /* Cuts every step row with step > last: a resumed run repeats them.  Atomic. */
 int journal_rewind(struct journal *j, long last_step, struct error *err);
+/* The step rows of a journal that may be growing: a last line without its end is left out, as is a
+ * row that a later one with the same or a lower step repeats.  A missing file has no rows.
+ * Status 2 names the line that is not JSON. */
+int journal_read(const char *path, struct arena *a, struct step_row **rows, long *n_rows,
+                 struct error *err);
+/* Of the last event of that name the member, a number; NAN when there is none. */
+int journal_find(const char *path, const char *what, const char *member, double *value,
+                 struct error *err);
 void journal_close(struct journal *j);
 
 #endif

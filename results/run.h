@@ -72,10 +72,16 @@ struct run {
     int64_t seed;
     char created_utc[32];
     const char
-        *objectives;     /* what loss_1.. and norm_1.. of the steps are of, separated by blanks */
-    const char *finding; /* "" or what went wrong without a failure: a collapse, since when */
-    const char *config;  /* INI text */
-    const char *argv;    /* one argument a line */
+        *objectives;      /* what loss_1.. and norm_1.. of the steps are of, separated by blanks */
+    const char *finding;  /* "" or what went wrong without a failure: a collapse, since when */
+    const char *config;   /* INI text */
+    const char *suite;    /* the name of the suite it was made for, or "" */
+    const char *versions; /* of the code that decides the weights: "pretraining 1, mae 1" */
+    const char
+        *settings_sha256; /* of the settings alone; config_sha256 is of data and versions too */
+    const char *budget;   /* "flops:2e15"; NULL: written before there were budgets */
+    double achieved_epochs, achieved_images, achieved_flops, achieved_seconds;
+    const char *argv; /* one argument a line */
     char config_sha256[65];
     long parameters;
     double step_gflops, step_peak_bytes;
@@ -85,7 +91,8 @@ struct run {
     long n_steps, steps_room;
     struct eval *evals; /* in arena, grown by run_add_eval */
     int n_evals;
-    const char *log; /* text or NULL */
+    const char *log;  /* text or NULL */
+    int has_checksum; /* as read: the file is as this program wrote it */
     /* environment; run_init fills all of it */
     const char *env_cpu, *env_isa, *env_mem, *env_kernel, *env_compiler, *env_cflags, *env_libs,
         *env_blas, *env_device, *code_commit;

@@ -204,6 +204,7 @@ int run_read(struct run *r, const char *h5_path, struct error *err) {
     get_data(&h, r);
     get_steps(&h, r);
     get_evals(&h, r);
+    r->has_checksum = h.has_trailer;
     int status = h5_close(&h);
     if (status)
         run_free(r);

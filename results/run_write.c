@@ -1,5 +1,5 @@
 #include "results/h5_internal.h"
-#include "results/journal_internal.h"
+#include "results/journal.h"
 #include "results/run_internal.h"
 
 #include <string.h>

@@ -3,13 +3,15 @@
 #include "results/run.h"
 
 #define FIELD(type, field, name, kind)                                                             \
-    { name, kind, offsetof(struct type, field), sizeof((struct type *)0)->field }
+    { name, kind, offsetof(struct type, field), sizeof((struct type *)0)->field, 0 }
 #define CHARS(type, field, name) FIELD(type, field, name, MEMBER_CHARS)
 #define STRING(type, field, name) FIELD(type, field, name, MEMBER_STRING)
 #define INTEGER(type, field, name) FIELD(type, field, name, MEMBER_INTEGER)
 #define REAL(type, field, name) FIELD(type, field, name, MEMBER_REAL)
+#define ADDED_REAL(type, field, name)                                                              \
+    { name, MEMBER_REAL, offsetof(struct type, field), sizeof((struct type *)0)->field, 1 }
 #define END                                                                                        \
-    { NULL, MEMBER_CHARS, 0, 0 }
+    { NULL, MEMBER_CHARS, 0, 0, 0 }
 
 const struct member schema_run[] = {
     CHARS(run, run_id, "run_id"),
@@ -22,6 +24,14 @@ const struct member schema_run[] = {
     CHARS(run, config_sha256, "config_sha256"),
     STRING(run, objectives, "objectives"),
     STRING(run, finding, "finding"),
+    STRING(run, suite, "suite"),
+    STRING(run, versions, "versions"),
+    STRING(run, settings_sha256, "settings_sha256"),
+    STRING(run, budget, "budget"),
+    ADDED_REAL(run, achieved_epochs, "achieved_epochs"),
+    ADDED_REAL(run, achieved_images, "achieved_images"),
+    ADDED_REAL(run, achieved_flops, "achieved_flops"),
+    ADDED_REAL(run, achieved_seconds, "achieved_seconds"),
     STRING(run, code_commit, "code_commit"),
     INTEGER(run, code_dirty, "code_dirty"),
     INTEGER(run, parameters, "parameters"),

@@ -18,6 +18,7 @@ struct member {
     const char *name;
     enum member_kind kind;
     size_t offset, size;
+    int added; /* since the first version: 0 where a file does not have it */
 };
 
 extern const struct member schema_run[];         /* struct run, the attributes of / */

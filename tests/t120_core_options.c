@@ -393,7 +393,7 @@ static void test_file_refused(void **state) {
     }
     struct error err = {0};
     char *path = write_file(f, "zero.ini", "seed = 1\n\0x", 11);
-    expect_refusal(options_load(&f->set, path, &err), &err,
+    expect_refusal(options_load(&f->set, path, FROM_FILE, &err), &err,
                    (const char *const[3]){"zero.ini: not a text file", "at 9"});
     remove_file(path);
 }

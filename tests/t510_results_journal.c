@@ -2,7 +2,6 @@
 #include "core/arena.h"
 #include "core/file.h"
 #include "results/journal.h"
-#include "results/journal_internal.h"
 
 #include "tests/place.h"
 

@@ -1,0 +1,18 @@
+/* cell_internal.h -- what the files that make a cell share. */
+#ifndef SSV_PROTOCOLS_CELL_INTERNAL_H
+#define SSV_PROTOCOLS_CELL_INTERNAL_H
+
+#include "protocols/cell.h"
+
+/* The suite's settings narrowed to this cell, backbone and normalisation; *why as cell_check. */
+int cell_resolve(struct cell *c, const struct settings *suite, const char **why, struct error *err);
+/* Of a built cell: the steps that the budget pays for. */
+int cell_count_steps(struct cell *c, struct error *err);
+/* That many, shared among the stages. */
+void cell_set_steps(struct cell *c, long total);
+/* As many as the budget pays for, when a step of a stage costs that much. */
+int cell_pay_steps(struct cell *c, const double cost[METHOD_STAGES], struct error *err);
+/* What the pretraining has done of each kind of budget, into the run. */
+void cell_record_achieved(struct cell *c);
+
+#endif

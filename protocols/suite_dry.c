@@ -1,0 +1,249 @@
+/* suite_dry.c -- what a suite would run, and what that takes. */
+#include "core/file.h"
+#include "protocols/cell_internal.h"
+#include "protocols/suite.h"
+#include "results/stats.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+
+/* Of the most that the machine can do, what training reaches where nothing better is known. */
+#define USUAL_SHARE 0.3
+
+enum source { SOURCE_NONE, SOURCE_RUNS, SOURCE_RATE, SOURCE_BUDGET };
+static const char *const sources[] = {[SOURCE_NONE] = "-",
+                                      [SOURCE_RUNS] = "runs",
+                                      [SOURCE_RATE] = "flops",
+                                      [SOURCE_BUDGET] = "budget"};
+
+/* What one cell needs; the same for all seeds. */
+struct needs {
+    long parameters;
+    double memory, disk, seconds; /* bytes; of pretraining */
+    enum source source;
+};
+
+struct dry {
+    const struct suite *u;
+    const struct context *context;
+    unsigned stages;
+    double machine_flops;
+    struct run **runs; /* earlier ones in the folder */
+    int n_runs;
+    struct arena arena;
+    FILE *out;
+    double seconds, disk, memory; /* of what is to do: sums, the largest */
+    int counts[4], by_source[4];
+};
+
+enum state { STATE_DONE, STATE_PARTIAL, STATE_TODO, STATE_SKIPPED };
+static const char *const states[] = {"done", "begun", "to do", "skipped"};
+
+/* Images a second of an earlier run of the same method and backbone; 0 when there is none. */
+static double known_rate(struct dry *d, const struct cell *c) {
+    for (int i = 0; i < d->n_runs; i++) {
+        const struct run *r = d->runs[i];
+        const char *name = c->settings.plan.backbone;
+        size_t n = strlen(name);
+        if (strcmp(r->method, c->method->name) || strncmp(r->backbone, name, n) ||
+            (r->backbone[n] && r->backbone[n] != '/') || !r->n_steps ||
+            strcmp(r->dataset, c->data->name))
+            continue;
+        double *rates = ARENA_ARRAY(&d->arena, double, r->n_steps);
+        for (long s = 0; s < r->n_steps; s++)
+            rates[s] = r->steps[s].img_per_s;
+        return median(rates, (int)r->n_steps);
+    }
+    return 0;
+}
+
+static double flops_of(const struct cell *c) {
+    double sum = 0;
+    for (int i = 0; i < c->method->n_stages; i++)
+        sum += (double)c->stages[i].steps * c->stages[i].step_flops;
+    return sum;
+}
+
+static void estimate_time(struct dry *d, const struct cell *c, struct needs *n) {
+    double rate = known_rate(d, c);
+    double images = (double)c->steps * c->settings.plan.batch;
+    if (!c->method->trains) {
+        n->source = SOURCE_NONE;
+    } else if (c->budget.kind == BUDGET_SECONDS) {
+        n->seconds = c->budget.amount;
+        n->source = SOURCE_BUDGET;
+    } else if (rate > 0) {
+        n->seconds = images / rate;
+        n->source = SOURCE_RUNS;
+    } else {
+        n->seconds = flops_of(c) / (USUAL_SHARE * d->machine_flops);
+        n->source = SOURCE_RATE;
+    }
+}
+
+/* Weights and optimizer state twice (a checkpoint is written beside the old one), the journal and
+ * the table of steps, features of both splits where they are kept. */
+static double disk_of(const struct cell *c) {
+    const double per_step = 400;
+    double features = 0, bytes = 2.0 * (double)c->model.slab.bytes + per_step * (double)c->steps;
+    int dim = 0;
+    for (int r = 0; r < c->features.n_representations; r++)
+        dim += c->features.dim[r];
+    for (int s = 0; s < SPLITS; s++) {
+        double split = (double)c->data->count[s] * dim * sizeof(float);
+        features += split <= (double)c->context->machine->cache_mib * (1 << 20) ? split : 0;
+    }
+    return bytes + features;
+}
+
+static int measure(struct dry *d, struct cell *c, struct needs *n, struct error *err) {
+    int status = 0;
+    n->parameters = (long)model_parameters(&c->model);
+    n->disk = disk_of(c);
+    n->memory = (double)c->model.slab.bytes;
+    for (int i = 0; i < c->method->n_stages && !status; i++) {
+        const struct exec_config config = {.kernels = d->context->kernels,
+                                           .threads = d->context->threads,
+                                           .batch =
+                                               c->settings.plan.batch / c->settings.plan.accumulate,
+                                           .chunk = c->settings.plan.chunk,
+                                           .lanes = c->settings.plan.lanes};
+        struct exec *x = NULL;
+        status = exec_open(&x, &c->stages[i].graph, &config, err);
+        if (!status)
+            n->memory = fmax(n->memory, (double)exec_peak_bytes(x));
+        exec_close(x);
+    }
+    estimate_time(d, c, n);
+    return status;
+}
+
+/* ---- what is there ---- */
+
+static enum state state_of(const struct dry *d, const struct cell *c, int skipped) {
+    const char *path = c->folder;
+    struct arena a = {0};
+    struct run r = {0};
+    struct error ignored;
+    const struct suite_lists *l = &d->u->lists;
+    const char *h5 = arena_printf(&a, "%s/run.h5", path);
+    enum state state = STATE_TODO;
+    if (file_exists(h5) && !run_read(&r, h5, &ignored)) {
+        int over = !strcmp(r.status, "complete") || !strcmp(r.status, "partial") ||
+                   !strcmp(r.status, "failed") || !strcmp(r.status, "skipped");
+        for (int i = 0; i < l->n_protocols && d->stages & SUITE_EVALUATE; i++) {
+            char version[CELL_VERSION];
+            const struct eval *e =
+                run_find_eval(&r, protocols[l->protocols[i]]->name, c->data->name);
+            cell_protocol_version(&c->settings, l->protocols[i], version);
+            over &= e && !strcmp(e->protocol_version, version) && e->outcome != OUTCOME_FAILED;
+        }
+        state = over ? STATE_DONE : STATE_PARTIAL;
+    }
+    run_free(&r);
+    arena_free(&a);
+    return skipped && state != STATE_DONE ? STATE_SKIPPED : state;
+}
+
+/* ---- printing ---- */
+
+static char *duration(double seconds, struct arena *a) {
+    if (seconds < 100)
+        return arena_printf(a, "%.0f s", seconds);
+    if (seconds < 100 * 60)
+        return arena_printf(a, "%.0f min", seconds / 60);
+    return arena_printf(a, "%.1f h", seconds / 3600);
+}
+
+static char *size(double bytes, struct arena *a) {
+    const double mib = 1 << 20;
+    return bytes < 1024 * mib ? arena_printf(a, "%.1f MiB", bytes / mib)
+                              : arena_printf(a, "%.1f GiB", bytes / mib / 1024);
+}
+
+static void print_cell(struct dry *d, const struct suite_cell *one, const struct cell *c,
+                       enum state state, const struct needs *n) {
+    d->counts[state]++;
+    if (state == STATE_SKIPPED || one->why) {
+        fprintf(d->out, "%-56s %-8s %s\n", c->id, states[state], one->why);
+        return;
+    }
+    fprintf(d->out, "%-56s %-8s %10ld %10s %10s %8ld %9s  %s\n", c->id, states[state],
+            n->parameters, size(n->memory, &d->arena), size(n->disk, &d->arena), c->steps,
+            n->source ? duration(n->seconds, &d->arena) : "-", sources[n->source]);
+    if (state == STATE_DONE)
+        return;
+    d->by_source[n->source]++;
+    d->seconds += n->seconds;
+    d->disk += n->disk;
+    d->memory = fmax(d->memory, n->memory);
+}
+
+static void print_sum(struct dry *d) {
+    fprintf(d->out, "\n%d cells: %d done, %d begun, %d to do, %d skipped\n", suite_cells(d->u),
+            d->counts[STATE_DONE], d->counts[STATE_PARTIAL], d->counts[STATE_TODO],
+            d->counts[STATE_SKIPPED]);
+    fprintf(d->out,
+            "what is not done takes about %s of pretraining, %s of disk, and at most %s of memory "
+            "at a time\n",
+            duration(d->seconds, &d->arena), size(d->disk, &d->arena), size(d->memory, &d->arena));
+    if (d->by_source[SOURCE_RUNS])
+        fprintf(d->out, "runs: from the speed of an earlier run in %s\n", d->context->machine->out);
+    if (d->by_source[SOURCE_RATE])
+        fprintf(d->out,
+                "flops: from the FLOPs of the steps at %.0f %% of what this machine was measured "
+                "to do, %.1f GFLOP/s with %d threads\n",
+                100 * USUAL_SHARE, d->machine_flops * 1e-9, d->context->threads);
+    if (d->by_source[SOURCE_BUDGET])
+        fprintf(d->out, "budget: it says so; the steps are measured when the cell begins\n");
+    fprintf(d->out, "evaluation is not in the estimate\n");
+}
+
+static int show_cell(struct dry *d, const struct suite_cell *one, struct needs *needs,
+                     struct error *err) {
+    struct cell c;
+    int status = one->why ? cell_build_skipped(&c, one->settings, one->method, one->data, one->seed,
+                                               d->context, err)
+                          : cell_build(&c, one->settings, one->method, one->data, one->seed,
+                                       d->context, 0, err);
+    if (status)
+        return status;
+    cell_name(&c);
+    if (!one->why && !needs->parameters)
+        status = measure(d, &c, needs, err);
+    if (!status)
+        print_cell(d, one, &c, state_of(d, &c, one->why != NULL), needs);
+    cell_close(&c);
+    return status;
+}
+
+int suite_dry_run(const struct settings *s, const struct context *context, unsigned stages,
+                  double machine_flops, FILE *out, struct error *err) {
+    struct suite u;
+    struct dry d = {
+        .u = &u, .context = context, .stages = stages, .machine_flops = machine_flops, .out = out};
+    int status = suite_open(&u, s, context, err), bad;
+    if (status)
+        return status;
+    const char *folder = context->machine->out;
+    struct needs needs = {.parameters = 0};
+    struct error ignored; /* no folder yet */
+    runs_scan(&folder, 1, &d.arena, &d.runs, &d.n_runs, &bad, &ignored);
+    fprintf(out, "%-56s %-8s %10s %10s %10s %8s %9s  %s\n", "cell", "state", "parameters", "memory",
+            "disk", "steps", "time", "from");
+    for (int i = 0, pair = -1; i < suite_cells(&u) && !status; i++) {
+        const struct suite_cell one = suite_cell(&u, i);
+        if (one.pair != pair)
+            needs = (struct needs){.parameters = 0};
+        pair = one.pair;
+        status = show_cell(&d, &one, &needs, err);
+    }
+    if (!status)
+        print_sum(&d);
+    for (int i = 0; i < d.n_runs; i++)
+        run_free(d.runs[i]);
+    suite_close(&u);
+    arena_free(&d.arena);
+    return status;
+}

@@ -1,0 +1,154 @@
+/* suite_stored.c -- a stored run as a suite of one cell: evaluated again, or all of it run again.
+ */
+#include "core/file.h"
+#include "protocols/suite.h"
+#include "results/compare.h"
+
+#include <libgen.h>
+#include <math.h>
+#include <string.h>
+
+struct stored {
+    struct arena arena;
+    struct run run;
+    struct settings settings;
+    struct context context; /* with machine */
+    struct machine machine;
+    struct suite suite;
+    int has_settings, has_suite;
+};
+
+static void close_stored(struct stored *t) {
+    if (t->has_suite)
+        suite_close(&t->suite);
+    if (t->has_settings)
+        settings_free(&t->settings);
+    run_free(&t->run);
+    arena_free(&t->arena);
+}
+
+/* The run and the settings that it was made with; the machine is this one, results go to `out`. */
+static int open_stored(struct stored *t, const char *folder, const char *out,
+                       const struct settings *s, const struct context *context, struct error *err) {
+    const char *path = arena_printf(&t->arena, "%s/run.h5", folder);
+    int status = run_read(&t->run, path, err);
+    if (status)
+        return status;
+    if (!t->run.config)
+        return error_set(err, STATUS_USAGE, "%s holds no configuration", path);
+    settings_init(&t->settings);
+    t->has_settings = 1;
+    status = options_load_text(&t->settings.options, t->run.config, folder, err);
+    t->settings.plan.seeds = suite_seed_text((uint64_t)t->run.seed, &t->arena);
+    t->machine = s->machine;
+    t->machine.out = out;
+    t->context = *context;
+    t->context.machine = &t->machine;
+    return status;
+}
+
+/* When everything is as it shall be in the settings. */
+static int open_suite(struct stored *t, const char *folder, struct error *err) {
+    int status = suite_open(&t->suite, &t->settings, &t->context, err);
+    if (status)
+        return status;
+    t->has_suite = 1;
+    if (suite_cells(&t->suite) != 1)
+        return error_set(err, STATUS_USAGE, "%s: its configuration is not that of one run", folder);
+    return 0;
+}
+
+/* A folder that its own settings do not lead to would be pretrained again under another name. */
+static int check_id(const struct stored *t, const char *folder, struct error *err) {
+    const struct suite_cell one = suite_cell(&t->suite, 0);
+    struct cell c;
+    int status = cell_build(&c, one.settings, one.method, one.data, one.seed, &t->context, 0, err);
+    if (status)
+        return status;
+    cell_name(&c);
+    if (strcmp(c.hash, t->run.config_sha256))
+        status =
+            error_set(err, STATUS_USAGE,
+                      "%s is stale: it was made from other data or by other code (%s; now "
+                      "%s), so its encoder cannot be evaluated with these",
+                      folder, t->run.versions ? t->run.versions : "an earlier version", c.versions);
+    cell_close(&c);
+    return status;
+}
+
+int suite_evaluate_folder(const struct settings *s, const char *folder,
+                          const struct context *context, struct error *err) {
+    struct stored t = {.has_suite = 0};
+    int status = 0;
+    const char *out = dirname(arena_strdup(&t.arena, folder));
+    TRY(open_stored(&t, folder, out, s, context, err));
+    const char *name = t.settings.judging.name;
+    t.settings.judging = s->judging;
+    t.settings.judging.name = name;
+    memcpy(t.settings.protocol, s->protocol, sizeof t.settings.protocol);
+    TRY(open_suite(&t, folder, err));
+    TRY(check_id(&t, folder, err));
+    status = suite_run_opened(&t.suite, &t.context, SUITE_EVALUATE, err);
+out:
+    close_stored(&t);
+    return status;
+}
+
+/* The protocols whose rows the run has. */
+static const char *protocols_of(const struct run *r, struct arena *a) {
+    const char *list = "";
+    for (int i = 0; i < r->n_evals; i++)
+        list = arena_printf(a, "%s%s%s", list, i ? "," : "", r->evals[i].protocol);
+    return list;
+}
+
+static int compare(const struct stored *t, const char *folder, const char *again, FILE *out,
+                   struct error *err) {
+    struct run second = {0};
+    struct arena a = {0};
+    struct comparison c = {.arena = &a};
+    int status = 0;
+    TRY(run_read(&second, arena_printf(&a, "%s/run.h5", again), err));
+    compare_numbers(&c, &t->run, &second);
+    compare_print(&c, out);
+    if (c.n)
+        status =
+            error_set(err, STATUS_FINDING, "%s and %s differ in %d numbers%s", folder, again, c.n,
+                      compare_environment(&t->run, &second)
+                          ? "; they were made by other code or on another machine"
+                          : "");
+    else
+        fprintf(out, "%s: the same bits\n", t->run.run_id);
+out:
+    run_free(&second);
+    arena_free(&a);
+    return status;
+}
+
+int suite_rerun(const struct settings *s, const char *folder, const char *into,
+                const struct context *context, FILE *out, struct error *err) {
+    struct stored t = {.has_suite = 0};
+    int status = 0;
+    TRY(open_stored(&t, folder, into, s, context, err));
+    t.settings.judging.protocols = protocols_of(&t.run, &t.arena);
+    t.context.steps = lround(t.run.achieved_images / t.settings.plan.batch);
+    TRY(open_suite(&t, folder, err));
+    const struct suite_cell one = suite_cell(&t.suite, 0);
+    struct cell c;
+    TRY(cell_build(&c, one.settings, one.method, one.data, one.seed, &t.context, 0, err));
+    cell_name(&c);
+    const char *again = arena_strdup(&t.arena, c.folder);
+    cell_close(&c);
+    if (file_exists(arena_printf(&t.arena, "%s/run.h5", again))) {
+        status =
+            error_set(err, STATUS_USAGE,
+                      "%s is there already: remove it, or name another folder with --into", again);
+        goto out;
+    }
+    status = suite_run_opened(&t.suite, &t.context, SUITE_PRETRAIN | SUITE_EVALUATE, err);
+    if (!status || status == STATUS_FINDING)
+        status = compare(&t, folder, again, out, err);
+out:
+    close_stored(&t);
+    return status;
+}
