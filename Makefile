@@ -169,6 +169,7 @@ info:
 install: all
 	install -D -t $(DESTDIR)$(PREFIX)/bin $(BUILD)/ssvbench
 	install -D -m 644 -t $(DESTDIR)$(PREFIX)/share/doc/ssvbench LICENSE README.md $(wildcard docs/*.md)
+	install -D -m 644 -t $(DESTDIR)$(PREFIX)/share/ssvbench/suites $(wildcard suites/*.ini)
 	$(if $(wildcard reports/*.gp),install -D -m 644 -t $(DESTDIR)$(PREFIX)/share/ssvbench $(wildcard reports/*.gp))
 clean:
 	rm -rf $(BUILD) build-asan

@@ -51,7 +51,18 @@ static int pair_number(const struct suite *u, int d, int b, int m) {
     return (d * u->lists.n_backbones + b) * u->lists.n_methods + m;
 }
 
-static int check_pairs(struct suite *u, const struct context *context, struct error *err) {
+/* FLOPs are known when the graphs are. */
+static int check_budget(const struct suite_cell *one, const struct context *context,
+                        struct error *err) {
+    struct cell c;
+    int status = cell_build(&c, one->settings, one->method, one->data, one->seed, context, 0, err);
+    if (!status)
+        cell_close(&c);
+    return status;
+}
+
+static int check_pairs(struct suite *u, const struct settings *s, const struct context *context,
+                       struct error *err) {
     const struct suite_lists *l = &u->lists;
     int n = l->n_data * l->n_backbones * l->n_methods, meaningless = 0, status = 0;
     u->why = ARENA_ARRAY(&u->lists.arena, const char *, n);
@@ -63,6 +74,11 @@ static int check_pairs(struct suite *u, const struct context *context, struct er
                                why, err));
                 meaningless += *why != NULL;
             }
+    for (int i = 0; i < suite_cells(u) && !strncmp(s->plan.budget, "flops", 5); i += l->n_seeds) {
+        const struct suite_cell one = suite_cell(u, i);
+        if (!one.why)
+            TRY(check_budget(&one, context, err));
+    }
     if (meaningless == n)
         status = error_set(err, STATUS_USAGE, "nothing to run: %s", u->why[0]);
 out:
@@ -76,7 +92,7 @@ int suite_open(struct suite *u, const struct settings *s, const struct context *
     TRY(suite_read_lists(&u->lists, s, err));
     TRY(open_data(u, s, err));
     TRY(copy_settings(u, s, err));
-    TRY(check_pairs(u, context, err));
+    TRY(check_pairs(u, s, context, err));
 out:
     if (status)
         suite_close(u);

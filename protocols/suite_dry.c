@@ -169,8 +169,11 @@ static void print_cell(struct dry *d, const struct suite_cell *one, const struct
         fprintf(d->out, "%-56s %-8s %s\n", c->id, states[state], one->why);
         return;
     }
-    fprintf(d->out, "%-56s %-8s %10ld %10s %10s %8ld %9s  %s\n", c->id, states[state],
-            n->parameters, size(n->memory, &d->arena), size(n->disk, &d->arena), c->steps,
+    const char *steps = c->budget.kind == BUDGET_SECONDS && c->method->trains
+                            ? "measured"
+                            : arena_printf(&d->arena, "%ld", c->steps);
+    fprintf(d->out, "%-56s %-8s %10ld %10s %10s %8s %9s  %s\n", c->id, states[state], n->parameters,
+            size(n->memory, &d->arena), size(n->disk, &d->arena), steps,
             n->source ? duration(n->seconds, &d->arena) : "-", sources[n->source]);
     if (state == STATE_DONE)
         return;

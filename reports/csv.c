@@ -68,13 +68,22 @@ static void put_line(FILE *out, const struct run *run, const struct eval *e, int
     put_text(out, metric ? metric->name : "");
     fputc(',', out);
     put_number(out, metric ? metric->value : NAN);
+    fputc(',', out);
+    put_text(out, run->budget ? run->budget : "");
+    const double achieved[] = {run->achieved_epochs, run->achieved_images, run->achieved_flops,
+                               run->achieved_seconds};
+    for (size_t i = 0; i < sizeof achieved / sizeof *achieved; i++) {
+        fputc(',', out);
+        put_number(out, run->budget ? achieved[i] : NAN);
+    }
     fputs("\r\n", out);
 }
 
 int report_csv(struct run *const *runs, int n_runs, FILE *out, struct error *err) {
     fputs(
         "run_id,method,backbone,dataset,pretrain_seed,protocol,probe_dataset,probe_seed,top1,top5,"
-        "outcome,reason,run_status,finding,metric,value\r\n",
+        "outcome,reason,run_status,finding,metric,value,"
+        "budget,achieved_epochs,achieved_images,achieved_flops,achieved_seconds\r\n",
         out);
     for (int r = 0; r < n_runs; r++)
         for (int i = 0; i < runs[r]->n_evals; i++) {

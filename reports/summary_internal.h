@@ -12,6 +12,8 @@
 #include "results/run.h"
 #include "results/stats.h"
 
+#include <stdio.h>
+
 #define REPORT_LEVEL 0.95
 
 /* A run of the row that has no value in the column. */
@@ -70,6 +72,9 @@ char *summary_common(const struct summary *s);
 char *summary_column_label(const struct summary *s, const struct summary_column *column,
                            const char *separator);
 int run_is_complete(const struct run *run);
+
+/* table_budget.c: a block of the table; nothing where no run says what its budget was. */
+void print_budgets(const struct summary *s, FILE *out);
 
 /* variant.c: for each run the settings in which runs of the same method, backbone and dataset
  * differ, "epochs=20 mae.mask_ratio=0.6", or "". */

@@ -297,6 +297,7 @@ static void print_table(const struct summary *s, FILE *out) {
                      "pretraining seed (n pairs);\n\"n=a vs b\": no shared seeds, Welch\n\n");
         print_block(&differences, out);
     }
+    print_budgets(s, out);
     if (notes.n)
         fputc('\n', out);
     for (int i = 0; i < notes.n; i++)
