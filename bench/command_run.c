@@ -64,7 +64,7 @@ static int suite(struct invocation *call, unsigned stages, struct error *err) {
     int status = 0;
     TRY(invocation_context(call, &context, err));
     if (call->own.run.dry_run) {
-        const double seconds = 0.5;
+        const double seconds = 0.2;
         return suite_dry_run(call->settings, &context, stages, peak_flops(context.threads, seconds),
                              stdout, err);
     }

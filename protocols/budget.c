@@ -30,7 +30,10 @@ int budget_parse(struct budget *b, const char *text, struct error *err) {
 }
 
 char *budget_text(const struct budget *b, struct arena *a) {
+    const double readable = 1e6;
     char number[32];
+    if (b->amount < readable && b->amount == floor(b->amount))
+        return arena_printf(a, "%s:%.0f", kinds[b->kind], b->amount);
     for (int digits = 1; digits <= 17; digits++) { /* the shortest that reads back as the same */
         snprintf(number, sizeof number, "%.*g", digits, b->amount);
         if (strtod(number, NULL) == b->amount)

@@ -1,0 +1,139 @@
+#!/bin/bash
+# Suites from outside: files, what a dry run says, limits, and the commands that look at results.
+set -u
+program=${SSVBENCH:-build/ssvbench}
+program=$(realpath "$program")
+top=$PWD
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+cd "$work" || exit 1
+
+# expect NAME STATUS PATTERN COMMAND...: the exit code, and the pattern in what it says
+expect() {
+    local name=$1 status=$2 pattern=$3 said got
+    shift 3
+    said=$("$@" 2>&1)
+    got=$?
+    if [ $got -eq "$status" ] && grep -qE -- "$pattern" <<<"$said"; then
+        echo "ok - $name"
+    else
+        printf '%s\n' "$said" | tail -5 | sed 's/^/# /'
+        echo "not ok - $name: exit code $got instead of $status, or no \"$pattern\""
+    fi
+}
+
+data=shapes:size=16,train=64,test=32
+cat >small.ini <<END
+[suite]
+methods = random,mae
+backbone = vit-micro,resnet-micro
+data = $data
+seeds = 0
+protocols = knn
+patch = 4
+batch = 16
+budget = images:48
+END
+run=("$program" run --quiet)
+
+# ---- wrong suites: one line with file and line number, and nothing is written ----
+
+while IFS='|' read -r name lines pattern; do
+    printf '[suite]\n%b\n' "$lines" >wrong.ini
+    expect "$name" 2 "$pattern" "${run[@]}" wrong.ini --out never
+done <<'END'
+an unknown key|batsh = 16|^ssvbench: wrong.ini:2: .*suite.batch
+an unknown section|batch = 16\n[maee]|^ssvbench: wrong.ini:3: .*\[mae\]
+out of range|batch = 0|^ssvbench: wrong.ini:2: .*out of range
+a key twice|batch = 16\nbatch = 32|^ssvbench: wrong.ini:3: .*twice, first in line 2
+a contradictory budget|epochs = 2\nbudget = flops:1e9|^ssvbench: wrong.ini:3: .*both
+a budget that is none|budget = flops:much|^ssvbench: wrong.ini:2: .*seconds:N
+a missing folder of data|seeds = 0\ndata = cifar10:nowhere|^ssvbench: wrong.ini:3: .*nowhere
+an unknown dataset|data = shape|^ssvbench: wrong.ini:2: .*shapes
+an unknown method|methods = mea|^ssvbench: wrong.ini:2: .*"mae"
+a seed twice|seeds = 1,1|^ssvbench: wrong.ini:2: .*twice
+a budget below one step|methods = mae\ndata = shapes:size=16,train=64,test=32\npatch = 4\nbudget = flops:9|less than one step
+no pair with a meaning|methods = mae\ndata = shapes:size=16,train=64,test=32\nbackbone = resnet-micro|does not run on
+END
+expect "a missing suite file" 2 'nowhere.ini' "${run[@]}" nowhere.ini
+expect "an unknown name" 2 'did you mean "quick"' "${run[@]}" quikc
+expect "two suites" 2 'second' "${run[@]}" small.ini small.ini
+expect "nothing was written" 1 '' test -e never
+
+# ---- the suites that come with the program ----
+
+for suite in "$top"/suites/*.ini; do
+    expect "$(basename "$suite") is read" 0 'budget.*suite' "$program" run "$(basename "$suite" .ini)" --print-config
+done
+expect "a flag beats the suite" 0 '^seeds = 3 .*flag' "$program" run quick --seeds 3 --print-config
+expect "the environment beats the suite" 0 '^patch = 2 .*environment' env SSVBENCH_PATCH=2 "$program" run quick --print-config
+expect "quick with three seeds" 0 '30 cells' "$program" run quick --seeds 3 --dry-run --epochs 0.1 --batch 8 --data "$data" --patch 4
+
+# ---- a suite runs ----
+
+expect "a dry run counts cells" 0 '4 cells: 0 done, 0 begun, 3 to do, 1 skipped' "${run[@]}" small.ini --dry-run
+expect "a dry run says where its time is from" 0 'flops: from the FLOPs' "${run[@]}" small.ini --dry-run
+expect "a dry run writes nothing" 1 '' test -e out
+expect "a suite" 0 'mae, resnet-micro +skipped' "${run[@]}" small.ini
+expect "the budget that was reached" 0 '^mae, vit-micro/4 +images:48 +0.75 +48 ' "$program" report out
+expect "the same as CSV" 0 'images:48,0.75,48,' "$program" report csv out
+expect "a dry run afterwards" 0 '4 cells: 4 done' "${run[@]}" small.ini --dry-run
+expect "begun: a protocol is missing" 0 '0 done, 3 begun' "${run[@]}" small.ini --dry-run --protocols knn,linear
+expect "earlier runs say how fast" 0 'mae-vit.* to do .* runs$' "${run[@]}" small.ini --dry-run --seeds 5,
+limited() { "${run[@]}" small.ini --limit 16 --backbone vit-micro; }
+expect "a limit is marked" 0 'not complete: mae.*partial' limited
+expect "beside the whole" 0 '^2$' bash -c 'ls -d out/mae-vit* | wc -l'
+expect "a limited run leaves the whole complete" 0 'complete.*100 %' "$program" watch out
+
+# ---- looking at it ----
+
+mae=$(basename "$(grep -L XXX out/mae-vit*/run.h5 | head -1 | xargs dirname)")
+expect "verify" 0 '2 suites, 6 cells, 6 runs, 0 findings' "$program" verify out
+expect "watch, no terminal" 0 "^$mae +(complete|partial) +[0-9]+/[0-9]+ +100 %" "$program" watch out
+expect "watch draws without a terminal's codes" 1 '' grep -q $'\033' <("$program" watch out)
+expect "watch in plain letters" 1 '' grep -qP '[^\x00-\x7F]' <(LC_ALL=C "$program" watch out)
+expect "watch of nothing" 2 'nowhere' "$program" watch nowhere
+expect "rerun" 0 'the same bits' "$program" rerun "$mae" --quiet
+expect "rerun again is refused" 2 'there already' "$program" rerun "out/$mae" --quiet
+expect "rerun of nothing" 2 'nowhere' "$program" rerun nowhere
+expect "diff of a run and its rerun" 0 'no difference' "$program" diff "out/$mae" "out-rerun/$mae"
+"${run[@]}" small.ini --methods mae --backbone vit-micro --mae.mask_ratio 0.5 --out other >/dev/null 2>&1
+expect "diff names the option" 1 '^  mae.mask_ratio +0.75 +0.5' "$program" diff out/"$mae" other
+expect "diff leaves equal options out" 1 '' grep -q 'batch' <("$program" diff out/"$mae" other 2>&1)
+expect "diff of folders" 1 'only in the first: random' "$program" diff out other
+expect "diff of one" 2 'two folders' "$program" diff out
+
+# ---- stale, failed, damaged ----
+
+# A run of the same settings that says of itself that other code made it.
+cp -r out stale
+perl -0pi -e 's/pretraining 1, mae 1/pretraining 1, mae 0/; s/\nssvbench-run sha256 [0-9a-f]{64}\n\z//' stale/mae-vit*/run.h5
+for folder in stale/mae-vit*; do mv "$folder" "${folder%????????}00000000"; done
+expect "a stale cell is refused with its reason" 1 'is stale: .*pretraining 1, mae 0; now pretraining 1, mae 1' "${run[@]}" small.ini --out stale
+
+cp -r out changed
+perl -0pi -e 's/\nssvbench-run sha256 [0-9a-f]{64}\n\z//; s/complete/comqlete/' changed/"$mae"/run.h5
+perl -0pi -e 's/partial/partiel/' changed/"$mae"/run.h5
+expect "verify finds an edited attribute" 1 "$mae: its status is" "$program" verify changed
+expect "verify finds a file without its checksum" 1 'no checksum' "$program" verify changed
+
+cp -r out removed
+rm -r removed/"$mae"
+expect "verify finds what was removed" 1 "^! $mae: missing" "$program" verify removed
+cp -r out damaged
+printf 'x' | dd of=damaged/"$mae"/run.h5 bs=1 seek=3000 conv=notrunc 2>/dev/null
+expect "verify names a damaged file" 1 "damaged/$mae/run.h5" "$program" verify damaged
+cp -r out/"$mae" out/copy
+expect "verify finds a copy" 1 'more than one of it' "$program" verify out
+rm -r out/suites
+expect "verify without a suite" 1 'no suite is stored' "$program" verify out
+
+# ---- seconds: measured once, the same number after a restart ----
+
+timed=("${run[@]}" small.ini --methods mae --backbone vit-micro --budget seconds:0.3 --out timed)
+expect "a budget in seconds" 0 'seconds:0.3' "${timed[@]}"
+expect "its steps are in the journal" 0 '"what":"budget","steps":' cat timed/mae-*/journal.jsonl
+rm timed/mae-*/run.h5 timed/mae-*/checkpoint.safetensors
+"${timed[@]}" >/dev/null 2>&1
+expect "they are measured once" 0 '^1$' bash -c 'grep -c "\"what\":\"budget\"" timed/mae-*/journal.jsonl'
+expect "and a rerun has as many" 0 'the same bits' "$program" rerun --out timed "$(basename timed/mae-*)" --quiet
