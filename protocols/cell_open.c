@@ -95,10 +95,7 @@ static int refuse_stale(const struct cell *c, const struct run *old, const char 
                          "%s is stale: the same settings, but made by other code (%s; now %s): "
                          "move it away or choose another --out",
                          folder, versions, c->versions);
-    return error_set(err, STATUS_USAGE,
-                     "%s is stale: the same settings, but what the method measured on the data "
-                     "was another: move it away or choose another --out",
-                     folder);
+    return 0; /* a file that an option names has another content: that is another setting */
 }
 
 /* A new folder beside one of the same settings would be a second answer to the same question. */

@@ -226,6 +226,11 @@ int once_run(const struct settings *s, const struct once *o, const struct contex
         status = error_set(err, STATUS_USAGE, "a step is of one method: --methods NAME");
         goto out;
     }
+    if (l.n_seeds != 1 && options_origin(&s->options, "seeds") != FROM_DEFAULT) {
+        status = error_set(err, STATUS_USAGE, "a step is of one seed, and %s are %d: 3..3 is one",
+                           s->plan.seeds, l.n_seeds);
+        goto out;
+    }
     TRY(dataset_open(&data, l.data[0], err));
     opened = 1;
     TRY(options_load_text(&sized.options, options_text(&s->options, &a), "settings", err));

@@ -232,7 +232,8 @@ static void test_nothing_evaluated(void **state) {
 
 #define CSV_HEAD                                                                                   \
     "run_id,method,backbone,dataset,pretrain_seed,protocol,probe_dataset,probe_seed,top1,top5,"    \
-    "outcome,reason,run_status,finding,metric,value\r\n"
+    "outcome,reason,run_status,finding,metric,value,budget,achieved_epochs,achieved_images,"       \
+    "achieved_flops,achieved_seconds\r\n"
 
 static void test_csv(void **state) {
     (void)state;
@@ -246,11 +247,11 @@ static void test_csv(void **state) {
     char *text = captured(&runs, report_csv);
     assert_string_equal(
         text, CSV_HEAD
-        "mae-s-4,mae,\"a \"\"b\"\", c\",shapes,-4,linear,shapes,0,0.1,,ok,,complete,,,\r\n"
+        "mae-s-4,mae,\"a \"\"b\"\", c\",shapes,-4,linear,shapes,0,0.1,,ok,,complete,,,,,,,,\r\n"
         "mae-s-4,mae,\"a \"\"b\"\", c\",shapes,-4,linear,shapes,1,0.3333333333333333,0.75,ok,,"
-        "complete,,,\r\n"
+        "complete,,,,,,,,\r\n"
         "mae-s-4,mae,\"a \"\"b\"\", c\",shapes,-4,knn,\"line\nbreak\",,,,failed,"
-        "\"no memory, \"\"sorry\"\"\",complete,,,\r\n");
+        "\"no memory, \"\"sorry\"\"\",complete,,,,,,,,\r\n");
     free(text);
     arena_free(&runs.arena);
 }
@@ -280,14 +281,44 @@ static void test_metrics(void **state) {
     text = captured(&runs, report_csv);
     assert_string_equal(
         text,
-        CSV_HEAD "clip-s0,clip,vit-micro/8,shapes,0,linear,shapes,0,0.5,,ok,,complete,,,\r\n"
+        CSV_HEAD "clip-s0,clip,vit-micro/8,shapes,0,linear,shapes,0,0.5,,ok,,complete,,,,,,,,\r\n"
                  "clip-s0,clip,vit-micro/8,shapes,0,retrieval,shapes,0,,,ok,,complete,,mean_r1,"
-                 "0.25\r\n"
+                 "0.25,,,,,\r\n"
                  "clip-s0,clip,vit-micro/8,shapes,0,retrieval,shapes,0,,,ok,,complete,,"
-                 "text_to_image_r1,0.125\r\n"
+                 "text_to_image_r1,0.125,,,,,\r\n"
                  "random-s0,random,vit-micro/8,shapes,0,retrieval,shapes,,,,skipped,random "
-                 "has no text tower,complete,,,\r\n");
+                 "has no text tower,complete,,,,,,,,\r\n");
     free(text);
+    arena_free(&runs.arena);
+}
+
+/* Budgets that differ within a row are not passed for equal, and runs without one have no line. */
+static void test_budgets(void **state) {
+    (void)state;
+    struct runs runs = {0};
+    add_result(&runs, "random", 0, "knn", 0.1)->budget = "none";
+    for (int seed = 0; seed < 2; seed++) {
+        struct run *mae = add_result(&runs, "mae", seed, "knn", 0.5);
+        mae->budget = "flops:1e+12";
+        mae->achieved_epochs = 1 + seed;
+        mae->achieved_images = 100 + 100 * seed;
+        mae->achieved_flops = 9e11;
+        mae->achieved_seconds = 3;
+        struct run *dino = add_result(&runs, "dino", seed, "knn", 0.5);
+        dino->budget = seed ? "seconds:9" : "flops:1e+12";
+        dino->achieved_images = 50;
+    }
+    char *table = captured(&runs, report_table), *csv = captured(&runs, report_csv);
+    const char *block = strstr(table, "\nPretraining: the budget");
+    assert_non_null(block);
+    assert_null(strstr(block, "random"));
+    assert_non_null(
+        strstr(block, "\nmae      flops:1e+12      1.50         150      9e+11       3.0\n"));
+    assert_non_null(
+        strstr(block, "\ndino     several          0.00          50          0       0.0\n"));
+    assert_non_null(strstr(csv, ",,,flops:1e+12,2,2e+02,9e+11,3\r\n"));
+    free(table);
+    free(csv);
     arena_free(&runs.arena);
 }
 
@@ -300,7 +331,7 @@ static void test_findings(void **state) {
     char *table = captured(&runs, report_table), *csv = captured(&runs, report_csv);
     assert_non_null(strstr(table, "! dino-s0: collapsed since step 40 of 90\n"));
     assert_null(strstr(table, "! dino-s1"));
-    assert_non_null(strstr(csv, ",complete,collapsed since step 40 of 90,,\r\n"));
+    assert_non_null(strstr(csv, ",complete,collapsed since step 40 of 90,,,,,,,\r\n"));
     free(table);
     free(csv);
     arena_free(&runs.arena);
@@ -339,6 +370,7 @@ int main(void) {
         cmocka_unit_test(test_nothing_evaluated),
         cmocka_unit_test(test_csv),
         cmocka_unit_test(test_metrics),
+        cmocka_unit_test(test_budgets),
         cmocka_unit_test(test_findings),
         cmocka_unit_test(test_full_disk),
     };

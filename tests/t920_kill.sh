@@ -7,7 +7,7 @@ work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 kills=6
 [ -n "${SSV_LONG:-}" ] && kills=50
-flags=(--methods "supervised,mae" --seeds 7 --data "shapes:size=16,train=192,test=96" --patch 4
+flags=(--methods "supervised,mae" --seeds 7, --data "shapes:size=16,train=192,test=96" --patch 4
     --epochs 6 --batch 32 --linear.epochs 5 --threads 2 --loader_threads 1 --quiet
     --checkpoint_seconds 0.05)
 
@@ -21,7 +21,7 @@ numbers() { # numbers FOLDER
         grep '"type":"step"' "$journal" | sed -E 's/"(img_per_s|wall_s)":[^,}]*,?//g'
         sha256sum <"$(dirname "$journal")/checkpoint.safetensors"
     done
-    "$program" report csv "$1" 2>/dev/null
+    "$program" report csv "$1" 2>/dev/null | sed -E 's/,[^,]*\r$//' # but for the seconds
 }
 
 "$program" run --out "$work/whole" "${flags[@]}" >/dev/null || { echo "not ok - uninterrupted run"; exit 1; }

@@ -87,7 +87,7 @@ expect "a limited run leaves the whole complete" 0 'complete.*100 %' "$program" 
 
 # ---- looking at it ----
 
-mae=$(basename "$(grep -L XXX out/mae-vit*/run.h5 | head -1 | xargs dirname)")
+mae=$(basename "$(dirname "$(grep -l complete out/mae-vit*/run.h5)")")
 expect "verify" 0 '2 suites, 6 cells, 6 runs, 0 findings' "$program" verify out
 expect "watch, no terminal" 0 "^$mae +(complete|partial) +[0-9]+/[0-9]+ +100 %" "$program" watch out
 expect "watch draws without a terminal's codes" 1 '' grep -q $'\033' <("$program" watch out)
@@ -107,8 +107,8 @@ expect "diff of one" 2 'two folders' "$program" diff out
 
 # A run of the same settings that says of itself that other code made it.
 cp -r out stale
-perl -0pi -e 's/pretraining 1, mae 1/pretraining 1, mae 0/; s/\nssvbench-run sha256 [0-9a-f]{64}\n\z//' stale/mae-vit*/run.h5
-for folder in stale/mae-vit*; do mv "$folder" "${folder%????????}00000000"; done
+perl -0pi -e 's/pretraining 1, mae 1/pretraining 1, mae 0/; s/\nssvbench-run sha256 [0-9a-f]{64}\n\z//' stale/"$mae"/run.h5
+mv stale/"$mae" stale/"${mae%????????}00000000"
 expect "a stale cell is refused with its reason" 1 'is stale: .*pretraining 1, mae 0; now pretraining 1, mae 1' "${run[@]}" small.ini --out stale
 
 cp -r out changed
