@@ -12,7 +12,7 @@ numbers() { # numbers FOLDER
         grep '"type":"step"' "$journal" | sed -E 's/"(img_per_s|wall_s)":[^,}]*,?//g'
         sha256sum <"$(dirname "$journal")/checkpoint.safetensors"
     done
-    "$program" report csv "$1"
+    "$program" report csv "$1" | sed -E 's/,[^,]*\r$//' # but for the seconds
 }
 
 for threads in 1 2 3; do
