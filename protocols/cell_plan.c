@@ -2,6 +2,8 @@
 #include "protocols/cell_internal.h"
 #include "protocols/suite.h"
 
+#include "core/log.h"
+
 #include <math.h>
 #include <string.h>
 
@@ -160,12 +162,18 @@ int cell_pay_steps(struct cell *c, const double cost[METHOD_STAGES], struct erro
         stages[i].cost = cost[i];
         least += cost[i];
     }
-    if (!budget_steps(stages, c->method->n_stages, c->budget.amount))
+    int pays = budget_steps(stages, c->method->n_stages, c->budget.amount) > 0;
+    if (!pays && c->budget.kind == BUDGET_SECONDS) { /* no mistake of the suite: a slow moment */
+        log_message(LOG_WARN, "%s: %s is less than its first steps take, %.3g s", c->run.run_id,
+                    c->settings.plan.budget, least);
+        budget_share(stages, c->method->n_stages, c->method->n_stages);
+    } else if (!pays) {
         return error_set(err, STATUS_USAGE,
                          "budget %s is less than %s of %s with a batch of %d, which cost %.3g",
                          c->settings.plan.budget,
                          c->method->n_stages > 1 ? "one step of every stage" : "one step",
                          c->method->name, c->settings.plan.batch, least);
+    }
     take_stages(c, stages);
     return 0;
 }

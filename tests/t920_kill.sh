@@ -7,7 +7,7 @@ work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 kills=6
 [ -n "${SSV_LONG:-}" ] && kills=50
-flags=(--methods "supervised,mae" --seeds 7, --data "shapes:size=16,train=192,test=96" --patch 4
+flags=(--methods "supervised,mae" --seeds "7," --data "shapes:size=16,train=192,test=96" --patch 4
     --epochs 6 --batch 32 --linear.epochs 5 --threads 2 --loader_threads 1 --quiet
     --checkpoint_seconds 0.05)
 

@@ -6,7 +6,7 @@ program=${SSVBENCH:-build/ssvbench}
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 steps=12
-flags=(--methods beit --seeds 7, --data "shapes:size=16,train=96,test=16" --patch 4 --epochs 2 --batch 16
+flags=(--methods beit --seeds "7," --data "shapes:size=16,train=96,test=16" --patch 4 --epochs 2 --batch 16
     --beit.codebook 32 --loader_threads 1 --quiet --checkpoint_seconds 0)
 
 say() { # say STATUS NAME

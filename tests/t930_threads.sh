@@ -4,7 +4,7 @@ set -u
 program=${SSVBENCH:-build/ssvbench}
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
-flags=(--methods "random,supervised,mae" --seeds 3, --data "shapes:size=16,train=192,test=96" --patch 4
+flags=(--methods "random,supervised,mae" --seeds "3," --data "shapes:size=16,train=192,test=96" --patch 4
     --epochs 2 --batch 32 --linear.epochs 5 --quiet)
 
 numbers() { # numbers FOLDER

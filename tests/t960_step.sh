@@ -17,7 +17,7 @@ refuses() { # name, pattern, arguments
     [ $status -eq 2 ] && grep -q "$pattern" <<<"$said"
     report $? "$name"
 }
-mae=(--methods mae --seeds 3, --data "shapes:size=16,train=20,test=10" --patch 4 --quiet)
+mae=(--methods mae --seeds "3," --data "shapes:size=16,train=20,test=10" --patch 4 --quiet)
 
 "$program" step "${mae[@]}" --batch 5 --out a.h5
 report $? "a step from drawn weights and the first images"
