@@ -96,7 +96,7 @@ static int find_seeds(struct suite_lists *l, const char *text, struct error *err
     int n = settings_list(text, ", ", &l->arena, &items);
     for (int i = 0; i < n; i++) {
         const char *dots = strstr(items[i], "..");
-        uint64_t first, last;
+        uint64_t first = 0, last = 0;
         int good = dots ? seed_of(items[i], (size_t)(dots - items[i]), &first) &&
                               seed_of(dots + 2, strlen(dots + 2), &last) && first <= last
                         : seed_of(items[i], strlen(items[i]), &first);

@@ -24,8 +24,16 @@ static void text(struct comparison *c, const char *key, const char *left, const 
         add(c, key, left, right);
 }
 
+/* Bit by bit, -0 and 0 being two numbers, but one NaN is as good as another. */
+static int same_bits(double x, double y) {
+    uint64_t a, b;
+    memcpy(&a, &x, sizeof a);
+    memcpy(&b, &y, sizeof b);
+    return a == b || (isnan(x) && isnan(y));
+}
+
 static void real(struct comparison *c, const char *key, double left, double right) {
-    if (memcmp(&left, &right, sizeof left) != 0 && !(isnan(left) && isnan(right)))
+    if (!same_bits(left, right))
         add(c, key, arena_printf(c->arena, "%.17g", left), arena_printf(c->arena, "%.17g", right));
 }
 
@@ -203,7 +211,7 @@ static void compare_steps(struct comparison *c, const struct run *l, const struc
             double x, y;
             memcpy(&x, (const char *)&l->steps[i] + m->offset, sizeof x);
             memcpy(&y, (const char *)&r->steps[i] + m->offset, sizeof y);
-            if (memcmp(&x, &y, sizeof x) != 0 && !(isnan(x) && isnan(y))) {
+            if (!same_bits(x, y)) {
                 differing++;
                 first = l->steps[i].step;
                 values[0] = x, values[1] = y;
