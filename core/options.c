@@ -187,10 +187,9 @@ int options_assign(struct option_set *set, const char *key, const char *value,
     if (origin < *place.origin)
         return 0;
     static const size_t size[] = {
-        [OPT_INT] = sizeof(int),
-        [OPT_REAL] = sizeof(double),
-        [OPT_BOOL] = sizeof(int),
-        [OPT_TEXT] = sizeof(const char *),
+        [OPT_INT] = sizeof(int),           [OPT_REAL] = sizeof(double),
+        [OPT_BOOL] = sizeof(int),          [OPT_TEXT] = sizeof(const char *),
+        [OPT_INTS] = sizeof(const char *), [OPT_REALS] = sizeof(const char *),
     };
     memcpy(place.value, &parsed, size[place.def->type]);
     *place.origin = origin;

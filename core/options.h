@@ -22,15 +22,16 @@
 #include <stddef.h>
 #include <stdio.h>
 
-enum option_type { OPT_END, OPT_INT, OPT_REAL, OPT_BOOL, OPT_TEXT };
+enum option_type { OPT_END, OPT_INT, OPT_REAL, OPT_BOOL, OPT_TEXT, OPT_INTS, OPT_REALS };
 enum option_origin { FROM_DEFAULT, FROM_SUITE, FROM_FILE, FROM_ENVIRONMENT, FROM_FLAG };
 
 struct option_def {
     const char *name; /* lower case, words joined by '_' */
     enum option_type type;
-    size_t offset; /* of an int, double, bool (int) or const char * in the struct of values */
+    size_t offset; /* of an int, double, bool (int) or, for texts and lists, const char * in the
+                    * struct of values */
     const char *by_default; /* as a user would write it */
-    double min, max;        /* OPT_INT, OPT_REAL: both ends allowed */
+    double min, max;        /* of a number, or of each in a list: both ends allowed */
     const char *choices;    /* OPT_TEXT: "a|b|c", or NULL for any text */
     const char *help;       /* one line, no full stop */
 };
@@ -44,6 +45,11 @@ struct option_def {
     { #field, OPT_BOOL, offsetof(S, field), OPTION_TEXTUAL(value), 0, 1, NULL, help_ }
 #define OPTION_TEXT(S, field, value, choices_, help_)                                              \
     { #field, OPT_TEXT, offsetof(S, field), value, 0, 0, choices_, help_ }
+/* A list of different numbers, by blanks or commas; its value is a text for options_numbers. */
+#define OPTION_INTS(S, field, value, lo, hi, help_)                                                \
+    { #field, OPT_INTS, offsetof(S, field), value, lo, hi, NULL, help_ }
+#define OPTION_REALS(S, field, value, lo, hi, help_)                                               \
+    { #field, OPT_REALS, offsetof(S, field), value, lo, hi, NULL, help_ }
 #define OPTION_END                                                                                 \
     { NULL, OPT_END, 0, NULL, 0, 0, NULL, NULL }
 
@@ -93,10 +99,15 @@ int options_load_environment(struct option_set *set, struct error *err);
  * an error argc and argv are unspecified. */
 int options_parse(struct option_set *set, int *argc, char **argv, struct error *err);
 
+/* The numbers of a list's value into out (OPTION_LIST); returns how many, one at least. */
+enum { OPTION_LIST = 32 };
+int options_numbers(const char *value, double *out);
+
 /* Where the value of an option, "section.name", comes from. */
 enum option_origin options_origin(const struct option_set *set, const char *key);
 /* "FILE:LINE" where it was read from one, else NULL. */
 const char *options_place(const struct option_set *set, const char *key);
+
 /* The canonical INI text of all values, in table order, owned by `a`: equal text, equal run. */
 char *options_text(const struct option_set *set, struct arena *a);
 void options_print_help(const struct option_set *set, FILE *out);

@@ -76,7 +76,8 @@ static char *default_text(const struct option_def *def, struct arena *a) {
 
 static void print_option(const struct option_place *place, struct arena *a, FILE *out) {
     static const char *const kinds[] = {
-        [OPT_INT] = " INT", [OPT_REAL] = " REAL", [OPT_BOOL] = "", [OPT_TEXT] = " TEXT"};
+        [OPT_INT] = " INT",   [OPT_REAL] = " REAL", [OPT_BOOL] = "",
+        [OPT_TEXT] = " TEXT", [OPT_INTS] = " LIST", [OPT_REALS] = " LIST"};
     const struct option_def *def = place->def;
     char *flag = arena_printf(a, "--%s%s%s", def->type == OPT_BOOL ? "[no-]" : "",
                               option_key(place, a), kinds[def->type]);

@@ -21,21 +21,27 @@ static char *real_text(double x, struct arena *a) {
     return arena_strdup(a, text);
 }
 
+/* Not "1e+01" for 10, as long as nothing is lost. */
+static const char *plain_text(double x, struct arena *a) {
+    const char *text = arena_printf(a, "%.9g", x);
+    return strtod(text, NULL) == x ? text : real_text(x, a);
+}
+
 char *option_allowed(const struct option_def *def, struct arena *a) {
     if (def->type == OPT_TEXT)
         return arena_strdup(a, def->choices ? def->choices : "");
     if (def->type == OPT_BOOL)
         return arena_strdup(a, "true|false");
-    int whole = def->type == OPT_INT;
+    int whole = def->type == OPT_INT || def->type == OPT_INTS;
     int no_min = whole ? def->min <= INT_MIN : def->min <= -DBL_MAX;
     int no_max = whole ? def->max >= INT_MAX : def->max >= DBL_MAX;
     if (no_min && no_max)
         return arena_strdup(a, "");
     if (no_max)
-        return arena_printf(a, "at least %s", real_text(def->min, a));
+        return arena_printf(a, "at least %s", plain_text(def->min, a));
     if (no_min)
-        return arena_printf(a, "at most %s", real_text(def->max, a));
-    return arena_printf(a, "%s to %s", real_text(def->min, a), real_text(def->max, a));
+        return arena_printf(a, "at most %s", plain_text(def->max, a));
+    return arena_printf(a, "%s to %s", plain_text(def->min, a), plain_text(def->max, a));
 }
 
 /* "mae.depth: "x" is not a whole number (1 to 64)" */
@@ -122,6 +128,45 @@ static int parse_text(const struct option_def *def, const char *key, const char 
     return status;
 }
 
+/* Kept in one form, so that equal lists are equal texts. */
+static int parse_list(const struct option_def *def, const char *key, const char *text,
+                      struct arena *a, const char **out, struct error *err) {
+    struct arena scratch = {0};
+    char *rest = arena_strdup(&scratch, text), *item, *list = arena_strdup(&scratch, "");
+    double seen[OPTION_LIST], x = 0;
+    int n = 0, whole = 0, status = 0;
+    while ((item = strsep(&rest, " ,\t"))) {
+        if (!*item)
+            continue;
+        if (n == OPTION_LIST)
+            TRY(error_set(err, STATUS_USAGE, "%s: more than %d numbers", key, OPTION_LIST));
+        if (def->type == OPT_INTS) {
+            TRY(parse_int(def, key, item, &whole, err));
+            x = whole;
+        } else {
+            TRY(parse_real(def, key, item, &x, err));
+        }
+        for (int i = 0; i < n; i++)
+            if (seen[i] == x)
+                TRY(refuse(def, key, item, "there twice", err));
+        seen[n++] = x;
+        list = arena_printf(&scratch, "%s%s%s", list, n > 1 ? " " : "", plain_text(x, &scratch));
+    }
+    if (!n)
+        TRY(refuse(def, key, text, "an empty list", err));
+    *out = arena_strdup(a, list);
+out:
+    arena_free(&scratch);
+    return status;
+}
+
+int options_numbers(const char *value, double *out) {
+    int n = 0;
+    for (char *end; *value && n < OPTION_LIST; value = *end ? end + 1 : end)
+        out[n++] = strtod(value, &end);
+    return n;
+}
+
 int option_value_parse(const struct option_def *def, const char *key, const char *text,
                        struct arena *a, void *value, struct error *err) {
     switch (def->type) {
@@ -133,6 +178,9 @@ int option_value_parse(const struct option_def *def, const char *key, const char
         return parse_bool(def, key, text, value, err);
     case OPT_TEXT:
         return parse_text(def, key, text, a, value, err);
+    case OPT_INTS:
+    case OPT_REALS:
+        return parse_list(def, key, text, a, value, err);
     case OPT_END:
         break;
     }

@@ -169,6 +169,49 @@ static void test_text_is_owned(void **state) {
     assert_string_equal(f->general.out, "results");
 }
 
+struct lists {
+    const char *k, *rates;
+};
+static const struct option_def list_options[] = {
+    OPTION_INTS(struct lists, k, "1 5 10", 1, 200, "neighbours"),
+    OPTION_REALS(struct lists, rates, "1e-05 0.1 10", 0, 100, "learning rates"), OPTION_END};
+
+static void test_lists(void **state) {
+    struct fixture *f = *state;
+    static const struct {
+        const char *key, *text, *kept, *says;
+    } cases[] = {{"probe.k", "20", "20", NULL},
+                 {"probe.k", " 3, 2 ,,\t100 ", "3 2 100", NULL},
+                 {"probe.rates", "0.10,1E2 3e-7", "0.1 100 3e-07", NULL},
+                 {"probe.k", "", NULL, "\"\" is an empty list (1 to 200)"},
+                 {"probe.k", "1 2.5", NULL, "\"2.5\" is not a whole number (1 to 200)"},
+                 {"probe.k", "1 0", NULL, "\"0\" is out of range"},
+                 {"probe.k", "7 1 7", NULL, "\"7\" is there twice"},
+                 {"probe.rates", "0.1 nan", NULL, "\"nan\" is not a number"},
+                 {"probe.rates", "1 1.0", NULL, "\"1.0\" is there twice"}};
+    struct lists lists;
+    double number[OPTION_LIST];
+    options_add(&f->set, "probe", "Probe", list_options, &lists);
+    assert_string_equal(lists.k, "1 5 10");
+    assert_string_equal(lists.rates, "1e-05 0.1 10");
+    assert_int_equal(options_numbers(lists.rates, number), 3);
+    assert_true(number[0] == 1e-5 && number[1] == 0.1 && number[2] == 10);
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        struct error err = {0};
+        int status = options_assign(&f->set, cases[i].key, cases[i].text, FROM_FLAG, &err);
+        const char *now = strcmp(cases[i].key, "probe.k") ? lists.rates : lists.k;
+        if (cases[i].says)
+            expect_refusal(status, &err, (const char *const[3]){cases[i].key, cases[i].says, NULL});
+        else
+            assert_string_equal(now, cases[i].kept);
+    }
+    char *many = arena_strdup(&f->arena, "");
+    for (int i = 1; i <= OPTION_LIST + 1; i++)
+        many = arena_printf(&f->arena, "%s %d", many, i);
+    struct error err = {0};
+    assert_int_equal(options_assign(&f->set, "probe.k", many, FROM_FLAG, &err), STATUS_USAGE);
+}
+
 static void test_values_refused(void **state) {
     struct fixture *f = *state;
     static const struct {
@@ -401,10 +444,11 @@ static void test_file_refused(void **state) {
 int main(void) {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
     const struct CMUnitTest tests[] = {
-        TEST(test_defaults),       TEST(test_values_taken),  TEST(test_text_is_owned),
-        TEST(test_values_refused), TEST(test_unknown_names), TEST(test_flags),
-        TEST(test_flags_refused),  TEST(test_environment),   TEST(test_precedence),
-        TEST(test_file),           TEST(test_file_forms),    TEST(test_file_refused),
+        TEST(test_defaults),     TEST(test_values_taken),   TEST(test_text_is_owned),
+        TEST(test_lists),        TEST(test_values_refused), TEST(test_unknown_names),
+        TEST(test_flags),        TEST(test_flags_refused),  TEST(test_environment),
+        TEST(test_precedence),   TEST(test_file),           TEST(test_file_forms),
+        TEST(test_file_refused),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
