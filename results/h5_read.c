@@ -385,13 +385,15 @@ out:
 
 /* ---- tables ---- */
 
-/* The columns as they lie in a row, or -1 when the table has not all of them with the right kind.
- */
+/* The columns as they lie in a row, or -1 when the table has not all of them with the right kind;
+ * rows start as zeros. */
 static hid_t row_type(struct h5 *h, hid_t at, const char *name, hid_t stored,
                       const struct member *columns, size_t row_bytes) {
     hid_t row = H5Tcreate(H5T_COMPOUND, row_bytes);
     for (const struct member *m = columns; m->name && !h->status; m++) {
         int i = H5Tget_member_index(stored, m->name);
+        if (i < 0 && m->added)
+            continue;
         H5T_class_t class = i < 0 ? H5T_NO_CLASS : H5Tget_member_class(stored, (unsigned)i);
         hid_t as = h5_column_type(m);
         H5T_class_t wanted = H5Tget_class(as);

@@ -21,7 +21,9 @@ enum outcome { OUTCOME_OK, OUTCOME_SKIPPED, OUTCOME_DIVERGED, OUTCOME_FAILED };
 
 /* One row of the hyper-parameter search: every candidate and what it scored on validation. */
 struct grid_row {
-    char representation[32];                 /* "cls", "mean", "layer3.mean" */
+    char search[16];         /* which search of several: "10pct/3"; "" of the only one */
+    char representation[32]; /* "layer3.cls", "last4.both" */
+    char head[8];            /* what was trained: "sgd", "lars", "lbfgs"; "": nothing */
     double lr, weight_decay, k, temperature; /* NAN where it has no meaning */
     double val_top1;
     int chosen;

@@ -4,6 +4,8 @@
 
 #define FIELD(type, field, name, kind)                                                             \
     { name, kind, offsetof(struct type, field), sizeof((struct type *)0)->field, 0 }
+#define ADDED_CHARS(type, field, name)                                                             \
+    { name, MEMBER_CHARS, offsetof(struct type, field), sizeof((struct type *)0)->field, 1 }
 #define CHARS(type, field, name) FIELD(type, field, name, MEMBER_CHARS)
 #define STRING(type, field, name) FIELD(type, field, name, MEMBER_STRING)
 #define INTEGER(type, field, name) FIELD(type, field, name, MEMBER_INTEGER)
@@ -93,14 +95,11 @@ const struct member schema_step[] = {
 };
 
 const struct member schema_grid[] = {
-    CHARS(grid_row, representation, "representation"),
-    REAL(grid_row, lr, "lr"),
-    REAL(grid_row, weight_decay, "weight_decay"),
-    REAL(grid_row, k, "k"),
-    REAL(grid_row, temperature, "temperature"),
-    REAL(grid_row, val_top1, "val_top1"),
-    INTEGER(grid_row, chosen, "chosen"),
-    END,
+    ADDED_CHARS(grid_row, search, "search"),      CHARS(grid_row, representation, "representation"),
+    ADDED_CHARS(grid_row, head, "head"),          REAL(grid_row, lr, "lr"),
+    REAL(grid_row, weight_decay, "weight_decay"), REAL(grid_row, k, "k"),
+    REAL(grid_row, temperature, "temperature"),   REAL(grid_row, val_top1, "val_top1"),
+    INTEGER(grid_row, chosen, "chosen"),          END,
 };
 
 const struct member schema_metric[] = {

@@ -71,8 +71,8 @@ static inline struct eval make_eval(const char *protocol, const char *dataset, s
         e.pred[i] = (int16_t)(i % (CLASSES + 1) - 1);
     for (int i = 0; i < SAMPLES; i++)
         e.label[i] = (int16_t)(i % CLASSES);
-    e.grid[0] = (struct grid_row){"cls", 0.1, 1e-4, NAN, NAN, 0.75, 1};
-    e.grid[1] = (struct grid_row){"layer3.mean", NAN, NAN, 20, 0.07, 0.625, 0};
+    e.grid[0] = (struct grid_row){"", "cls", "lars", 0.1, 1e-4, NAN, NAN, 0.75, 1};
+    e.grid[1] = (struct grid_row){"10pct/3", "layer3.mean", "", NAN, NAN, 20, 0.07, 0.625, 0};
     e.seed = seed;
     return e;
 }

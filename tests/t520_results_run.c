@@ -58,7 +58,9 @@ static void same_eval(const struct eval *a, const struct eval *b) {
     same_bytes(a->pred, b->pred, seeds * n * sizeof *a->pred);
     same_bytes(a->label, b->label, n * sizeof *a->label);
     for (int i = 0; i < a->n_grid; i++) {
+        assert_string_equal(a->grid[i].search, b->grid[i].search);
         assert_string_equal(a->grid[i].representation, b->grid[i].representation);
+        assert_string_equal(a->grid[i].head, b->grid[i].head);
         same_reals(&a->grid[i].lr, &b->grid[i].lr, 5); /* lr .. val_top1 lie in a row */
         assert_int_equal(a->grid[i].chosen, b->grid[i].chosen);
     }

@@ -393,6 +393,38 @@ static void additions(hid_t f) {
     H5Lcreate_external("other.h5", "/", f, "elsewhere", H5P_DEFAULT, H5P_DEFAULT);
 }
 
+/* The table as the first version wrote it. */
+static void grid_of_first_version(hid_t f) {
+    const hsize_t one = 1;
+    const struct grid_row row = {"no", "layer2.cls", "no", 0.5, 0, 1, 2, 0.25, 1};
+    hid_t text = H5Tcopy(H5T_C_S1), type = H5Tcreate(H5T_COMPOUND, sizeof row);
+    H5Tset_size(text, sizeof row.representation);
+    H5Tset_cset(text, H5T_CSET_UTF8);
+    H5Tinsert(type, "representation", offsetof(struct grid_row, representation), text);
+    H5Tinsert(type, "lr", offsetof(struct grid_row, lr), H5T_NATIVE_DOUBLE);
+    H5Tinsert(type, "weight_decay", offsetof(struct grid_row, weight_decay), H5T_NATIVE_DOUBLE);
+    H5Tinsert(type, "k", offsetof(struct grid_row, k), H5T_NATIVE_DOUBLE);
+    H5Tinsert(type, "temperature", offsetof(struct grid_row, temperature), H5T_NATIVE_DOUBLE);
+    H5Tinsert(type, "val_top1", offsetof(struct grid_row, val_top1), H5T_NATIVE_DOUBLE);
+    H5Tinsert(type, "chosen", offsetof(struct grid_row, chosen), H5T_NATIVE_INT);
+    replace(f, "eval/linear/shapes/tables/grid", 1, &one, type, &row);
+    H5Tclose(type);
+    H5Tclose(text);
+}
+
+static void test_columns_added_later(void **state) {
+    struct place *here = *state;
+    struct run r;
+    read_run(&r, edited(here, sample(here, "now"), "then", grid_of_first_version));
+    const struct eval *e = run_find_eval(&r, "linear", "shapes");
+    assert_int_equal(e->n_grid, 1);
+    assert_string_equal(e->grid[0].representation, "layer2.cls");
+    assert_true(e->grid[0].lr == 0.5 && e->grid[0].val_top1 == 0.25 && e->grid[0].chosen == 1);
+    assert_string_equal(e->grid[0].head, "");
+    assert_string_equal(e->grid[0].search, "");
+    run_free(&r);
+}
+
 static void test_unknown_members(void **state) {
     struct place *here = *state;
     struct run r, back;
@@ -410,7 +442,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_not_a_run),       cmocka_unit_test(test_truncated),
         cmocka_unit_test(test_flipped),         cmocka_unit_test(test_refused),
-        cmocka_unit_test(test_unknown_members),
+        cmocka_unit_test(test_unknown_members), cmocka_unit_test(test_columns_added_later),
     };
     return cmocka_run_group_tests(tests, set_up, tear_down);
 }
