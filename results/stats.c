@@ -189,6 +189,13 @@ struct interval wilson_interval(long k, long n, double level) {
         .mean = p, .lo = k == 0 ? 0 : centre - half, .hi = k == n ? 1 : centre + half, .n = (int)n};
 }
 
+double resampled_variance(const double *x, int n, double overlap) {
+    CHECK(overlap >= 0 && overlap <= 1, "overlap = %g", overlap);
+    if (overlap == 1) /* draws that are all the same say nothing of others */
+        return NAN;
+    return (1.0 / n + overlap / (1 - overlap)) * moments_of(x, NULL, n).variance;
+}
+
 static int by_value_nan_last(const void *left, const void *right) {
     double a = *(const double *)left, b = *(const double *)right;
     if (isnan(a) || isnan(b))

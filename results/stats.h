@@ -19,6 +19,14 @@ struct interval paired_difference(const double *a, const double *b, int n, doubl
 struct interval welch_difference(const double *a, int na, const double *b, int nb, double level);
 /* Wilson 1927, of a proportion k/n. */
 struct interval wilson_interval(long k, long n, double level);
+/* Of the mean of x (n), the results of n draws of training samples from one pool: draws have
+ * samples in common, so their results are correlated.  Nadeau and Bengio 2003 ("Inference for the
+ * generalization error", Machine Learning 52), the corrected resampled t-test: with correlation r
+ * the sample variance S^2 estimates (1 - r) of the variance, and that of the mean is
+ * (1/n + r / (1 - r)) S^2.  Like them, r is taken to be the share of samples that two draws have in
+ * common, `overlap` in [0, 1]; theirs are test samples, n2 / (n1 + n2) of random splits, which
+ * gives their 1/n + n2/n1.  NAN when n < 2 or overlap is 1. */
+double resampled_variance(const double *x, int n, double overlap);
 double median(double *x, int n); /* sorts x */
 
 #endif

@@ -145,12 +145,30 @@ static void test_median(void **state) {
     assert_true(isnan(median(NULL, 0)));
 }
 
+/* By hand, and Nadeau and Bengio's form: splits of n1 + n2 samples at random have n2 / (n1 + n2) of
+ * their test samples in common. */
+static void test_resampled_variance(void **state) {
+    (void)state;
+    const double x[] = {1, 2, 3, 4};
+    near(resampled_variance(x, 4, 0), 5.0 / 12, 1e-15);
+    near(resampled_variance(x, 4, 0.2), 5.0 / 6, 1e-15);
+    for (double n1 = 10; n1 < 1000; n1 *= 3)
+        near(resampled_variance(x, 4, 50 / (n1 + 50)), (0.25 + 50 / n1) * 5 / 3, 1e-12);
+    assert_true(isnan(resampled_variance(x, 4, 1)));
+    assert_true(isnan(resampled_variance(x, 1, 0.5)));
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_quantiles), cmocka_unit_test(test_quantile_properties),
-        cmocka_unit_test(test_intervals), cmocka_unit_test(test_too_few),
-        cmocka_unit_test(test_no_spread), cmocka_unit_test(test_shift_and_sign),
-        cmocka_unit_test(test_wilson),    cmocka_unit_test(test_median),
+        cmocka_unit_test(test_quantiles),
+        cmocka_unit_test(test_quantile_properties),
+        cmocka_unit_test(test_intervals),
+        cmocka_unit_test(test_too_few),
+        cmocka_unit_test(test_no_spread),
+        cmocka_unit_test(test_shift_and_sign),
+        cmocka_unit_test(test_resampled_variance),
+        cmocka_unit_test(test_wilson),
+        cmocka_unit_test(test_median),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
