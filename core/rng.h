@@ -20,9 +20,10 @@ enum rng_purpose {               /* written into results: append only */
                    RNG_DATA,     /* synthetic data */
                    RNG_TEST,
                    RNG_BOOTSTRAP,
-                   RNG_DROP, /* stochastic depth */
-                   RNG_TEXT, /* which caption, and other draws about text */
-                   RNG_MIX,  /* mixing of a batch; sample = its step */
+                   RNG_DROP,    /* stochastic depth */
+                   RNG_TEXT,    /* which caption, and other draws about text */
+                   RNG_MIX,     /* mixing of a batch; sample = its step */
+                   RNG_LOWSHOT, /* labelled images of a draw; epoch: the draw, sample: the class */
 };
 
 struct rng_key {

@@ -33,7 +33,8 @@ struct lane { /* what one thread writes */
     float *query;          /* (TEST_BLOCK, dim), normalised */
     float *packed;         /* the same as gemm_packed takes it */
     float *similarity;     /* (TRAIN_BLOCK, TEST_BLOCK) */
-    float *weight;         /* (k_max) */
+    double *weight;        /* (k_max) */
+    double *vote;          /* (classes) */
     float bar[TEST_BLOCK]; /* what a neighbour must exceed to enter the heap */
     struct heap heap[TEST_BLOCK];
 };
@@ -42,9 +43,8 @@ struct search {
     const struct kernels *kernels;
     const struct features *train, *test;
     const float *key; /* (train->n, dim), normalised */
-    const int *k;     /* (n_k) */
-    int n_k, k_max, n_lanes;
-    double temperature;
+    const struct knn_grid *grid;
+    int k_max, n_lanes;
     struct lane *lane; /* (n_lanes) */
     struct arena arena;
     struct slab slab;
@@ -114,17 +114,34 @@ static void find_neighbours(const struct search *s, struct lane *l, int columns)
     }
 }
 
-/* votes (n_k, classes) of one test sample. */
+/* The class with the most votes stays the one when two become equal. */
+static void round_votes(const double *exact, size_t classes, float *votes) {
+    size_t best = 0;
+    for (size_t c = 1; c < classes; c++)
+        best = exact[c] > exact[best] ? c : best;
+    for (size_t c = 0; c < classes; c++) {
+        votes[c] = (float)exact[c];
+        if (c < best && votes[c] >= (float)exact[best])
+            votes[c] = nextafterf((float)exact[best], -1);
+    }
+}
+
+/* votes (n_t, n_k, classes) of one test sample. */
 static void cast_votes(const struct search *s, struct lane *l, struct heap *h, float *votes) {
+    const struct knn_grid *g = s->grid;
     size_t classes = (size_t)s->train->classes;
     qsort(h->at, (size_t)h->filled, sizeof *h->at, by_rank);
-    for (int r = 0; r < h->filled; r++)
-        l->weight[r] = (float)exp(((double)h->at[r].similarity - (double)h->at[0].similarity) /
-                                  s->temperature);
-    memset(votes, 0, sizeof *votes * (size_t)s->n_k * classes);
-    for (int q = 0; q < s->n_k; q++, votes += classes)
-        for (int r = 0; r < s->k[q] && r < h->filled; r++)
-            votes[s->train->label[h->at[r].index]] += l->weight[r];
+    for (int t = 0; t < g->n_t; t++) {
+        for (int r = 0; r < h->filled; r++)
+            l->weight[r] = exp(((double)h->at[r].similarity - (double)h->at[0].similarity) /
+                               g->temperature[t]);
+        for (int q = 0; q < g->n_k; q++, votes += classes) {
+            memset(l->vote, 0, sizeof *l->vote * classes);
+            for (int r = 0; r < g->k[q] && r < h->filled; r++)
+                l->vote[s->train->label[h->at[r].index]] += l->weight[r];
+            round_votes(l->vote, classes, votes);
+        }
+    }
 }
 
 static void classify_block(const struct search *s, struct lane *l, int from, float *votes) {
@@ -136,9 +153,9 @@ static void classify_block(const struct search *s, struct lane *l, int from, flo
     memset(l->query + filled, 0, sizeof(float) * (all - filled));
     s->kernels->gemm_pack(&l->c, 1, TEST_BLOCK, dim, l->query, dim, l->packed);
     find_neighbours(s, l, columns);
+    size_t each = (size_t)s->grid->n_t * (size_t)s->grid->n_k * (size_t)s->train->classes;
     for (int j = 0; j < columns; j++)
-        cast_votes(s, l, &l->heap[j],
-                   votes + (size_t)(from + j) * (size_t)s->n_k * (size_t)s->train->classes);
+        cast_votes(s, l, &l->heap[j], votes + (size_t)(from + j) * each);
 }
 
 static int search_open(struct search *s, int threads, struct error *err) {
@@ -160,7 +177,8 @@ static int search_open(struct search *s, int threads, struct error *err) {
         l->query = at + KERNEL_WORKSPACE;
         l->packed = l->query + query;
         l->similarity = l->packed + packed;
-        l->weight = ARENA_ARRAY(&s->arena, float, s->k_max);
+        l->weight = ARENA_ARRAY(&s->arena, double, s->k_max);
+        l->vote = ARENA_ARRAY(&s->arena, double, s->train->classes);
         for (int j = 0; j < TEST_BLOCK; j++)
             l->heap[j].at = ARENA_ARRAY(&s->arena, struct neighbour, s->k_max);
     }
@@ -170,29 +188,33 @@ static int search_open(struct search *s, int threads, struct error *err) {
     return 0;
 }
 
+/* Also how many neighbours the largest k needs. */
+static int grid_check(struct search *s, int threads, struct error *err) {
+    const struct knn_grid *g = s->grid;
+    if (threads < 1)
+        return error_set(err, STATUS_USAGE, "k-NN: %d threads: use at least 1", threads);
+    for (int t = 0; t < g->n_t; t++)
+        if (!(g->temperature[t] > 0))
+            return error_set(err, STATUS_USAGE, "k-NN: temperature %g: use one above 0",
+                             g->temperature[t]);
+    for (int q = 0; q < g->n_k; q++) {
+        if (g->k[q] < 1)
+            return error_set(err, STATUS_USAGE, "k-NN: k = %d: use at least 1", g->k[q]);
+        int clamped = g->k[q] < s->train->n ? g->k[q] : s->train->n;
+        s->k_max = clamped > s->k_max ? clamped : s->k_max;
+    }
+    return 0;
+}
+
 int knn_votes(const struct kernels *kn, const struct features *train, const struct features *test,
-              const int *k, int n_k, double temperature, int threads, float *votes,
-              struct error *err) {
+              const struct knn_grid *grid, int threads, float *votes, struct error *err) {
     int status = 0;
-    struct search s = {.kernels = kn,
-                       .train = train,
-                       .test = test,
-                       .k = k,
-                       .n_k = n_k,
-                       .temperature = temperature};
+    struct search s = {.kernels = kn, .train = train, .test = test, .grid = grid};
     CHECK(test->dim == train->dim, "%d features against %d", test->dim, train->dim);
     TRY(features_check(train, "train", 1, err));
     TRY(features_check(test, "test", 0, err));
-    if (!(temperature > 0) || threads < 1)
-        TRY(error_set(err, STATUS_USAGE, "k-NN: temperature %g, threads %d: use values above 0",
-                      temperature, threads));
-    for (int q = 0; q < n_k; q++) {
-        if (k[q] < 1)
-            TRY(error_set(err, STATUS_USAGE, "k-NN: k = %d: use at least 1", k[q]));
-        int clamped = k[q] < train->n ? k[q] : train->n;
-        s.k_max = clamped > s.k_max ? clamped : s.k_max;
-    }
-    if (!n_k)
+    TRY(grid_check(&s, threads, err));
+    if (!s.k_max || !grid->n_t)
         goto out;
     TRY(search_open(&s, threads, err));
     atomic_int next = 0;

@@ -12,6 +12,9 @@
  * mini-batch in training and by running averages in the test.  The features are frozen and all
  * there, so what those estimate is known: the mean and variance of the training set are used
  * throughout, and a sample is the same in training and test.
+ *
+ * A LARS head's weights are scaled by their own norm, so it has to start from some: N(0, 0.01^2),
+ * the same for every LARS head.
  */
 #include "protocols/probe.h"
 
@@ -26,7 +29,9 @@ enum {
     GROUP_ROWS = 64, /* weight rows per product: they repay its packing and stay in cache */
     LINE_REALS = 16, /* reals in a cache line: no two threads write to the same one */
 };
-static const double bn_eps = 1e-6;
+static const double bn_eps = 1e-6, lars_trust = 0.001, lars_std = 0.01;
+static const uint32_t initial = UINT32_MAX; /* in place of an epoch, in the key of random numbers */
+const char *const head_names[] = {[HEAD_SGD] = "sgd", [HEAD_LARS] = "lars"};
 
 struct lane { /* what one thread writes */
     struct kctx c;
@@ -44,6 +49,7 @@ struct probe {
     const struct kernels *k;
     const struct features *train;
     const struct linear_options *o;
+    const struct linear_head *head; /* (n_heads) */
     uint64_t seed;
     int n_heads, n_groups, n_lanes;
     int rows;           /* most weight rows of a group */
@@ -93,41 +99,19 @@ static void lane_layout(const struct probe *p, struct lane *l, float *base, size
     l->order = (int32_t *)(void *)carve(base, used, (size_t)p->train->n);
 }
 
-/* Mean and 1 / sqrt(var + eps) of each feature over the training set, the variance biased. */
-static void measure_features(struct probe *p) {
-    const struct features *f = p->train;
-    double *sum = ARENA_ARRAY(&p->arena, double, f->dim);
-    double *squares = ARENA_ARRAY(&p->arena, double, f->dim);
-    p->mean = ARENA_ARRAY(&p->arena, float, f->dim);
-    p->rstd = ARENA_ARRAY(&p->arena, float, f->dim);
-    for (int i = 0; i < f->n; i++)
-        for (int d = 0; d < f->dim; d++)
-            sum[d] += (double)f->x[(size_t)i * (size_t)f->dim + (size_t)d];
-    for (int i = 0; i < f->n; i++)
-        for (int d = 0; d < f->dim; d++) {
-            double x = (double)f->x[(size_t)i * (size_t)f->dim + (size_t)d] - sum[d] / f->n;
-            squares[d] += x * x;
-        }
-    for (int d = 0; d < f->dim; d++) {
-        p->mean[d] = (float)(sum[d] / f->n);
-        p->rstd[d] = (float)(1 / sqrt(squares[d] / f->n + bn_eps));
-    }
-}
-
-static int options_check(const struct linear_options *o, struct error *err) {
-    if (o->epochs < 1 || o->batch < 1 || o->threads < 1 || o->n_lr < 1 || o->n_wd < 1)
+static int options_check(const struct probe *p, struct error *err) {
+    const struct linear_options *o = p->o;
+    if (o->epochs < 1 || o->batch < 1 || o->threads < 1 || p->n_heads < 1)
         return error_set(err, STATUS_USAGE,
-                         "linear probe: epochs %d, batch %d, threads %d, %d learning rates, %d "
-                         "weight decays: each must be at least 1",
-                         o->epochs, o->batch, o->threads, o->n_lr, o->n_wd);
-    for (int i = 0; i < o->n_lr; i++)
-        if (!(o->lr[i] > 0))
-            return error_set(err, STATUS_USAGE, "linear probe: learning rate %g: use one above 0",
-                             o->lr[i]);
-    for (int i = 0; i < o->n_wd; i++)
-        if (!(o->weight_decay[i] >= 0))
-            return error_set(err, STATUS_USAGE, "linear probe: weight decay %g: use 0 or more",
-                             o->weight_decay[i]);
+                         "linear probe: epochs %d, batch %d, threads %d, %d heads: each must be at "
+                         "least 1",
+                         o->epochs, o->batch, o->threads, p->n_heads);
+    for (int i = 0; i < p->n_heads; i++)
+        if (!(p->head[i].lr > 0 && p->head[i].weight_decay >= 0))
+            return error_set(err, STATUS_USAGE,
+                             "linear probe: learning rate %g, weight decay %g: use a rate above 0 "
+                             "and a decay of 0 or more",
+                             p->head[i].lr, p->head[i].weight_decay);
     if (!(o->momentum >= 0 && o->momentum < 1))
         return error_set(err, STATUS_USAGE, "linear probe: momentum %g: use one in [0, 1)",
                          o->momentum);
@@ -135,16 +119,14 @@ static int options_check(const struct linear_options *o, struct error *err) {
 }
 
 /* After it, also when it failed, probe_close releases everything. */
-static int probe_open(struct probe *p, const struct features *other, int n_heads,
-                      struct error *err) {
+static int probe_open(struct probe *p, const struct features *other, struct error *err) {
     const struct features *f = p->train;
-    int status = 0;
+    int status = 0, n_heads = p->n_heads;
     CHECK(other->dim == f->dim && other->classes == f->classes,
           "%d features and %d classes against %d and %d", other->dim, other->classes, f->dim,
           f->classes);
-    TRY(options_check(p->o, err));
+    TRY(options_check(p, err));
     TRY(features_check(f, "train", 1, err));
-    p->n_heads = n_heads;
     int per_group = GROUP_ROWS / f->classes > 0 ? GROUP_ROWS / f->classes : 1;
     int groups = (n_heads + per_group - 1) / per_group, threads = p->o->threads;
     groups = (groups + threads - 1) / threads * threads; /* an equal share for every thread */
@@ -161,8 +143,11 @@ static int probe_open(struct probe *p, const struct features *other, int n_heads
     used = 0;
     for (int i = 0; i < p->n_lanes; i++)
         lane_layout(p, &p->lane[i], p->slab.data, &used);
-    if (p->o->batch_norm)
-        measure_features(p);
+    if (p->o->batch_norm) {
+        p->mean = ARENA_ARRAY(&p->arena, float, f->dim);
+        p->rstd = ARENA_ARRAY(&p->arena, float, f->dim);
+        features_measure(f, bn_eps, p->mean, p->rstd);
+    }
 out:
     return status;
 }
@@ -236,11 +221,40 @@ static void softmax_gradient(const struct probe *p, struct lane *l, int count, f
     }
 }
 
+/* q g in place of g for q = trust |w| / |g + wd w| when both are above 0 (You et al. 2017, as in
+ * MAE's linear probe). */
+static double lars_scale(const struct probe *p, const struct lane *l, size_t at, size_t n,
+                         double wd) {
+    double sum = 0, w_norm = sqrt(p->k->sum_squares(&l->c, n, l->w + at));
+    if (wd == 0)
+        sum = p->k->sum_squares(&l->c, n, l->g + at);
+    for (size_t i = at; i < at + n && wd > 0; i++) {
+        double g = (double)l->g[i] + wd * (double)l->w[i];
+        sum += g * g;
+    }
+    return w_norm > 0 && sum > 0 ? lars_trust * w_norm / sqrt(sum) : 1;
+}
+
+/* One step of head h of the group. */
+static void update(const struct probe *p, const struct lane *l, int h,
+                   const struct linear_head *head, long step) {
+    const struct linear_options *o = p->o;
+    size_t classes = (size_t)p->train->classes, weights = classes * (size_t)p->train->dim;
+    size_t row = head_at(p, h), at = row * (size_t)p->train->dim;
+    long steps = (long)o->epochs * p->steps;
+    int is_lars = head->kind == HEAD_LARS;
+    float lr =
+        (float)schedule_cosine(step, steps, is_lars ? steps / 9 : 0, head->lr * o->batch / 256, 0);
+    double q = is_lars ? lars_scale(p, l, at, weights, head->weight_decay) : 1;
+    p->k->sgd(&l->c, weights, l->w + at, l->g + at, l->v + at, (float)q, lr, (float)o->momentum,
+              (float)(q * head->weight_decay), !is_lars, step == 0);
+    p->k->sgd(&l->c, classes, l->b + row, l->bg + row, l->bv + row, 1, lr, (float)o->momentum, 0,
+              !is_lars, step == 0);
+}
+
 static void train_step(const struct probe *p, struct lane *l, int first, int heads, int count,
                        long step) {
-    const struct linear_options *o = p->o;
     int dim = p->train->dim, classes = p->train->classes;
-    size_t weights = (size_t)classes * (size_t)dim;
     forward(p, l, heads * classes, count);
     for (int h = 0; h < heads; h++)
         softmax_gradient(p, l, count, l->z + head_at(p, h) * (size_t)p->batch,
@@ -248,16 +262,20 @@ static void train_step(const struct probe *p, struct lane *l, int first, int hea
     p->k->gemm_pack(&l->c, 0, dim, count, l->x, dim, l->packed);
     p->k->gemm_packed(&l->c, heads * classes, dim, count, l->z, p->batch, l->packed, NULL, ACT_NONE,
                       NULL, NULL, l->g, dim);
-    for (int h = 0; h < heads; h++) {
-        double base = o->lr[(first + h) / o->n_wd] * o->batch / 256;
-        float lr = (float)schedule_cosine(step, (long)o->epochs * p->steps, 0, base, 0);
-        float wd = (float)o->weight_decay[(first + h) % o->n_wd];
-        size_t row = head_at(p, h), at = row * (size_t)dim;
-        p->k->sgd(&l->c, weights, l->w + at, l->g + at, l->v + at, 1, lr, (float)o->momentum, wd, 1,
-                  step == 0);
-        p->k->sgd(&l->c, (size_t)classes, l->b + row, l->bg + row, l->bv + row, 1, lr,
-                  (float)o->momentum, 0, 1, step == 0);
-    }
+    for (int h = 0; h < heads; h++)
+        update(p, l, h, &p->head[first + h], step);
+}
+
+/* w (classes, dim) of each LARS head. */
+static void draw_weights(const struct probe *p, struct lane *l, int first, int heads) {
+    size_t dim = (size_t)p->train->dim;
+    for (int h = 0; h < heads; h++)
+        for (int c = 0; c < p->train->classes && p->head[first + h].kind == HEAD_LARS; c++) {
+            struct rng r = rng_at((struct rng_key){p->seed, RNG_PROBE}, initial, (uint32_t)c);
+            float *w = l->w + (head_at(p, h) + (size_t)c) * dim;
+            for (size_t d = 0; d < dim; d++)
+                w[d] = (float)(lars_std * rng_normal(&r));
+        }
 }
 
 static void train_group(const struct probe *p, struct lane *l, int first, int heads) {
@@ -265,6 +283,7 @@ static void train_group(const struct probe *p, struct lane *l, int first, int he
     size_t rows = head_at(p, heads), weights = rows * (size_t)f->dim;
     memset(l->w, 0, sizeof *l->w * weights);
     memset(l->b, 0, sizeof *l->b * rows);
+    draw_weights(p, l, first, heads);
     for (int epoch = 0; epoch < p->o->epochs; epoch++) {
         struct rng r = rng_at((struct rng_key){p->seed, RNG_PROBE}, (uint32_t)epoch, 0);
         rng_permutation(&r, l->order, (uint32_t)f->n);
@@ -304,39 +323,37 @@ static int predicted(const struct probe *p, const float *z, int j) {
 }
 
 static void score_group(const struct probe *p, struct lane *l, const struct features *val,
-                        int first, int heads, struct head_score *scores) {
+                        int first, int heads, double *val_top1) {
     int classes = p->train->classes;
     for (int h = 0; h < heads; h++)
-        scores[first + h] =
-            (struct head_score){.lr = p->o->lr[(first + h) / p->o->n_wd],
-                                .weight_decay = p->o->weight_decay[(first + h) % p->o->n_wd]};
+        val_top1[first + h] = 0;
     for (int from = 0; from < val->n; from += p->batch) {
         int count = val->n - from < p->batch ? val->n - from : p->batch;
         gather(p, val, NULL, from, count, l->x);
         forward(p, l, heads * classes, count);
         for (int h = 0; h < heads; h++)
             for (int j = 0; j < count; j++)
-                scores[first + h].val_top1 += predicted(p, l->z + head_at(p, h) * (size_t)p->batch,
-                                                        j) == val->label[from + j];
+                val_top1[first + h] += predicted(p, l->z + head_at(p, h) * (size_t)p->batch, j) ==
+                                       val->label[from + j];
     }
     for (int h = 0; h < heads; h++)
-        scores[first + h].val_top1 = diverged(p, l, h) ? 0 : scores[first + h].val_top1 / val->n;
+        val_top1[first + h] = diverged(p, l, h) ? 0 : val_top1[first + h] / val->n;
 }
 
 int linear_search(const struct kernels *k, const struct features *train, const struct features *val,
-                  const struct linear_options *o, uint64_t seed, struct head_score *scores,
-                  struct error *err) {
+                  const struct linear_options *o, const struct linear_head *heads, int n,
+                  uint64_t seed, double *val_top1, struct error *err) {
     int status = 0;
-    struct probe p = {.k = k, .train = train, .o = o, .seed = seed};
+    struct probe p = {.k = k, .train = train, .o = o, .head = heads, .n_heads = n, .seed = seed};
     TRY(features_check(val, "validation", 1, err));
-    TRY(probe_open(&p, val, o->n_lr * o->n_wd, err));
+    TRY(probe_open(&p, val, err));
     atomic_int next = 0;
 #pragma omp parallel for num_threads(p.n_lanes) schedule(static, 1)
     for (int i = 0; i < p.n_lanes; i++)
         for (int g; (g = atomic_fetch_add(&next, 1)) < p.n_groups;) {
-            int first = group_start(&p, g), heads = group_start(&p, g + 1) - first;
-            train_group(&p, &p.lane[i], first, heads);
-            score_group(&p, &p.lane[i], val, first, heads, scores);
+            int first = group_start(&p, g), count = group_start(&p, g + 1) - first;
+            train_group(&p, &p.lane[i], first, count);
+            score_group(&p, &p.lane[i], val, first, count, val_top1);
         }
 out:
     probe_close(&p);
@@ -344,12 +361,13 @@ out:
 }
 
 int linear_fit_predict(const struct kernels *k, const struct features *train,
-                       const struct features *test, const struct linear_options *o, uint64_t seed,
-                       float *logits, struct error *err) {
+                       const struct features *test, const struct linear_options *o,
+                       const struct linear_head *head, uint64_t seed, float *logits,
+                       struct error *err) {
     int status = 0;
-    struct probe p = {.k = k, .train = train, .o = o, .seed = seed};
+    struct probe p = {.k = k, .train = train, .o = o, .head = head, .n_heads = 1, .seed = seed};
     TRY(features_check(test, "test", 0, err));
-    TRY(probe_open(&p, test, 1, err));
+    TRY(probe_open(&p, test, err));
     struct lane *l = p.lane;
     train_group(&p, l, 0, 1);
     int lost = diverged(&p, l, 0);

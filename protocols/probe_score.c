@@ -28,6 +28,25 @@ int features_check(const struct features *f, const char *what, int labels, struc
     return 0;
 }
 
+void features_measure(const struct features *f, double eps, float *mean, float *rstd) {
+    struct arena a = {0};
+    size_t dim = (size_t)f->dim;
+    double *sum = ARENA_ARRAY(&a, double, dim), *squares = ARENA_ARRAY(&a, double, dim);
+    for (int i = 0; i < f->n; i++)
+        for (size_t d = 0; d < dim; d++)
+            sum[d] += (double)f->x[(size_t)i * dim + d];
+    for (int i = 0; i < f->n; i++)
+        for (size_t d = 0; d < dim; d++) {
+            double x = (double)f->x[(size_t)i * dim + d] - sum[d] / f->n;
+            squares[d] += x * x;
+        }
+    for (size_t d = 0; d < dim; d++) {
+        mean[d] = (float)(sum[d] / f->n);
+        rstd[d] = (float)(1 / sqrt(squares[d] / f->n + eps));
+    }
+    arena_free(&a);
+}
+
 /* Index of the largest of scores (classes), the lower one among equals; -1 when one is NaN. */
 static int best_class(const float *scores, int classes) {
     int best = 0;

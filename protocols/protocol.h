@@ -91,8 +91,9 @@ struct protocol {
 };
 
 extern const struct protocol *const protocols[]; /* NULL-terminated */
-extern const struct protocol protocol_linear, protocol_knn, protocol_finetune, protocol_zeroshot,
-    protocol_retrieval, protocol_segment, protocol_segment_finetune;
+extern const struct protocol protocol_linear, protocol_logistic, protocol_knn, protocol_lowshot,
+    protocol_finetune, protocol_zeroshot, protocol_retrieval, protocol_segment,
+    protocol_segment_finetune;
 
 /* For protocols: room for n_seeds rows, labels copied. */
 void eval_reserve(struct eval *e, const struct protocol_input *in, int n_seeds);
@@ -107,8 +108,11 @@ struct selection {
 };
 void selection_make(struct selection *s, const struct protocol_input *in, double val_share,
                     struct eval *e);
-/* Rows `index` (n) of one representation of the training split, copied: (n, dim) and labels. */
-float *selection_rows(const struct feature_set *f, int representation, const int32_t *index, int n,
-                      struct arena *a, int32_t **labels);
+/* The same, with status 2 when a part is empty; `protocol` names the option val_share in the
+ * message. */
+int selection_part(struct selection *s, const struct protocol_input *in, double val_share,
+                   const char *protocol, struct eval *e, struct error *err);
+/* Marks the best candidate, the first among equals, as chosen and returns its row. */
+int grid_choose(struct grid_row *grid, int n);
 
 #endif

@@ -6,9 +6,16 @@
 #include <stdio.h>
 #include <string.h>
 
-const struct protocol *const protocols[] = {
-    &protocol_linear,    &protocol_knn,     &protocol_finetune,         &protocol_zeroshot,
-    &protocol_retrieval, &protocol_segment, &protocol_segment_finetune, NULL};
+const struct protocol *const protocols[] = {&protocol_linear,
+                                            &protocol_logistic,
+                                            &protocol_knn,
+                                            &protocol_lowshot,
+                                            &protocol_finetune,
+                                            &protocol_zeroshot,
+                                            &protocol_retrieval,
+                                            &protocol_segment,
+                                            &protocol_segment_finetune,
+                                            NULL};
 
 void eval_reserve(struct eval *e, const struct protocol_input *in, int n_seeds) {
     struct arena *a = in->arena;
@@ -68,15 +75,21 @@ void selection_make(struct selection *s, const struct protocol_input *in, double
     sha256_hex(is_val, n, e->split_sha256);
 }
 
-float *selection_rows(const struct feature_set *f, int representation, const int32_t *index, int n,
-                      struct arena *a, int32_t **labels) {
-    size_t dim = (size_t)f->dim[representation];
-    float *x = ARENA_ARRAY(a, float, (size_t)n *dim);
-    *labels = ARENA_ARRAY(a, int32_t, n);
-    for (int i = 0; i < n; i++) {
-        memcpy(x + (size_t)i * dim, f->train.x[representation] + (size_t)index[i] * dim,
-               sizeof *x * dim);
-        (*labels)[i] = f->train.label[index[i]];
-    }
-    return x;
+int selection_part(struct selection *s, const struct protocol_input *in, double val_share,
+                   const char *protocol, struct eval *e, struct error *err) {
+    selection_make(s, in, val_share, e);
+    if (!s->n_val || !s->n_fit)
+        return error_set(err, STATUS_USAGE,
+                         "%s.val_share %g leaves nothing to select on or to fit: %d training "
+                         "images are too few",
+                         protocol, val_share, in->features->train.n);
+    return 0;
+}
+
+int grid_choose(struct grid_row *grid, int n) {
+    int best = 0;
+    for (int i = 1; i < n; i++)
+        best = grid[i].val_top1 > grid[best].val_top1 ? i : best;
+    grid[best].chosen = 1;
+    return best;
 }

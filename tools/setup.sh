@@ -22,6 +22,7 @@ build   zlib1g-dev             library zlib
 build   libutf8proc-dev        library libutf8proc
 build   libjpeg-dev            library libjpeg
 build   libpng-dev             library libpng
+build   liblbfgs-dev           library liblbfgs
 build   libcsv-dev             file /usr/include/csv.h
 build   gnuplot-nox            command gnuplot
 build   dataset-fashion-mnist  file /usr/share/datasets/fashion-mnist/train-images-idx3-ubyte*
