@@ -1,6 +1,8 @@
 /* Text to value and back.  The program leaves LC_NUMERIC alone, so numbers are in the C locale. */
 #include "core/options_internal.h"
 
+#include "core/decimal.h"
+
 #include <ctype.h>
 #include <errno.h>
 #include <float.h>
@@ -10,21 +12,10 @@
 #include <string.h>
 #include <strings.h>
 
-/* The shortest text that reads back as the same bits. */
 static char *real_text(double x, struct arena *a) {
-    char text[32];
-    for (int digits = 1; digits <= 17; digits++) {
-        snprintf(text, sizeof text, "%.*g", digits, x);
-        if (strtod(text, NULL) == x)
-            break;
-    }
+    char text[DECIMAL];
+    decimal(x, text);
     return arena_strdup(a, text);
-}
-
-/* Not "1e+01" for 10, as long as nothing is lost. */
-static const char *plain_text(double x, struct arena *a) {
-    const char *text = arena_printf(a, "%.9g", x);
-    return strtod(text, NULL) == x ? text : real_text(x, a);
 }
 
 char *option_allowed(const struct option_def *def, struct arena *a) {
@@ -38,10 +29,10 @@ char *option_allowed(const struct option_def *def, struct arena *a) {
     if (no_min && no_max)
         return arena_strdup(a, "");
     if (no_max)
-        return arena_printf(a, "at least %s", plain_text(def->min, a));
+        return arena_printf(a, "at least %s", real_text(def->min, a));
     if (no_min)
-        return arena_printf(a, "at most %s", plain_text(def->max, a));
-    return arena_printf(a, "%s to %s", plain_text(def->min, a), plain_text(def->max, a));
+        return arena_printf(a, "at most %s", real_text(def->max, a));
+    return arena_printf(a, "%s to %s", real_text(def->min, a), real_text(def->max, a));
 }
 
 /* "mae.depth: "x" is not a whole number (1 to 64)" */
@@ -150,7 +141,7 @@ static int parse_list(const struct option_def *def, const char *key, const char 
             if (seen[i] == x)
                 TRY(refuse(def, key, item, "there twice", err));
         seen[n++] = x;
-        list = arena_printf(&scratch, "%s%s%s", list, n > 1 ? " " : "", plain_text(x, &scratch));
+        list = arena_printf(&scratch, "%s%s%s", list, n > 1 ? " " : "", real_text(x, &scratch));
     }
     if (!n)
         TRY(refuse(def, key, text, "an empty list", err));

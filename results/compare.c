@@ -1,5 +1,6 @@
 #include "results/compare.h"
 
+#include "core/decimal.h"
 #include "results/schema_internal.h"
 
 #include <inttypes.h>
@@ -32,9 +33,15 @@ static int same_bits(double x, double y) {
     return a == b || (isnan(x) && isnan(y));
 }
 
+static char *text_of(const struct comparison *c, double x) {
+    char text[DECIMAL];
+    decimal(x, text);
+    return arena_strdup(c->arena, text);
+}
+
 static void real(struct comparison *c, const char *key, double left, double right) {
     if (!same_bits(left, right))
-        add(c, key, arena_printf(c->arena, "%.17g", left), arena_printf(c->arena, "%.17g", right));
+        add(c, key, text_of(c, left), text_of(c, right));
 }
 
 /* ---- settings ---- */
@@ -221,8 +228,7 @@ static void compare_steps(struct comparison *c, const struct run *l, const struc
             add(c,
                 arena_printf(c->arena, "%s of %ld steps, first of step %ld", m->name, differing,
                              first),
-                arena_printf(c->arena, "%.17g", values[0]),
-                arena_printf(c->arena, "%.17g", values[1]));
+                text_of(c, values[0]), text_of(c, values[1]));
     }
 }
 

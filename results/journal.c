@@ -1,6 +1,7 @@
 #include "results/journal.h"
 
 #include "core/clock.h"
+#include "core/decimal.h"
 #include "core/file.h"
 
 #include <errno.h>
@@ -111,17 +112,12 @@ static int append(struct journal *j, const char *line, size_t bytes, struct erro
     return failed(j, "write a line", err);
 }
 
-/* The shortest of the decimals that read back as x. */
+/* null where JSON has no number. */
 static int put_real(char *out, size_t room, double x) {
-    if (!isfinite(x))
-        return snprintf(out, room, "null");
-    int n = 0;
-    for (int digits = 15; digits <= 17; digits++) {
-        n = snprintf(out, room, "%.*g", digits, x);
-        if (strtod(out, NULL) == x)
-            break;
-    }
-    return n;
+    char text[DECIMAL] = "null";
+    if (isfinite(x))
+        decimal(x, text);
+    return snprintf(out, room, "%s", text);
 }
 
 int journal_step(struct journal *j, const struct step_row *row, struct error *err) {

@@ -79,7 +79,8 @@ static void test_shortest_numbers(void **state) {
     } known[] = {
         {0.1, "real = 0.1\n"},
         {-0.0, "real = -0\n"},
-        {100, "real = 1e+02\n"},
+        {100, "real = 100\n"},
+        {1e9, "real = 1000000000\n"},
         {3e-4, "real = 0.0003\n"},
         {1e22, "real = 1e+22\n"},
         {0.1 + 0.2, "real = 0.30000000000000004\n"},
