@@ -3,17 +3,17 @@
 #include "results/run.h"
 
 #define FIELD(type, field, name, kind)                                                             \
-    { name, kind, offsetof(struct type, field), sizeof((struct type *)0)->field, 0 }
+    { name, offsetof(struct type, field), sizeof((struct type *)0)->field, kind, 0 }
 #define ADDED_CHARS(type, field, name)                                                             \
-    { name, MEMBER_CHARS, offsetof(struct type, field), sizeof((struct type *)0)->field, 1 }
+    { name, offsetof(struct type, field), sizeof((struct type *)0)->field, MEMBER_CHARS, 1 }
 #define CHARS(type, field, name) FIELD(type, field, name, MEMBER_CHARS)
 #define STRING(type, field, name) FIELD(type, field, name, MEMBER_STRING)
 #define INTEGER(type, field, name) FIELD(type, field, name, MEMBER_INTEGER)
 #define REAL(type, field, name) FIELD(type, field, name, MEMBER_REAL)
 #define ADDED_REAL(type, field, name)                                                              \
-    { name, MEMBER_REAL, offsetof(struct type, field), sizeof((struct type *)0)->field, 1 }
+    { name, offsetof(struct type, field), sizeof((struct type *)0)->field, MEMBER_REAL, 1 }
 #define END                                                                                        \
-    { NULL, MEMBER_CHARS, 0, 0, 0 }
+    { NULL, 0, 0, MEMBER_CHARS, 0 }
 
 const struct member schema_run[] = {
     CHARS(run, run_id, "run_id"),

@@ -16,8 +16,8 @@ enum member_kind {
 
 struct member {
     const char *name;
-    enum member_kind kind;
     size_t offset, size;
+    enum member_kind kind;
     int added; /* since the first version: 0 where a file does not have it */
 };
 

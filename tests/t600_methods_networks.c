@@ -133,11 +133,11 @@ static void the_papers_values_are_a_preset(void **state) {
     struct error err;
     settings_init(&s);
     assert_int_equal(options_assign(&s.options, "mae.decoder_depth", "3", FROM_FLAG, &err), 0);
-    assert_int_equal(settings_apply_preset(&s, &err), 0);
+    assert_int_equal(settings_settle(&s, &err), 0);
     char *text = options_text(&s.options, &s.options.arena);
     assert_non_null(strstr(text, "decoder_dim = 64"));
     assert_int_equal(options_assign(&s.options, "preset", "paper", FROM_FLAG, &err), 0);
-    if (settings_apply_preset(&s, &err))
+    if (settings_settle(&s, &err))
         fail_msg("%s", err.message);
     text = options_text(&s.options, &s.options.arena);
     assert_non_null(strstr(text, "decoder_dim = 512"));
