@@ -32,7 +32,7 @@ expect "version" 0 '^ssvbench [0-9]' "$program" --version
 expect "unknown command" 2 'did you mean "report"' "$program" reprot
 expect "unknown option" 2 'did you mean.*epochs' "$program" run --epoch 3
 expect "unknown method" 2 'did you mean "supervised".*random' "$program" run --methods suprvised
-expect "unknown protocol" 2 'linear, knn' "$program" run --protocols lineer
+expect "unknown protocol" 2 'linear, logistic' "$program" run --protocols lineer
 expect "unknown dataset" 2 'shapes' "$program" run --data shape
 expect "unknown backbone" 2 'vit-micro' "$program" run --backbone vit-mikro
 expect "seeds that are no numbers" 2 'seeds' "$program" run --seeds 0,x
