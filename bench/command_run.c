@@ -60,7 +60,7 @@ static int load(struct invocation *call, struct error *err) {
 }
 
 static int suite(struct invocation *call, unsigned stages, struct error *err) {
-    struct context context;
+    struct context context = {.threads = 1};
     int status = 0;
     TRY(invocation_context(call, &context, err));
     if (call->own.run.dry_run) {

@@ -285,7 +285,8 @@ static int train(struct lit *l, const int32_t *usable, int n, int batch, struct 
         .mixes_samples = 1,
         .stages = {{.name = "text", .recipe = recipe, .after = clamp_scale}},
         .n_stages = 1};
-    long steps = lround(l->o->epochs * (n / batch));
+    const int per_epoch = n / batch;
+    long steps = lround(l->o->epochs * per_epoch);
     steps = steps < 1 ? 1 : steps;
     const struct trainer_config config = {.method = &method,
                                           .self = l,
@@ -298,7 +299,7 @@ static int train(struct lit *l, const int32_t *usable, int n, int batch, struct 
                                           .weight_decay = l->o->weight_decay,
                                           .warmup = l->o->warmup,
                                           .total = steps,
-                                          .per_epoch = n / batch};
+                                          .per_epoch = per_epoch};
     struct trainer t = {0};
     int status = trainer_open(&t, &config, err);
     if (!status)

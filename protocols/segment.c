@@ -333,7 +333,7 @@ static int test(struct judge *j, int best, struct eval *e, struct error *err) {
         TRY(fit_heads(j, &j->parts.train, &e->grid[best].lr, &e->grid[best].weight_decay, 1,
                       (uint64_t)e->seed[i], &heads, err));
         if (pixel_heads_diverged(heads, 0)) {
-            segment_diverged(e, "the head");
+            eval_diverged(e, "the head");
             goto out;
         }
         TRY(score(&s, j, SPLIT_TEST, &j->parts.test, heads, 1, err));

@@ -276,7 +276,7 @@ static int run(const void *self, const struct protocol_input *in, struct eval *e
         t = NULL;
         TRY(train(&w, &parts.train, rates[best], (uint64_t)e->seed[i], &t, err));
         if (tune_diverged(t)) {
-            segment_diverged(e, "the training");
+            eval_diverged(e, "the training");
             goto out;
         }
         TRY(score(&w, t, SPLIT_TEST, &parts.test, confusion, err));

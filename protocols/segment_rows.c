@@ -101,11 +101,3 @@ void segment_add(struct eval *e, const char *name, double value) {
     *row = (struct metric_row){.seed = e->seed[0], .value = value};
     snprintf(row->name, sizeof row->name, "%s", name);
 }
-
-void segment_diverged(struct eval *e, const char *what) {
-    e->outcome = OUTCOME_DIVERGED;
-    snprintf(e->reason, sizeof e->reason, "%s diverged", what);
-    e->confusion = NULL;
-    e->metrics = NULL;
-    e->n_metrics = 0;
-}

@@ -31,7 +31,5 @@ void segment_reserve(struct eval *e, const struct protocol_input *in, int n_seed
 void segment_fill(struct eval *e, int row, const int64_t *confusion);
 /* After all rows: a further metric, of the first seed. */
 void segment_add(struct eval *e, const char *name, double value);
-/* A fitted model that is not finite: the row says so and holds no number. */
-void segment_diverged(struct eval *e, const char *what);
 
 #endif

@@ -106,8 +106,8 @@ static int run(const void *self, const struct protocol_input *in, struct eval *e
     const struct feature_set *f = in->features;
     struct arena a = {0};
     struct lit *lit = NULL;
-    const char **prompts;
-    int n, status = 0, classes = f->classes;
+    const char **prompts = NULL;
+    int n = 0, status = 0, classes = f->classes;
     TRY(zeroshot_prompts(o->templates, in->subject->data->class_names, classes, &a, &prompts, &n,
                          err));
     const struct lit_classes names = {prompts, n};
