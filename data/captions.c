@@ -1,5 +1,5 @@
-/* captions.c -- images with captions and no labels: FOLDER/captions.csv and the JPEG files that it
- * names, relative to FOLDER.
+/* captions.c -- images with captions and no labels: FOLDER/captions.csv and the images (JPEG,
+ * PNG, WebP) that it names, relative to FOLDER.
  *
  *     image,caption,split
  *     images/1000268201.jpg,A girl going into a wooden building .,train
@@ -16,8 +16,8 @@
  * over their content: a dataset of photographs takes minutes to read.
  */
 #include "data/captions_internal.h"
+#include "data/decode.h"
 #include "data/image_cache.h"
-#include "data/jpeg.h"
 #include "data/resize.h"
 
 #include <errno.h>
@@ -129,13 +129,13 @@ static int read_captions(const struct dataset *d, enum split split, long index, 
     struct captions *c = d->state;
     const struct captioned *image = image_of(c, split, index);
     struct arena scratch = {0};
-    struct pixels p;
+    struct decoded p;
     long place = split == SPLIT_TRAIN ? index : d->count[SPLIT_TRAIN] + index;
     int status = 0;
     TRY(record_reserve(out, d->height, d->width, CHANNELS, 0, err));
     if (!image_cache_get(&c->cache, place, out->pixels)) {
         const char *path = arena_printf(&scratch, "%s/%s", c->folder, image->image);
-        TRY(jpeg_read(path, &scratch, &p, err));
+        TRY(image_read(path, NULL, &scratch, &p, err));
         resize_square(p.rgb, p.height, p.width, CHANNELS, d->height, out->pixels);
         image_cache_put(&c->cache, place, out->pixels);
     }
@@ -154,7 +154,7 @@ static void close_captions(struct dataset *d) {
 
 const struct dataset_source dataset_captions = {
     .name = "captions",
-    .title = "images with captions: a table captions.csv and the JPEG files that it names",
+    .title = "images with captions: a table captions.csv and the image files that it names",
     .argument_help = "FOLDER[,size=N,train=N,test=N,split=val,cache=MiB]",
     .open = open_captions,
     .read = read_captions,

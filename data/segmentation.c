@@ -1,5 +1,6 @@
 /* segmentation.c -- images with a class for every pixel: FOLDER/index.csv, FOLDER/classes.csv and
- * the files that they name, relative to FOLDER, JPEG images and index-PNG masks of the same size.
+ * the files that they name, relative to FOLDER: images (JPEG, PNG, WebP) and index-PNG masks of the
+ * same size, that of the image once it is upright (EXIF).
  *
  *     image,mask,split                              id,name,ignore
  *     images/0001.jpg,masks/0001.png,train          0,sky,0
@@ -18,8 +19,8 @@
  * root_hash is over both tables and the whole content of the files used, so opening reads them all.
  */
 #include "core/file.h"
+#include "data/decode.h"
 #include "data/image_cache.h"
-#include "data/jpeg.h"
 #include "data/png.h"
 #include "data/resize.h"
 #include "data/segmentation_internal.h"
@@ -177,15 +178,15 @@ static int read_image(const struct dataset *d, long place, long row, struct mask
                       struct record *out, struct error *err) {
     struct segmentation *s = d->state;
     struct arena scratch = {0};
-    struct pixels p;
+    struct decoded p;
     int status = 0;
     if (!image_cache_get(&s->cache, place, out->pixels)) {
         const char *path = path_of(s, row, INDEX_IMAGE, &scratch);
-        TRY(jpeg_read(path, &scratch, &p, err));
+        TRY(image_read(path, NULL, &scratch, &p, err));
         if (p.height != mask.height || p.width != mask.width)
-            TRY(error_set(err, STATUS_USAGE, "%s: %d x %d pixels, but its mask %s has %d x %d",
-                          path, p.width, p.height, table_field(&s->index, row, INDEX_MASK),
-                          mask.width, mask.height));
+            TRY(error_set(err, STATUS_USAGE, "%s: %d x %d pixels%s, but its mask %s has %d x %d",
+                          path, p.width, p.height, p.orientation == 1 ? "" : ", turned upright",
+                          table_field(&s->index, row, INDEX_MASK), mask.width, mask.height));
         resize_whole(p.rgb, p.height, p.width, CHANNELS, out->height, out->width, out->pixels);
         image_cache_put(&s->cache, place, out->pixels);
     }
@@ -239,7 +240,7 @@ static void close_segmentation(struct dataset *d) {
 
 const struct dataset_source dataset_segmentation = {
     .name = "segmentation",
-    .title = "images with a class for every pixel: index.csv, classes.csv, JPEG and PNG files",
+    .title = "images with a class for every pixel: index.csv, classes.csv, images and PNG masks",
     .argument_help = "FOLDER[,size=N,train=N,test=N,split=val,cache=MiB]",
     .open = open_segmentation,
     .read = read_segmentation,

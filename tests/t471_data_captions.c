@@ -1,7 +1,7 @@
 /* Images with captions: the table, its splits, the squares, the cache; tables and images that are
  * missing, broken or damaged; captions of labelled images. */
 #include "core/rng.h"
-#include "data/jpeg.h"
+#include "data/decode.h"
 #include "data/loader.h"
 #include "data/resize.h"
 #include "tests/data_files.h"
@@ -44,11 +44,11 @@ static void expect_captions(const struct record *r, const char *const *captions)
 }
 
 static void expect_image(struct place *here, const struct record *r, int number, int size) {
-    struct pixels p;
+    struct decoded p;
     struct error err = {0};
     uint8_t *square = arena_alloc(&here->arena, (size_t)size * (size_t)size * 3);
     const char *name = arena_printf(&here->arena, "%d.jpg", number);
-    assert_int_equal(jpeg_read(in(here, name), &here->arena, &p, &err), 0);
+    assert_int_equal(image_read(in(here, name), NULL, &here->arena, &p, &err), 0);
     resize_square(p.rgb, p.height, p.width, 3, size, square);
     assert_int_equal(r->height, size);
     assert_int_equal(r->width, size);

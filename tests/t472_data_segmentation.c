@@ -1,7 +1,7 @@
 /* Images with masks: index PNG files of every kind, whole, cut off, damaged and wrong; the tables,
  * classes that are ignored, masks at their own resolution, the cache, the loader. */
 #include "core/rng.h"
-#include "data/jpeg.h"
+#include "data/decode.h"
 #include "data/loader.h"
 #include "data/png.h"
 #include "data/resize.h"
@@ -189,13 +189,13 @@ static void put_all(struct place *here) {
 
 /* Whole, the shorter side 16. */
 static void expect_image(struct place *here, const struct record *r, int number) {
-    struct pixels p;
+    struct decoded p;
     struct error err = {0};
     int h = height_of(number), w = width_of(number), shorter = h < w ? h : w;
     int height = (h * SIZE + shorter / 2) / shorter, width = (w * SIZE + shorter / 2) / shorter;
     uint8_t *image = arena_alloc(&here->arena, (size_t)(height * width * 3));
     const char *name = arena_printf(&here->arena, "%d.jpg", number);
-    assert_int_equal(jpeg_read(in(here, name), &here->arena, &p, &err), 0);
+    assert_int_equal(image_read(in(here, name), NULL, &here->arena, &p, &err), 0);
     resize_whole(p.rgb, p.height, p.width, 3, height, width, image);
     assert_int_equal(r->height, height);
     assert_int_equal(r->width, width);

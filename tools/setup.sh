@@ -23,6 +23,7 @@ build   libutf8proc-dev        library libutf8proc
 build   libjpeg-dev            library libjpeg
 build   libpng-dev             library libpng
 build   liblbfgs-dev           library liblbfgs
+build   libwebp-dev            library libwebpdemux
 build   libcsv-dev             file /usr/include/csv.h
 build   gnuplot-nox            command gnuplot
 build   dataset-fashion-mnist  file /usr/share/datasets/fashion-mnist/train-images-idx3-ubyte*
@@ -34,6 +35,7 @@ check   shellcheck             command shellcheck
 check   libomp-dev             file /usr/lib/llvm-*/lib/libomp.so
 clang   clang                  command clang
 clang   libomp-dev             file /usr/lib/llvm-*/lib/libomp.so
+clang   libclang-rt-dev        file /usr/lib/llvm-*/lib/clang/*/lib/linux/libclang_rt.fuzzer-*.a
 python  python3-h5py           module h5py
 python  python3-pandas         module pandas
 python  python3-xarray         module xarray
