@@ -115,7 +115,7 @@ static void take_meta(const struct decode_job *job) {
         if (is(&c, "eXIf") && !m.exif && is_sound(&c))
             m.exif = exif_orientation(c.data, c.bytes);
         else if (is(&c, "iCCP"))
-            m.has_profile |= is_sound(&c);
+            m.has_profile |= c.bytes && is_sound(&c);
         else if (is(&c, "tEXt") || is(&c, "zTXt") || is(&c, "iTXt"))
             take_text(&m, c);
     }
