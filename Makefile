@@ -3,6 +3,7 @@
 # make test       set up what is missing, build, run every test; test-long: with more rounds
 # make check      format, include direction, exit codes, cppcheck, clang-tidy, shellcheck
 # make asan       every test program once more under the address and undefined-behaviour sanitizers
+# make fuzz       every fuzz target for FUZZ_SECONDS or FUZZ_RUNS, with clang's libFuzzer
 # make bench      whole training steps: images per second, GFLOPS, share of peak, memory
 # make info       what was found on this machine
 # make format     clang-format in place          make tidy, make cppcheck   one analysis alone
@@ -24,6 +25,7 @@ WARN   := -Wall -Wextra -Wpedantic -Wshadow -Wstrict-prototypes -Wmissing-protot
 # GCC 12 takes what a function returned through a pointer to a local for a pointer to that local.
 WARN   += $(if $(findstring clang,$(CC)),,-Wno-dangling-pointer)
 SANITIZE := $(if $(SAN),-fsanitize=address -fsanitize=undefined -fno-sanitize-recover=undefined -fno-omit-frame-pointer)
+SANITIZE += $(if $(FUZZING),-fsanitize=fuzzer-no-link)
 CPPFLAGS_ALL := -I. -D_GNU_SOURCE $(shell pkg-config --cflags $(PKGS) 2>/dev/null) $(CPPFLAGS)
 CFLAGS_ALL := -std=c11 $(O) -g -fopenmp $(WARN) $(SANITIZE) $(CFLAGS)
 LIBS   := $(LDFLAGS) $(shell pkg-config --libs $(PKGS) 2>/dev/null) -lhdf5_hl -lcsv -lm -lpthread
@@ -53,6 +55,11 @@ LIB64   := $(BUILD)/libssvbench64.a
 TESTS   := $(patsubst tests/%.c,$(BUILD)/tests/%,$(wildcard tests/t*.c))
 TESTS64 := $(patsubst tests/%.c,$(BUILD)/tests/%,$(wildcard tests/g*.c))
 SHTESTS := $(wildcard tests/t*.sh)
+# What reads files that somebody else wrote, without what computes.
+FUZZ    := $(patsubst tests/fuzz/%.c,$(BUILD)/fuzz/%,$(wildcard tests/fuzz/*.c))
+FUZZOBJ := $(patsubst %.c,$(BUILD)/obj/%.o,$(wildcard core/*.c data/*.c nn/safetensors*.c))
+FUZZ_SECONDS ?= 5
+FUZZ_RUNS    ?= 100000
 
 all: $(BUILD)/ssvbench
 
@@ -81,6 +88,8 @@ $(TESTS): $(BUILD)/tests/%: tests/%.c $(WIDEOBJ) $(LIB)
 	$(COMPILE) -o $@ $< $(WIDEOBJ) $(LIB) -lcmocka $(LIBS)
 $(TESTS64): $(BUILD)/tests/%: tests/%.c $(LIB64)
 	$(COMPILE) -DSSV_F64 -o $@ $< $(LIB64) -lcmocka $(LIBS)
+$(FUZZ): $(BUILD)/fuzz/%: tests/fuzz/%.c $(FUZZOBJ)
+	$(COMPILE) -fsanitize=fuzzer -o $@ $< $(FUZZOBJ) $(LIBS)
 $(BUILD)/f64/%.o $(TESTS64): NOTE = , double
 # The peak is that of fused multiply-adds.
 $(BUILD)/obj/bench/peak.o: EXTRA = -ffp-contract=fast
@@ -106,7 +115,7 @@ $(BUILD)/flags $(BUILD)/version: FORCE
 	@mkdir -p $(@D); echo "$$STAMP_$(@F)" | cmp -s - $@ || echo "$$STAMP_$(@F)" >$@
 FORCE:
 
--include $(OBJ:.o=.d) $(WIDEOBJ:.o=.d) $(CLIOBJ:.o=.d) $(F64OBJ:.o=.d) $(TESTS:=.d) $(TESTS64:=.d)
+-include $(OBJ:.o=.d) $(WIDEOBJ:.o=.d) $(CLIOBJ:.o=.d) $(F64OBJ:.o=.d) $(TESTS:=.d) $(TESTS64:=.d) $(FUZZ:=.d)
 
 # A fresh machine has no packages yet when make reads this file, so what follows the set-up is
 # another make.  Without -j it uses every processor.
@@ -128,11 +137,18 @@ asan:
 	@tools/run-tests -t 900 -l asan $(patsubst $(BUILD)/%,build-asan/%,$(ASANTESTS))
 ASANTESTS := $(filter-out $(BUILD)/tests/t9%,$(TESTS)) $(TESTS64)
 asan-programs: $(ASANTESTS)
+fuzz:
+	@tools/setup.sh clang
+	@+$(AGAIN) CC=clang BUILD=build-fuzz FUZZING=1 SAN=1 O=-O1 fuzz-now
+HAS_LIBFUZZER = $(shell echo 'int LLVMFuzzerTestOneInput(const char *d, long n) { return d && n < 0; }' | \
+  $(CC) -fsanitize=fuzzer,address,undefined -x c -o /dev/null - 2>/dev/null && echo 1)
+fuzz-now: $(if $(FUZZING),$(if $(HAS_LIBFUZZER),$(FUZZ)))
+	@$(if $(HAS_LIBFUZZER),tools/run-fuzz -t $(FUZZ_SECONDS) -n $(FUZZ_RUNS) $(FUZZ),echo 'skip fuzz: clang has no libFuzzer')
 bench: all
 	$(BUILD)/ssvbench bench steps
 
 CHECKED := $(SRC) $(CLISRC) $(CPUSRC)
-FORMATTED := $(CHECKED) $(wildcard $(addsuffix /*.h,$(FOLDERS) bench kernels/cpu tests) tests/*.c)
+FORMATTED := $(CHECKED) $(wildcard $(addsuffix /*.h,$(FOLDERS) bench kernels/cpu tests) tests/*.c tests/fuzz/*.[ch])
 check:
 	@tools/setup.sh check
 	@+$(MAKE) -k format-check includes exit-codes shellcheck cppcheck tidy
@@ -143,7 +159,7 @@ format-check:
 includes exit-codes:
 	tools/check-$@
 shellcheck:
-	shellcheck -e SC2016 $(wildcard .ci/run tools/*.sh tools/run-tests tools/check-* tests/*.sh)
+	shellcheck -e SC2016 $(wildcard .ci/run tools/*.sh tools/run-tests tools/run-fuzz tools/check-* tests/*.sh)
 cppcheck:
 	@echo cppcheck
 	@cppcheck -q -j $(JOBS) --std=c11 --enable=warning,performance,portability --inline-suppr --error-exitcode=1 \
@@ -172,8 +188,8 @@ install: all
 	install -D -m 644 -t $(DESTDIR)$(PREFIX)/share/ssvbench/suites $(wildcard suites/*.ini)
 	$(if $(wildcard reports/*.gp),install -D -m 644 -t $(DESTDIR)$(PREFIX)/share/ssvbench $(wildcard reports/*.gp))
 clean:
-	rm -rf $(BUILD) build-asan
+	rm -rf $(BUILD) build-asan build-fuzz
 
-.PHONY: all demo test test-long tests asan asan-programs bench check format format-check includes \
+.PHONY: all demo test test-long tests asan asan-programs fuzz fuzz-now bench check format format-check includes \
   exit-codes shellcheck cppcheck tidy info install clean FORCE
 .DELETE_ON_ERROR:
