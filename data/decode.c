@@ -83,11 +83,11 @@ static uint8_t *turned(const uint8_t *in, const struct decoded *d, int height, i
     for (int x0 = 0; x0 < d->width; x0 += TILE)
         for (int y = 0; y < d->height; y++) {
             uint8_t *to = out + ((ptrdiff_t)y * d->width + x0) * RGB;
-            const uint8_t *from = in + (w.first + y * w.down + x0 * w.right) * RGB;
+            ptrdiff_t from = w.first + y * w.down + x0 * w.right;
             for (int x = x0; x < d->width && x < x0 + TILE; x++) {
-                memcpy(to, from, RGB);
+                memcpy(to, in + from * RGB, RGB);
                 to += RGB;
-                from += w.right * RGB;
+                from += w.right;
             }
         }
     return out;
@@ -106,11 +106,19 @@ static void turn(struct arena *scratch, struct arena *a, struct decoded *d) {
         d->rgb = turned(d->rgb, d, height, width, a);
 }
 
+static const struct image_format *format_of(const struct decode_job *job) {
+    for (size_t i = 0; i < sizeof formats / sizeof *formats; i++)
+        if (formats[i]->is(job->data, job->bytes))
+            return formats[i];
+    return NULL;
+}
+
 static int run(struct decode_job job, const struct decode_options *o, struct arena *a) {
     struct arena scratch = {0};
-    const struct image_format *format = NULL;
-    int status = 0;
-    *job.out = (struct decoded){.orientation = 1};
+    const struct image_format *format = format_of(&job);
+    *job.out = (struct decoded){0};
+    if (!format)
+        return unknown(&job);
     if (o)
         job.options = *o;
     if (!job.options.most_pixels)
@@ -118,15 +126,13 @@ static int run(struct decode_job job, const struct decode_options *o, struct are
     CHECK(job.options.most_pixels > 0 && job.options.least_side >= 0, "%ld pixels, side %d",
           job.options.most_pixels, job.options.least_side);
     job.arena = &scratch;
-    for (size_t i = 0; i < sizeof formats / sizeof *formats && !format; i++)
-        if (formats[i]->is(job.data, job.bytes))
-            format = formats[i];
-    TRY(format ? format->decode(&job) : unknown(&job));
-    job.out->format = format->name;
-    turn(&scratch, a, job.out);
-out:
-    if (status)
+    int status = format->decode(&job);
+    if (status) {
         *job.out = (struct decoded){0};
+    } else {
+        job.out->format = format->name;
+        turn(&scratch, a, job.out);
+    }
     arena_free(&scratch);
     return status;
 }
