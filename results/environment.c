@@ -4,6 +4,7 @@
 #include <gnu/libc-version.h>
 #include <hdf5.h>
 #include <jansson.h>
+#include <png.h>
 #include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -11,6 +12,7 @@
 #include <sys/utsname.h>
 #include <unistd.h>
 #include <utf8proc.h>
+#include <webp/decode.h>
 #include <zlib.h>
 
 #include <jpeglib.h> /* needs stdio.h */
@@ -98,11 +100,14 @@ static int count_cores(void) {
 }
 
 static const char *libraries(struct arena *a) {
-    unsigned major = 0, minor = 0, release = 0;
+    unsigned major = 0, minor = 0, release = 0, webp = (unsigned)WebPGetDecoderVersion();
     H5get_libversion(&major, &minor, &release);
-    return arena_printf(a, "hdf5 %u.%u.%u, jansson %s, zlib %s, glibc %s, %s, utf8proc %s", major,
-                        minor, release, jansson_version_str(), zlibVersion(),
-                        gnu_get_libc_version(), LIBJPEG, utf8proc_version());
+    return arena_printf(a,
+                        "hdf5 %u.%u.%u, jansson %s, zlib %s, glibc %s, %s, libpng %s, "
+                        "libwebp %u.%u.%u, utf8proc %s",
+                        major, minor, release, jansson_version_str(), zlibVersion(),
+                        gnu_get_libc_version(), LIBJPEG, png_get_libpng_ver(NULL), webp >> 16,
+                        webp >> 8 & 255, webp & 255, utf8proc_version());
 }
 
 void environment_fill(struct run *r) {

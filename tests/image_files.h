@@ -64,10 +64,10 @@ struct jpeg_kind {
     J_COLOR_SPACE space;
     int horizontal, vertical; /* sampling factors of the first component */
     enum jpeg_way way;
+    int quality; /* 0: 95 */
 };
 
-#define JPEG_GREY ((struct jpeg_kind){1, JCS_GRAYSCALE, 1, 1, JPEG_BASELINE})
-#define JPEG_444 ((struct jpeg_kind){3, JCS_YCbCr, 1, 1, JPEG_BASELINE})
+#define JPEG_444 ((struct jpeg_kind){3, JCS_YCbCr, 1, 1, JPEG_BASELINE, 0})
 
 /* pixels (height, width, kind.channels). */
 static inline struct file_bytes make_jpeg(struct arena *a, struct jpeg_kind kind, int height,
@@ -87,7 +87,7 @@ static inline struct file_bytes make_jpeg(struct arena *a, struct jpeg_kind kind
     info.in_color_space = from[kind.channels];
     jpeg_set_defaults(&info);
     jpeg_set_colorspace(&info, kind.space);
-    jpeg_set_quality(&info, 95, TRUE);
+    jpeg_set_quality(&info, kind.quality ? kind.quality : 95, TRUE);
     for (int c = 0; c < kind.channels; c++) {
         info.comp_info[c].h_samp_factor = c % 3 ? 1 : kind.horizontal;
         info.comp_info[c].v_samp_factor = c % 3 ? 1 : kind.vertical;
@@ -137,6 +137,7 @@ static inline void png_taken(png_structp png) {
 struct png_form {
     int color, bits, interlace;
     int transparent; /* with a tRNS chunk */
+    int spread;      /* a pixel of fewer than 8 bits takes a byte of its row, too */
 };
 
 /* rows (height, bytes_a_row) as they are stored; palette (256) of colours i * 7, 255 - i, i ^ 85.
@@ -162,7 +163,7 @@ static inline struct file_bytes make_png(struct arena *a, struct png_form form, 
     if (form.transparent)
         png_set_tRNS(png, info, alpha, 2, &see_through);
     png_set_rows(png, info, pointers);
-    png_write_png(png, info, PNG_TRANSFORM_IDENTITY, NULL);
+    png_write_png(png, info, form.spread ? PNG_TRANSFORM_PACKING : PNG_TRANSFORM_IDENTITY, NULL);
     png_destroy_write_struct(&png, &info);
     return w.out;
 }

@@ -158,7 +158,7 @@ static void all_orientations_in_all_formats(void **state) {
         pixels[i] = (uint8_t)(i * 31 + i / 450 * 7);
     struct file_bytes files[] = {
         make_jpeg(a, JPEG_444, H, W, smooth_pixels(a, H, W, 3)),
-        make_png(a, (struct png_form){PNG_COLOR_TYPE_RGB, 8, 0, 0}, H, W, pixels, W * 3),
+        make_png(a, (struct png_form){PNG_COLOR_TYPE_RGB, 8, 0, 0, 0}, H, W, pixels, W * 3),
         make_webp(a, 1, 3, H, W, pixels)};
     for (int k = 0; k < 3 * 8 * 2; k++) {
         int format = k / 16, orientation = k / 2 % 8 + 1, row, col;
@@ -194,7 +194,7 @@ static void exif_comes_before_xmp(void **state) {
     assert_int_equal(orientation_of(a, both), 8);
     both = with_marker(a, both, 0xe1, make_app1(a, make_exif(a, 0, 3)));
     assert_int_equal(orientation_of(a, both), 3);
-    struct file_bytes png = make_png(a, (struct png_form){PNG_COLOR_TYPE_GRAY, 8, 0, 0}, 4, 4,
+    struct file_bytes png = make_png(a, (struct png_form){PNG_COLOR_TYPE_GRAY, 8, 0, 0, 0}, 4, 4,
                                      smooth_pixels(a, 4, 4, 1), 4);
     xmp = make_xmp(a, 5, ""); /* the NUL behind "" is that of the translated keyword */
     xmp = with_bytes(a, xmp, 0, "XML:com.adobe.xmp\0\0\0en", 23);
@@ -210,7 +210,7 @@ static void exif_comes_before_xmp(void **state) {
 static void exif_in_a_text_of_a_png(void **state) {
     struct arena *a = &((struct place *)*state)->arena;
     struct file_bytes exif = make_app1(a, make_exif(a, 1, 6));
-    struct file_bytes png = make_png(a, (struct png_form){PNG_COLOR_TYPE_GRAY, 8, 0, 0}, 4, 4,
+    struct file_bytes png = make_png(a, (struct png_form){PNG_COLOR_TYPE_GRAY, 8, 0, 0, 0}, 4, 4,
                                      smooth_pixels(a, 4, 4, 1), 4);
     char *text = arena_printf(a, "\nexif\n%8zu\n", exif.n);
     for (size_t i = 0; i < exif.n; i++)
@@ -279,7 +279,7 @@ static void every_kind_of_png(void **state) {
         for (size_t i = 0; i < row * HEIGHT; i++)
             rows[i] = (uint8_t)rng_u32(&r);
         struct decoded d;
-        struct png_form form = {color, bits, interlace, transparent};
+        struct png_form form = {color, bits, interlace, transparent, 0};
         decodes(a, make_png(a, form, HEIGHT, WIDTH, rows, row), 0, &d);
         for (int y = 0; y < HEIGHT; y++)
             for (int x = 0; x < WIDTH; x++)
@@ -298,12 +298,12 @@ static void every_kind_of_png(void **state) {
 static void every_kind_of_jpeg(void **state) {
     struct arena *a = &((struct place *)*state)->arena;
     static const struct jpeg_kind kinds[] = {
-        {1, JCS_GRAYSCALE, 1, 1, JPEG_BASELINE}, {3, JCS_RGB, 1, 1, JPEG_BASELINE},
-        {3, JCS_YCbCr, 1, 1, JPEG_BASELINE},     {3, JCS_YCbCr, 2, 1, JPEG_BASELINE},
-        {3, JCS_YCbCr, 2, 2, JPEG_RESTARTS},     {3, JCS_YCbCr, 1, 2, JPEG_PROGRESSIVE},
-        {3, JCS_YCbCr, 2, 2, JPEG_ARITHMETIC},   {3, JCS_YCbCr, 4, 1, JPEG_SCANS},
-        {4, JCS_CMYK, 1, 1, JPEG_BASELINE},      {4, JCS_YCCK, 2, 2, JPEG_BASELINE},
-        {4, JCS_CMYK, 1, 1, JPEG_PROGRESSIVE},   {1, JCS_GRAYSCALE, 1, 1, JPEG_PROGRESSIVE}};
+        {1, JCS_GRAYSCALE, 1, 1, JPEG_BASELINE, 0}, {3, JCS_RGB, 1, 1, JPEG_BASELINE, 0},
+        {3, JCS_YCbCr, 1, 1, JPEG_BASELINE, 0},     {3, JCS_YCbCr, 2, 1, JPEG_BASELINE, 0},
+        {3, JCS_YCbCr, 2, 2, JPEG_RESTARTS, 0},     {3, JCS_YCbCr, 1, 2, JPEG_PROGRESSIVE, 0},
+        {3, JCS_YCbCr, 2, 2, JPEG_ARITHMETIC, 0},   {3, JCS_YCbCr, 4, 1, JPEG_SCANS, 0},
+        {4, JCS_CMYK, 1, 1, JPEG_BASELINE, 0},      {4, JCS_YCCK, 2, 2, JPEG_BASELINE, 0},
+        {4, JCS_CMYK, 1, 1, JPEG_PROGRESSIVE, 0},   {1, JCS_GRAYSCALE, 1, 1, JPEG_PROGRESSIVE, 0}};
     for (size_t k = 0; k < COUNT(kinds); k++) {
         int n = kinds[k].channels;
         const uint8_t *pixels = smooth_pixels(a, HEIGHT, WIDTH, n);
@@ -375,7 +375,7 @@ static void names_what_is_no_image(void **state) {
 static void huge_ones_are_refused_before_memory_is_taken(void **state) {
     struct arena *a = &((struct place *)*state)->arena;
     const uint8_t *pixels = smooth_pixels(a, 8, 8, 3);
-    struct png_form form = {PNG_COLOR_TYPE_RGB, 8, 0, 0};
+    struct png_form form = {PNG_COLOR_TYPE_RGB, 8, 0, 0, 0};
     struct file_bytes jpeg = make_jpeg(a, JPEG_444, 8, 8, pixels);
     struct file_bytes png = make_png(a, form, 8, 8, pixels, 24);
     struct file_bytes webp = make_webp(a, 1, 3, 8, 8, pixels);
@@ -400,7 +400,7 @@ static void huge_ones_are_refused_before_memory_is_taken(void **state) {
 /* A pass over the image each, in a few bytes. */
 static void thousands_of_scans_are_refused(void **state) {
     struct arena *a = &((struct place *)*state)->arena;
-    struct jpeg_kind kind = {3, JCS_YCbCr, 1, 1, JPEG_SCANS};
+    struct jpeg_kind kind = {3, JCS_YCbCr, 1, 1, JPEG_SCANS, 0};
     struct file_bytes f = make_jpeg(a, kind, 8, 8, smooth_pixels(a, 8, 8, 3));
     size_t scan = f.n;
     while (f.data[scan] != 0xff || f.data[scan + 1] != 0xda)

@@ -29,12 +29,12 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n) {
 static void seed_made(const char *corpus, struct arena *a) {
     const uint8_t *pixels = smooth_pixels(a, 16, 16, 4);
     for (int way = JPEG_BASELINE; way <= JPEG_SCANS; way++) {
-        struct jpeg_kind kind = {3, JCS_YCbCr, 2, 2, (enum jpeg_way)way};
+        struct jpeg_kind kind = {3, JCS_YCbCr, 2, 2, (enum jpeg_way)way, 0};
         struct file_bytes f = make_jpeg(a, kind, 16, 16, pixels);
         fuzz_seed(corpus, arena_printf(a, "jpeg_way_%d", way), f.data, f.n);
     }
     for (int bits = 1; bits <= 16; bits *= 2) {
-        struct png_form form = {PNG_COLOR_TYPE_GRAY, bits, PNG_INTERLACE_ADAM7, bits % 3 == 1};
+        struct png_form form = {PNG_COLOR_TYPE_GRAY, bits, PNG_INTERLACE_ADAM7, bits % 3 == 1, 0};
         struct file_bytes f = make_png(a, form, 8, 8, pixels, 16);
         fuzz_seed(corpus, arena_printf(a, "png_bits_%d", bits), f.data, f.n);
     }

@@ -26,7 +26,7 @@ static void fuzz_seeds(const char *corpus) {
     const uint8_t *pixels = smooth_pixels(&a, 16, 16, 4);
     for (int k = 0; k < 16; k++) {
         struct png_form form = {k % 2 ? PNG_COLOR_TYPE_PALETTE : PNG_COLOR_TYPE_GRAY, 1 << k / 4,
-                                k / 2 % 2, 0};
+                                k / 2 % 2, 0, 0};
         struct file_bytes f = make_png(&a, form, 9, 9, pixels, 16);
         fuzz_seed(corpus, arena_printf(&a, "%d", k), f.data, f.n);
     }
