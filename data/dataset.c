@@ -14,7 +14,8 @@ enum { MEASURED_IMAGES = 10000, MAX_KEYS = 16, MAX_CHANNELS = 4 };
 const char *const split_names[SPLITS] = {"train", "test"};
 
 const struct dataset_source *const dataset_sources[] = {
-    &dataset_shapes,   &dataset_fashion_mnist, &dataset_idx, &dataset_cifar10,
+    &dataset_shapes,   &dataset_fashion_mnist, &dataset_idx,
+    &dataset_cifar10,  &dataset_cifar100,      &dataset_stl10,
     &dataset_captions, &dataset_segmentation,  NULL};
 
 void record_free(struct record *r) {
@@ -111,55 +112,112 @@ static int set_word(const struct dataset *d, const struct dataset_key *key, cons
                      text, key->words);
 }
 
-static int set_value(struct dataset *d, const char *key, const char *text,
-                     const struct dataset_key *keys, int n_keys, long *values, int *given,
+/* A number with as many decimals at most, times ten to their power.  Returns 0 when it is none. */
+static int parse_number(const char *text, int decimals, long *value) {
+    char *end;
+    errno = 0;
+    *value = strtol(text, &end, 10);
+    if (end == text || isspace((unsigned char)text[0]) || (decimals && text[0] == '-'))
+        return 0;
+    int point = decimals && *end == '.';
+    for (end += point; decimals; decimals--) {
+        int digit = point && isdigit((unsigned char)*end) ? *end++ - '0' : 0;
+        if (__builtin_mul_overflow(*value, 10, value) ||
+            __builtin_add_overflow(*value, digit, value))
+            errno = ERANGE;
+    }
+    return !*end;
+}
+
+/* A bound as it is written. */
+static const char *format_number(struct arena *a, long value, int decimals) {
+    return decimals ? arena_printf(a, "%g", (double)value / pow(10, decimals))
+                    : arena_printf(a, "%ld", value);
+}
+
+static int set_number(struct dataset *d, const struct dataset_key *key, const char *text,
+                      long *value, struct error *err) {
+    struct arena *a = &d->arena;
+    if (!parse_number(text, key->decimals, value))
+        return error_set(err, STATUS_USAGE, "dataset %s: %s=%s is not a %s", d->name, key->key,
+                         text, key->decimals ? "number" : "whole number");
+    if (errno || *value < key->min || *value > key->max)
+        return error_set(err, STATUS_USAGE, "dataset %s: %s=%s is out of range, %s to %s", d->name,
+                         key->key, text, format_number(a, key->min, key->decimals),
+                         format_number(a, key->max, key->decimals));
+    return 0;
+}
+
+struct given { /* what the specification says so far */
+    const struct dataset_key *keys;
+    int n_keys;
+    long *values;
+    const char **texts;
+    int numbers[MAX_KEYS], words[MAX_KEYS]; /* of a key: is it there? */
+};
+
+static int set_value(struct dataset *d, struct given *g, const char *key, const char *text,
                      struct error *err) {
     const char *names[MAX_KEYS];
     int k = -1;
-    for (int i = 0; i < n_keys; i++) {
-        names[i] = keys[i].key;
-        if (!strcmp(keys[i].key, key))
+    for (int i = 0; i < g->n_keys; i++) {
+        names[i] = g->keys[i].key;
+        if (!strcmp(names[i], key))
             k = i;
     }
     if (k < 0)
         return error_set(err, STATUS_USAGE, "dataset %s has no argument \"%s\"%s It takes: %s",
-                         d->name, key, suggestion(&d->arena, key, names, n_keys),
-                         join(&d->arena, names, n_keys));
-    if (given[k])
+                         d->name, key, suggestion(&d->arena, key, names, g->n_keys),
+                         join(&d->arena, names, g->n_keys));
+    long ignored;
+    int is_text = g->keys[k].is_text && !parse_number(text, 0, &ignored);
+    int *given = is_text ? &g->words[k] : &g->numbers[k];
+    if (*given)
         return error_set(err, STATUS_USAGE, "dataset %s: %s is given twice", d->name, key);
-    given[k] = 1;
-    if (keys[k].words)
-        return set_word(d, &keys[k], text, &values[k], err);
-    char *end;
-    errno = 0;
-    long value = strtol(text, &end, 10);
-    if (end == text || *end || isspace((unsigned char)text[0]))
-        return error_set(err, STATUS_USAGE, "dataset %s: %s=%s is not a whole number", d->name, key,
-                         text);
-    if (errno || value < keys[k].min || value > keys[k].max)
-        return error_set(err, STATUS_USAGE, "dataset %s: %s=%s is out of range, %ld to %ld",
-                         d->name, key, text, keys[k].min, keys[k].max);
-    values[k] = value;
-    return 0;
+    *given = 1;
+    if (is_text) {
+        g->texts[k] = text;
+        return 0;
+    }
+    return g->keys[k].words ? set_word(d, &g->keys[k], text, &g->values[k], err)
+                            : set_number(d, &g->keys[k], text, &g->values[k], err);
+}
+
+/* The comma that ends this part of a specification, or NULL. */
+static char *end_of_part(char *part) {
+    for (char *c = part; *c; c++) {
+        char *closed = *c == '{' ? strchr(c, '}') : NULL;
+        if (*c == ',')
+            return c;
+        if (closed)
+            c = closed;
+    }
+    return NULL;
 }
 
 int dataset_arguments(struct dataset *d, const char *argument, const struct dataset_key *keys,
-                      int n_keys, long *values, char **folder, struct error *err) {
+                      int n_keys, long *values, const char **texts, char **folder,
+                      struct error *err) {
     CHECK(n_keys <= MAX_KEYS, "%d keys", n_keys);
-    int given[MAX_KEYS] = {0}, status = 0;
+    struct given g = {.keys = keys, .n_keys = n_keys, .values = values, .texts = texts};
     char *path = NULL, *rest = arena_strdup(&d->arena, argument);
-    for (int i = 0; i < n_keys; i++)
+    int status = 0;
+    for (int i = 0; i < n_keys; i++) {
         values[i] = keys[i].by_default;
+        CHECK(texts || !keys[i].is_text, "no place for the text of %s", keys[i].key);
+        if (texts)
+            texts[i] = NULL;
+    }
     while (rest && *rest) {
         char *part = rest;
         size_t length;
         int is_key = looks_like_key(part, &length);
-        rest = strchr(part, ',');
+        rest = end_of_part(part);
         if (rest)
             *rest++ = '\0';
         if (is_key) {
             part[length] = '\0';
-            TRY(set_value(d, part, part + length + 1, keys, n_keys, values, given, err));
+            TRY(set_value(d, &g, part, part + length + 1, err));
         } else if (folder) {
             path = path ? arena_printf(&d->arena, "%s,%s", path, part) : part;
         } else {

@@ -10,23 +10,44 @@
 
 enum { DATASET_MAX_IMAGES = 100 * 1000 * 1000 };
 
-/* One KEY=NUMBER or KEY=WORD that a specification may hold. */
+/* One KEY=NUMBER, KEY=WORD or KEY=TEXT that a specification may hold. */
 struct dataset_key {
     const char *key;
     long by_default, min, max; /* readers of files: train and test are 0, all images */
     const char *words;         /* "test|val": the value is 0 for the first, 1 for the next, ... */
+    int decimals;              /* digits behind the point: 0.25 is 250 where there are 3 */
+    int is_text;               /* what is no number is taken as it is */
 };
+
+#define DATASET_TRAIN_KEY                                                                          \
+    { .key = "train", .min = 1, .max = DATASET_MAX_IMAGES }
+#define DATASET_TEST_KEY                                                                           \
+    { .key = "test", .min = 1, .max = DATASET_MAX_IMAGES }
 
 /* For readers of labelled images: "a photo of a <class name>", when asked for. */
 enum { CAPTIONS_NONE, CAPTIONS_CLASS };
 #define DATASET_CAPTIONS_KEY                                                                       \
-    { "captions", CAPTIONS_NONE, 0, 0, "none|class" }
+    { .key = "captions", .by_default = CAPTIONS_NONE, .words = "none|class" }
 
-/* Takes "FOLDER,key=1,key=2" apart: values[i] belongs to keys[i].  *folder, in d's arena, is ""
- * when the argument names none; folder == NULL: this dataset takes none.  A part that does not look
- * like key=value belongs to the folder, so that its name may hold commas and equal signs. */
+/* For readers of images of any size: the shorter side, and MiB of them that stay in memory. */
+enum { DATASET_SMALLEST = 8, DATASET_LARGEST = 1024 };
+#define DATASET_SIZE_KEY(usual)                                                                    \
+    { .key = "size", .by_default = (usual), .min = DATASET_SMALLEST, .max = DATASET_LARGEST }
+#define DATASET_CACHE_KEY                                                                          \
+    { .key = "cache", .by_default = 512, .min = 0, .max = 1 << 24 }
+
+/* For tables with a column split: which of them the test split is. */
+#define DATASET_SPLIT_KEY                                                                          \
+    { .key = "split", .words = "test|val" }
+
+/* Takes "FOLDER,key=1,key=2" apart: values[i] belongs to keys[i], and so does texts[i], which is
+ * NULL where there was no text; texts may be NULL when no key takes one.  *folder, in d's arena, is
+ * "" when the argument names none; folder == NULL: this dataset takes none.  A part that does not
+ * look like key=value belongs to the folder, so that its name may hold commas and equal signs; a
+ * comma within braces separates nothing. */
 int dataset_arguments(struct dataset *d, const char *argument, const struct dataset_key *keys,
-                      int n_keys, long *values, char **folder, struct error *err);
+                      int n_keys, long *values, const char **texts, char **folder,
+                      struct error *err);
 
 /* d->count[split] = wanted, or all that there are when wanted is 0; status 2 when there are fewer.
  */
@@ -52,7 +73,7 @@ void record_set_captions(struct record *r, const char *const *captions, int n);
 
 extern const char *const split_names[SPLITS];
 
-extern const struct dataset_source dataset_shapes, dataset_cifar10, dataset_idx,
-    dataset_fashion_mnist, dataset_captions, dataset_segmentation;
+extern const struct dataset_source dataset_shapes, dataset_cifar10, dataset_cifar100, dataset_stl10,
+    dataset_idx, dataset_fashion_mnist, dataset_captions, dataset_segmentation;
 
 #endif

@@ -288,15 +288,15 @@ out:
 static int open_idx(struct dataset *d, const char *argument, struct error *err) {
     enum { PAD = SPLITS, CAPTIONS, KEYS };
     static const struct dataset_key keys[KEYS] = {
-        [SPLIT_TRAIN] = {"train", 0, 1, DATASET_MAX_IMAGES, NULL},
-        [SPLIT_TEST] = {"test", 0, 1, DATASET_MAX_IMAGES, NULL},
-        [PAD] = {"pad", 0, 1, LARGEST_SIDE, NULL},
+        [SPLIT_TRAIN] = DATASET_TRAIN_KEY,
+        [SPLIT_TEST] = DATASET_TEST_KEY,
+        [PAD] = {.key = "pad", .min = 1, .max = LARGEST_SIDE},
         [CAPTIONS] = DATASET_CAPTIONS_KEY};
     long values[KEYS];
     char *folder;
     int status = 0, fashion = d->source == &dataset_fashion_mnist;
     d->state = ARENA_NEW(&d->arena, struct idx);
-    TRY(dataset_arguments(d, argument, keys, KEYS, values, &folder, err));
+    TRY(dataset_arguments(d, argument, keys, KEYS, values, NULL, &folder, err));
     if (!folder[0] && !fashion)
         return error_set(err, STATUS_USAGE, "dataset idx needs a folder: idx:%s",
                          d->source->argument_help);

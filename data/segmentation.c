@@ -28,16 +28,7 @@
 #include <math.h>
 #include <string.h>
 
-enum {
-    CHANNELS = 3,
-    SMALLEST = 8,
-    LARGEST = 1024,
-    DEFAULT_SIZE = 96,
-    DEFAULT_CACHE = 512,
-    MOST_CACHE = 1 << 24, /* MiB */
-    MOST_PIXELS = 1 << 26,
-    MEASURED = 2000
-};
+enum { CHANNELS = 3, DEFAULT_SIZE = 96, MOST_PIXELS = 1 << 26, MEASURED = 2000 };
 enum key { SIZE = SPLITS, SPLIT, CACHE, KEYS };
 
 struct mask_size {
@@ -146,17 +137,16 @@ out:
 }
 
 static int open_segmentation(struct dataset *d, const char *argument, struct error *err) {
-    static const struct dataset_key keys[KEYS] = {
-        [SPLIT_TRAIN] = {"train", 0, 1, DATASET_MAX_IMAGES, NULL},
-        [SPLIT_TEST] = {"test", 0, 1, DATASET_MAX_IMAGES, NULL},
-        [SIZE] = {"size", DEFAULT_SIZE, SMALLEST, LARGEST, NULL},
-        [SPLIT] = {"split", 0, 0, 0, "test|val"},
-        [CACHE] = {"cache", DEFAULT_CACHE, 0, MOST_CACHE, NULL}};
+    static const struct dataset_key keys[KEYS] = {[SPLIT_TRAIN] = DATASET_TRAIN_KEY,
+                                                  [SPLIT_TEST] = DATASET_TEST_KEY,
+                                                  [SIZE] = DATASET_SIZE_KEY(DEFAULT_SIZE),
+                                                  [SPLIT] = DATASET_SPLIT_KEY,
+                                                  [CACHE] = DATASET_CACHE_KEY};
     struct segmentation *s = d->state = ARENA_NEW(&d->arena, struct segmentation);
     long values[KEYS];
     char *folder;
     int status = 0;
-    TRY(dataset_arguments(d, argument, keys, KEYS, values, &folder, err));
+    TRY(dataset_arguments(d, argument, keys, KEYS, values, NULL, &folder, err));
     if (!folder[0])
         return error_set(err, STATUS_USAGE, "dataset segmentation needs a folder: segmentation:%s",
                          d->source->argument_help);

@@ -14,15 +14,15 @@ enum { GENERATOR_VERSION = 1, MEASURED_PIXELS = 1 << 22, MEASURED_LEAST = 64 };
 static int open_shapes(struct dataset *d, const char *argument, struct error *err) {
     enum { SEED = SPLITS, SIZE, KEYS };
     static const struct dataset_key keys[KEYS] = {
-        [SPLIT_TRAIN] = {"train", 4000, 1, DATASET_MAX_IMAGES, NULL},
-        [SPLIT_TEST] = {"test", 1000, 1, DATASET_MAX_IMAGES, NULL},
-        [SEED] = {"seed", 0, 0, LONG_MAX, NULL},
-        [SIZE] = {"size", 32, SHAPE_SMALLEST, SHAPE_LARGEST, NULL}};
+        [SPLIT_TRAIN] = {.key = "train", .by_default = 4000, .min = 1, .max = DATASET_MAX_IMAGES},
+        [SPLIT_TEST] = {.key = "test", .by_default = 1000, .min = 1, .max = DATASET_MAX_IMAGES},
+        [SEED] = {.key = "seed", .max = LONG_MAX},
+        [SIZE] = {.key = "size", .by_default = 32, .min = SHAPE_SMALLEST, .max = SHAPE_LARGEST}};
     uint64_t *seed = d->state = ARENA_NEW(&d->arena, uint64_t);
     long values[KEYS];
     SHA2_CTX hash;
     int status = 0;
-    TRY(dataset_arguments(d, argument, keys, KEYS, values, NULL, err));
+    TRY(dataset_arguments(d, argument, keys, KEYS, values, NULL, NULL, err));
     for (int i = 0; i < SPLITS; i++)
         d->count[i] = values[i];
     d->height = d->width = (int)values[SIZE];
