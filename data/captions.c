@@ -106,11 +106,8 @@ static int open_captions(struct dataset *d, const char *argument, struct error *
     d->has_caption = 1;
     d->measured = MEASURED;
     TRY(hash_files(d, path, (int)values[SPLIT], err));
-    long images = d->count[SPLIT_TRAIN] + d->count[SPLIT_TEST];
-    size_t *bytes = ARENA_ARRAY(&d->arena, size_t, images);
-    for (long i = 0; i < images; i++)
-        bytes[i] = (size_t)d->height * (size_t)d->width * CHANNELS;
-    TRY(image_cache_open(&c->cache, bytes, images, (size_t)values[CACHE] << 20, &d->arena, err));
+    image_cache_open(&c->cache, d->count[SPLIT_TRAIN] + d->count[SPLIT_TEST],
+                     (size_t)values[CACHE] << 20, &d->arena);
 out:
     return status;
 }
@@ -124,11 +121,14 @@ static int read_captions(const struct dataset *d, enum split split, long index, 
     long place = split == SPLIT_TRAIN ? index : d->count[SPLIT_TRAIN] + index;
     int status = 0;
     TRY(record_reserve(out, d->height, d->width, CHANNELS, 0, err));
-    if (!image_cache_get(&c->cache, place, out->pixels)) {
+    const struct cached_image *cached = image_cache_get(&c->cache, place);
+    if (cached) {
+        memcpy(out->pixels, cached->pixels, (size_t)d->height * (size_t)d->width * CHANNELS);
+    } else {
         const char *path = arena_printf(&scratch, "%s/%s", c->folder, image->image);
         TRY(image_read(path, NULL, &scratch, &p, err));
         resize_square(p.rgb, p.height, p.width, CHANNELS, d->height, out->pixels);
-        image_cache_put(&c->cache, place, out->pixels);
+        image_cache_put(&c->cache, place, d->height, d->width, CHANNELS, out->pixels);
     }
     out->label = -1;
     record_set_captions(out, image->captions, image->n_captions);

@@ -1,7 +1,7 @@
 /* image_cache.h -- decoded images in memory, so that a second epoch does not decode them again.
  *
- * The first images have a place each, as far as the room goes; the others never get one.  What is
- * read is the same with and without, whatever threads do.
+ * An image has a place as long as there is room, for good; what is read is the same with and
+ * without, whatever threads do.
  */
 #ifndef SSV_DATA_IMAGE_CACHE_H
 #define SSV_DATA_IMAGE_CACHE_H
@@ -11,19 +11,24 @@
 #include <stdatomic.h>
 #include <stdint.h>
 
-struct image_cache {
-    struct slab pixels;   /* of all places, one behind the other */
-    atomic_uchar *states; /* (places), in the arena given */
-    size_t *begin;        /* (places + 1) in pixels */
-    long places;
+struct cached_image {
+    int height, width;
+    uint8_t pixels[];
 };
 
-/* Room for images of bytes[i] (images) each, but for no more than `most` bytes of them. */
-int image_cache_open(struct image_cache *c, const size_t *bytes, long images, size_t most,
-                     struct arena *a, struct error *err);
+struct image_cache {
+    _Atomic(struct cached_image *) *places; /* (images), in the arena given; NULL: not there */
+    long images;
+    size_t most;
+    atomic_size_t used;
+};
+
+/* Room for no more than `most` bytes of pixels. */
+void image_cache_open(struct image_cache *c, long images, size_t most, struct arena *a);
 /* Both thread-safe. */
-int image_cache_get(const struct image_cache *c, long image, uint8_t *out); /* 1: it was there */
-void image_cache_put(struct image_cache *c, long image, const uint8_t *pixels);
+const struct cached_image *image_cache_get(const struct image_cache *c, long image); /* or NULL */
+void image_cache_put(struct image_cache *c, long image, int height, int width, int channels,
+                     const uint8_t *pixels);
 void image_cache_close(struct image_cache *c); /* of a zeroed cache: nothing */
 
 #endif

@@ -108,18 +108,6 @@ out:
     return status;
 }
 
-static int open_cache(struct dataset *d, long mib, struct error *err) {
-    struct segmentation *s = d->state;
-    long n = d->count[SPLIT_TRAIN] + d->count[SPLIT_TEST], at = 0;
-    size_t *bytes = ARENA_ARRAY(&d->arena, size_t, n);
-    for (int i = 0; i < SPLITS; i++)
-        for (long k = 0; k < d->count[i]; k++) {
-            struct mask_size size = resized(d, s->sizes[i][k]);
-            bytes[at++] = (size_t)size.height * (size_t)size.width * CHANNELS;
-        }
-    return image_cache_open(&s->cache, bytes, n, (size_t)mib << 20, &d->arena, err);
-}
-
 static int read_tables(struct dataset *d, const long *values, struct error *err) {
     struct segmentation *s = d->state;
     int status = 0;
@@ -159,7 +147,8 @@ static int open_segmentation(struct dataset *d, const char *argument, struct err
     d->mask_names = s->classes.names;
     d->measured = MEASURED;
     TRY(take_files(d, (int)values[SPLIT], err));
-    TRY(open_cache(d, values[CACHE], err));
+    image_cache_open(&s->cache, d->count[SPLIT_TRAIN] + d->count[SPLIT_TEST],
+                     (size_t)values[CACHE] << 20, &d->arena);
 out:
     return status;
 }
@@ -170,7 +159,10 @@ static int read_image(const struct dataset *d, long place, long row, struct mask
     struct arena scratch = {0};
     struct decoded p;
     int status = 0;
-    if (!image_cache_get(&s->cache, place, out->pixels)) {
+    const struct cached_image *cached = image_cache_get(&s->cache, place);
+    if (cached) {
+        memcpy(out->pixels, cached->pixels, (size_t)out->height * (size_t)out->width * CHANNELS);
+    } else {
         const char *path = path_of(s, row, INDEX_IMAGE, &scratch);
         TRY(image_read(path, NULL, &scratch, &p, err));
         if (p.height != mask.height || p.width != mask.width)
@@ -178,7 +170,7 @@ static int read_image(const struct dataset *d, long place, long row, struct mask
                           path, p.width, p.height, p.orientation == 1 ? "" : ", turned upright",
                           table_field(&s->index, row, INDEX_MASK), mask.width, mask.height));
         resize_whole(p.rgb, p.height, p.width, CHANNELS, out->height, out->width, out->pixels);
-        image_cache_put(&s->cache, place, out->pixels);
+        image_cache_put(&s->cache, place, out->height, out->width, CHANNELS, out->pixels);
     }
 out:
     arena_free(&scratch);

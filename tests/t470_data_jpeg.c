@@ -129,29 +129,34 @@ static void survives_any_damage(void **state) {
     assert_true(whole > 0 && whole < rounds); /* much of the damage changes pixels only */
 }
 
-static void a_cache_keeps_the_first_images(void **state) {
+static void a_cache_keeps_what_it_has_room_for(void **state) {
     struct place *here = *state;
     struct image_cache c;
-    struct error err = {0};
-    static const size_t bytes[] = {10, 7, 10, 10, 1};
-    uint8_t pixels[10], out[10] = {0};
-    assert_int_equal(image_cache_open(&c, bytes, 5, 36, &here->arena, &err), 0);
-    for (int i = 0; i < 5; i++) {
+    static const int width[] = {10, 7, 10, 20, 9, 1};
+    uint8_t pixels[2 * 20];
+    image_cache_open(&c, 6, 2 * (10 + 7 + 10 + 9), &here->arena);
+    for (int i = 0; i < 6; i++) {
         memset(pixels, i + 1, sizeof pixels);
-        assert_int_equal(image_cache_get(&c, i, out), 0);
-        image_cache_put(&c, i, pixels);
+        assert_null(image_cache_get(&c, i));
+        image_cache_put(&c, i, 1, width[i], 2, pixels);
         memset(pixels, 99, sizeof pixels);
-        image_cache_put(&c, i, pixels); /* comes too late */
+        image_cache_put(&c, i, 1, width[i], 2, pixels); /* comes too late, or is too large again */
     }
-    for (int i = 0; i < 5; i++) {
-        assert_int_equal(image_cache_get(&c, i, out), i < 3);
-        assert_int_equal(out[6], i < 3 ? i + 1 : 3);
-        assert_int_equal(out[9], i == 1 ? 1 : i < 3 ? i + 1 : 3);
+    for (int i = 0; i < 6; i++) {
+        const struct cached_image *image = image_cache_get(&c, i);
+        int fits = i != 3 && i != 5;
+        assert_int_equal(image != NULL, fits);
+        if (!fits)
+            continue;
+        assert_int_equal(image->height, 1);
+        assert_int_equal(image->width, width[i]);
+        for (int k = 0; k < 2 * width[i]; k++)
+            assert_int_equal(image->pixels[k], i + 1);
     }
     image_cache_close(&c);
-    assert_int_equal(image_cache_open(&c, bytes, 5, 9, &here->arena, &err), 0);
-    image_cache_put(&c, 0, pixels);
-    assert_int_equal(image_cache_get(&c, 0, out), 0);
+    image_cache_open(&c, 1, 0, &here->arena);
+    image_cache_put(&c, 0, 1, 1, 1, pixels);
+    assert_null(image_cache_get(&c, 0));
     image_cache_close(&c);
 }
 
@@ -163,7 +168,7 @@ int main(void) {
         cmocka_unit_test_setup_teardown(reads_smooth_pixels_back, set_up, tear_down),
         cmocka_unit_test_setup_teardown(refuses_what_is_no_whole_jpeg, set_up, tear_down),
         cmocka_unit_test_setup_teardown(survives_any_damage, set_up, tear_down),
-        cmocka_unit_test_setup_teardown(a_cache_keeps_the_first_images, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(a_cache_keeps_what_it_has_room_for, set_up, tear_down),
     };
     return cmocka_run_group_tests_name("jpeg", tests, NULL, NULL);
 }
