@@ -20,7 +20,7 @@ PREFIX ?= /usr/local
 JOBS   ?= $(shell nproc)
 MAKEFLAGS += --no-print-directory
 
-PKGS   := openblas hdf5 jansson inih libmd zlib libutf8proc libjpeg libpng liblbfgs libwebp libwebpdemux
+PKGS   := openblas hdf5 jansson inih libmd zlib libutf8proc libjpeg libpng liblbfgs libwebp libwebpdemux libarchive
 WARN   := -Wall -Wextra -Wpedantic -Wshadow -Wstrict-prototypes -Wmissing-prototypes $(if $(WERROR),-Werror)
 # GCC 12 takes what a function returned through a pointer to a local for a pointer to that local.
 WARN   += $(if $(findstring clang,$(CC)),,-Wno-dangling-pointer)

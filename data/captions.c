@@ -1,20 +1,23 @@
-/* captions.c -- images with captions and no labels: FOLDER/captions.csv and the images (JPEG,
- * PNG, WebP) that it names, relative to FOLDER.
+/* captions.c -- images with captions and no labels: a table and the images (JPEG, PNG, WebP) that
+ * it names, relative to its folder.  captions:FOLDER means FOLDER/captions.csv or
+ * FOLDER/captions.tsv, captions:FILE that table.
  *
  *     image,caption,split
  *     images/1000268201.jpg,A girl going into a wooden building .,train
  *     images/1000268201.jpg,"A child in a dress, climbing stairs .",train
  *
- * Several rows of an image are several captions.  split is train, test, val or anything else; rows
- * of other splits than train and test are left out, unless split=val makes the val images the test
- * split.  Without the column the first image and every tenth after it are the test split.
+ * The column image may be called path.  Several rows of an image are several captions.  split is
+ * train, test, val or anything else; rows of other splits than train and test are left out, unless
+ * split=val makes the val images the test split.  Without the column the first image and every
+ * tenth after it are the test split.
  *
  * Images of any size become squares of size=N pixels: the shorter side is resized, of the longer
  * one the middle stays.  Up to cache=MiB of them stay in memory.
  *
- * root_hash is over captions.csv and the names and sizes in bytes of the images used, in order, not
+ * root_hash is over the table and the names and sizes in bytes of the images used, in order, not
  * over their content: a dataset of photographs takes minutes to read.
  */
+#include "core/file.h"
 #include "data/captions_internal.h"
 #include "data/decode.h"
 #include "data/image_cache.h"
@@ -83,6 +86,21 @@ out:
     return status;
 }
 
+/* The table, and in c->folder where it lies. */
+static const char *find_table(struct dataset *d, char *named) {
+    struct captions *c = d->state;
+    struct stat info;
+    char *slash = strrchr(named, '/');
+    if (!stat(named, &info) && S_ISREG(info.st_mode)) {
+        c->folder = slash ? arena_printf(&d->arena, "%.*s", (int)(slash - named), named) : ".";
+        return named;
+    }
+    const char *csv = arena_printf(&d->arena, "%s/captions.csv", named);
+    const char *tsv = arena_printf(&d->arena, "%s/captions.tsv", named);
+    c->folder = named;
+    return !file_exists(csv) && file_exists(tsv) ? tsv : csv;
+}
+
 static int open_captions(struct dataset *d, const char *argument, struct error *err) {
     static const struct dataset_key keys[KEYS] = {[SPLIT_TRAIN] = DATASET_TRAIN_KEY,
                                                   [SPLIT_TEST] = DATASET_TEST_KEY,
@@ -97,8 +115,7 @@ static int open_captions(struct dataset *d, const char *argument, struct error *
     if (!folder[0])
         return error_set(err, STATUS_USAGE, "dataset captions needs a folder: captions:%s",
                          d->source->argument_help);
-    const char *path = arena_printf(&d->arena, "%s/captions.csv", folder);
-    c->folder = folder;
+    const char *path = find_table(d, folder);
     TRY(caption_table_read(&c->table, path, &d->arena, err));
     TRY(fill_splits(d, path, values, err));
     d->height = d->width = (int)values[SIZE];
@@ -145,8 +162,8 @@ static void close_captions(struct dataset *d) {
 
 const struct dataset_source dataset_captions = {
     .name = "captions",
-    .title = "images with captions: a table captions.csv and the image files that it names",
-    .argument_help = "FOLDER[,size=N,train=N,test=N,split=val,cache=MiB]",
+    .title = "images with captions: a table captions.csv or .tsv and the image files that it names",
+    .argument_help = "FOLDER|FILE[,size=N,train=N,test=N,split=val,cache=MiB]",
     .open = open_captions,
     .read = read_captions,
     .close = close_captions,

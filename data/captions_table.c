@@ -1,4 +1,5 @@
-/* captions_table.c -- captions.csv: image, caption and maybe split, a row for every caption. */
+/* captions_table.c -- captions.csv or .tsv: image, caption and maybe split, a row for every
+ * caption. */
 #include "data/captions_internal.h"
 #include "data/intern.h"
 
@@ -6,7 +7,7 @@
 
 enum column { IMAGE, CAPTION, SPLIT, COLUMNS };
 
-static const char *const columns[COLUMNS] = {"image", "caption", "split"};
+static const char *const columns[COLUMNS] = {"image|path", "caption", "split"};
 
 /* *number becomes that of the row's image, old or new. */
 static int take_image(struct caption_table *t, struct intern *names, long row, int32_t *number,

@@ -70,6 +70,9 @@ struct dataset {
     const char *const *mask_names; /* (mask_classes) */
     int mask_background;           /* class 0 of masks is what belongs to no object */
     double mean[4], std[4];        /* per channel, over [0,1] pixels of the first training images */
+    long n_bad;                    /* images left out because they are broken (bad=skip) */
+    const char *const *bad_names;  /* (n_bad_names) the first of them */
+    int n_bad_names;
     long measured;                 /* how many: 10,000, or fewer where the reader says so in open */
     char root_hash[65]; /* SHA-256 over the content (files, or the generator's settings) */
 };

@@ -8,8 +8,10 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
+#include <strings.h>
 
 #include <csv.h>
+#include <utf8proc.h>
 
 enum { MOST_COLUMNS = 64 };
 
@@ -20,7 +22,8 @@ struct table_reader {
     long room;                  /* rows */
     char *fields[MOST_COLUMNS]; /* of the row that is being read */
     int n_fields;
-    int columns;         /* of the file */
+    int columns; /* of the file */
+    int is_tsv;
     long line, row_line; /* where we are; where the row began */
     int in_row;
     int status;
@@ -33,6 +36,21 @@ static int wrong(const struct table_reader *r, const char *what) {
     return error_set(r->err, STATUS_USAGE, "%s: line %ld: %s", r->t->path, r->row_line, what);
 }
 
+/* "image|path" is a column with two names. */
+static int is_named(const char *names, const char *name) {
+    size_t n = strlen(name);
+    for (const char *at = names; at; at = strchr(at, '|') ? strchr(at, '|') + 1 : NULL)
+        if (!strncmp(at, name, n) && (!at[n] || at[n] == '|'))
+            return 1;
+    return 0;
+}
+
+static const char *first_name(struct arena *a, const char *names) {
+    char *copy = arena_strdup(a, names);
+    copy[strcspn(copy, "|")] = '\0';
+    return copy;
+}
+
 static void take_header(struct table_reader *r) {
     struct table *t = r->t;
     const char *wanted = "", *missing = NULL;
@@ -40,17 +58,18 @@ static void take_header(struct table_reader *r) {
     for (int c = 0; c < t->n_columns; c++) {
         t->at[c] = -1;
         for (int i = 0; i < r->n_fields; i++) {
-            if (strcmp(r->fields[i], t->columns[c]) != 0)
+            if (!is_named(t->columns[c], r->fields[i]))
                 continue;
             if (t->at[c] >= 0)
                 WRONG(r, "the column \"%s\" is there twice", t->columns[c]);
             t->at[c] = i;
         }
+        const char *name = first_name(&r->scratch, t->columns[c]);
         int required = c < r->n_required;
         wanted = arena_printf(&r->scratch, "%s%s%s%s", wanted, c ? ", " : "",
-                              required ? "" : "if you like ", t->columns[c]);
+                              required ? "" : "if you like ", name);
         if (required && t->at[c] < 0 && !missing)
-            missing = t->columns[c];
+            missing = name;
     }
     if (missing)
         WRONG(r, "the columns %s expected; \"%s\" is missing", wanted, missing);
@@ -68,8 +87,8 @@ static void take_row(struct table_reader *r) {
     struct table *t = r->t;
     size_t cells = (size_t)t->n_columns, n = (size_t)t->n_rows;
     if (r->n_fields != r->columns) {
-        WRONG(r, "%d fields expected, found %d; a text with a comma in it needs quotes", r->columns,
-              r->n_fields);
+        WRONG(r, "%d fields expected, found %d%s", r->columns, r->n_fields,
+              r->is_tsv ? "" : "; a text with a comma in it needs quotes");
         return;
     }
     if (t->n_rows == r->room) {
@@ -119,6 +138,20 @@ static size_t line_length(const char *line, size_t left) {
     return n < left ? n + 1 : n;
 }
 
+/* The number of good bytes before the first one that is no UTF-8. */
+static size_t utf8_length(const char *line, size_t n) {
+    size_t at = 0;
+    while (at < n) {
+        utf8proc_int32_t ignored;
+        utf8proc_ssize_t step = utf8proc_iterate((const utf8proc_uint8_t *)line + at,
+                                                 (utf8proc_ssize_t)(n - at), &ignored);
+        if (step <= 0)
+            break;
+        at += (size_t)step;
+    }
+    return at;
+}
+
 static int feed(struct table_reader *r, struct csv_parser *p) {
     const char *at = r->t->text, *end = at + r->t->bytes;
     if (r->t->bytes >= 3 && !memcmp(at, "\xef\xbb\xbf", 3))
@@ -129,6 +162,12 @@ static int feed(struct table_reader *r, struct csv_parser *p) {
         if (!r->in_row)
             r->row_line = r->line;
         r->in_row |= at[0] != '\n' && at[0] != '\r'; /* a blank line is no row */
+        size_t good = utf8_length(at, n);
+        if (good < n) {
+            r->row_line = r->line;
+            return WRONG(r, "byte %zu of the line, 0x%02x, is no UTF-8: convert the file", good + 1,
+                         (unsigned char)at[good]);
+        }
         if (csv_parse(p, at, n, end_field, end_row, r) != n && !r->status)
             return WRONG(r, "broken quotes: a field with a quote or comma in it is written "
                             "\"so, \"\"so\"\"\"");
@@ -139,16 +178,26 @@ static int feed(struct table_reader *r, struct csv_parser *p) {
     return r->status;
 }
 
+int table_is_tsv(const char *path) {
+    const char *dot = strrchr(path, '.');
+    return dot && !strcasecmp(dot, ".tsv");
+}
+
 int table_read(struct table *t, const char *path, const char *const *columns, int n_columns,
                int n_required, struct arena *a, struct error *err) {
     CHECK(n_columns <= TABLE_COLUMNS, "%d columns", n_columns);
     *t = (struct table){.path = path, .columns = columns, .n_columns = n_columns};
-    struct table_reader r = {.t = t, .arena = a, .n_required = n_required, .err = err};
+    struct table_reader r = {
+        .t = t, .arena = a, .n_required = n_required, .is_tsv = table_is_tsv(path), .err = err};
     struct csv_parser parser;
     int status = 0;
     TRY(file_read(path, a, &t->text, &t->bytes, err));
     if (csv_init(&parser, CSV_STRICT | CSV_STRICT_FINI))
         return error_set(err, STATUS_MACHINE, "%s: no memory to read it", path);
+    if (r.is_tsv) {
+        csv_set_delim(&parser, '\t');
+        csv_set_quote(&parser, '\0'); /* which no text holds: see below */
+    }
     const char *zero = memchr(t->text, 0, t->bytes);
     if (zero)
         status = error_set(err, STATUS_USAGE, "%s: offset %ld: a byte of 0 is no text", path,
@@ -157,9 +206,9 @@ int table_read(struct table *t, const char *path, const char *const *columns, in
         status = feed(&r, &parser);
     csv_free(&parser);
     if (!status && !t->n_rows) {
-        const char *wanted = columns[0];
+        const char *wanted = first_name(&r.scratch, columns[0]);
         for (int c = 1; c < n_required; c++)
-            wanted = arena_printf(&r.scratch, "%s,%s", wanted, columns[c]);
+            wanted = arena_printf(&r.scratch, "%s,%s", wanted, first_name(&r.scratch, columns[c]));
         status = error_set(err, STATUS_USAGE, "%s: a header with %s and rows below it expected",
                            path, wanted);
     }

@@ -1,13 +1,16 @@
-/* table.h -- CSV files with a header: the columns that somebody asks for, in any order and among
- * others.
+/* table.h -- CSV and TSV files with a header: the columns that somebody asks for, in any order and
+ * among others.
  *
- *     static const char *const columns[] = {"image", "caption", "split"};
+ *     static const char *const columns[] = {"image|path", "caption", "split"};   or its other name
  *     TRY(table_read(&t, path, columns, 3, 2, &arena, err));      split may be missing
  *     for (long i = 0; i < t.n_rows; i++)
  *         if (!table_field(&t, i, 0)[0])
  *             return table_wrong(&t, i, err, "the name of the image is empty");
  *
- * Quotes are as in RFC 4180 and are checked strictly; blank lines are no rows.
+ * Quotes are as in RFC 4180 and are checked strictly; blank lines are no rows.  In a file whose
+ * name ends in .tsv, tabs separate fields and a quote is a character like any other (IANA's
+ * text/tab-separated-values).  The text is UTF-8, which is checked, with or without a byte order
+ * mark.
  */
 #ifndef SSV_DATA_TABLE_H
 #define SSV_DATA_TABLE_H
@@ -33,6 +36,7 @@ struct table {
  * line for what is missing or wrong. */
 int table_read(struct table *t, const char *path, const char *const *columns, int n_columns,
                int n_required, struct arena *a, struct error *err);
+int table_is_tsv(const char *path);
 /* "" in a column that the file does not have. */
 const char *table_field(const struct table *t, long row, int column);
 /* Status 2: what is wrong with this row, with file and line. */

@@ -313,7 +313,7 @@ static void threads_share_the_cache(void **state) {
     put_images(here, 10);
     for (int i = 0; i < IMAGES; i++) /* as if they were different */
         text = arena_printf(&here->arena, "%s./%.*s%d.jpg,%c,test\n", text, 2 * (i / 10),
-                            "././././", i % 10, 'a' + i);
+                            "././././", i % 10, '0' + i);
     put_text(here, "captions.csv", text);
     int32_t *first = NULL;
     for (int cache = 0; cache < 2; cache++) {

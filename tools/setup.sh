@@ -24,6 +24,7 @@ build   libjpeg-dev            library libjpeg
 build   libpng-dev             library libpng
 build   liblbfgs-dev           library liblbfgs
 build   libwebp-dev            library libwebpdemux
+build   libarchive-dev         library libarchive
 build   libcsv-dev             file /usr/include/csv.h
 build   gnuplot-nox            command gnuplot
 build   dataset-fashion-mnist  file /usr/share/datasets/fashion-mnist/train-images-idx3-ubyte*

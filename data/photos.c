@@ -1,0 +1,293 @@
+#include "data/photos.h"
+
+#include "core/log.h"
+#include "data/decode.h"
+#include "data/resize.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+
+enum {
+    CHANNELS = 3,
+    DEFAULT_SIZE = 96,
+    BLOCK = 256, /* photos that are looked at before their outcome is taken */
+    MOST_PIXELS = 1 << 26,
+    MEASURED = 2000,
+    BAD_NAMED = 20,
+    SHOWN_FROM = 5000 /* photos; fewer are not worth a progress line */
+};
+
+/* ---- names ---- */
+
+/* 16 bytes of it are used: 8 for the split, 8 for the order. */
+static uint64_t word_of(const char *name, int which) {
+    SHA2_CTX hash;
+    uint8_t digest[SHA256_DIGEST_LENGTH];
+    uint64_t word = 0;
+    SHA256Init(&hash);
+    SHA256Update(&hash, (const uint8_t *)name, strlen(name));
+    SHA256Final(digest, &hash);
+    for (int i = 0; i < 8; i++)
+        word = word << 8 | digest[8 * which + i];
+    return word;
+}
+
+enum split photos_split_of(const char *name, long test_share) {
+    const uint64_t parts = (uint64_t)pow(10, PHOTOS_TEST_SHARE_DECIMALS);
+    return (word_of(name, 0) >> 32) * parts >> 32 < (uint64_t)test_share ? SPLIT_TEST : SPLIT_TRAIN;
+}
+
+uint64_t photos_order_of(const char *name) {
+    return word_of(name, 1);
+}
+
+int photos_is_image(const char *extension) {
+    static const char *const known[] = {"jpg", "jpeg", "png", "webp"};
+    for (size_t i = 0; i < sizeof known / sizeof *known; i++)
+        if (!strcasecmp(extension, known[i]))
+            return 1;
+    return 0;
+}
+
+struct photos_options photos_options_of(const long *values) {
+    return (struct photos_options){.wanted = {values[SPLIT_TRAIN], values[SPLIT_TEST]},
+                                   .size = values[PHOTOS_SIZE],
+                                   .cache = (size_t)values[PHOTOS_CACHE] << 20,
+                                   .skip_bad = (int)values[PHOTOS_BAD]};
+}
+
+int photos_caption_classes(struct dataset *d, const long *values, struct error *err) {
+    if (values[PHOTOS_CAPTIONS] != CAPTIONS_CLASS)
+        return 0;
+    if (d->has_caption || !d->classes)
+        return error_set(err, STATUS_USAGE, "dataset %s: captions=class, but %s", d->name,
+                         d->classes ? "there are captions already" : "there are no classes");
+    dataset_caption_classes(d);
+    return 0;
+}
+
+/* ---- opening ---- */
+
+struct outcome { /* of looking at one photo */
+    int height, width;
+    uint8_t digest[SHA256_DIGEST_LENGTH];
+    struct error err; /* status 0: it is good */
+};
+
+struct survey {
+    struct dataset *d;
+    const struct photos_options *o;
+    SHA2_CTX hash;          /* of the photos that are used */
+    int side, sides_differ; /* the shorter side, so far */
+    double longest;         /* the largest ratio of the sides, and whose */
+    const struct photo *strip;
+    const char **bad;
+    struct outcome *outcomes; /* (BLOCK) */
+    struct progress progress;
+    long looked_at;
+};
+
+static int decode(const struct dataset *d, const struct photo *p, const struct decode_options *o,
+                  struct arena *a, struct decoded *out, struct error *err) {
+    const struct photos *photos = d->state;
+    const char *name;
+    const void *bytes;
+    size_t n;
+    int status = photos->fetch(d, p, a, &name, &bytes, &n, err);
+    return status ? status : image_decode(name, bytes, n, o, a, out, err);
+}
+
+static void look_at(const struct survey *s, const struct photo *p, struct outcome *out) {
+    const struct photos *photos = s->d->state;
+    struct arena scratch = {0};
+    struct decoded image;
+    const char *name;
+    const void *bytes;
+    size_t n;
+    SHA2_CTX hash;
+    int status = 0;
+    out->err.status = 0;
+    if (p->wrong)
+        TRY(error_set(&out->err, STATUS_USAGE, "%s", p->wrong));
+    TRY(photos->fetch(s->d, p, &scratch, &name, &bytes, &n, &out->err));
+    SHA256Init(&hash);
+    SHA256Update(&hash, bytes, n);
+    SHA256Final(out->digest, &hash);
+    TRY(image_probe(name, bytes, n, NULL, &scratch, &image, &out->err));
+    out->height = image.height, out->width = image.width;
+    if (s->o->skip_bad)
+        TRY(image_decode(name, bytes, n, NULL, &scratch, &image, &out->err));
+out:
+    out->err.status = status;
+    arena_free(&scratch);
+}
+
+static void leave_out(struct survey *s, const struct photo *p, const char *why) {
+    struct dataset *d = s->d;
+    log_message(d->n_bad < BAD_NAMED ? LOG_WARN : LOG_DEBUG, "left out: %s", why);
+    if (d->n_bad < BAD_NAMED)
+        s->bad[d->n_bad_names++] = p->name;
+    d->n_bad++;
+}
+
+static void hash_text(SHA2_CTX *hash, const char *text) {
+    SHA256Update(hash, (const uint8_t *)text, strlen(text) + 1);
+}
+
+static void take(struct survey *s, const struct photo *p, const struct outcome *seen) {
+    char label[24];
+    int shorter = seen->height < seen->width ? seen->height : seen->width;
+    int longer = seen->height + seen->width - shorter;
+    s->sides_differ |= s->side && s->side != shorter;
+    s->side = shorter;
+    if ((double)longer / shorter > s->longest) {
+        s->longest = (double)longer / shorter;
+        s->strip = p;
+    }
+    snprintf(label, sizeof label, "%d %d", p->label, p->n_captions);
+    hash_text(&s->hash, p->name);
+    hash_text(&s->hash, label);
+    for (int i = 0; i < p->n_captions; i++)
+        hash_text(&s->hash, p->captions[i]);
+    SHA256Update(&s->hash, seen->digest, sizeof seen->digest);
+}
+
+/* All photos of the split, or until there are as many good ones as are wanted. */
+static int survey_split(struct survey *s, enum split split, struct error *err) {
+    struct photos *photos = s->d->state;
+    struct photo *all = photos->photo[split];
+    long n = photos->n[split], good = 0, wanted = s->o->wanted[split];
+    for (long first = 0; first < n && (!wanted || good < wanted); first += BLOCK) {
+        long block = n - first < BLOCK ? n - first : BLOCK;
+        if (wanted && !s->o->skip_bad && wanted - good < block)
+            block = wanted - good;
+#pragma omp parallel for schedule(dynamic, 8)
+        for (long i = 0; i < block; i++)
+            look_at(s, &all[first + i], &s->outcomes[i]);
+        for (long i = 0; i < block && (!wanted || good < wanted); i++) {
+            const struct outcome *seen = &s->outcomes[i];
+            if (seen->err.status && (!s->o->skip_bad || seen->err.status != STATUS_USAGE)) {
+                *err = seen->err;
+                return err->status;
+            }
+            if (seen->err.status) {
+                leave_out(s, &all[first + i], seen->err.message);
+                continue;
+            }
+            take(s, &all[first + i], seen);
+            all[good++] = all[first + i];
+        }
+        s->looked_at += block;
+        if (s->progress.total >= SHOWN_FROM)
+            progress_update(&s->progress, s->looked_at, "");
+    }
+    return good ? dataset_limit(s->d, split, wanted, good, err)
+                : error_set(err, STATUS_USAGE, "dataset %s: the split %s has no image%s",
+                            s->d->spec, split_names[split], n ? " that is not bad" : "");
+}
+
+static void finish_hash(struct survey *s) {
+    struct dataset *d = s->d;
+    uint8_t photos[SHA256_DIGEST_LENGTH];
+    SHA2_CTX hash;
+    SHA256Final(photos, &s->hash);
+    dataset_hash_begin(&hash, d);
+    for (int i = 0; i < d->classes; i++)
+        hash_text(&hash, d->class_names[i]);
+    SHA256Update(&hash, photos, sizeof photos);
+    SHA256End(&hash, d->root_hash);
+}
+
+static int survey(struct survey *s, struct error *err) {
+    struct dataset *d = s->d;
+    const struct photos *photos = d->state;
+    int status = 0;
+    progress_begin(&s->progress, "looking at images",
+                   photos->n[SPLIT_TRAIN] + photos->n[SPLIT_TEST]);
+    for (int i = 0; i < SPLITS; i++)
+        TRY(survey_split(s, (enum split)i, err));
+    if (s->progress.total >= SHOWN_FROM)
+        progress_end(&s->progress);
+    int own = !s->sides_differ && s->side <= DEFAULT_SIZE && s->side >= DATASET_SMALLEST;
+    d->height = d->width = s->o->size ? (int)s->o->size : own ? s->side : DEFAULT_SIZE;
+    if (s->longest * d->height * d->height > MOST_PIXELS)
+        return error_set(err, STATUS_USAGE, "%s: it is too long a strip for size=%d",
+                         s->strip->name, d->height);
+    if (d->n_bad)
+        log_message(LOG_WARN, "%s: bad images left out: %ld", d->spec, d->n_bad);
+out:
+    return status;
+}
+
+int photos_open(struct dataset *d, const struct photos_options *o, struct error *err) {
+    struct photos *photos = d->state;
+    struct arena scratch = {0};
+    struct survey s = {.d = d,
+                       .o = o,
+                       .bad = ARENA_ARRAY(&d->arena, const char *, BAD_NAMED),
+                       .outcomes = ARENA_ARRAY(&scratch, struct outcome, BLOCK)};
+    int status = 0;
+    SHA256Init(&s.hash);
+    d->channels = CHANNELS;
+    d->measured = MEASURED;
+    d->bad_names = s.bad;
+    TRY(survey(&s, err));
+    finish_hash(&s);
+    image_cache_open(&photos->cache, d->count[SPLIT_TRAIN] + d->count[SPLIT_TEST], o->cache,
+                     &d->arena);
+out:
+    arena_free(&scratch);
+    return status;
+}
+
+/* ---- reading ---- */
+
+static int read_pixels(const struct dataset *d, const struct photo *p, long place,
+                       struct record *out, struct error *err) {
+    struct photos *photos = d->state;
+    const struct cached_image *cached = image_cache_get(&photos->cache, place);
+    const struct decode_options o = {.least_side = d->height};
+    struct arena scratch = {0};
+    struct decoded image;
+    int status = 0;
+    if (cached) {
+        TRY(record_reserve(out, cached->height, cached->width, CHANNELS, 0, err));
+        memcpy(out->pixels, cached->pixels,
+               (size_t)cached->height * (size_t)cached->width * CHANNELS);
+        goto out;
+    }
+    TRY(decode(d, p, &o, &scratch, &image, err));
+    double by = (double)d->height / (image.height < image.width ? image.height : image.width);
+    TRY(record_reserve(out, (int)lround(image.height * by), (int)lround(image.width * by), CHANNELS,
+                       0, err));
+    resize_whole(image.rgb, image.height, image.width, CHANNELS, out->height, out->width,
+                 out->pixels);
+    image_cache_put(&photos->cache, place, out->height, out->width, CHANNELS, out->pixels);
+out:
+    arena_free(&scratch);
+    return status;
+}
+
+int photos_read(const struct dataset *d, enum split split, long index, struct record *out,
+                struct error *err) {
+    const struct photos *photos = d->state;
+    const struct photo *p = &photos->photo[split][index];
+    long place = split == SPLIT_TRAIN ? index : d->count[SPLIT_TRAIN] + index;
+    int status = read_pixels(d, p, place, out, err);
+    if (status)
+        return status;
+    out->label = p->label;
+    if (p->n_captions)
+        record_set_captions(out, p->captions, p->n_captions);
+    else
+        record_set_class_caption(out, d);
+    return 0;
+}
+
+void photos_close(struct dataset *d) {
+    struct photos *photos = d->state;
+    if (photos)
+        image_cache_close(&photos->cache);
+}
