@@ -13,17 +13,10 @@ enum { MEASURED_IMAGES = 10000, MAX_KEYS = 16, MAX_CHANNELS = 4 };
 
 const char *const split_names[SPLITS] = {"train", "test"};
 
-const struct dataset_source *const dataset_sources[] = {&dataset_shapes,
-                                                        &dataset_fashion_mnist,
-                                                        &dataset_idx,
-                                                        &dataset_cifar10,
-                                                        &dataset_cifar100,
-                                                        &dataset_stl10,
-                                                        &dataset_folder,
-                                                        &dataset_list_of_files,
-                                                        &dataset_captions,
-                                                        &dataset_segmentation,
-                                                        NULL};
+const struct dataset_source *const dataset_sources[] = {
+    &dataset_shapes,     &dataset_fashion_mnist, &dataset_idx,          &dataset_cifar10,
+    &dataset_cifar100,   &dataset_stl10,         &dataset_folder,       &dataset_list_of_files,
+    &dataset_webdataset, &dataset_captions,      &dataset_segmentation, NULL};
 
 void record_free(struct record *r) {
     free(r->pixels);

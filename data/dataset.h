@@ -73,7 +73,7 @@ struct dataset {
     long n_bad;                    /* images left out because they are broken (bad=skip) */
     const char *const *bad_names;  /* (n_bad_names) the first of them */
     int n_bad_names;
-    long measured;                 /* how many: 10,000, or fewer where the reader says so in open */
+    long measured;      /* how many: 10,000, or fewer where the reader says so in open */
     char root_hash[65]; /* SHA-256 over the content (files, or the generator's settings) */
 };
 

@@ -204,8 +204,10 @@ static int survey(struct survey *s, struct error *err) {
     struct dataset *d = s->d;
     const struct photos *photos = d->state;
     int status = 0;
-    progress_begin(&s->progress, "looking at images",
-                   photos->n[SPLIT_TRAIN] + photos->n[SPLIT_TEST]);
+    long total = 0;
+    for (int i = 0; i < SPLITS; i++)
+        total += s->o->wanted[i] && !s->o->skip_bad ? s->o->wanted[i] : photos->n[i];
+    progress_begin(&s->progress, "looking at images", total);
     for (int i = 0; i < SPLITS; i++)
         TRY(survey_split(s, (enum split)i, err));
     if (s->progress.total >= SHOWN_FROM)
