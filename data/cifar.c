@@ -193,8 +193,7 @@ static int open_cifar(struct dataset *d, const char *argument, struct error *err
         folder = arena_printf(&d->arena, "%s/.cache/ssvbench-data/%s", home ? home : "",
                               c->layout->folder);
     TRY(open_folder(d, folder, values, err));
-    if (values[CAPTIONS] == CAPTIONS_CLASS)
-        dataset_caption_classes(d);
+    TRY(dataset_captions_of_classes(d, values[CAPTIONS], err));
 out:
     return status;
 }

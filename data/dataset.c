@@ -13,10 +13,19 @@ enum { MEASURED_IMAGES = 10000, MAX_KEYS = 16, MAX_CHANNELS = 4 };
 
 const char *const split_names[SPLITS] = {"train", "test"};
 
-const struct dataset_source *const dataset_sources[] = {
-    &dataset_shapes,     &dataset_fashion_mnist, &dataset_idx,          &dataset_cifar10,
-    &dataset_cifar100,   &dataset_stl10,         &dataset_folder,       &dataset_list_of_files,
-    &dataset_webdataset, &dataset_captions,      &dataset_segmentation, NULL};
+const struct dataset_source *const dataset_sources[] = {&dataset_shapes,
+                                                        &dataset_fashion_mnist,
+                                                        &dataset_idx,
+                                                        &dataset_cifar10,
+                                                        &dataset_cifar100,
+                                                        &dataset_stl10,
+                                                        &dataset_folder,
+                                                        &dataset_list_of_files,
+                                                        &dataset_webdataset,
+                                                        &dataset_hdf5,
+                                                        &dataset_captions,
+                                                        &dataset_segmentation,
+                                                        NULL};
 
 void record_free(struct record *r) {
     free(r->pixels);
@@ -288,12 +297,18 @@ void dataset_hash_begin(SHA2_CTX *hash, const struct dataset *d) {
     SHA256Update(hash, (const uint8_t *)text, (size_t)n);
 }
 
-void dataset_caption_classes(struct dataset *d) {
-    const char **captions = ARENA_ARRAY(&d->arena, const char *, d->classes);
+int dataset_captions_of_classes(struct dataset *d, long captions, struct error *err) {
+    if (captions != CAPTIONS_CLASS)
+        return 0;
+    if (d->has_caption || !d->classes)
+        return error_set(err, STATUS_USAGE, "dataset %s: captions=class, but there are %s", d->name,
+                         d->classes ? "captions already" : "no classes");
+    const char **texts = ARENA_ARRAY(&d->arena, const char *, d->classes);
     for (int i = 0; i < d->classes; i++)
-        captions[i] = arena_printf(&d->arena, "a photo of a %s", d->class_names[i]);
-    d->class_captions = captions;
+        texts[i] = arena_printf(&d->arena, "a photo of a %s", d->class_names[i]);
+    d->class_captions = texts;
     d->has_caption = 1;
+    return 0;
 }
 
 void record_set_class_caption(struct record *r, const struct dataset *d) {

@@ -64,9 +64,10 @@ int dataset_choose_rows(struct dataset *d, const char *path, const char *const *
  * with SHA256Update and ends with SHA256End(hash, d->root_hash). */
 void dataset_hash_begin(SHA2_CTX *hash, const struct dataset *d);
 
-/* The caption of each class, CLIP's first template (Radford et al. 2021, section 3.1.4); readers
- * hand it to record_set_class_caption, which does nothing without it. */
-void dataset_caption_classes(struct dataset *d);
+/* The caption of each class when `captions` is CAPTIONS_CLASS, CLIP's first template (Radford et
+ * al. 2021, section 3.1.4); status 2 without classes, or when there are captions already.  Readers
+ * hand them to record_set_class_caption, which does nothing without. */
+int dataset_captions_of_classes(struct dataset *d, long captions, struct error *err);
 void record_set_class_caption(struct record *r, const struct dataset *d);
 /* After record_reserve: captions (n) live as long as the dataset. */
 void record_set_captions(struct record *r, const char *const *captions, int n);
@@ -75,6 +76,6 @@ extern const char *const split_names[SPLITS];
 
 extern const struct dataset_source dataset_shapes, dataset_cifar10, dataset_cifar100, dataset_stl10,
     dataset_idx, dataset_fashion_mnist, dataset_folder, dataset_list_of_files, dataset_webdataset,
-    dataset_captions, dataset_segmentation;
+    dataset_hdf5, dataset_captions, dataset_segmentation;
 
 #endif

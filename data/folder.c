@@ -241,7 +241,7 @@ static int open_folder(struct dataset *d, const char *argument, struct error *er
     TRY(number_classes(d, err));
     list_photos(d);
     TRY(photos_open(d, &o, err));
-    TRY(photos_caption_classes(d, values, err));
+    TRY(dataset_captions_of_classes(d, values[PHOTOS_CAPTIONS], err));
 out:
     return status;
 }

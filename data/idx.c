@@ -303,8 +303,7 @@ static int open_idx(struct dataset *d, const char *argument, struct error *err) 
     if (fashion)
         d->classes = sizeof fashion_classes / sizeof *fashion_classes;
     TRY(open_folder(d, folder[0] ? folder : fashion_folder, values, err));
-    if (values[CAPTIONS] == CAPTIONS_CLASS)
-        dataset_caption_classes(d);
+    TRY(dataset_captions_of_classes(d, values[CAPTIONS], err));
 out:
     return status;
 }

@@ -145,7 +145,7 @@ static int open_list(struct dataset *d, const char *argument, struct error *err)
     TRY(check_rows(&l->table, err));
     TRY(list_photos(d, values, err));
     TRY(photos_open(d, &o, err));
-    TRY(photos_caption_classes(d, values, err));
+    TRY(dataset_captions_of_classes(d, values[PHOTOS_CAPTIONS], err));
 out:
     return status;
 }

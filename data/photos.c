@@ -58,16 +58,6 @@ struct photos_options photos_options_of(const long *values) {
                                    .skip_bad = (int)values[PHOTOS_BAD]};
 }
 
-int photos_caption_classes(struct dataset *d, const long *values, struct error *err) {
-    if (values[PHOTOS_CAPTIONS] != CAPTIONS_CLASS)
-        return 0;
-    if (d->has_caption || !d->classes)
-        return error_set(err, STATUS_USAGE, "dataset %s: captions=class, but %s", d->name,
-                         d->classes ? "there are captions already" : "there are no classes");
-    dataset_caption_classes(d);
-    return 0;
-}
-
 /* ---- opening ---- */
 
 struct outcome { /* of looking at one photo */

@@ -73,8 +73,6 @@ enum photos_key {
     [PHOTOS_CACHE] = DATASET_CACHE_KEY, [PHOTOS_BAD] = {.key = "bad", .words = "fail|skip"},       \
     [PHOTOS_CAPTIONS] = DATASET_CAPTIONS_KEY
 struct photos_options photos_options_of(const long *values);
-/* captions=class, once photos_open is done. */
-int photos_caption_classes(struct dataset *d, const long *values, struct error *err);
 
 /* For data without splits: test_share=0.1 puts a tenth of the names into the test split, whatever
  * else there is, by a hash of the name. */

@@ -110,10 +110,6 @@ static int open_stl10(struct dataset *d, const char *argument, struct error *err
     if (!folder[0])
         return error_set(err, STATUS_USAGE, "dataset stl10 needs a folder: stl10:%s",
                          d->source->argument_help);
-    if (!labelled && values[CAPTIONS] == CAPTIONS_CLASS)
-        return error_set(err, STATUS_USAGE,
-                         "dataset stl10: captions=class needs the classes, "
-                         "which split=unlabeled does not have");
     TRY(open_split(d, SPLIT_TRAIN, folder, labelled ? "train" : "unlabeled", labelled,
                    values[SPLIT_TRAIN], err));
     TRY(open_split(d, SPLIT_TEST, folder, "test", labelled, values[SPLIT_TEST], err));
@@ -124,8 +120,7 @@ static int open_stl10(struct dataset *d, const char *argument, struct error *err
     TRY(class_names_read(d, arena_printf(&d->arena, "%s/class_names.txt", folder), CLASSES,
                          &d->class_names, err));
     TRY(hash_content(d, err));
-    if (values[CAPTIONS] == CAPTIONS_CLASS)
-        dataset_caption_classes(d);
+    TRY(dataset_captions_of_classes(d, values[CAPTIONS], err));
 out:
     return status;
 }

@@ -226,7 +226,7 @@ static int open_webdataset(struct dataset *d, const char *argument, struct error
     TRY(list_photos(d, values[SHARE], err));
     o.cache -= w->samples.held;
     TRY(photos_open(d, &o, err));
-    TRY(photos_caption_classes(d, values, err));
+    TRY(dataset_captions_of_classes(d, values[PHOTOS_CAPTIONS], err));
 out:
     return status;
 }

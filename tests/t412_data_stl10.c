@@ -82,7 +82,7 @@ static void the_unlabelled_split_has_no_labels(void **state) {
     drop(here, "train_y.bin");
     opens(&d, spec(here, "stl10", ",split=unlabeled"));
     dataset_close(&d);
-    refuses(spec(here, "stl10", ",split=unlabeled,captions=class"), "captions=class", "unlabeled");
+    refuses(spec(here, "stl10", ",split=unlabeled,captions=class"), "captions=class", "no classes");
     refuses(spec(here, "stl10", ",split=both"), "labeled|unlabeled");
     drop(here, "unlabeled_X.bin");
     refuses(spec(here, "stl10", ",split=unlabeled"), "unlabeled_X.bin is missing");
