@@ -12,9 +12,10 @@
 #define SSV_VERSION "0.1.0"
 
 const struct command *const commands[] = {
-    &command_run,   &command_pretrain, &command_eval,  &command_report, &command_watch,
-    &command_diff,  &command_verify,   &command_rerun, &command_show,   &command_step,
-    &command_bench, &command_list,     &command_env,   &command_help,   NULL};
+    &command_run,   &command_pretrain, &command_eval,   &command_report,
+    &command_watch, &command_diff,     &command_verify, &command_rerun,
+    &command_show,  &command_step,     &command_bench,  &command_data,
+    &command_list,  &command_env,      &command_help,   NULL};
 
 /* A signal handler has no other way to tell. */
 static volatile sig_atomic_t stop_requested;

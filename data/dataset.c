@@ -402,6 +402,14 @@ int dataset_read(const struct dataset *d, enum split split, long index, struct r
     return d->source->read(d, split, index, out, err);
 }
 
+int dataset_skips_bad(const char *spec) {
+    size_t n = strcspn(spec, ":");
+    for (int i = 0; dataset_sources[i]; i++)
+        if (!strncmp(dataset_sources[i]->name, spec, n) && !dataset_sources[i]->name[n])
+            return dataset_sources[i]->skips_bad;
+    return 0;
+}
+
 void dataset_close(struct dataset *d) {
     if (d->source && d->source->close)
         d->source->close(d);

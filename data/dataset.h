@@ -8,13 +8,25 @@
  *     TRY(dataset_read(&d, SPLIT_TRAIN, i, &record, err));
  *     dataset_close(&d);
  *
- * A specification is NAME or NAME:ARGUMENT.  Names: shapes, fashion-mnist, idx:FOLDER,
- * cifar10:FOLDER, captions:FOLDER, segmentation:FOLDER.  `NAME:...,train=N,test=N` limits a split
- * to its first N images. A second key of idx and fashion-mnist, pad=N, puts the image in the middle
- * of N x N zeros; images of 28 x 28 are padded to 32, so that patches of 4 and 8 divide them,
- * unless pad=28 says otherwise. captions=class gives the images of cifar10, idx and fashion-mnist a
- * caption, "a photo of a cat". What captions:FOLDER and segmentation:FOLDER take stands in
- * captions.c and segmentation.c.
+ * A specification is NAME or NAME:ARGUMENT.
+ *
+ *     shapes                             drawn
+ *     fashion-mnist  idx:FOLDER          IDX files
+ *     cifar10:FOLDER  cifar100:FOLDER    the official binary files; labels=coarse
+ *     stl10:FOLDER                       the same; split=unlabeled has no labels
+ *     folder:ROOT                        images, a folder a class
+ *     list:FILE                          a table path,label[,split]
+ *     captions:FOLDER                    a table image,caption[,split]
+ *     webdataset:PATTERN                 tar shards
+ *     hdf5:FILE                          arrays
+ *     segmentation:FOLDER                tables of images and masks
+ *
+ * The head of each reader's file says what it takes.  All take train=N and test=N, the first N
+ * images of a split; those of images of any size take size=N and cache=MiB; folder, list and
+ * webdataset take bad=skip (photos.h).  A second key of idx and fashion-mnist, pad=N, puts the
+ * image in the middle of N x N zeros; images of 28 x 28 are padded to 32, so that patches of 4 and
+ * 8 divide them, unless pad=28 says otherwise.  captions=class gives labelled images a caption, "a
+ * photo of a cat".
  */
 #ifndef SSV_DATA_DATASET_H
 #define SSV_DATA_DATASET_H
@@ -51,6 +63,7 @@ int record_reserve(struct record *r, int height, int width, int channels, int wi
                    struct error *err);
 int record_reserve_mask(struct record *r, int height, int width, struct error *err);
 
+struct decoded;        /* data/decode.h */
 struct dataset_source; /* one reader's const table, see dataset.c */
 
 struct dataset {
@@ -87,6 +100,11 @@ struct dataset_source {
     int (*read)(const struct dataset *d, enum split split, long index, struct record *out,
                 struct error *err);
     void (*close)(struct dataset *d); /* may be NULL */
+    /* What the file of an image is like, without its pixels; thread-safe; NULL: there are no such
+     * files. */
+    int (*probe)(const struct dataset *d, enum split split, long index, struct decoded *out,
+                 struct error *err);
+    int skips_bad;
 };
 
 extern const struct dataset_source *const dataset_sources[]; /* NULL-terminated */
@@ -95,7 +113,8 @@ extern const struct dataset_source *const dataset_sources[]; /* NULL-terminated 
 int dataset_open(struct dataset *d, const char *spec, struct error *err);
 int dataset_read(const struct dataset *d, enum split split, long index, struct record *out,
                  struct error *err);
-void dataset_close(struct dataset *d); /* of a zeroed dataset: nothing */
-void dataset_list(FILE *out);          /* names, titles and argument help, for `ssvbench list` */
+void dataset_close(struct dataset *d);   /* of a zeroed dataset: nothing */
+int dataset_skips_bad(const char *spec); /* it takes bad=skip */
+void dataset_list(FILE *out);            /* names, titles and argument help, for `ssvbench list` */
 
 #endif

@@ -254,4 +254,6 @@ const struct dataset_source dataset_folder = {
     .open = open_folder,
     .read = photos_read,
     .close = photos_close,
+    .probe = photos_probe,
+    .skips_bad = 1,
 };

@@ -158,4 +158,6 @@ const struct dataset_source dataset_list_of_files = {
     .open = open_list,
     .read = photos_read,
     .close = photos_close,
+    .probe = photos_probe,
+    .skips_bad = 1,
 };

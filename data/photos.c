@@ -278,6 +278,20 @@ int photos_read(const struct dataset *d, enum split split, long index, struct re
     return 0;
 }
 
+int photos_probe(const struct dataset *d, enum split split, long index, struct decoded *out,
+                 struct error *err) {
+    const struct photos *photos = d->state;
+    struct arena scratch = {0};
+    const char *name;
+    const void *bytes;
+    size_t n;
+    int status = photos->fetch(d, &photos->photo[split][index], &scratch, &name, &bytes, &n, err);
+    if (!status)
+        status = image_probe(name, bytes, n, NULL, NULL, out, err);
+    arena_free(&scratch);
+    return status;
+}
+
 void photos_close(struct dataset *d) {
     struct photos *photos = d->state;
     if (photos)

@@ -59,6 +59,8 @@ int photos_open(struct dataset *d, const struct photos_options *o, struct error 
 int photos_read(const struct dataset *d, enum split split, long index, struct record *out,
                 struct error *err);
 void photos_close(struct dataset *d);
+int photos_probe(const struct dataset *d, enum split split, long index, struct decoded *out,
+                 struct error *err);
 
 /* The arguments that all of them take, and what they mean. */
 enum photos_key {

@@ -239,4 +239,6 @@ const struct dataset_source dataset_webdataset = {
     .open = open_webdataset,
     .read = photos_read,
     .close = photos_close,
+    .probe = photos_probe,
+    .skips_bad = 1,
 };

@@ -2,12 +2,17 @@
 #include "core/log.h"
 #include "core/rng.h"
 #include "tests/photo_files.h"
-#include "tests/tar_files.h"
+#include "tests/tar_bytes.h"
 
 #include <archive.h>
 #include <archive_entry.h>
 
 enum { SIDE = 18 };
+
+static void tar_put(struct place *here, const char *name, struct tar *t) {
+    tar_end(t);
+    put(here, name, t->data, t->bytes);
+}
 
 static struct tar tar_of(struct place *here) {
     return (struct tar){.arena = &here->arena};

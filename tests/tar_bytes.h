@@ -1,8 +1,13 @@
-/* tar_files.h -- tar archives in memory, to POSIX's layout of ustar. */
-#ifndef SSV_TESTS_TAR_FILES_H
-#define SSV_TESTS_TAR_FILES_H
+/* tar_bytes.h -- tar archives in memory, to POSIX's layout of ustar. */
+#ifndef SSV_TESTS_TAR_BYTES_H
+#define SSV_TESTS_TAR_BYTES_H
 
-#include "tests/data_files.h"
+#include "core/arena.h"
+
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <string.h>
 
 enum { TAR_BLOCK = 512 };
 
@@ -53,10 +58,9 @@ static inline void tar_add_text(struct tar *t, const char *name, const char *tex
     tar_add(t, name, text, strlen(text));
 }
 
-/* The end: two blocks of zeros. */
-static inline void tar_put(struct place *here, const char *name, struct tar *t) {
+/* Two blocks of zeros. */
+static inline void tar_end(struct tar *t) {
     tar_more(t, 2 * TAR_BLOCK);
-    put(here, name, t->data, t->bytes);
 }
 
 #endif

@@ -1,0 +1,150 @@
+/* convert.c -- which format, and tar shards. */
+#include "data/convert.h"
+
+#include "core/file.h"
+#include "core/log.h"
+#include "data/convert_internal.h"
+#include "data/dataset_internal.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <archive.h>
+#include <archive_entry.h>
+#include <png.h>
+
+enum { SHARD = 10000 };
+
+struct writer {
+    const struct dataset *d;
+    struct archive *archive;
+    const char *tmp, *path; /* of the shard */
+    struct arena arena;     /* for one sample */
+    struct error *err;
+};
+
+static int failed(const struct writer *w) {
+    const char *reason = archive_error_string(w->archive);
+    return error_set(w->err, STATUS_MACHINE, "%s: cannot write it: %s", w->tmp,
+                     reason ? reason : "no reason");
+}
+
+static int add(struct writer *w, const char *name, const void *data, size_t bytes) {
+    struct archive_entry *e = archive_entry_new();
+    int status = 0;
+    if (!e)
+        return error_set(w->err, STATUS_MACHINE, "%s: no memory", w->tmp);
+    archive_entry_set_pathname(e, name);
+    archive_entry_set_size(e, (la_int64_t)bytes);
+    archive_entry_set_filetype(e, AE_IFREG);
+    archive_entry_set_perm(e, 0644);
+    archive_entry_set_mtime(e, 0, 0);
+    if (archive_write_header(w->archive, e) != ARCHIVE_OK ||
+        archive_write_data(w->archive, data, bytes) != (la_ssize_t)bytes)
+        status = failed(w);
+    archive_entry_free(e);
+    return status;
+}
+
+static int add_image(struct writer *w, const char *key, const struct record *r) {
+    png_image image = {.version = PNG_IMAGE_VERSION,
+                       .width = (png_uint_32)r->width,
+                       .height = (png_uint_32)r->height,
+                       .format = r->channels == 1 ? PNG_FORMAT_GRAY : PNG_FORMAT_RGB};
+    png_alloc_size_t bytes = PNG_IMAGE_PNG_SIZE_MAX(image);
+    if (r->channels != 1 && r->channels != 3)
+        return error_set(w->err, STATUS_USAGE, "%s: %d channels are neither grey nor RGB: use .h5",
+                         w->path, r->channels);
+    uint8_t *png = arena_alloc(&w->arena, bytes);
+    if (!png_image_write_to_memory(&image, png, &bytes, 0, r->pixels, 0, NULL))
+        return error_set(w->err, STATUS_MACHINE, "%s: libpng: %s", w->path, image.message);
+    return add(w, arena_printf(&w->arena, "%s.png", key), png, bytes);
+}
+
+static int add_texts(struct writer *w, const char *key, const struct record *r) {
+    struct arena *a = &w->arena;
+    const char *text = "";
+    int status = 0;
+    if (r->label >= 0) {
+        const char *name = w->d->class_names[r->label];
+        TRY(add(w, arena_printf(a, "%s.cls", key), name, strlen(name)));
+    }
+    for (int i = 0; i < r->n_captions; i++) {
+        char *line = arena_strdup(a, record_caption(r, i));
+        for (char *c = line; *c; c++)
+            if (*c == '\n' || *c == '\r')
+                *c = ' '; /* a line is a caption */
+        text = arena_printf(a, "%s%s\n", text, line);
+    }
+    if (text[0])
+        TRY(add(w, arena_printf(a, "%s.txt", key), text, strlen(text)));
+out:
+    return status;
+}
+
+static int add_sample(struct writer *w, enum split split, long i, struct record *r) {
+    const char *key = arena_printf(&w->arena, "%s/%08ld", split_names[split], i);
+    int status = dataset_read(w->d, split, i, r, w->err);
+    if (!status)
+        status = add_texts(w, key, r);
+    if (!status)
+        status = add_image(w, key, r);
+    arena_free(&w->arena);
+    return status;
+}
+
+static int write_shard(struct writer *w, enum split split, long first, long n) {
+    struct record r = {0};
+    int status = 0;
+    w->archive = archive_write_new();
+    if (!w->archive)
+        return error_set(w->err, STATUS_MACHINE, "%s: no memory", w->tmp);
+    if (archive_write_set_format_ustar(w->archive) != ARCHIVE_OK ||
+        archive_write_open_filename(w->archive, w->tmp) != ARCHIVE_OK)
+        status = failed(w);
+    for (long i = first; i < first + n && !status; i++)
+        status = add_sample(w, split, i, &r);
+    if (!status && archive_write_close(w->archive) != ARCHIVE_OK)
+        status = failed(w);
+    archive_write_free(w->archive);
+    record_free(&r);
+    if (!status)
+        status = file_commit(w->tmp, w->path, w->err);
+    if (status)
+        unlink(w->tmp);
+    return status;
+}
+
+int convert_to_tar(const struct dataset *d, const char *path, struct error *err) {
+    struct arena a = {0};
+    const int stem = (int)(strlen(path) - strlen(".tar"));
+    int status = 0;
+    if (d->has_mask)
+        return error_set(err, STATUS_USAGE, "%s: tar shards hold no masks: use .h5", path);
+    for (int s = 0; s < SPLITS && !status; s++)
+        for (long first = 0; first < d->count[s] && !status; first += SHARD) {
+            struct writer w = {.d = d, .err = err};
+            long n = d->count[s] - first < SHARD ? d->count[s] - first : SHARD;
+            w.path =
+                arena_printf(&a, "%.*s-%s-%06ld.tar", stem, path, split_names[s], first / SHARD);
+            w.tmp = arena_printf(&a, "%s.tmp", w.path);
+            status = write_shard(&w, (enum split)s, first, n);
+        }
+    arena_free(&a);
+    return status;
+}
+
+int dataset_convert(const struct dataset *d, const char *out, struct error *err) {
+    static const struct {
+        const char *ending;
+        int (*write)(const struct dataset *d, const char *path, struct error *err);
+    } formats[] = {{".h5", convert_to_hdf5}, {".hdf5", convert_to_hdf5}, {".tar", convert_to_tar}};
+    size_t n = strlen(out);
+    for (size_t i = 0; i < sizeof formats / sizeof *formats; i++) {
+        size_t m = strlen(formats[i].ending);
+        if (n > m && !strcmp(out + n - m, formats[i].ending))
+            return formats[i].write(d, out, err);
+    }
+    return error_set(err, STATUS_USAGE, "%s: the ending says the format: .h5 or .tar", out);
+}
