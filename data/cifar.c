@@ -132,6 +132,7 @@ static int read_split(struct dataset *d, enum split split, const char *folder,
         TRY(records_count(&files[n], &records[n], err));
         available += records[n];
     }
+    CHECK(n > 0, "%s has no files", c->layout->name);
     if (!available)
         return error_set(err, STATUS_USAGE, "%s is missing: %s:FOLDER needs %s", files[0].path,
                          d->name, c->layout->archive);

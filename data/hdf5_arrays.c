@@ -159,18 +159,21 @@ int hdf5_bytes_open(struct hdf5_file *f, const char *name, int least_rank, int m
                     struct hdf5_bytes *out, struct error *err) {
     *out = (struct hdf5_bytes){.name = arena_strdup(f->arena, name)};
     hid_t set = open_array(f, name, least_rank, most_rank, &out->rank, out->dims, err);
-    size_t all = 1;
+    size_t one = 1, all;
     int status = 0;
     if (set < 0)
         return err->status;
-    for (int i = 0; i < out->rank && !status; i++)
+    for (int i = 1; i < out->rank && !status; i++)
         if (!out->dims[i] || out->dims[i] > INT_MAX ||
-            __builtin_mul_overflow(all, (size_t)out->dims[i], &all))
-            status = wrong(f, name, "its size is beyond reason, or nothing", err);
+            __builtin_mul_overflow(one, (size_t)out->dims[i], &one))
+            status = wrong(f, name, "a record's size is beyond reason, or nothing", err);
+    if (!status && (!out->dims[0] || out->dims[0] > LONG_MAX ||
+                    __builtin_mul_overflow(one, (size_t)out->dims[0], &all)))
+        status = wrong(f, name, "the number of records is beyond reason, or 0", err);
     if (!status && !is_byte(set))
         status = wrong(f, name, "unsigned integers of 8 bits expected", err);
     if (!status) {
-        out->one = all / (size_t)out->dims[0];
+        out->one = one;
         out->at = is_contiguous(f, set, out) ? H5Dget_offset(set) : 0;
         if (!out->at || !is_read_rightly(f, set, out))
             status = load(f, set, out, err);
@@ -257,9 +260,11 @@ static int take_strings(const struct hdf5_file *f, const char *name, hid_t sourc
         texts = calloc((size_t)n, sizeof *texts);
     else
         fixed = calloc((size_t)n, size);
-    if (!texts && !fixed)
+    if (!texts && !fixed) {
         status = error_set(err, STATUS_MACHINE, "%s: %s: no memory", f->path, name);
-    else if (read_all(source, is_attribute, memory, varies ? (void *)texts : fixed) < 0)
+        goto out;
+    }
+    if (read_all(source, is_attribute, memory, varies ? (void *)texts : fixed) < 0)
         status = wrong(f, name, "HDF5 cannot read it", err);
     for (long i = 0; i < n && !status; i++) {
         const char *text = varies ? texts[i] ? texts[i] : "" : fixed + (size_t)i * size;

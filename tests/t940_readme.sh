@@ -26,6 +26,28 @@ for i in $(seq 20); do
     echo "$i.jpg,number $i" >>captions/captions.csv
 done
 
+# The same images in every container; what is packed, the program packs itself.
+"$program" data convert cifar10:cifar10,train=40,test=40 packed.tar 2>/dev/null
+for split in train test; do
+    tar xf "packed-$split-000000.tar"
+    for text in "$split"/*.cls; do
+        folder=ROOT/$split/$(cat "$text")
+        mkdir -p "$folder" && mv "${text%.cls}.png" "$folder/"
+    done
+done
+{ echo path,label; find ROOT/train -name '*.png' | sort | sed -E 's#(.*/(.*)/.*)$#\1,\2#'; } >FILE.csv
+"$program" data convert folder:ROOT FILE.h5 2>/dev/null && mv FILE.h5 FILE
+mkdir segmentation
+base64 -d >segmentation/mask.png <<'END'
+iVBORw0KGgoAAAANSUhEUgAAABAAAAAQCAAAAAA6mKC9AAAAEUlEQVR42mNggAJGKGAY2QIAQxAAge0p4IMAAAAASUVORK5CYII=
+END
+printf 'id,name\n0,left\n1,right\n' >segmentation/classes.csv
+echo image,mask,split >segmentation/index.csv
+for i in $(seq 30); do
+    cp captions/grey.jpg "segmentation/$i.jpg"
+    echo "$i.jpg,mask.png,$([ $((i % 4)) = 0 ] && echo test || echo train)" >>segmentation/index.csv
+done
+
 # What the commands leave to the defaults, made small.
 export SSVBENCH_EPOCHS=1 SSVBENCH_BATCH=16 SSVBENCH_LINEAR_EPOCHS=1 SSVBENCH_SEEDS=0 SSVBENCH_QUIET=1
 export SSVBENCH_DATA="shapes:size=16,train=64,test=32"
@@ -34,6 +56,9 @@ small() { # what a command says explicitly, made small
     sed -E -e "s#build/ssvbench#$program#" -e 's/[[:space:]]+#.*//' \
         -e 's/--epochs [0-9]+/--epochs 1/' -e 's/--seeds [0-9,]+/--seeds 0/' \
         -e 's/cifar10:FOLDER/cifar10:cifar10/' -e 's/idx:FOLDER/idx:idx/' \
+        -e "s/'webdataset:.*'/webdataset:packed-train-000000.tar,test=packed-test-000000.tar/" \
+        -e 's#ROOT,test_share=0.1#ROOT/train,test_share=0.1#' \
+        -e 's/segmentation:FOLDER/segmentation:segmentation,size=16/' \
         -e 's/captions:FOLDER,size=64/captions:captions,size=16/' \
         -e 's/fashion-mnist( |$)/fashion-mnist:train=64,test=32\1/' \
         -e 's/--batch [0-9]+/--batch 16/' -e 's/train=[0-9]+,test=[0-9]+/train=64,test=32/' -e 's/bench steps/bench steps --seconds 0.1/'
