@@ -46,7 +46,7 @@ expect "beside others it is a row that says why" 0 'supervised needs labels, and
 head -c 100 data/one.jpg >data/70.jpg
 expect "a broken test image is not read for training" 0 'skipped' run --methods mae --out other
 head -c 100 data/one.jpg >data/7.jpg
-expect "a broken image is named" 2 'data/7\.jpg: cannot decode this JPEG' run --methods mae --out third
+expect "a broken image is named" 2 'data/7\.jpg: offset 86: cannot decode this JPEG' run --methods mae --out third
 rm data/7.jpg
 expect "a missing image is named with its line" 2 'captions\.csv: line 8: data/7\.jpg: No such file' run
 echo '9.jpg,"open,train' >>data/captions.csv
