@@ -1,25 +1,7 @@
 #!/bin/bash
 # The program from outside: exit codes, messages that name what to do, output where it belongs.
-set -u
-program=${SSVBENCH:-build/ssvbench}
-program=$(realpath "$program")
-work=$(mktemp -d)
-trap 'rm -rf "$work"' EXIT
-cd "$work" || exit 1
-
-# expect NAME STATUS PATTERN COMMAND...: the exit code, and the pattern in what it says
-expect() {
-    local name=$1 status=$2 pattern=$3 said got
-    shift 3
-    said=$("$@" 2>&1)
-    got=$?
-    if [ $got -eq "$status" ] && grep -qE -- "$pattern" <<<"$said"; then
-        echo "ok - $name"
-    else
-        printf '%s\n' "$said" | head -5 | sed 's/^/# /'
-        echo "not ok - $name: exit code $got instead of $status, or no \"$pattern\""
-    fi
-}
+# shellcheck source=tests/outside.sh
+. "$(dirname "$0")/outside.sh"
 
 tiny=(--methods "random,mae" --seeds 0 --data "shapes:size=16,train=64,test=32" --patch 4 --epochs 1
     --batch 16 --linear.epochs 2 --quiet)

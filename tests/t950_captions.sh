@@ -1,25 +1,7 @@
 #!/bin/bash
 # Datasets without labels from outside: what works, what is refused, what a row says.
-set -u
-program=${SSVBENCH:-build/ssvbench}
-program=$(realpath "$program")
-work=$(mktemp -d)
-trap 'rm -rf "$work"' EXIT
-cd "$work" || exit 1
-
-# expect NAME STATUS PATTERN COMMAND...: the exit code, and the pattern in what it says
-expect() {
-    local name=$1 status=$2 pattern=$3 said got
-    shift 3
-    said=$("$@" 2>&1)
-    got=$?
-    if [ $got -eq "$status" ] && grep -qE -- "$pattern" <<<"$said"; then
-        echo "ok - $name"
-    else
-        printf '%s\n' "$said" | head -5 | sed 's/^/# /'
-        echo "not ok - $name: exit code $got instead of $status, or no \"$pattern\""
-    fi
-}
+# shellcheck source=tests/outside.sh
+. "$(dirname "$0")/outside.sh"
 
 # A grey JPEG of 16 x 16 pixels, 64 + 16 times.
 mkdir data

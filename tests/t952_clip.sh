@@ -1,29 +1,11 @@
 #!/bin/bash
 # CLIP and retrieval from outside: a run of images and captions, its numbers, its vocabulary.
-set -u
-program=${SSVBENCH:-build/ssvbench}
-program=$(realpath "$program")
-work=$(mktemp -d)
-trap 'rm -rf "$work"' EXIT
-cd "$work" || exit 1
+# shellcheck source=tests/outside.sh
+. "$(dirname "$0")/outside.sh"
 export SSVBENCH_EPOCHS=1 SSVBENCH_BATCH=16 SSVBENCH_SEEDS=0 SSVBENCH_LINEAR_EPOCHS=1 SSVBENCH_THREADS=2
 export SSVBENCH_DATA=shapes:size=16,train=64,test=32 SSVBENCH_PROTOCOLS=linear,retrieval
 export SSVBENCH_RETRIEVAL_LIT_EPOCHS=1 SSVBENCH_ZEROSHOT_LIT_EPOCHS=1
 export SSVBENCH_CLIP_TEXT_DEPTH=1 SSVBENCH_CLIP_TEXT_DIM=32 SSVBENCH_CLIP_VOCABULARY_SIZE=600
-
-# expect NAME STATUS PATTERN COMMAND...: the exit code, and the pattern in what it says
-expect() {
-    local name=$1 status=$2 pattern=$3 said got
-    shift 3
-    said=$("$@" 2>&1)
-    got=$?
-    if [ $got -eq "$status" ] && grep -qE -- "$pattern" <<<"$said"; then
-        echo "ok - $name"
-    else
-        printf '%s\n' "$said" | tail -5 | sed 's/^/# /'
-        echo "not ok - $name: exit code $got instead of $status, or no \"$pattern\""
-    fi
-}
 
 runs() { # NAME NUMBER: how many folders there are
     local n

@@ -1,26 +1,8 @@
 #!/bin/bash
 # Suites from outside: files, what a dry run says, limits, and the commands that look at results.
-set -u
-program=${SSVBENCH:-build/ssvbench}
-program=$(realpath "$program")
 top=$PWD
-work=$(mktemp -d)
-trap 'rm -rf "$work"' EXIT
-cd "$work" || exit 1
-
-# expect NAME STATUS PATTERN COMMAND...: the exit code, and the pattern in what it says
-expect() {
-    local name=$1 status=$2 pattern=$3 said got
-    shift 3
-    said=$("$@" 2>&1)
-    got=$?
-    if [ $got -eq "$status" ] && grep -qE -- "$pattern" <<<"$said"; then
-        echo "ok - $name"
-    else
-        printf '%s\n' "$said" | tail -5 | sed 's/^/# /'
-        echo "not ok - $name: exit code $got instead of $status, or no \"$pattern\""
-    fi
-}
+# shellcheck source=tests/outside.sh
+. "$(dirname "$0")/outside.sh"
 
 data=shapes:size=16,train=64,test=32
 cat >small.ini <<END

@@ -1,28 +1,10 @@
 #!/bin/bash
 # Segmentation from outside: masks that are drawn, a dataset without any, a folder that is none.
-set -u
-program=${SSVBENCH:-build/ssvbench}
-program=$(realpath "$program")
-work=$(mktemp -d)
-trap 'rm -rf "$work"' EXIT
-cd "$work" || exit 1
+# shellcheck source=tests/outside.sh
+. "$(dirname "$0")/outside.sh"
 export SSVBENCH_EPOCHS=1 SSVBENCH_BATCH=16 SSVBENCH_SEEDS=0 SSVBENCH_THREADS=2
 export SSVBENCH_DATA=shapes:size=16,train=40,test=12 SSVBENCH_PROTOCOLS=segment
 export SSVBENCH_SEGMENT_EPOCHS=2 SSVBENCH_SEGMENT_FINETUNE_EPOCHS=1 SSVBENCH_METHODS=random
-
-# expect NAME STATUS PATTERN COMMAND...: the exit code, and the pattern in what it says
-expect() {
-    local name=$1 status=$2 pattern=$3 said got
-    shift 3
-    said=$("$@" 2>&1)
-    got=$?
-    if [ $got -eq "$status" ] && grep -qE -- "$pattern" <<<"$said"; then
-        echo "ok - $name"
-    else
-        printf '%s\n' "$said" | tail -5 | sed 's/^/# /'
-        echo "not ok - $name: exit code $got instead of $status, or no \"$pattern\""
-    fi
-}
 
 expect "masks are predicted" 0 'segment miou [0-9.]+ %' "$program" run
 expect "the table names the metric" 0 'segment miou shapes' "$program" report out
