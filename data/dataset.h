@@ -38,6 +38,7 @@
 #include <stdio.h>
 
 enum split { SPLIT_TRAIN, SPLIT_TEST, SPLITS };
+extern const char *const split_names[SPLITS]; /* "train", "test" */
 enum { MASK_IGNORE = 255 }; /* a pixel that belongs to no known class; it counts nowhere */
 
 struct record {

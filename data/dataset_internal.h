@@ -72,8 +72,6 @@ void record_set_class_caption(struct record *r, const struct dataset *d);
 /* After record_reserve: captions (n) live as long as the dataset. */
 void record_set_captions(struct record *r, const char *const *captions, int n);
 
-extern const char *const split_names[SPLITS];
-
 extern const struct dataset_source dataset_shapes, dataset_cifar10, dataset_cifar100, dataset_stl10,
     dataset_idx, dataset_fashion_mnist, dataset_folder, dataset_list_of_files, dataset_webdataset,
     dataset_hdf5, dataset_captions, dataset_segmentation;

@@ -194,8 +194,11 @@ int cell_evaluate(struct cell *c, int number, struct error *err) {
                                           .probe_seed = (uint64_t)c->settings.judging.probe_seed,
                                           .arena = &scratch};
         TRY(p->run(c->settings.protocol[number], &in, &e, err));
-        log_message(LOG_INFO, "%s: %s %s %.2f %%", c->run.run_id, p->name,
-                    e.top1 ? "top-1" : eval_shown(&e), 100 * eval_value(&e, 0));
+        if (e.outcome == OUTCOME_OK)
+            log_message(LOG_INFO, "%s: %s %s %.2f %%", c->run.run_id, p->name,
+                        e.top1 ? "top-1" : eval_shown(&e), 100 * eval_value(&e, 0));
+        else
+            log_message(LOG_WARN, "%s: %s: %s", c->run.run_id, p->name, e.reason);
     }
     e.wall_s = clock_seconds() - start;
     run_add_eval(&c->run, &e);

@@ -10,8 +10,6 @@
 
 enum { EXTRACT_BATCH = 64 };
 
-static const char *const split_names[SPLITS] = {"train", "test"};
-
 /* What the features are a function of: weights, data, and the number of images. */
 static void feature_key(const struct cell *c, enum split split, char key[160]) {
     char groups[MODEL_GROUPS][65] = {{0}}, weights[65];

@@ -3,6 +3,7 @@
 #include "core/log.h"
 #include "methods/text_tower.h"
 #include "methods/trainer.h"
+#include "protocols/representations.h"
 #include "protocols/texts.h"
 
 #include <math.h>
@@ -36,58 +37,36 @@ struct lit {
 
 /* ---- frozen features: CLS and mean of the last layer, or what there is of it ---- */
 
-static int last_layer(const struct feature_set *f, int *first) {
-    int last = f->n_representations - 1;
-    while (last > 0 && !strcmp(f->names[last], METHOD_PROJECTION))
-        last--;
-    size_t prefix = strcspn(f->names[last], ".");
-    *first = last;
-    while (*first > 0 && strcspn(f->names[*first - 1], ".") == prefix &&
-           !strncmp(f->names[*first - 1], f->names[last], prefix))
-        --*first;
-    return last;
-}
-
+/* Standardised by the training split. */
 static int gather(struct lit *l, struct error *err) {
     const struct feature_set *f = l->in->features;
     const struct feature_split *splits[SPLITS] = {&f->train, &f->test};
-    int first, last = last_layer(f, &first);
-    for (int r = first; r <= last; r++)
-        l->dim += f->dim[r];
+    struct representation *list;
+    int n = representations_list(f, "final", &l->arena, &list), status = 0;
+    CHECK(n > 0, "%s has no representation", l->in->subject->name);
+    const struct representation *what = &list[n - 1]; /* all of the layer */
+    struct rows rows = {.slab = {0}};
+    l->dim = what->dim;
+    float *mean = ARENA_ARRAY(&l->arena, float, l->dim),
+          *rstd = ARENA_ARRAY(&l->arena, float, l->dim);
     for (int s = 0; s < SPLITS; s++) {
-        l->x[s] = ARENA_ARRAY(&l->arena, float, (size_t)splits[s]->n *(size_t)l->dim);
-        for (int r = first, at = 0; r <= last; at += f->dim[r++])
-            for (int i = 0; i < splits[s]->n; i++)
-                memcpy(l->x[s] + (size_t)i * (size_t)l->dim + at,
-                       splits[s]->x[r] + (size_t)i * (size_t)f->dim[r],
-                       sizeof(float) * (size_t)f->dim[r]);
-    }
-    for (int s = 0; s < SPLITS; s++)
-        for (size_t i = 0; i < (size_t)splits[s]->n * (size_t)l->dim; i++)
-            if (!isfinite(l->x[s][i]))
-                return error_set(err, STATUS_USAGE, "%s: a feature is %g: the encoder diverged",
-                                 l->in->subject->name, (double)l->x[s][i]);
-    return 0;
-}
-
-static void standardise(struct lit *l) {
-    const int n[SPLITS] = {l->in->features->train.n, l->in->features->test.n};
-    for (int k = 0; k < l->dim; k++) {
-        double sum = 0, squares = 0;
-        for (int i = 0; i < n[SPLIT_TRAIN]; i++)
-            sum += (double)l->x[SPLIT_TRAIN][(size_t)i * (size_t)l->dim + (size_t)k];
-        double mean = sum / n[SPLIT_TRAIN];
-        for (int i = 0; i < n[SPLIT_TRAIN]; i++) {
-            double d = (double)l->x[SPLIT_TRAIN][(size_t)i * (size_t)l->dim + (size_t)k] - mean;
-            squares += d * d;
+        TRY(rows_open(&rows, f, splits[s], what, NULL, 0, err));
+        rows.features.classes = 1; /* of no interest here, and captions have none */
+        TRY(features_check(&rows.features, split_names[s], 0, err));
+        if (s == SPLIT_TRAIN)
+            features_measure(&rows.features, LOGISTIC_EPS, mean, rstd);
+        size_t count = (size_t)splits[s]->n * (size_t)l->dim;
+        l->x[s] = ARENA_ARRAY(&l->arena, float, count);
+        for (size_t i = 0; i < count; i++) {
+            size_t d = i % (size_t)l->dim;
+            l->x[s][i] = (rows.features.x[i] - mean[d]) * rstd[d];
         }
-        double std = sqrt(squares / n[SPLIT_TRAIN]);
-        for (int s = 0; s < SPLITS; s++)
-            for (int i = 0; i < n[s]; i++) {
-                float *x = &l->x[s][(size_t)i * (size_t)l->dim + (size_t)k];
-                *x = std > 0 ? (float)(((double)*x - mean) / std) : 0;
-            }
+        rows_close(&rows);
+        rows = (struct rows){.slab = {0}};
     }
+out:
+    rows_close(&rows);
+    return status;
 }
 
 /* ---- texts ---- */
@@ -345,7 +324,6 @@ static int tune(struct lit *l, const struct lit_classes *classes, struct error *
                                    .vocabulary_size = o->vocabulary_size};
     TRY(text_tower_check(&l->tower, "lit", err));
     TRY(gather(l, err));
-    standardise(l);
     l->width = l->tower.out = o->image_head ? o->dim : l->dim;
     TRY(collect_texts(l, classes, err));
     TRY(tokenise(l, classes, err));

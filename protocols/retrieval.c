@@ -91,7 +91,7 @@ out:
 
 const struct protocol protocol_retrieval = {.name = "retrieval",
                                             .title = "Image-text retrieval",
-                                            .version = "1.1",
+                                            .version = "1.2",
                                             .uses_captions = 1,
                                             .options = options,
                                             .state_size = sizeof(struct retrieval),

@@ -134,7 +134,7 @@ out:
 
 const struct protocol protocol_zeroshot = {.name = "zeroshot",
                                            .title = "Zero-shot, or locked-image text tuning",
-                                           .version = "1.0",
+                                           .version = "1.1",
                                            .uses_labels = 1,
                                            .options = options,
                                            .state_size = sizeof(struct zeroshot),
