@@ -127,7 +127,7 @@ static struct tensor *project(const void *self, struct builder *b, const struct 
 static int build(const void *self, struct builder *b, struct error *err) {
     const struct clip *o = self;
     const struct text_tower text = tower(o);
-    int status = text_tower_check(&text, "clip", err);
+    int status = text_tower_check(&text, "clip.", err);
     if (status)
         return status;
     struct towers *t = ARENA_NEW(b->arena, struct towers);

@@ -2,11 +2,11 @@
 
 #include "nn/text.h"
 
-int text_tower_check(const struct text_tower *t, const char *section, struct error *err) {
+int text_tower_check(const struct text_tower *t, const char *prefix, struct error *err) {
     if (t->dim % t->heads == 0)
         return 0;
-    return error_set(err, STATUS_USAGE, "%s.text_dim %d must be divisible by %s.text_heads %d",
-                     section, t->dim, section, t->heads);
+    return error_set(err, STATUS_USAGE, "%stext_dim %d must be divisible by %stext_heads %d",
+                     prefix, t->dim, prefix, t->heads);
 }
 
 int text_tower_vocabulary(const struct text_tower *t, const char *const *captions, long n,

@@ -20,8 +20,9 @@ struct text_tower {
     int vocabulary_size;
 };
 
-/* Status 2 where `section` ("clip") was given values that do not fit together. */
-int text_tower_check(const struct text_tower *t, const char *section, struct error *err);
+/* Status 2 where options were given values that do not fit together; prefix is of their names,
+ * "clip." of clip.text_dim. */
+int text_tower_check(const struct text_tower *t, const char *prefix, struct error *err);
 /* Reads the vocabulary, or learns it from captions (n). */
 int text_tower_vocabulary(const struct text_tower *t, const char *const *captions, long n,
                           struct bpe *bpe, struct error *err);

@@ -322,7 +322,7 @@ static int tune(struct lit *l, const struct lit_classes *classes, struct error *
                                    .act = ACT_GELU,
                                    .vocabulary = o->vocabulary,
                                    .vocabulary_size = o->vocabulary_size};
-    TRY(text_tower_check(&l->tower, "lit", err));
+    TRY(text_tower_check(&l->tower, "lit_", err));
     TRY(gather(l, err));
     l->width = l->tower.out = o->image_head ? o->dim : l->dim;
     TRY(collect_texts(l, classes, err));

@@ -184,7 +184,7 @@ static void wrong_settings_are_named(void **state) {
     draw_features(f, 1);
     struct lit_options o = {.text_dim = 10, .text_heads = 4, .context = 8, .vocabulary = ""};
     assert_int_equal(lit_open(&l, &f->in, &o, NULL, &err), STATUS_USAGE);
-    assert_non_null(strstr(err.message, "lit.text_dim 10"));
+    assert_non_null(strstr(err.message, "lit_text_dim 10"));
     lit_close(l);
     o.text_dim = 8, o.text_depth = 1, o.vocabulary_size = 600, o.dim = 4, o.epochs = 1, o.batch = 4;
     f->data.has_caption = 0;
