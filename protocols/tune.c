@@ -23,19 +23,6 @@ struct tuned {
     double loss;
 };
 
-/* The copy's encoder in a graph of either kind; its parameters are there before any of the head's.
- */
-static void encode(struct tuned *t, struct builder *b, struct tensor *images, struct encoded *e) {
-    int evaluating = b->g->evaluating;
-    if (t->config.frozen) {
-        b->g->evaluating = 1; /* its batch norms keep their statistics */
-        graph_freeze(b->g, 1);
-    }
-    subject_encode(t->subject, b, images, t->config.task->layers, e);
-    graph_freeze(b->g, 0);
-    b->g->evaluating = evaluating;
-}
-
 static struct builder new_builder(struct tuned *t, struct graph *g, int batch) {
     const struct subject *s = t->subject;
     graph_init(g, &t->model);
@@ -124,7 +111,8 @@ static int build(struct tuned *t, struct error *err) {
     struct encoded e;
     model_init(&t->model);
     t->train_builder = new_builder(t, &t->train, t->config.batch);
-    encode(t, &t->train_builder, builder_images(&t->train_builder, "images", 0, 0), &e);
+    subject_encode(t->subject, &t->train_builder, builder_images(&t->train_builder, "images", 0, 0),
+                   task->layers, &e);
     struct tensor *answers = task->answer(t->config.self, &t->train_builder, &e);
     int status = task->objective(t->config.self, &t->train_builder, answers, err);
     if (status)
@@ -134,7 +122,7 @@ static int build(struct tuned *t, struct error *err) {
     t->answer_builder = new_builder(t, &t->answer, ANSWER_BATCH);
     t->answer.evaluating = 1;
     t->images = builder_images(&t->answer_builder, "images", 0, 0);
-    encode(t, &t->answer_builder, t->images, &e);
+    subject_encode(t->subject, &t->answer_builder, t->images, task->layers, &e);
     t->answers = task->answer(t->config.self, &t->answer_builder, &e);
     graph_output(&t->answer, t->answers);
     graph_plan(&t->answer);
@@ -239,7 +227,7 @@ int tune_train(struct tuned **out, const struct tune_config *config, struct erro
     t->config = *config;
     t->subject = config->in->subject;
     t->backbone = *t->subject->backbone;
-    t->backbone.vit.drop_path = config->frozen ? 0 : config->drop_path;
+    t->backbone.vit.drop_path = config->drop_path;
     if (!config->subset)
         t->config.n = t->subject->data->count[SPLIT_TRAIN];
     int status = 0;

@@ -47,7 +47,6 @@ struct tune_config {
     double lr, weight_decay, warmup; /* lr for 256 images a step; warm-up a share of the steps */
     double layer_decay;              /* of the rate, from a block to the one before it; 1: none */
     double drop_path;                /* of a ViT's last block */
-    int frozen;                      /* the encoder stays as it is and only the head is trained */
 };
 
 struct tuned;
