@@ -90,6 +90,15 @@ out:
     return status;
 }
 
+int file_blame(int reason) {
+    static const int machine[] = {EIO,    ESTALE,     EAGAIN, ETIMEDOUT, EMFILE,
+                                  ENFILE, ECONNRESET, ENOMEM, EREMOTEIO, EHOSTDOWN};
+    for (size_t i = 0; i < sizeof machine / sizeof *machine; i++)
+        if (reason == machine[i])
+            return STATUS_MACHINE;
+    return STATUS_USAGE;
+}
+
 /* Works for pipes and /proc too, whose size is not known beforehand. */
 static int read_all(int fd, struct arena *a, char **data, size_t *bytes) {
     struct stat info;
@@ -123,12 +132,12 @@ static int read_all(int fd, struct arena *a, char **data, size_t *bytes) {
 int file_read(const char *path, struct arena *a, char **data, size_t *bytes, struct error *err) {
     int fd = open(path, O_RDONLY | O_CLOEXEC);
     if (fd < 0)
-        return error_set(err, STATUS_USAGE, "%s: cannot open it: %s", path, strerror(errno));
+        return error_set(err, file_blame(errno), "%s: cannot open it: %s", path, strerror(errno));
     int failed = read_all(fd, a, data, bytes) < 0;
     int reason = errno;
     close(fd);
     if (failed)
-        return error_set(err, STATUS_USAGE, "%s: cannot read it: %s", path, strerror(reason));
+        return error_set(err, file_blame(reason), "%s: cannot read it: %s", path, strerror(reason));
     return 0;
 }
 

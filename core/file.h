@@ -12,8 +12,11 @@
 int file_write_atomic(const char *path, const void *data, size_t bytes, struct error *err);
 /* The last three steps alone, for a writer that made path.tmp itself (HDF5). */
 int file_commit(const char *tmp_path, const char *path, struct error *err);
-/* The whole file plus a final NUL, owned by `a`.  Status 2 when it cannot be read. */
+/* The whole file plus a final NUL, owned by `a`.  When it cannot be read, file_blame's status. */
 int file_read(const char *path, struct arena *a, char **data, size_t *bytes, struct error *err);
+/* Of an errno from opening or reading: status 3 where disk, network or a limit of the system are to
+ * blame and another try may do, 2 where the file is. */
+int file_blame(int reason);
 int file_exists(const char *path);
 int make_folders(const char *path, struct error *err); /* mkdir -p */
 void sha256_hex(const void *data, size_t bytes, char out[65]);

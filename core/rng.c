@@ -58,6 +58,35 @@ uint32_t rng_below(struct rng *r, uint32_t n) {
     }
 }
 
+/* x of left + right bits; the halves change places, and widths, an even number of times. */
+static uint32_t feistel(struct rng_key key, uint32_t epoch, int left, int right, uint32_t x) {
+    enum { ROUNDS = 6 };
+    const uint32_t words[2] = {(uint32_t)key.seed, key.purpose};
+    uint32_t high = (uint32_t)((uint64_t)x >> right), low = x & (uint32_t)((1ULL << right) - 1);
+    for (uint32_t round = 0; round < ROUNDS; round++) {
+        const uint32_t counter[4] = {round, low, epoch, (uint32_t)(key.seed >> 32)};
+        uint32_t random[4];
+        philox4x32_10(counter, words, random);
+        uint32_t mixed = high ^ (random[0] & (uint32_t)((1ULL << left) - 1));
+        int width = left;
+        high = low, low = mixed;
+        left = right, right = width;
+    }
+    return (uint32_t)((uint64_t)high << right) | low;
+}
+
+uint32_t rng_shuffled(struct rng_key key, uint32_t epoch, uint32_t n, uint32_t i) {
+    enum { FEWEST_BITS = 8 }; /* halves of fewer than 4 bits mix badly */
+    CHECK(i < n, "element %u of a permutation of %u", i, n);
+    int bits = FEWEST_BITS;
+    while (bits < 32 && (1ULL << bits) < n)
+        bits++;
+    do
+        i = feistel(key, epoch, bits - bits / 2, bits / 2, i);
+    while (i >= n);
+    return i;
+}
+
 void rng_permutation(struct rng *r, int32_t *out, uint32_t n) {
     for (uint32_t i = 0; i < n; i++) {
         uint32_t j = rng_below(r, i + 1);

@@ -47,5 +47,10 @@ double rng_range(struct rng *r, double lo, double hi);
 double rng_normal(struct rng *r);                              /* N(0, 1), Box-Muller */
 uint32_t rng_below(struct rng *r, uint32_t n);                 /* 0..n-1 without bias; n > 0 */
 void rng_permutation(struct rng *r, int32_t *out, uint32_t n); /* Fisher-Yates of 0..n-1 */
+/* Element i of the permutation of 0..n-1 that belongs to (key, epoch), without writing it down: a
+ * Feistel network with Philox as its function, run again while its result is n or more (Black and
+ * Rogaway, "Ciphers with arbitrary finite domains", CT-RSA 2002).  For orders: of a small n not all
+ * permutations occur. */
+uint32_t rng_shuffled(struct rng_key key, uint32_t epoch, uint32_t n, uint32_t i);
 
 #endif

@@ -1,5 +1,7 @@
 #include "data/file_part.h"
 
+#include "core/file.h"
+
 #include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
@@ -11,7 +13,7 @@ int file_part_open(const char *path, int *fd, uint64_t *size, struct error *err)
     struct stat info;
     *fd = open(path, O_RDONLY | O_CLOEXEC);
     if (*fd < 0)
-        return error_set(err, STATUS_USAGE, "%s: cannot open it: %s", path, strerror(errno));
+        return error_set(err, file_blame(errno), "%s: cannot open it: %s", path, strerror(errno));
     if (!fstat(*fd, &info) && S_ISREG(info.st_mode)) {
         *size = (uint64_t)info.st_size;
         return 0;
@@ -26,10 +28,13 @@ int file_part_read(int fd, const char *path, uint64_t at, void *out, size_t n, s
         ssize_t got = pread(fd, (char *)out + done, n - done, (off_t)(at + done));
         if (got < 0 && errno == EINTR)
             continue;
-        if (got <= 0)
-            return error_set(err, STATUS_USAGE, "%s: offset %llu: %zu bytes expected, found %s",
-                             path, (unsigned long long)(at + done), n - done,
-                             got ? strerror(errno) : "the end of the file");
+        if (got < 0)
+            return error_set(err, file_blame(errno), "%s: offset %llu: cannot read: %s", path,
+                             (unsigned long long)(at + done), strerror(errno));
+        if (!got)
+            return error_set(err, STATUS_USAGE,
+                             "%s: offset %llu: %zu bytes expected, found the end of the file", path,
+                             (unsigned long long)(at + done), n - done);
         done += (size_t)got;
     }
     return 0;

@@ -2,18 +2,26 @@
  *
  * Batch b lives in place b % depth.  A thread takes the next batch that nobody has, as long as its
  * place is free, fills it without a lock and marks it full.  The order of an epoch is a function of
- * (seed, epoch), which every thread computes for itself: once an epoch, as the batches that a
- * thread takes only go up.
+ * (seed, epoch, place), never written down.
  */
 #include "data/loader.h"
+
+#include "core/clock.h"
+#include "core/log.h"
 
 #include <pthread.h>
 #include <signal.h>
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 enum { ALIGNMENT = 64, MOST_THREADS = 1024 };
+
+/* Between the readings of an image that the machine failed to give; after the last one it is an
+ * error. */
+static const double pauses[] = {0.1, 0.5, 2};
+enum { PAUSES = sizeof pauses / sizeof *pauses };
 
 struct place {
     struct batch batch;
@@ -25,8 +33,6 @@ struct worker {
     struct loader *loader;
     pthread_t thread;
     struct record record;
-    int32_t *order; /* (samples of an epoch), of order_epoch; NULL when not shuffled */
-    int order_epoch;
 };
 
 struct loader {
@@ -57,14 +63,34 @@ long loader_batches_per_epoch(const struct loader_config *config) {
     return config->drop_last ? n / config->batch : (n + config->batch - 1) / config->batch;
 }
 
-static const int32_t *order_of(struct worker *w, int epoch) {
+/* Sample number `at` of an epoch. */
+static int32_t sample_of(const struct loader *l, int epoch, long at) {
+    const struct loader_config *c = &l->config;
+    if (c->shuffle)
+        at = rng_shuffled((struct rng_key){c->seed, RNG_ORDER}, (uint32_t)epoch,
+                          (uint32_t)l->samples, (uint32_t)at);
+    return l->subset ? l->subset[at] : (int32_t)at;
+}
+
+static void pause_for(const struct loader *l, double seconds) {
+    const struct timespec tick = {.tv_nsec = 10000000};
+    double end = clock_seconds() + seconds;
+    while (!atomic_load(&l->stop) && clock_seconds() < end)
+        nanosleep(&tick, NULL);
+}
+
+/* A disk or network that fails once need not fail again; broken data would. */
+static int read_patiently(struct worker *w, struct batch *b, long sample, struct error *err) {
     const struct loader *l = w->loader;
-    if (w->order && w->order_epoch != epoch) {
-        struct rng r = rng_at((struct rng_key){l->config.seed, RNG_ORDER}, (uint32_t)epoch, 0);
-        rng_permutation(&r, w->order, (uint32_t)l->samples);
-        w->order_epoch = epoch;
+    const struct loader_config *c = &l->config;
+    int status = dataset_read(c->data, c->split, sample, &w->record, err);
+    for (int i = 0; i < PAUSES && status == STATUS_MACHINE && !atomic_load(&l->stop); i++) {
+        log_message(LOG_WARN, "%s; it is read again", err->message);
+        pause_for(l, pauses[i]);
+        b->retries++;
+        status = dataset_read(c->data, c->split, sample, &w->record, err);
     }
-    return w->order;
+    return status;
 }
 
 static int fill_sample(struct worker *w, struct batch *b, int row, struct error *err) {
@@ -77,7 +103,7 @@ static int fill_sample(struct worker *w, struct batch *b, int row, struct error 
         slots[s] = (char *)b->slots[s] + (size_t)row * c->slots[s].per_sample * 4;
     int status = 0;
     w->record.no_mask = !c->masks;
-    TRY(dataset_read(c->data, c->split, sample, &w->record, err));
+    TRY(read_patiently(w, b, sample, err));
     TRY(c->prepare(c->self, &w->record, sample, b->epoch, &rng, slots, err));
 out:
     if (status)
@@ -94,12 +120,10 @@ static void fill(struct worker *w, struct place *p, long number) {
     b->number = number;
     b->epoch = (int)(number / l->per_epoch);
     b->n = left < c->batch ? (int)left : c->batch;
+    b->retries = 0;
     p->status = 0;
-    const int32_t *order = order_of(w, b->epoch);
-    for (int i = 0; i < b->n; i++) {
-        int32_t k = order ? order[at + i] : (int32_t)(at + i);
-        b->index[i] = l->subset ? l->subset[k] : k;
-    }
+    for (int i = 0; i < b->n; i++)
+        b->index[i] = sample_of(l, b->epoch, at + i);
     for (int i = 0; i < b->n && !p->status && !atomic_load(&l->stop); i++)
         p->status = fill_sample(w, b, i, &p->error);
     for (int s = 0; s < c->n_slots; s++) {
@@ -170,17 +194,6 @@ static int make_ring(struct loader *l, struct error *err) {
     return 0;
 }
 
-static int make_worker(struct loader *l, struct worker *w, struct error *err) {
-    w->loader = l;
-    w->order_epoch = -1;
-    if (l->config.shuffle) {
-        w->order = malloc((size_t)l->samples * sizeof *w->order + 1);
-        if (!w->order)
-            return no_memory(l, err);
-    }
-    return 0;
-}
-
 /* Signals are the main thread's business. */
 static int start(struct loader *l, struct error *err) {
     sigset_t all, before;
@@ -189,6 +202,7 @@ static int start(struct loader *l, struct error *err) {
     pthread_sigmask(SIG_SETMASK, &all, &before);
     while (l->running < l->config.threads && !failed) {
         struct worker *w = &l->workers[l->running];
+        w->loader = l;
         failed = pthread_create(&w->thread, NULL, work, w);
         l->running += !failed;
     }
@@ -234,8 +248,6 @@ int loader_open(struct loader **out, const struct loader_config *config, struct 
         goto out;
     }
     TRY(make_ring(l, err));
-    for (int i = 0; i < config->threads; i++)
-        TRY(make_worker(l, &l->workers[i], err));
     TRY(start(l, err));
     *out = l;
 out:
@@ -258,11 +270,13 @@ int loader_next(struct loader *l, struct batch *batch, struct error *err) {
         return 0;
     }
     struct place *p = &l->ring[l->first % l->depth];
+    double since = p->full ? 0 : clock_seconds();
     while (!p->full)
         pthread_cond_wait(&l->filled, &l->lock);
     l->in_hand = 1;
     pthread_mutex_unlock(&l->lock);
     *batch = p->batch;
+    batch->waited = since ? clock_seconds() - since : 0;
     if (p->status) {
         batch->n = 0;
         *err = p->error;
@@ -288,10 +302,8 @@ void loader_close(struct loader *l) {
     pthread_mutex_unlock(&l->lock);
     for (int i = 0; i < l->running; i++)
         pthread_join(l->workers[i].thread, NULL);
-    for (int i = 0; l->workers && i < l->config.threads; i++) {
+    for (int i = 0; l->workers && i < l->config.threads; i++)
         record_free(&l->workers[i].record);
-        free(l->workers[i].order);
-    }
     free_ring(l);
     free(l->workers);
     free(l->subset);

@@ -29,7 +29,7 @@ struct loader_config {
     const int32_t *subset; /* (subset_n) indices into the split; NULL: all of it */
     long subset_n;
     int batch;
-    int shuffle;   /* a permutation per epoch, keyed by (seed, RNG_ORDER, epoch) */
+    int shuffle;   /* a permutation per epoch, rng_shuffled by (seed, RNG_ORDER, epoch) */
     int masks;     /* records come with their masks, where the dataset has any */
     int drop_last; /* else the last batch of an epoch has fewer samples */
     uint64_t seed;
@@ -47,13 +47,16 @@ struct batch {
     int epoch, n;              /* n samples; 0: the end */
     void *slots[LOADER_SLOTS]; /* slot s: (batch, per_sample), rows from n on are zero */
     int32_t *index;            /* (n) indices into the split */
+    double waited;             /* seconds that loader_next had to wait for it */
+    int retries;               /* images that were read again after the machine failed */
 };
 
 struct loader;
 
 int loader_open(struct loader **out, const struct loader_config *config, struct error *err);
 /* The batch is valid until the next call.  An error from a reader or prepare (a broken file) comes
- * out here, for the batch it belongs to. */
+ * out here, for the batch it belongs to.  A reader's status 3 (the disk, the network) is one after
+ * three more readings only, in the course of 2.6 s. */
 int loader_next(struct loader *l, struct batch *batch, struct error *err);
 long loader_batches_per_epoch(const struct loader_config *config);
 void loader_close(struct loader *l); /* stops the threads, waits for them; NULL: nothing */

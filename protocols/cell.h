@@ -34,7 +34,7 @@ struct context {
 
 /* What everything between a method and its optimizer may change in the weights of the same
  * settings: views, loader, backbones, schedules.  It counts up when such a change is made. */
-enum { CELL_PRETRAINING_VERSION = 1 };
+enum { CELL_PRETRAINING_VERSION = 2 };
 enum { CELL_VERSION = 16 }; /* room for a protocol's version and the hash of its options */
 
 struct cell {
@@ -73,7 +73,8 @@ struct cell {
     int extracted;
     long steps; /* in the whole pretraining; of a budget in seconds a guess until it is measured */
     long done;  /* of them */
-    double train_seconds; /* that they took */
+    double train_seconds;  /* that they took */
+    double waited_seconds; /* of these, for data */
 };
 
 /* Every value of the training graphs can be read after a run; in these graphs batch norms use their

@@ -219,4 +219,5 @@ void cell_record_achieved(struct cell *c) {
             r->achieved_flops += (double)steps * c->stages[i].step_flops;
     }
     r->achieved_seconds = c->train_seconds;
+    r->waited_seconds = c->waited_seconds;
 }

@@ -288,7 +288,7 @@ out:
 
 const struct protocol protocol_finetune = {.name = "finetune",
                                            .title = "Fine-tuning",
-                                           .version = "1.0",
+                                           .version = "1.1",
                                            .uses_labels = 1,
                                            .options = options,
                                            .state_size = sizeof(struct finetune),

@@ -154,6 +154,7 @@ static int step(struct training *t, int *finite, struct error *err) {
     c->done = ++t->done;
     double seconds = clock_seconds() - start;
     c->train_seconds += seconds;
+    c->waited_seconds += batch.waited;
     struct step_row row = {.step = t->done,
                            .epoch = (double)t->done * batch.n / (double)c->data->count[SPLIT_TRAIN],
                            .loss = t->trainer.loss,
@@ -161,6 +162,7 @@ static int step(struct training *t, int *finite, struct error *err) {
                            .grad_norm = t->trainer.grad_norm,
                            .img_per_s = batch.n / seconds,
                            .wall_s = seconds,
+                           .wait_s = batch.waited,
                            .feature_std = NAN,
                            .effective_rank = NAN,
                            .entropy = NAN,
@@ -197,6 +199,15 @@ out:
     return status;
 }
 
+/* Below a tenth nothing is gained by other settings. */
+static void say_starved(const struct cell *c) {
+    double share = c->train_seconds > 0 ? c->waited_seconds / c->train_seconds : 0;
+    log_message(share >= 0.1 ? LOG_WARN : LOG_DEBUG,
+                "%s starved %.0f %% of the training time: more --loader_threads, or a dataset's "
+                "cache=MiB, feed it better",
+                c->run.run_id, 100 * share);
+}
+
 static int train(struct training *t, struct error *err) {
     struct cell *c = t->cell;
     int status = 0, finite = 1;
@@ -209,6 +220,7 @@ static int train(struct training *t, struct error *err) {
         close_stage(t);
     }
     if (finite) {
+        say_starved(c);
         TRY(save(t, t->stopped ? "collapsed" : "trained", err));
         if (*c->run.finding && !t->stopped)
             log_message(LOG_WARN, "%s: %s", c->run.run_id, c->run.finding);
@@ -297,8 +309,11 @@ static int add_up_time(struct training *t, struct error *err) {
     int status = journal_read(c->journal.path, &scratch, &rows, &n, err);
     c->done = t->done;
     c->train_seconds = n ? 0 : c->run.achieved_seconds;
-    for (long i = 0; i < n && !status; i++)
+    c->waited_seconds = n ? 0 : c->run.waited_seconds;
+    for (long i = 0; i < n && !status; i++) {
         c->train_seconds += rows[i].wall_s;
+        c->waited_seconds += isnan(rows[i].wait_s) ? 0 : rows[i].wait_s;
+    }
     arena_free(&scratch);
     return status;
 }
@@ -354,5 +369,6 @@ out:
 over: /* what it achieved stays as it is stored */
     c->done = lround(c->run.achieved_images / c->settings.plan.batch);
     c->train_seconds = c->run.achieved_seconds;
+    c->waited_seconds = c->run.waited_seconds;
     return 0;
 }

@@ -290,7 +290,7 @@ out:
 const struct protocol protocol_segment_finetune = {.name = "segment_finetune",
                                                    .title = "Segmentation, fine-tuned with a small "
                                                             "decoder",
-                                                   .version = "1.0",
+                                                   .version = "1.1",
                                                    .uses_masks = 1,
                                                    .no_features = 1,
                                                    .options = options,

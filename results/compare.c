@@ -206,7 +206,7 @@ static void compare_eval(struct comparison *c, const struct eval *l, const struc
 }
 
 static int is_time(const char *name) {
-    return !strcmp(name, "img_per_s") || !strcmp(name, "wall_s");
+    return !strcmp(name, "img_per_s") || !strcmp(name, "wall_s") || !strcmp(name, "wait_s");
 }
 
 static void compare_steps(struct comparison *c, const struct run *l, const struct run *r) {

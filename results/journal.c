@@ -29,6 +29,7 @@ static const struct {
     {"wall_s", offsetof(struct step_row, wall_s), 0},
     {"feature_std", offsetof(struct step_row, feature_std), 0},
     {"effective_rank", offsetof(struct step_row, effective_rank), 0},
+    {"wait_s", offsetof(struct step_row, wait_s), 1},
     {"entropy", offsetof(struct step_row, entropy), 1},
     {"loss_1", offsetof(struct step_row, part[0]), 1},
     {"loss_2", offsetof(struct step_row, part[1]), 1},

@@ -6,7 +6,7 @@
  *
  *   {"type":"step","step":1,"epoch":0,"loss":..,"lr":..,"grad_norm":..,"img_per_s":..,"wall_s":..,
  *    "feature_std":..,"effective_rank":..}                       numbers may be null (unknown, NaN)
- *                    and where they are known: "entropy", "loss_1".., "norm_1"..
+ *                    and where they are known: "wait_s", "entropy", "loss_1".., "norm_1"..
  *   {"type":"event","utc":"..","what":"start|resume|checkpoint|interrupted|complete|diverged|..",..}
  */
 #ifndef SSV_RESULTS_JOURNAL_H
@@ -25,6 +25,7 @@ enum { STEP_PARTS = 4 };
 struct step_row {
     long step;
     double epoch, loss, lr, grad_norm, img_per_s, wall_s, feature_std, effective_rank;
+    double wait_s;           /* of wall_s, how long data were waited for */
     double entropy;          /* of predicted distributions, in nats */
     double part[STEP_PARTS]; /* each objective in its method's own scale */
     double norm[STEP_PARTS]; /* the encoder's gradient from each objective alone */

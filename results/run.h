@@ -83,7 +83,8 @@ struct run {
         *settings_sha256; /* of the settings alone; config_sha256 is of data and versions too */
     const char *budget;   /* "flops:2e15"; NULL: written before there were budgets */
     double achieved_epochs, achieved_images, achieved_flops, achieved_seconds;
-    const char *argv; /* one argument a line */
+    double waited_seconds; /* of achieved_seconds, for data */
+    const char *argv;      /* one argument a line */
     char config_sha256[65];
     long parameters;
     double step_gflops, step_peak_bytes;

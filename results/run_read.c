@@ -24,7 +24,7 @@ static void get_steps(struct h5 *h, struct run *r) {
             continue;
         }
         const double *column = h5_get_array(h, pretrain, m->name, ELEMENT_REAL, 1, &length);
-        int added = m->offset >= offsetof(struct step_row, entropy); /* since the first version */
+        int added = m->offset >= offsetof(struct step_row, wait_s); /* since the first version */
         if (!column && !h->status && !added)
             h5_wrong(h, pretrain, m->name, "it is missing");
         for (int i = 0; i < n; i++) {

@@ -244,8 +244,53 @@ static void test_permutation_is_fair(void **state) {
     assert_int_equal(orders, 24);
 }
 
+static void test_shuffled_is_a_permutation(void **state) {
+    (void)state;
+    static unsigned char seen[70000];
+    for (uint32_t n = 1; n < 70000; n += 1 + n / 3) {
+        for (uint32_t epoch = 0; epoch < 3; epoch++) {
+            memset(seen, 0, n);
+            for (uint32_t i = 0; i < n; i++) {
+                uint32_t k = rng_shuffled((struct rng_key){n, RNG_TEST}, epoch, n, i);
+                assert_true(k < n);
+                assert_int_equal(seen[k]++, 0);
+            }
+        }
+    }
+    for (uint32_t i = 0; i < 100; i++)
+        assert_true(rng_shuffled((struct rng_key){1, RNG_TEST}, 0, UINT32_MAX, i) < UINT32_MAX);
+}
+
+/* Every element at every place equally often, and neighbours are no neighbours afterwards. */
+static void test_shuffled_is_fair(void **state) {
+    (void)state;
+    enum { ROUNDS = 20000 };
+    static const uint32_t sizes[] = {2, 3, 5, 8, 13};
+    for (int s = 0; s < 5; s++) {
+        uint32_t n = sizes[s];
+        int at[13][13] = {{0}}, next = 0;
+        for (uint32_t round = 0; round < ROUNDS; round++) {
+            uint32_t previous = n;
+            for (uint32_t i = 0; i < n; i++) {
+                uint32_t k = rng_shuffled((struct rng_key){77, RNG_TEST}, round, n, i);
+                at[i][k]++;
+                next += i && k == previous + 1;
+                previous = k;
+            }
+        }
+        double p = 1.0 / n, close = 5 * sqrt(ROUNDS * p * (1 - p));
+        for (uint32_t i = 0; i < n; i++)
+            for (uint32_t k = 0; k < n; k++)
+                assert_true(fabs(at[i][k] - ROUNDS * p) < close);
+        /* n - 1 pairs of places, each successive with probability 1/n */
+        assert_true(fabs(next / (double)ROUNDS - (n - 1.0) / n) < 0.05);
+    }
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_shuffled_is_a_permutation),
+        cmocka_unit_test(test_shuffled_is_fair),
         cmocka_unit_test(test_known_answers),
         cmocka_unit_test(test_random123),
         cmocka_unit_test(test_layout),

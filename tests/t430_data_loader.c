@@ -3,6 +3,7 @@
 #include "tests/data_files.h"
 
 #include <sched.h>
+#include <stdatomic.h>
 
 enum { FEATURES = 3, FAILS_NEVER = -1 };
 
@@ -138,10 +139,10 @@ static void test_order_and_draws_have_their_keys(void **state) {
     struct loader_config c = config_of(*state);
     int32_t order[45];
     take_all(&c, &s);
-    struct rng r = rng_at((struct rng_key){11, RNG_ORDER}, 2, 0);
-    rng_permutation(&r, order, 45);
+    for (uint32_t i = 0; i < 45; i++)
+        order[i] = (int32_t)rng_shuffled((struct rng_key){11, RNG_ORDER}, 2, 45, i);
     assert_memory_equal(s.index + 90, order, sizeof order);
-    r = rng_at((struct rng_key){11, RNG_VIEW}, 2, (uint32_t)order[4]);
+    struct rng r = rng_at((struct rng_key){11, RNG_VIEW}, 2, (uint32_t)order[4]);
     assert_true(s.x[94][0] == (float)rng_uniform(&r) + 1);
     assert_true(s.x[94][1] == (float)rng_uniform(&r) + 1);
 }
@@ -271,6 +272,53 @@ static void test_an_error_comes_with_its_batch(void **state) {
     }
 }
 
+/* A dataset whose disk fails `failures` times for one image. */
+struct flaky {
+    const struct dataset *real;
+    long sample;
+    atomic_int failures;
+};
+
+static int read_flaky(const struct dataset *d, enum split split, long index, struct record *out,
+                      struct error *err) {
+    struct flaky *f = d->state;
+    if (index == f->sample && atomic_fetch_sub(&f->failures, 1) > 0)
+        return error_set(err, STATUS_MACHINE, "the disk does not answer");
+    return dataset_read(f->real, split, index, out, err);
+}
+
+static void test_a_failure_of_the_disk_is_tried_again(void **state) {
+    static const struct dataset_source source = {.read = read_flaky};
+    static struct stream good, again;
+    struct loader_config c = config_of(*state);
+    struct dataset d = *(struct dataset *)*state;
+    struct flaky flaky = {.real = *state, .sample = 30, .failures = 1};
+    c.epochs = 1;
+    take_all(&c, &good);
+    d.state = &flaky;
+    d.source = &source;
+    c.data = &d;
+    take_all(&c, &again);
+    assert_memory_equal(&good, &again, sizeof good);
+    assert_true(flaky.failures < 0);
+
+    struct loader *l;
+    struct error err = {0};
+    struct batch b;
+    int retries = 0, status = 0;
+    flaky.failures = 1000;
+    assert_int_equal(loader_open(&l, &c, &err), 0);
+    for (int i = 0; i < 7 && !status; i++) {
+        status = loader_next(l, &b, &err);
+        retries += b.retries;
+    }
+    assert_int_equal(status, STATUS_MACHINE);
+    assert_int_equal(retries, 3);
+    assert_non_null(strstr(err.message, "training image 30: the disk does not answer"));
+    assert_true(b.waited > 0);
+    loader_close(l);
+}
+
 static void test_closing_at_any_time(void **state) {
     struct loader_config c = config_of(*state);
     c.epochs = 1000000;
@@ -338,6 +386,7 @@ int main(void) {
         cmocka_unit_test(test_a_subset),
         cmocka_unit_test(test_resuming_gives_the_same_stream),
         cmocka_unit_test(test_an_error_comes_with_its_batch),
+        cmocka_unit_test(test_a_failure_of_the_disk_is_tried_again),
         cmocka_unit_test(test_closing_at_any_time),
         cmocka_unit_test(test_a_batch_stays_in_hand),
         cmocka_unit_test(test_the_test_split),

@@ -118,15 +118,17 @@ static void test_text_of_a_step(void **state) {
                                  .wall_s = 1.0 / 3,
                                  .feature_std = INFINITY,
                                  .effective_rank = 1e22,
+                                 .wait_s = 0,
                                  .entropy = NAN, /* what is not known is left out */
                                  .part = {NAN, 0.5, NAN, NAN},
                                  .norm = {NAN, NAN, NAN, NAN}};
     open_journal(&j, path);
     assert_int_equal(journal_step(&j, &row, &err), 0);
-    assert_string_equal(get(here, path),
-                        "{\"type\":\"step\",\"step\":3,\"epoch\":0.1,\"loss\":null,\"lr\":0.0001,"
-                        "\"grad_norm\":2,\"img_per_s\":1000000,\"wall_s\":0.3333333333333333,"
-                        "\"feature_std\":null,\"effective_rank\":1e+22,\"loss_2\":0.5}\n");
+    assert_string_equal(
+        get(here, path),
+        "{\"type\":\"step\",\"step\":3,\"epoch\":0.1,\"loss\":null,\"lr\":0.0001,"
+        "\"grad_norm\":2,\"img_per_s\":1000000,\"wall_s\":0.3333333333333333,"
+        "\"feature_std\":null,\"effective_rank\":1e+22,\"wait_s\":0,\"loss_2\":0.5}\n");
     journal_close(&j);
 }
 

@@ -18,7 +18,7 @@ say() { # say STATUS NAME
 # What must be equal: every loss, rate and norm of the journal, every weight, every result.
 numbers() { # numbers FOLDER
     for journal in "$1"/*/journal.jsonl; do
-        grep '"type":"step"' "$journal" | sed -E 's/"(img_per_s|wall_s)":[^,}]*,?//g'
+        grep '"type":"step"' "$journal" | sed -E 's/"(img_per_s|wall_s|wait_s)":[^,}]*,?//g'
         sha256sum <"$(dirname "$journal")/checkpoint.safetensors"
     done
     "$program" report csv "$1" 2>/dev/null | sed -E 's/,[^,]*\r$//' # but for the seconds

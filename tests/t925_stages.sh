@@ -16,7 +16,7 @@ steps_of() { # steps_of FOLDER
     cat "$1"/*/journal.jsonl 2>/dev/null | grep -c '"type":"step"'
 }
 numbers() { # numbers FOLDER
-    grep -h '"type":"step"' "$1"/*/journal.jsonl | sed -E 's/"(img_per_s|wall_s)":[^,}]*,?//g'
+    grep -h '"type":"step"' "$1"/*/journal.jsonl | sed -E 's/"(img_per_s|wall_s|wait_s)":[^,}]*,?//g'
     sha256sum <"$(echo "$1"/*/checkpoint.safetensors)"
 }
 # Killed once the journal holds so many steps; a run that is faster than that is whole.

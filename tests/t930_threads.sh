@@ -9,7 +9,7 @@ flags=(--methods "random,supervised,mae" --seeds "3," --data "shapes:size=16,tra
 
 numbers() { # numbers FOLDER
     for journal in "$1"/*/journal.jsonl; do
-        grep '"type":"step"' "$journal" | sed -E 's/"(img_per_s|wall_s)":[^,}]*,?//g'
+        grep '"type":"step"' "$journal" | sed -E 's/"(img_per_s|wall_s|wait_s)":[^,}]*,?//g'
         sha256sum <"$(dirname "$journal")/checkpoint.safetensors"
     done
     "$program" report csv "$1" | sed -E 's/,[^,]*\r$//' # but for the seconds
