@@ -105,7 +105,7 @@ static void print_audit(const struct dataset *d, const struct audit *a) {
 static int verify(const struct dataset *d, const char *unused, struct error *err) {
     (void)unused;
     struct audit a;
-    int status = audit_run(&a, d, err);
+    int status = audit_run(&a, d, NULL, err);
     if (!status) {
         long broken = a.split[SPLIT_TRAIN].broken + a.split[SPLIT_TEST].broken + d->n_bad;
         print_audit(d, &a);

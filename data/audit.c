@@ -156,7 +156,8 @@ static void find_pairs(struct audit *a, struct entry *all, long n) {
     arena_free(&scratch);
 }
 
-int audit_run(struct audit *a, const struct dataset *d, struct error *err) {
+int audit_run(struct audit *a, const struct dataset *d, const volatile sig_atomic_t *stop,
+              struct error *err) {
     *a = (struct audit){0};
     struct arena scratch = {0};
     long total = d->count[SPLIT_TRAIN] + d->count[SPLIT_TEST], n = 0, done = 0;
@@ -169,6 +170,11 @@ int audit_run(struct audit *a, const struct dataset *d, struct error *err) {
         a->split[s].per_class = ARENA_ARRAY(&a->arena, long, d->classes + 1);
         for (long first = 0; first < d->count[s]; first += BLOCK) {
             long block = d->count[s] - first < BLOCK ? d->count[s] - first : BLOCK;
+            if (stop && *stop) {
+                status =
+                    error_set(err, STATUS_INTERRUPTED, "stopped while %s was audited", d->name);
+                goto out;
+            }
 #pragma omp parallel for schedule(dynamic, 8)
             for (long i = 0; i < block; i++)
                 look_at(d, (enum split)s, first + i, &seen[i]);

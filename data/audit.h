@@ -1,7 +1,7 @@
 /* audit.h -- what is in a dataset, by reading all of it: `ssvbench data verify`.
  *
  *     struct audit a;
- *     TRY(audit_run(&a, &d, err));
+ *     TRY(audit_run(&a, &d, NULL, err));
  *     ... a.split[SPLIT_TRAIN].broken ...
  *     audit_free(&a);
  *
@@ -11,6 +11,8 @@
 #define SSV_DATA_AUDIT_H
 
 #include "data/dataset.h"
+
+#include <signal.h>
 
 enum { AUDIT_NAMED = 10 };
 
@@ -56,9 +58,17 @@ struct audit {
     int n_broken;
 };
 
-/* Status 3 only: what is wrong with an image is part of the audit. */
-int audit_run(struct audit *a, const struct dataset *d, struct error *err);
+/* Status 3, or STATUS_INTERRUPTED once *stop (may be NULL) is set: what is wrong with an image is
+ * part of the audit. */
+int audit_run(struct audit *a, const struct dataset *d, const volatile sig_atomic_t *stop,
+              struct error *err);
 void audit_free(struct audit *a);
+
+/* In `out`: {"train": {"images": N, "broken": N, "duplicates": N, "grey": N, "height": [least,
+ * most], "width": .., "per_class": [N, ..], "files": {"JPEG": N, ..}}, "test": ..,
+ * "also_in_training": N}.
+ */
+char *audit_json(const struct audit *a, const struct dataset *d, struct arena *out);
 
 /* SHA-256 over the names of the classes in their order: labels mean the same where it is the same.
  */

@@ -10,6 +10,7 @@
 #include <string.h>
 
 enum { MEASURED_IMAGES = 10000, MAX_KEYS = 16, MAX_CHANNELS = 4 };
+#define NAME_LETTERS "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-"
 
 const char *const split_names[SPLITS] = {"train", "test"};
 
@@ -232,7 +233,7 @@ int dataset_arguments(struct dataset *d, const char *argument, const struct data
         } else {
             return error_set(err, STATUS_USAGE,
                              "dataset %s: \"%s\" is not KEY=VALUE; write it as %s:%s", d->name,
-                             part, d->name, d->source->argument_help);
+                             part, d->source->name, d->source->argument_help);
         }
     }
     if (folder)
@@ -290,9 +291,9 @@ out:
 
 void dataset_hash_begin(SHA2_CTX *hash, const struct dataset *d) {
     char text[160];
-    int n = snprintf(text, sizeof text, "%s %d x %d x %d, %ld + %ld images, %d classes\n", d->name,
-                     d->height, d->width, d->channels, d->count[SPLIT_TRAIN], d->count[SPLIT_TEST],
-                     d->classes);
+    int n = snprintf(text, sizeof text, "%s %d x %d x %d, %ld + %ld images, %d classes\n",
+                     d->source->name, d->height, d->width, d->channels, d->count[SPLIT_TRAIN],
+                     d->count[SPLIT_TEST], d->classes);
     SHA256Init(hash);
     SHA256Update(hash, (const uint8_t *)text, (size_t)n);
 }
@@ -367,6 +368,27 @@ static int unknown_name(struct dataset *d, const char *name, struct error *err) 
                      suggestion(&d->arena, name, names, n), join(&d->arena, names, n));
 }
 
+/* Length of "NAME=" at the beginning of a specification, 0 when it has none. */
+static size_t name_length(const char *spec) {
+    size_t n = strcspn(spec, ":=");
+    return spec[n] == '=' ? n + 1 : 0;
+}
+
+/* d->name, unless the source is to give it its own. */
+static int take_name(struct dataset *d, const char *spec, struct error *err) {
+    size_t n = name_length(spec);
+    if (!n)
+        return 0;
+    if (n == 1 || n > sizeof d->name || strspn(spec, NAME_LETTERS) != n - 1)
+        return error_set(
+            err, STATUS_USAGE,
+            "\"%.*s\" is no name for a dataset: letters, digits and ._- make one of up "
+            "to %zu",
+            (int)n - 1, spec, sizeof d->name - 1);
+    memcpy(d->name, spec, n - 1);
+    return 0;
+}
+
 int dataset_open(struct dataset *d, const char *spec, struct error *err) {
     int status = 0;
     *d = (struct dataset){0};
@@ -374,6 +396,8 @@ int dataset_open(struct dataset *d, const char *spec, struct error *err) {
         return error_set(err, STATUS_USAGE, "the name of a dataset has at most %zu letters",
                          sizeof d->spec - 1);
     snprintf(d->spec, sizeof d->spec, "%s", spec);
+    TRY(take_name(d, spec, err));
+    spec += name_length(spec);
     const char *colon = strchr(spec, ':');
     char *name = arena_strdup(&d->arena, spec);
     if (colon)
@@ -383,7 +407,8 @@ int dataset_open(struct dataset *d, const char *spec, struct error *err) {
         status = unknown_name(d, name, err);
         goto out;
     }
-    snprintf(d->name, sizeof d->name, "%s", d->source->name);
+    if (!d->name[0])
+        snprintf(d->name, sizeof d->name, "%s", d->source->name);
     TRY(d->source->open(d, colon ? colon + 1 : "", err));
     CHECK(d->count[SPLIT_TRAIN] > 0 && d->count[SPLIT_TEST] > 0 && d->classes >= 0 &&
               d->channels <= MAX_CHANNELS && d->root_hash[0],
@@ -403,6 +428,7 @@ int dataset_read(const struct dataset *d, enum split split, long index, struct r
 }
 
 int dataset_skips_bad(const char *spec) {
+    spec += name_length(spec);
     size_t n = strcspn(spec, ":");
     for (int i = 0; dataset_sources[i]; i++)
         if (!strncmp(dataset_sources[i]->name, spec, n) && !dataset_sources[i]->name[n])

@@ -8,7 +8,8 @@
  *     TRY(dataset_read(&d, SPLIT_TRAIN, i, &record, err));
  *     dataset_close(&d);
  *
- * A specification is NAME or NAME:ARGUMENT.
+ * A specification is SOURCE or SOURCE:ARGUMENT; NAME=SOURCE:ARGUMENT gives the dataset a name of
+ * its own, under which its results stand.
  *
  *     shapes                             drawn
  *     fashion-mnist  idx:FOLDER          IDX files
@@ -68,7 +69,7 @@ struct decoded;        /* data/decode.h */
 struct dataset_source; /* one reader's const table, see dataset.c */
 
 struct dataset {
-    char name[64];  /* "cifar10" */
+    char name[64];  /* "cifar10", or as given */
     char spec[512]; /* as given */
     const struct dataset_source *source;
     void *state; /* the reader's own, in arena */
@@ -87,6 +88,7 @@ struct dataset {
     long n_bad;                    /* images left out because they are broken (bad=skip) */
     const char *const *bad_names;  /* (n_bad_names) the first of them */
     int n_bad_names;
+    const char *audit;  /* JSON, in arena: what reading all of it found; NULL: nobody did */
     long measured;      /* how many: 10,000, or fewer where the reader says so in open */
     char root_hash[65]; /* SHA-256 over the content (files, or the generator's settings) */
 };

@@ -38,7 +38,7 @@ static struct subject describe_subject(struct cell *c) {
                             .model = &c->model,
                             .backbone = &c->backbone,
                             .norm = &c->norm,
-                            .data = c->data,
+                            .data = c->judged,
                             .encoded = &c->encoded,
                             .images = c->encode_images,
                             .encode = &c->encode,
@@ -66,7 +66,7 @@ static void build_encoder(struct cell *c, unsigned extras) {
     }
     struct feature_set *f = &c->features;
     f->n_representations = c->encoded.n_representations;
-    f->classes = c->data->classes;
+    f->classes = c->judged->classes;
     for (int i = 0; i < f->n_representations; i++) {
         struct tensor *t = c->encoded.representation[i];
         graph_output(g, t);
@@ -122,7 +122,7 @@ int cell_build(struct cell *c, const struct settings *suite, const struct method
                unsigned extras, struct error *err) {
     memset(c, 0, sizeof *c);
     c->context = context;
-    c->data = data;
+    c->data = c->judged = data;
     c->method = method;
     c->seed = seed;
     c->lock = c->journal.fd = -1;
@@ -149,39 +149,54 @@ int cell_save(struct cell *c, const char *status_text, struct error *err) {
     return run_write(&c->run, c->folder, err);
 }
 
-/* Why a protocol cannot judge this run; NULL: it can. */
+/* Why a protocol cannot judge this run with these data; NULL: it can. */
 static const char *unfit(struct cell *c, const struct protocol *p) {
-    if (p->uses_labels && !c->data->classes)
-        return arena_printf(&c->arena, "%s has no labels", c->data->name);
-    if (p->uses_captions && !c->data->has_caption)
-        return arena_printf(&c->arena, "%s has no captions", c->data->name);
-    if (p->uses_masks && !c->data->has_mask)
-        return arena_printf(&c->arena, "%s has no masks", c->data->name);
+    const struct dataset *d = c->judged;
+    if (p->uses_labels && !d->classes)
+        return arena_printf(&c->arena, "%s has no labels", d->name);
+    if (p->uses_captions && !d->has_caption)
+        return arena_printf(&c->arena, "%s has no captions", d->name);
+    if (p->uses_masks && !d->has_mask)
+        return arena_printf(&c->arena, "%s has no masks", d->name);
+    if (d->channels != c->data->channels)
+        return arena_printf(&c->arena, "%s has %d channels, the encoder takes %d", d->name,
+                            d->channels, c->data->channels);
     return NULL;
 }
 
-int cell_evaluate(struct cell *c, int number, struct error *err) {
-    const struct protocol *p = protocols[number];
-    struct arena scratch = {0};
+static void judge(struct cell *c, const struct dataset *data) {
+    if (c->judged == data)
+        return;
+    for (int i = 0; i < SPLITS; i++)
+        slab_free(&c->feature_slab[i]);
+    c->extracted = 0;
+    c->judged = c->subject.data = data;
+    c->features.classes = data->classes;
+    c->features.train = c->features.test = (struct feature_split){.n = 0};
+}
+
+int cell_has_row(const struct cell *c, const struct run *r, int protocol,
+                 const struct dataset *data) {
     char version[CELL_VERSION];
-    cell_protocol_version(&c->settings, number, version);
-    const struct eval *old = run_find_eval(&c->run, p->name, c->data->name);
-    int status = 0;
-    if (old && !strcmp(old->protocol_version, version) && old->outcome != OUTCOME_FAILED)
-        goto out;
-    struct eval e = {0};
-    snprintf(e.protocol, sizeof e.protocol, "%s", p->name);
-    snprintf(e.dataset, sizeof e.dataset, "%s", c->data->name);
-    snprintf(e.protocol_version, sizeof e.protocol_version, "%s", version);
-    e.class_name = c->data->class_names;
-    double start = clock_seconds();
+    const struct eval *e = run_find_eval(r, protocols[protocol]->name, data->name);
+    const struct run_data_source *of = run_find_data(r, data->name);
+    cell_protocol_version(&c->settings, protocol, version);
+    return e && !strcmp(e->protocol_version, version) && e->outcome != OUTCOME_FAILED && of &&
+           !strcmp(of->root_hash, data->root_hash);
+}
+
+/* Judges what can be judged, and says so of the rest. */
+static int fill_row(struct cell *c, int number, struct arena *scratch, struct eval *e,
+                    struct error *err) {
+    const struct protocol *p = protocols[number];
     const char *why = unfit(c, p);
+    int status = 0;
     if (!strcmp(c->run.status, "failed")) {
-        e.outcome = OUTCOME_DIVERGED;
-        snprintf(e.reason, sizeof e.reason, "pretraining diverged");
+        e->outcome = OUTCOME_DIVERGED;
+        snprintf(e->reason, sizeof e->reason, "pretraining diverged");
     } else if (why) {
-        e.outcome = OUTCOME_SKIPPED;
-        snprintf(e.reason, sizeof e.reason, "%s", why);
+        e->outcome = OUTCOME_SKIPPED;
+        snprintf(e->reason, sizeof e->reason, "%s", why);
         log_message(LOG_WARN, "%s: %s skipped: %s", c->run.run_id, p->name, why);
     } else {
         if (!p->no_features)
@@ -192,14 +207,29 @@ int cell_evaluate(struct cell *c, int number, struct error *err) {
                                           .threads = c->context->threads,
                                           .split_seed = (uint64_t)c->settings.judging.split_seed,
                                           .probe_seed = (uint64_t)c->settings.judging.probe_seed,
-                                          .arena = &scratch};
-        TRY(p->run(c->settings.protocol[number], &in, &e, err));
-        if (e.outcome == OUTCOME_OK)
+                                          .arena = scratch};
+        TRY(p->run(c->settings.protocol[number], &in, e, err));
+        if (e->outcome == OUTCOME_OK)
             log_message(LOG_INFO, "%s: %s %s %.2f %%", c->run.run_id, p->name,
-                        e.top1 ? "top-1" : eval_shown(&e), 100 * eval_value(&e, 0));
+                        e->top1 ? "top-1" : eval_shown(e), 100 * eval_value(e, 0));
         else
-            log_message(LOG_WARN, "%s: %s: %s", c->run.run_id, p->name, e.reason);
+            log_message(LOG_WARN, "%s: %s: %s", c->run.run_id, p->name, e->reason);
     }
+out:
+    return status;
+}
+
+int cell_evaluate(struct cell *c, int number, const struct dataset *data, struct error *err) {
+    struct arena scratch = {0};
+    struct eval e = {0};
+    int status = 0;
+    if (cell_has_row(c, &c->run, number, data))
+        return 0;
+    judge(c, data);
+    cell_name_row(c, number, data, &e);
+    e.class_name = data->class_names;
+    double start = clock_seconds();
+    TRY(fill_row(c, number, &scratch, &e, err));
     e.wall_s = clock_seconds() - start;
     run_add_eval(&c->run, &e);
 out:

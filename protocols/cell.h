@@ -39,7 +39,8 @@ enum { CELL_VERSION = 16 }; /* room for a protocol's version and the hash of its
 
 struct cell {
     const struct context *context;
-    const struct dataset *data;
+    const struct dataset *data;   /* of pretraining */
+    const struct dataset *judged; /* that features, subject and protocols are of: data at first */
     const struct method *method;
     uint64_t seed;
     struct arena arena;
@@ -48,7 +49,7 @@ struct cell {
     struct normalization norm;
     char *id, *folder, *checkpoint;
     char settings_hash[65], hash[65]; /* of the settings; of data and code version too */
-    const char *versions;             /* "pretraining 1, mae 1" */
+    const char *versions;             /* "pretraining 2, mae 1" */
     struct budget budget;
     int lock;
     struct journal journal;
@@ -90,9 +91,9 @@ int cell_open(struct cell *c, const struct settings *suite, const struct method 
 /* STATUS_INTERRUPTED after a stop, with everything saved.  A divergence is not an error: the run's
  * status becomes "failed" and evaluations get rows that say so. */
 int cell_pretrain(struct cell *c, struct error *err);
-/* Features of both splits, from the cache beside the checkpoint or computed. */
+/* Features of both splits of what is judged, from the cache beside the checkpoint or computed. */
 int cell_extract(struct cell *c, struct error *err);
-int cell_evaluate(struct cell *c, int protocol, struct error *err);
+int cell_evaluate(struct cell *c, int protocol, const struct dataset *data, struct error *err);
 /* A pair without meaning (a method that does not run on the backbone, a method of labels on data
  * without) is no error: *why says so, in `a`; it is NULL for a pair that can be run.  Nothing is
  * built. */
@@ -108,8 +109,13 @@ int cell_open_skipped(struct cell *c, const struct settings *suite, const struct
                       const struct dataset *data, uint64_t seed, const struct context *context,
                       const char *why, struct error *err);
 /* A row for a protocol that failed. */
-void cell_fail(struct cell *c, int protocol, const char *why);
-void cell_skip(struct cell *c, int protocol, const char *why);
+void cell_fail(struct cell *c, int protocol, const struct dataset *data, const char *why);
+void cell_skip(struct cell *c, int protocol, const struct dataset *data, const char *why);
+/* The row that the protocol would write is there, made from these data with these options. */
+int cell_has_row(const struct cell *c, const struct run *r, int protocol,
+                 const struct dataset *data);
+/* What is known of the dataset, into the run's results; again once it is audited. */
+void cell_describe_data(struct cell *c, const struct dataset *data);
 /* Of a built cell: id, folder, hashes, versions. */
 void cell_name(struct cell *c);
 /* "1.0+1234abcd": a protocol's version and what its options and seeds hash to. */

@@ -12,6 +12,8 @@ int cell_count_steps(struct cell *c, struct error *err);
 void cell_set_steps(struct cell *c, long total);
 /* As many as the budget pays for, when a step of a stage costs that much. */
 int cell_pay_steps(struct cell *c, const double cost[METHOD_STAGES], struct error *err);
+/* Protocol, version and dataset of a row, the dataset also among those of the run. */
+void cell_name_row(struct cell *c, int protocol, const struct dataset *data, struct eval *e);
 /* What the pretraining has done of each kind of budget, into the run. */
 void cell_record_achieved(struct cell *c);
 

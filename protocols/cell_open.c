@@ -3,6 +3,7 @@
 
 #include "core/file.h"
 #include "core/log.h"
+#include "data/audit.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -83,7 +84,8 @@ static void compare_code(const struct cell *c) {
 
 static int refuse_stale(const struct cell *c, const struct run *old, const char *folder,
                         struct error *err) {
-    const char *hash = old->n_data ? old->data[0].root_hash : "";
+    const struct run_data_source *of = run_find_data(old, c->data->name);
+    const char *hash = of ? of->root_hash : "";
     const char *versions = old->versions ? old->versions : "";
     if (strcmp(hash, c->data->root_hash))
         return error_set(err, STATUS_USAGE,
@@ -126,6 +128,35 @@ static int look_for_stale(const struct cell *c, struct error *err) {
 
 /* ---- what it holds ---- */
 
+/* Rows that were made from other images of the same name are to be made again. */
+static void outdate_rows(struct run *r, const char *dataset) {
+    for (int i = 0; i < r->n_evals; i++) {
+        struct eval *e = &r->evals[i];
+        if (strcmp(e->dataset, dataset))
+            continue;
+        e->outcome = OUTCOME_FAILED;
+        snprintf(e->reason, sizeof e->reason, "the content of %s is another now", dataset);
+    }
+}
+
+void cell_describe_data(struct cell *c, const struct dataset *data) {
+    struct arena *a = &c->run.arena;
+    struct run_data_source *d = run_data(&c->run, data->name);
+    int same = !strcmp(d->root_hash, data->root_hash); /* then its audit is still true */
+    if (!same)
+        outdate_rows(&c->run, data->name);
+    snprintf(d->root_hash, sizeof d->root_hash, "%s", data->root_hash);
+    if (data->classes)
+        audit_class_order(data, d->class_order_sha256);
+    d->spec = arena_strdup(a, data->spec);
+    d->n = data->count[SPLIT_TRAIN];
+    d->n_bad = data->n_bad;
+    d->bad_names = arena_strdup(a, "");
+    for (int i = 0; i < data->n_bad_names; i++)
+        d->bad_names = arena_printf(a, "%s%s\n", d->bad_names, data->bad_names[i]);
+    d->audit = data->audit ? arena_strdup(a, data->audit) : same ? d->audit : NULL;
+}
+
 static void describe(struct cell *c) {
     struct run *r = &c->run;
     snprintf(r->method, sizeof r->method, "%s", c->method->name);
@@ -147,11 +178,7 @@ static void describe(struct cell *c) {
     for (int i = 0; last >= 0 && i < c->stages[last].builder.n_objectives; i++)
         r->objectives = arena_printf(&r->arena, "%s%s%s", r->objectives, i ? " " : "",
                                      c->stages[last].builder.objectives[i].name);
-    r->n_data = 1;
-    struct run_data_source *d = &r->data[0];
-    snprintf(d->name, sizeof d->name, "%s", c->data->name);
-    snprintf(d->root_hash, sizeof d->root_hash, "%s", c->data->root_hash);
-    d->n = c->data->count[SPLIT_TRAIN];
+    cell_describe_data(c, c->data);
     char *argv = arena_strdup(&c->arena, "");
     for (int i = 0; i < c->context->argc; i++)
         argv = arena_printf(&c->arena, "%s%s\n", argv, c->context->argv[i]);
@@ -196,8 +223,12 @@ int cell_build_skipped(struct cell *c, const struct settings *suite, const struc
                        const struct dataset *data, uint64_t seed, const struct context *context,
                        struct error *err) {
     const char *unused;
-    *c =
-        (struct cell){.context = context, .data = data, .method = method, .seed = seed, .lock = -1};
+    *c = (struct cell){.context = context,
+                       .data = data,
+                       .judged = data,
+                       .method = method,
+                       .seed = seed,
+                       .lock = -1};
     c->journal.fd = -1;
     int status = cell_resolve(c, suite, &unused, err);
     if (status)
@@ -219,19 +250,25 @@ int cell_open_skipped(struct cell *c, const struct settings *suite, const struct
     return status;
 }
 
-static void add_row(struct cell *c, int protocol, enum outcome outcome, const char *why) {
+void cell_name_row(struct cell *c, int protocol, const struct dataset *data, struct eval *e) {
+    snprintf(e->protocol, sizeof e->protocol, "%s", protocols[protocol]->name);
+    snprintf(e->dataset, sizeof e->dataset, "%s", data->name);
+    cell_protocol_version(&c->settings, protocol, e->protocol_version);
+    cell_describe_data(c, data);
+}
+
+static void add_row(struct cell *c, int protocol, const struct dataset *data, enum outcome outcome,
+                    const char *why) {
     struct eval e = {.outcome = outcome};
-    snprintf(e.protocol, sizeof e.protocol, "%s", protocols[protocol]->name);
-    snprintf(e.dataset, sizeof e.dataset, "%s", c->data->name);
+    cell_name_row(c, protocol, data, &e);
     snprintf(e.reason, sizeof e.reason, "%.*s", (int)sizeof e.reason - 1, why);
-    cell_protocol_version(&c->settings, protocol, e.protocol_version);
     run_add_eval(&c->run, &e);
 }
 
-void cell_skip(struct cell *c, int protocol, const char *why) {
-    add_row(c, protocol, OUTCOME_SKIPPED, why);
+void cell_skip(struct cell *c, int protocol, const struct dataset *data, const char *why) {
+    add_row(c, protocol, data, OUTCOME_SKIPPED, why);
 }
 
-void cell_fail(struct cell *c, int protocol, const char *why) {
-    add_row(c, protocol, OUTCOME_FAILED, why);
+void cell_fail(struct cell *c, int protocol, const struct dataset *data, const char *why) {
+    add_row(c, protocol, data, OUTCOME_FAILED, why);
 }

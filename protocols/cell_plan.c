@@ -116,7 +116,7 @@ int cell_check(const struct settings *suite, const struct method *method,
                const char **why, struct error *err) {
     struct cell *c = ARENA_NEW(a, struct cell);
     c->context = context;
-    c->data = data;
+    c->data = c->judged = data;
     c->method = method;
     int status = cell_resolve(c, suite, why, err);
     if (!status && *why)

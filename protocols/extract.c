@@ -21,7 +21,7 @@ static void feature_key(const struct cell *c, enum split split, char key[160]) {
                        groups[p->group]);
     }
     sha256_hex(groups, sizeof groups, weights);
-    snprintf(key, 160, "%.64s %.64s %ld", weights, c->data->root_hash, c->data->count[split]);
+    snprintf(key, 160, "%.64s %.64s %ld", weights, c->judged->root_hash, c->judged->count[split]);
 }
 
 static struct feature_split *split_of(struct cell *c, enum split split) {
@@ -31,7 +31,7 @@ static struct feature_split *split_of(struct cell *c, enum split split) {
 /* The slab of a split: every representation (n, dim), then the labels (n). */
 static int allocate(struct cell *c, enum split split, struct error *err) {
     struct feature_set *f = &c->features;
-    size_t n = (size_t)c->data->count[split], all = 0;
+    size_t n = (size_t)c->judged->count[split], all = 0;
     for (int r = 0; r < f->n_representations; r++)
         all += n * (size_t)f->dim[r];
     int status =
@@ -72,7 +72,7 @@ static void take_batch(struct cell *c, const struct exec *x, enum split split, l
 
 static int compute(struct cell *c, enum split split, struct error *err) {
     const struct loader_slot slots[] = {{"images", c->encode_images->per_sample}, {"label", 1}};
-    const struct loader_config loader = {.data = c->data,
+    const struct loader_config loader = {.data = c->judged,
                                          .split = split,
                                          .batch = EXTRACT_BATCH,
                                          .threads = c->context->loader_threads,
@@ -91,8 +91,8 @@ static int compute(struct cell *c, enum split split, struct error *err) {
     char label[96];
     long done = 0;
     int status = 0;
-    snprintf(label, sizeof label, "features of %s/%s", c->data->name, split_names[split]);
-    progress_begin(&progress, label, c->data->count[split]);
+    snprintf(label, sizeof label, "features of %s/%s", c->judged->name, split_names[split]);
+    progress_begin(&progress, label, c->judged->count[split]);
     TRY(exec_open(&x, &c->encode, &config, err));
     TRY(loader_open(&l, &loader, err));
     for (;;) {
@@ -111,7 +111,8 @@ static int compute(struct cell *c, enum split split, struct error *err) {
         done += batch.n;
         progress_update(&progress, done, "");
     }
-    CHECK(done == c->data->count[split], "%ld features of %ld images", done, c->data->count[split]);
+    CHECK(done == c->judged->count[split], "%ld features of %ld images", done,
+          c->judged->count[split]);
 out:
     progress_end(&progress);
     loader_close(l);
@@ -120,7 +121,9 @@ out:
 }
 
 static char *cache_path(struct cell *c, enum split split) {
-    return arena_printf(&c->arena, "%s/features-%s.safetensors", c->folder, split_names[split]);
+    const char *own = c->judged == c->data ? "" : c->judged->name;
+    return arena_printf(&c->arena, "%s/features-%s%s%s.safetensors", c->folder, own,
+                        *own ? "-" : "", split_names[split]);
 }
 
 /* 1 when the split's slab was filled from the cache. */

@@ -52,6 +52,9 @@ static const struct option_def plan_options[] = {
 static const struct option_def judging_options[] = {
     OPTION_TEXT(struct judging, name, "", NULL, "of the suite"),
     OPTION_TEXT(struct judging, protocols, "linear,knn", NULL, "how the encoders are evaluated"),
+    OPTION_TEXT(struct judging, eval_data, "", NULL,
+                "datasets on which all encoders are evaluated, separated by blanks; none named: "
+                "what each was pretrained on"),
     OPTION_INT(struct judging, probe_seed, 0, 0, INT_MAX, "seed of heads and of their batches"),
     OPTION_INT(struct judging, split_seed, 0, 0, INT_MAX,
                "seed of the training images that settings are chosen on"),
@@ -65,6 +68,9 @@ static const struct option_def machine_options[] = {
     OPTION_REAL(struct machine, checkpoint_seconds, 30, 0, 1e9, "time between checkpoints"),
     OPTION_INT(struct machine, cache_mib, 256, 0, 1048576,
                "keep extracted features on disk up to this size for each split; 0: never"),
+    OPTION_INT(struct machine, audit, 100000, 0, INT_MAX,
+               "audit datasets of at most that many images before use: broken, repeated, in both "
+               "splits"),
     OPTION_BOOL(struct machine, profile, 0, "time each kind of operation and print the table"),
     OPTION_BOOL(struct machine, quiet, 0, "warnings and errors only"),
     OPTION_END};

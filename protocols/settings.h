@@ -31,6 +31,7 @@ struct plan {
 struct judging {
     const char *name; /* of the suite */
     const char *protocols;
+    const char *eval_data; /* "": the dataset of pretraining */
     int probe_seed, split_seed;
 };
 
@@ -42,6 +43,7 @@ struct machine {
     int cache_mib;
     int profile;
     int quiet;
+    int audit; /* images that a dataset has at most to be audited */
 };
 
 struct settings {

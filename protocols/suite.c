@@ -18,17 +18,37 @@ int suite_open_data(struct dataset *d, const char *spec, const struct settings *
     return status;
 }
 
+/* Results stand under the names of datasets, so each name is of one. */
+static int check_names(const struct suite *u, struct error *err) {
+    for (int i = 0; i < u->n_open; i++)
+        for (int k = 0; k < i; k++) {
+            const struct dataset *a = &u->data[k], *b = &u->data[i];
+            if (strcmp(a->name, b->name) || !strcmp(a->root_hash, b->root_hash))
+                continue;
+            return error_set(err, STATUS_USAGE,
+                             "\"%s\" and \"%s\" are both called %s: name one of them, as in "
+                             "other=%s",
+                             a->spec, b->spec, b->name, b->spec);
+        }
+    return 0;
+}
+
 static int open_data(struct suite *u, const struct settings *s, struct error *err) {
-    const char *place = options_place(&s->options, "data");
-    u->data = ARENA_ARRAY(&u->lists.arena, struct dataset, u->lists.n_data);
-    for (; u->n_open < u->lists.n_data; u->n_open++) {
-        int status = suite_open_data(&u->data[u->n_open], u->lists.data[u->n_open], s, err);
+    const struct suite_lists *l = &u->lists;
+    int n = l->n_data + l->n_eval_data;
+    u->data = ARENA_ARRAY(&u->lists.arena, struct dataset, n);
+    while (u->n_open < n) {
+        int judged = u->n_open >= l->n_data, at = judged ? u->n_open - l->n_data : u->n_open;
+        const char *place = options_place(&s->options, judged ? "eval_data" : "data");
+        int status =
+            suite_open_data(&u->data[u->n_open], judged ? l->eval_data[at] : l->data[at], s, err);
         if (status && place)
             error_prefix(err, "%s", place);
         if (status)
             return status;
+        u->n_open++;
     }
-    return 0;
+    return check_names(u, err);
 }
 
 static int copy_settings(struct suite *u, const struct settings *s, struct error *err) {
@@ -117,10 +137,12 @@ struct suite_cell suite_cell(const struct suite *u, int i) {
     const struct suite_lists *l = &u->lists;
     int seed = i % l->n_seeds, pair = i / l->n_seeds;
     int method = pair % l->n_methods, backbone = pair / l->n_methods % l->n_backbones;
-    int data = pair / l->n_methods / l->n_backbones;
+    int data = pair / l->n_methods / l->n_backbones, own = !l->n_eval_data;
     return (struct suite_cell){.settings = u->settings[backbone],
                                .method = l->methods[method],
                                .data = &u->data[data],
+                               .judged = own ? &u->data[data] : &u->data[l->n_data],
+                               .n_judged = own ? 1 : l->n_eval_data,
                                .seed = l->seeds[seed],
                                .why = u->why[pair],
                                .pair = pair};
@@ -139,21 +161,24 @@ static int ends_suite(int status) {
 }
 
 /* One protocol that fails leaves the others alone; the first failure is what the cell returns. */
-static int evaluate(struct cell *c, const struct suite_lists *l, struct error *err) {
+static int evaluate(struct cell *c, const struct suite_cell *one, const struct suite_lists *l,
+                    struct error *err) {
     int status = 0, first = 0;
     int failed = !strcmp(c->run.status, "failed");
-    for (int i = 0; i < l->n_protocols; i++) {
+    for (int i = 0; i < one->n_judged * l->n_protocols; i++) {
+        const struct dataset *data = &one->judged[i / l->n_protocols];
+        int protocol = l->protocols[i % l->n_protocols];
         struct error why;
-        status = cell_evaluate(c, l->protocols[i], &why);
+        status = cell_evaluate(c, protocol, data, &why);
         if (status && ends_suite(status)) {
             *err = why;
             return status;
         }
         if (status)
-            cell_fail(c, l->protocols[i], why.message);
+            cell_fail(c, protocol, data, why.message);
         if (status && !first) {
             *err = why;
-            error_prefix(err, "%s", protocols[l->protocols[i]]->name);
+            error_prefix(err, "%s", protocols[protocol]->name);
             first = status;
         }
         TRY(cell_save(c, failed ? "failed" : "running", err));
@@ -171,8 +196,8 @@ static int skip(const struct suite_cell *one, const struct suite_lists *l,
                                    one->why, err);
     if (status)
         return status;
-    for (int i = 0; i < l->n_protocols && stages & SUITE_EVALUATE; i++)
-        cell_skip(&c, l->protocols[i], one->why);
+    for (int i = 0; i < one->n_judged * l->n_protocols && stages & SUITE_EVALUATE; i++)
+        cell_skip(&c, l->protocols[i % l->n_protocols], &one->judged[i / l->n_protocols], one->why);
     status = cell_save(&c, "skipped", err);
     cell_close(&c);
     return status;
@@ -185,9 +210,10 @@ static int train_and_evaluate(const struct suite_cell *one, const struct suite_l
     int status = cell_open(&c, one->settings, one->method, one->data, one->seed, context, err);
     if (status)
         return status;
+    TRY(suite_audit(&c, one, stages, err));
     TRY(cell_pretrain(&c, err));
     if (stages & SUITE_EVALUATE)
-        TRY(evaluate(&c, l, err));
+        TRY(evaluate(&c, one, l, err));
     tally->failed += !strcmp(c.run.status, "failed");
 out:
     if (status == STATUS_INTERRUPTED) {

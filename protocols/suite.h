@@ -24,8 +24,8 @@ struct suite_lists {
     const struct method *methods[SUITE_LIST];
     int protocols[SUITE_LIST];
     uint64_t seeds[SUITE_LIST];
-    char **data, **backbones;
-    int n_methods, n_protocols, n_seeds, n_data, n_backbones;
+    char **data, **eval_data, **backbones;
+    int n_methods, n_protocols, n_seeds, n_data, n_eval_data, n_backbones;
 };
 /* *l is to be freed in any case. */
 int suite_read_lists(struct suite_lists *l, const struct settings *s, struct error *err);
@@ -42,7 +42,7 @@ int suite_check_name(const char *text, struct error *err);
 /* A suite with its datasets open and every pair looked at. */
 struct suite {
     struct suite_lists lists;
-    struct dataset *data;       /* (n_data) */
+    struct dataset *data;       /* (n_data), then (n_eval_data) */
     int n_open;                 /* of them */
     struct settings **settings; /* (n_backbones), each with one of them */
     int n_settings;
@@ -56,12 +56,17 @@ void suite_close(struct suite *u);
 struct suite_cell {
     const struct settings *settings;
     const struct method *method;
-    const struct dataset *data;
+    struct dataset *data;   /* changed by their audit only */
+    struct dataset *judged; /* (n_judged) what the encoder is evaluated on */
+    int n_judged;
     uint64_t seed;
     const char *why; /* the pair has no meaning, or NULL */
     int pair; /* number of (dataset, backbone, method): cells that differ in the seed alone */
 };
 int suite_cells(const struct suite *u);
+/* suite_audit.c.  Before an open cell is run: its datasets are audited, unless they or the cell
+ * have it already or they are too large (--audit), and described again. */
+int suite_audit(struct cell *c, const struct suite_cell *one, unsigned stages, struct error *err);
 struct suite_cell suite_cell(const struct suite *u, int i);
 /* A dataset as the settings want it, with their limit. */
 int suite_open_data(struct dataset *d, const char *spec, const struct settings *s,

@@ -121,7 +121,8 @@ static int measure(struct dry *d, struct cell *c, struct needs *n, struct error 
 
 /* ---- what is there ---- */
 
-static enum state state_of(const struct dry *d, const struct cell *c, int skipped) {
+static enum state state_of(const struct dry *d, const struct suite_cell *one,
+                           const struct cell *c) {
     const char *path = c->folder;
     struct arena a = {0};
     struct run r = {0};
@@ -132,18 +133,14 @@ static enum state state_of(const struct dry *d, const struct cell *c, int skippe
     if (file_exists(h5) && !run_read(&r, h5, &ignored)) {
         int over = !strcmp(r.status, "complete") || !strcmp(r.status, "partial") ||
                    !strcmp(r.status, "failed") || !strcmp(r.status, "skipped");
-        for (int i = 0; i < l->n_protocols && d->stages & SUITE_EVALUATE; i++) {
-            char version[CELL_VERSION];
-            const struct eval *e =
-                run_find_eval(&r, protocols[l->protocols[i]]->name, c->data->name);
-            cell_protocol_version(&c->settings, l->protocols[i], version);
-            over &= e && !strcmp(e->protocol_version, version) && e->outcome != OUTCOME_FAILED;
-        }
+        for (int i = 0; i < one->n_judged * l->n_protocols && d->stages & SUITE_EVALUATE; i++)
+            over &= cell_has_row(c, &r, l->protocols[i % l->n_protocols],
+                                 &one->judged[i / l->n_protocols]);
         state = over ? STATE_DONE : STATE_PARTIAL;
     }
     run_free(&r);
     arena_free(&a);
-    return skipped && state != STATE_DONE ? STATE_SKIPPED : state;
+    return one->why && state != STATE_DONE ? STATE_SKIPPED : state;
 }
 
 /* ---- printing ---- */
@@ -216,7 +213,7 @@ static int show_cell(struct dry *d, const struct suite_cell *one, struct needs *
     if (!one->why && !needs->parameters)
         status = measure(d, &c, needs, err);
     if (!status)
-        print_cell(d, one, &c, state_of(d, &c, one->why != NULL), needs);
+        print_cell(d, one, &c, state_of(d, one, &c), needs);
     cell_close(&c);
     return status;
 }

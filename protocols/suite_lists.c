@@ -137,6 +137,12 @@ int suite_read_lists(struct suite_lists *l, const struct settings *s, struct err
     TRY(find_protocols(l, s->judging.protocols, err));
     TRY(find_seeds(l, s->plan.seeds, err));
     TRY(items_of(l, "data", s->plan.data, " ", &l->data, &l->n_data, err));
+    if (*s->judging.eval_data)
+        TRY(items_of(l, "eval_data", s->judging.eval_data, " ", &l->eval_data, &l->n_eval_data,
+                     err));
+    if (l->n_eval_data >= RUN_DATA)
+        status = error_set(err, STATUS_USAGE, "eval_data: %d are named; %d can be", l->n_eval_data,
+                           RUN_DATA - 1);
 out:
     return status;
 }

@@ -94,12 +94,33 @@ out:
     return status;
 }
 
-/* The protocols whose rows the run has. */
+/* What evaluated the run, by name, and on what: each once. */
 static const char *protocols_of(const struct run *r, struct arena *a) {
     const char *list = "";
-    for (int i = 0; i < r->n_evals; i++)
-        list = arena_printf(a, "%s%s%s", list, i ? "," : "", r->evals[i].protocol);
+    for (int i = 0; i < r->n_evals; i++) {
+        int before = 0;
+        for (int k = 0; k < i; k++)
+            before |= !strcmp(r->evals[k].protocol, r->evals[i].protocol);
+        if (!before)
+            list = arena_printf(a, "%s%s%s", list, *list ? "," : "", r->evals[i].protocol);
+    }
     return list;
+}
+
+/* As the option eval_data has it: "" when that is the data of pretraining alone. */
+static const char *eval_data_of(const struct run *r, struct arena *a) {
+    const char *list = "";
+    int others = 0;
+    for (int d = 0; d < r->n_data; d++) {
+        int judged = 0;
+        for (int i = 0; i < r->n_evals; i++)
+            judged |= !strcmp(r->evals[i].dataset, r->data[d].name);
+        if (!judged || !r->data[d].spec)
+            continue;
+        others |= strcmp(r->data[d].name, r->dataset);
+        list = arena_printf(a, "%s%s%s", list, *list ? " " : "", r->data[d].spec);
+    }
+    return others ? list : "";
 }
 
 static int compare(const struct stored *t, const char *folder, const char *again, FILE *out,
@@ -131,6 +152,7 @@ int suite_rerun(const struct settings *s, const char *folder, const char *into,
     int status = 0;
     TRY(open_stored(&t, folder, into, s, context, err));
     t.settings.judging.protocols = protocols_of(&t.run, &t.arena);
+    t.settings.judging.eval_data = eval_data_of(&t.run, &t.arena);
     t.context.steps = lround(t.run.achieved_images / t.settings.plan.batch);
     TRY(open_suite(&t, folder, err));
     const struct suite_cell one = suite_cell(&t.suite, 0);

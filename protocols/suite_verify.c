@@ -57,41 +57,44 @@ static void check_run(struct verification *v, const struct run *r, const char *p
 
 /* ---- one cell ---- */
 
-static void check_protocols(struct verification *v, const struct cell *c,
-                            const struct suite_lists *l, const struct run *r) {
-    for (int i = 0; i < l->n_protocols; i++) {
-        const char *name = protocols[l->protocols[i]]->name;
-        const struct eval *e = run_find_eval(r, name, c->data->name);
-        char version[CELL_VERSION];
-        cell_protocol_version(&c->settings, l->protocols[i], version);
-        if (!e)
-            finding(v, "%s: %s is missing", c->id, name);
-        else if (strcmp(e->protocol_version, version))
-            finding(v, "%s: %s is of version %s, the suite asks for %s", c->id, name,
-                    e->protocol_version, version);
-        else if (e->outcome == OUTCOME_FAILED)
-            finding(v, "%s: %s failed: %s", c->id, name, e->reason);
-    }
+static void check_row(struct verification *v, const struct cell *c, int protocol,
+                      const struct dataset *data, const struct run *r) {
+    const char *name = protocols[protocol]->name;
+    const struct eval *e = run_find_eval(r, name, data->name);
+    const struct run_data_source *of = run_find_data(r, data->name);
+    char version[CELL_VERSION];
+    cell_protocol_version(&c->settings, protocol, version);
+    if (!e)
+        finding(v, "%s: %s on %s is missing", c->id, name, data->name);
+    else if (strcmp(e->protocol_version, version))
+        finding(v, "%s: %s is of version %s, the suite asks for %s", c->id, name,
+                e->protocol_version, version);
+    else if (e->outcome == OUTCOME_FAILED)
+        finding(v, "%s: %s failed: %s", c->id, name, e->reason);
+    else if (!of || strcmp(of->root_hash, data->root_hash))
+        finding(v, "%s: the content of %s is not what %s was made from", c->id, data->name, name);
 }
 
-static void check_held(struct verification *v, const struct cell *c, const struct suite_lists *l,
-                       const struct run *r) {
+static void check_held(struct verification *v, const struct cell *c, const struct suite_cell *one,
+                       const struct suite_lists *l, const struct run *r) {
+    const struct run_data_source *of = run_find_data(r, c->data->name);
     if (strcmp(r->config_sha256, c->hash) || !r->settings_sha256 ||
         strcmp(r->settings_sha256, c->settings_hash))
         finding(v, "%s: its settings hash to another value than the suite's", c->id);
     if (r->seed != (int64_t)c->seed)
         finding(v, "%s: its seed is %lld, the suite's is %llu", c->id, (long long)r->seed,
                 (unsigned long long)c->seed);
-    if (!r->n_data || strcmp(r->data[0].root_hash, c->data->root_hash))
+    if (!of || strcmp(of->root_hash, c->data->root_hash))
         finding(v, "%s: the content of %s is not what it was made from", c->id, c->data->name);
     if (strcmp(r->status, "complete") && strcmp(r->status, "partial") &&
         strcmp(r->status, "skipped"))
         finding(v, "%s: its status is \"%s\"", c->id, r->status);
-    check_protocols(v, c, l, r);
+    for (int i = 0; i < one->n_judged * l->n_protocols; i++)
+        check_row(v, c, l->protocols[i % l->n_protocols], &one->judged[i / l->n_protocols], r);
 }
 
-static void look_up(struct verification *v, const struct cell *c, const struct suite_lists *l,
-                    const char *suite) {
+static void look_up(struct verification *v, const struct cell *c, const struct suite_cell *one,
+                    const struct suite_lists *l, const char *suite) {
     int found = 0;
     v->cells++;
     for (int i = 0; i < v->n_runs; i++) {
@@ -102,7 +105,7 @@ static void look_up(struct verification *v, const struct cell *c, const struct s
         if (found++)
             finding(v, "%s: there is more than one of it", c->id);
         else
-            check_held(v, c, l, r);
+            check_held(v, c, one, l, r);
     }
     if (!found)
         finding(v, "%s: missing, %s asks for it", c->id, suite);
@@ -119,7 +122,7 @@ static int check_cell(struct verification *v, const struct suite_cell *one,
     if (status)
         return status;
     cell_name(&c);
-    look_up(v, &c, l, suite);
+    look_up(v, &c, one, l, suite);
     cell_close(&c);
     return 0;
 }

@@ -87,8 +87,10 @@ void compare_settings(struct comparison *c, const struct run *left, const struct
     for (int i = 0; i < n_right; i++)
         if (!value_of(l, n_left, r[i].key))
             text(c, r[i].key, NULL, r[i].value);
-    for (int i = 0; i < left->n_data && i < right->n_data; i++)
-        text(c, "content of the data", left->data[i].root_hash, right->data[i].root_hash);
+    const struct run_data_source *l_data = run_find_data(left, left->dataset);
+    const struct run_data_source *r_data = run_find_data(right, right->dataset);
+    if (l_data && r_data)
+        text(c, "content of the data", l_data->root_hash, r_data->root_hash);
     text(c, "code versions", left->versions, right->versions);
 }
 

@@ -76,6 +76,24 @@ void run_add_eval(struct run *r, const struct eval *e) {
     r->evals[i] = deep_copy(e, &r->arena);
 }
 
+const struct run_data_source *run_find_data(const struct run *r, const char *name) {
+    for (int i = 0; i < r->n_data; i++)
+        if (!strcmp(r->data[i].name, name))
+            return &r->data[i];
+    return NULL;
+}
+
+struct run_data_source *run_data(struct run *r, const char *name) {
+    const struct run_data_source *there = run_find_data(r, name);
+    if (there)
+        return &r->data[there - r->data];
+    CHECK(r->n_data < RUN_DATA, "%s: more than %d datasets", r->run_id, RUN_DATA);
+    struct run_data_source *d = &r->data[r->n_data++];
+    *d = (struct run_data_source){.n = 0};
+    snprintf(d->name, sizeof d->name, "%s", name);
+    return d;
+}
+
 const struct eval *run_find_eval(const struct run *r, const char *protocol, const char *dataset) {
     int i = find(r, protocol, dataset);
     return i < r->n_evals ? &r->evals[i] : NULL;

@@ -17,6 +17,8 @@
 #define RUN_FORMAT "ssvbench-run"
 #define RUN_FORMAT_VERSION "1.0"
 
+enum { RUN_DATA = 16 }; /* datasets of a run, at most */
+
 enum outcome { OUTCOME_OK, OUTCOME_SKIPPED, OUTCOME_DIVERGED, OUTCOME_FAILED };
 
 /* One row of the hyper-parameter search: every candidate and what it scored on validation. */
@@ -62,8 +64,12 @@ struct eval {
 
 struct run_data_source {
     char name[64];
-    char root_hash[65], split_sha256[65];
-    long n;
+    char root_hash[65], split_sha256[65], class_order_sha256[65];
+    const char *spec;      /* as it was named in the command; of the run's arena */
+    long n;                /* training images */
+    long n_bad;            /* left out because they are broken */
+    const char *bad_names; /* "", or the first of them, one a line; of the run's arena */
+    const char *audit;     /* JSON (data/audit.h), or NULL: none was made; of the run's arena */
 };
 
 struct run {
@@ -78,7 +84,7 @@ struct run {
     const char *finding;  /* "" or what went wrong without a failure: a collapse, since when */
     const char *config;   /* INI text */
     const char *suite;    /* the name of the suite it was made for, or "" */
-    const char *versions; /* of the code that decides the weights: "pretraining 1, mae 1" */
+    const char *versions; /* of the code that decides the weights: "pretraining 2, mae 1" */
     const char
         *settings_sha256; /* of the settings alone; config_sha256 is of data and versions too */
     const char *budget;   /* "flops:2e15"; NULL: written before there were budgets */
@@ -88,7 +94,7 @@ struct run {
     char config_sha256[65];
     long parameters;
     double step_gflops, step_peak_bytes;
-    struct run_data_source data[4];
+    struct run_data_source data[RUN_DATA]; /* of pretraining and of evaluations, by name */
     int n_data;
     struct step_row *steps; /* filled by run_write from the journal, by run_read from the file */
     long n_steps, steps_room;
@@ -106,6 +112,9 @@ void run_init(struct run *r); /* an empty run of today, on this machine */
 /* Adds e (deep copy), or replaces the one with the same protocol and dataset.  An array of e may be
  * NULL where it has no meaning; seed and class_name may be when their numbers are 0. */
 void run_add_eval(struct run *r, const struct eval *e);
+/* The dataset of that name, NULL: the run has none; run_data adds it where there is room. */
+const struct run_data_source *run_find_data(const struct run *r, const char *name);
+struct run_data_source *run_data(struct run *r, const char *name);
 const struct eval *run_find_eval(const struct run *r, const char *protocol, const char *dataset);
 /* What tables show of an evaluation: "top1", or the name of its first metric ("" when it has
  * neither), and that of the i-th of its seeds (NAN: none). */

@@ -6,8 +6,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { MAX_DATA = sizeof((struct run *)0)->data / sizeof *((struct run *)0)->data };
-
 /* ---- steps ---- */
 
 static void get_steps(struct h5 *h, struct run *r) {
@@ -170,8 +168,8 @@ static void get_data(struct h5 *h, struct run *r) {
     hid_t data = h5_group(h, h->file, "data");
     int n = 0;
     char **names = h5_names(h, data, &n);
-    if (n > MAX_DATA)
-        h5_wrong(h, data, "", "more than %d sources", MAX_DATA);
+    if (n > RUN_DATA)
+        h5_wrong(h, data, "", "more than %d sources", RUN_DATA);
     for (int i = 0; i < n && !h->status; i++) {
         struct run_data_source *d = &r->data[r->n_data++];
         hid_t source = h5_group(h, data, names[i]);

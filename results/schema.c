@@ -2,16 +2,15 @@
 
 #include "results/run.h"
 
-#define FIELD(type, field, name, kind)                                                             \
-    { name, offsetof(struct type, field), sizeof((struct type *)0)->field, kind, 0 }
-#define ADDED_CHARS(type, field, name)                                                             \
-    { name, offsetof(struct type, field), sizeof((struct type *)0)->field, MEMBER_CHARS, 1 }
-#define CHARS(type, field, name) FIELD(type, field, name, MEMBER_CHARS)
-#define STRING(type, field, name) FIELD(type, field, name, MEMBER_STRING)
-#define INTEGER(type, field, name) FIELD(type, field, name, MEMBER_INTEGER)
-#define REAL(type, field, name) FIELD(type, field, name, MEMBER_REAL)
-#define ADDED_REAL(type, field, name)                                                              \
-    { name, offsetof(struct type, field), sizeof((struct type *)0)->field, MEMBER_REAL, 1 }
+#define FIELD(type, field, name, kind, added)                                                      \
+    { name, offsetof(struct type, field), sizeof((struct type *)0)->field, kind, added }
+#define CHARS(type, field, name) FIELD(type, field, name, MEMBER_CHARS, 0)
+#define STRING(type, field, name) FIELD(type, field, name, MEMBER_STRING, 0)
+#define INTEGER(type, field, name) FIELD(type, field, name, MEMBER_INTEGER, 0)
+#define REAL(type, field, name) FIELD(type, field, name, MEMBER_REAL, 0)
+#define ADDED_CHARS(type, field, name) FIELD(type, field, name, MEMBER_CHARS, 1)
+#define ADDED_INTEGER(type, field, name) FIELD(type, field, name, MEMBER_INTEGER, 1)
+#define ADDED_REAL(type, field, name) FIELD(type, field, name, MEMBER_REAL, 1)
 #define END                                                                                        \
     { NULL, 0, 0, MEMBER_CHARS, 0 }
 
@@ -61,6 +60,11 @@ const struct member schema_data[] = {
     CHARS(run_data_source, root_hash, "root_hash"),
     CHARS(run_data_source, split_sha256, "split_sha256"),
     INTEGER(run_data_source, n, "n"),
+    ADDED_CHARS(run_data_source, class_order_sha256, "class_order_sha256"),
+    ADDED_INTEGER(run_data_source, n_bad, "n_bad"),
+    STRING(run_data_source, spec, "spec"),
+    STRING(run_data_source, bad_names, "bad_names"),
+    STRING(run_data_source, audit, "audit"),
     END,
 };
 

@@ -31,7 +31,7 @@ static void counts_what_was_put_in(void **state) {
     put_photo(here, "test/cat/broken.jpg", 20, 25, 7);
     cut(here, "test/cat/broken.jpg");
     opens(&d, spec(here, "folder", ""));
-    assert_int_equal(audit_run(&a, &d, &err), 0);
+    assert_int_equal(audit_run(&a, &d, NULL, &err), 0);
     const struct audit_split *train = &a.split[SPLIT_TRAIN], *test = &a.split[SPLIT_TEST];
     assert_int_equal(train->n, 6);
     assert_int_equal(test->n, 3);
@@ -48,6 +48,13 @@ static void counts_what_was_put_in(void **state) {
     assert_true(a.pairs[0].a < a.pairs[0].b);
     assert_int_equal(a.pairs[1].split_a, SPLIT_TRAIN);
     assert_int_equal(a.pairs[1].split_b, SPLIT_TEST);
+    assert_string_equal(
+        audit_json(&a, &d, &here->arena),
+        "{\"train\":{\"images\":6,\"broken\":0,\"duplicates\":1,\"grey\":1,\"height\":[20,24],"
+        "\"width\":[20,40],\"per_class\":[2,4],\"files\":{\"JPEG\":5,\"PNG\":1,\"grey files\":1}},"
+        "\"test\":{\"images\":3,\"broken\":1,\"duplicates\":0,\"grey\":1,\"height\":[20,24],"
+        "\"width\":[20,25],\"per_class\":[0,2],\"files\":{\"JPEG\":1,\"PNG\":1,\"grey files\":1}},"
+        "\"also_in_training\":1}");
     assert_int_equal(train->per_class[0], 2); /* cat */
     assert_int_equal(train->per_class[1], 4);
     assert_int_equal(test->per_class[0], 0);

@@ -37,6 +37,10 @@ a seed twice|seeds = 1,1|^ssvbench: wrong.ini:2: .*twice
 a budget below one step|methods = mae\ndata = shapes:size=16,train=64,test=32\npatch = 4\nbudget = flops:9|less than one step
 no pair with a meaning|methods = mae\ndata = shapes:size=16,train=64,test=32\nbackbone = resnet-micro|does not run on
 END
+expect "two datasets of one name" 2 'both called shapes: name one of them, as in other=shapes:size=24' \
+    "${run[@]}" --out never --data "$data shapes:size=24,train=64,test=32"
+expect "a wrong name of a dataset" 2 '"a/b" is no name for a dataset' "${run[@]}" --out never --data "a/b=$data"
+expect "eval_data is looked at first" 2 'there is no dataset "shape"' "${run[@]}" --out never --data "$data" --eval_data shape
 expect "a missing suite file" 2 'nowhere.ini' "${run[@]}" nowhere.ini
 expect "an unknown name" 2 'did you mean "quick"' "${run[@]}" quikc
 expect "two suites" 2 'second' "${run[@]}" small.ini small.ini
@@ -89,9 +93,9 @@ expect "diff of one" 2 'two folders' "$program" diff out
 
 # A run of the same settings that says of itself that other code made it.
 cp -r out stale
-perl -0pi -e 's/pretraining 1, mae 1/pretraining 1, mae 0/; s/\nssvbench-run sha256 [0-9a-f]{64}\n\z//' stale/"$mae"/run.h5
+perl -0pi -e 's/pretraining 2, mae 1/pretraining 2, mae 0/; s/\nssvbench-run sha256 [0-9a-f]{64}\n\z//' stale/"$mae"/run.h5
 mv stale/"$mae" stale/"${mae%????????}00000000"
-expect "a stale cell is refused with its reason" 1 'is stale: .*pretraining 1, mae 0; now pretraining 1, mae 1' "${run[@]}" small.ini --out stale
+expect "a stale cell is refused with its reason" 1 'is stale: .*pretraining 2, mae 0; now pretraining 2, mae 1' "${run[@]}" small.ini --out stale
 
 cp -r out changed
 perl -0pi -e 's/\nssvbench-run sha256 [0-9a-f]{64}\n\z//; s/complete/comqlete/' changed/"$mae"/run.h5
@@ -119,3 +123,24 @@ rm timed/mae-*/run.h5 timed/mae-*/checkpoint.safetensors
 "${timed[@]}" >/dev/null 2>&1
 expect "they are measured once" 0 '^1$' bash -c 'grep -c "\"what\":\"budget\"" timed/mae-*/journal.jsonl'
 expect "and a rerun has as many" 0 'the same bits' "$program" rerun --out timed "$(basename timed/mae-*)" --quiet
+
+# ---- pretrained here, evaluated there ----
+
+there="small=shapes:size=24,train=80,test=40 shapes:size=16,train=64,test=32 grey=hdf5:grey.h5"
+flags=(--out moved --methods random,mae --seeds 0 --epochs 1 --batch 16 --patch 4 --data "unlike=shapes:size=16,train=96,test=16")
+python3 - <<'END' 2>/dev/null || no_grey=1
+import h5py, numpy
+with h5py.File("grey.h5", "w") as f:
+    for split, n in (("train", 40), ("test", 20)):
+        f[split + "/images"] = numpy.arange(n * 256, dtype="uint8").reshape(n, 16, 16, 1)
+        f[split + "/labels"] = numpy.arange(n) % 2
+END
+[ -n "${no_grey:-}" ] && there=${there% grey*}
+expect "evaluation on other data" 0 'knn shapes +knn small' "${run[@]}" "${flags[@]}" --eval_data "$there" --protocols knn
+[ -z "${no_grey:-}" ] && expect "data that the encoder cannot see" 0 'grey has 1 channels, the encoder takes 3' "$program" report csv moved
+expect "each dataset has features of its own" 0 'features-small-train' ls moved/mae*
+expect "nothing is to do" 0 '2 done' "${run[@]}" "${flags[@]}" --eval_data "$there" --protocols knn --dry-run
+expect "verify knows all of the rows" 0 ' 0 findings' "$program" verify moved
+expect "one more dataset, later" 0 'knn top-1' "$program" eval --eval_data "more=shapes:size=16,train=40,test=20" --protocols knn moved/mae*
+expect "other content under the same name" 0 'knn top-1' "$program" eval --eval_data "more=shapes:size=16,train=50,test=20" --protocols knn moved/mae*
+expect "a rerun evaluates on all of them" 0 'the same bits' "$program" rerun --quiet moved/mae* --into again
