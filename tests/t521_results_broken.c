@@ -352,7 +352,7 @@ static const struct edit {
                {config_is_number, "config/resolved"},
                {external_file, "not in this file"},
                {external_link, "environment: it is missing"},
-               {many_sources, "more than 4"},
+               {many_sources, "more than 16"},
                {long_name, "longer than 63"}};
 
 /* Another program changes a sample; HDF5 cuts off the checksum, which no longer fits. */

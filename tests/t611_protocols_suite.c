@@ -240,7 +240,7 @@ static void a_suite_is_a_product(void **state) {
     struct place *here = *state;
     struct settings *s =
         loaded(here, "[suite]\nmethods = random,mae,supervised\nbackbone = vit-micro,resnet-micro\n"
-                     "data = " DATA " shapes:size=16,train=48,test=16\nseeds = 4,9\n"
+                     "data = " DATA " few=shapes:size=16,train=48,test=16\nseeds = 4,9\n"
                      "patch = 4\nbatch = 16\nlimit = 40\n");
     const struct context context = {.machine = &nowhere};
     struct suite u;
