@@ -54,6 +54,7 @@ int photos_is_image(const char *extension) {
 struct photos_options photos_options_of(const long *values) {
     return (struct photos_options){.wanted = {values[SPLIT_TRAIN], values[SPLIT_TEST]},
                                    .size = values[PHOTOS_SIZE],
+                                   .keep = values[PHOTOS_KEEP],
                                    .cache = (size_t)values[PHOTOS_CACHE] << 20,
                                    .skip_bad = (int)values[PHOTOS_BAD]};
 }
@@ -187,6 +188,11 @@ static void finish_hash(struct survey *s) {
     for (int i = 0; i < d->classes; i++)
         hash_text(&hash, d->class_names[i]);
     SHA256Update(&hash, photos, sizeof photos);
+    if (s->o->keep) {
+        char keep[32];
+        snprintf(keep, sizeof keep, "keep %ld", s->o->keep);
+        hash_text(&hash, keep);
+    }
     SHA256End(&hash, d->root_hash);
 }
 
@@ -204,7 +210,10 @@ static int survey(struct survey *s, struct error *err) {
         progress_end(&s->progress);
     int own = !s->sides_differ && s->side <= DEFAULT_SIZE && s->side >= DATASET_SMALLEST;
     d->height = d->width = s->o->size ? (int)s->o->size : own ? s->side : DEFAULT_SIZE;
-    if (s->longest * d->height * d->height > MOST_PIXELS)
+    if (s->o->keep && s->o->keep < d->height)
+        return error_set(err, STATUS_USAGE, "dataset %s: keep=%ld is less than the size, %d",
+                         d->name, s->o->keep, d->height);
+    if (!s->o->keep && s->longest * d->height * d->height > MOST_PIXELS)
         return error_set(err, STATUS_USAGE, "%s: it is too long a strip for size=%d",
                          s->strip->name, d->height);
     if (d->n_bad)
@@ -225,6 +234,7 @@ int photos_open(struct dataset *d, const struct photos_options *o, struct error 
     d->channels = CHANNELS;
     d->measured = MEASURED;
     d->bad_names = s.bad;
+    photos->keep = o->keep;
     TRY(survey(&s, err));
     finish_hash(&s);
     image_cache_open(&photos->cache, d->count[SPLIT_TRAIN] + d->count[SPLIT_TEST], o->cache,
@@ -240,7 +250,7 @@ static int read_pixels(const struct dataset *d, const struct photo *p, long plac
                        struct record *out, struct error *err) {
     struct photos *photos = d->state;
     const struct cached_image *cached = image_cache_get(&photos->cache, place);
-    const struct decode_options o = {.least_side = d->height};
+    const struct decode_options o = {.least_side = photos->keep ? (int)photos->keep : d->height};
     struct arena scratch = {0};
     struct decoded image;
     int status = 0;
@@ -251,11 +261,16 @@ static int read_pixels(const struct dataset *d, const struct photo *p, long plac
         goto out;
     }
     TRY(decode(d, p, &o, &scratch, &image, err));
-    double by = (double)d->height / (image.height < image.width ? image.height : image.width);
+    int shorter = image.height < image.width ? image.height : image.width;
+    int whole = photos->keep && shorter <= photos->keep;
+    double by = whole ? 1 : (double)o.least_side / shorter;
     TRY(record_reserve(out, (int)lround(image.height * by), (int)lround(image.width * by), CHANNELS,
                        0, err));
-    resize_whole(image.rgb, image.height, image.width, CHANNELS, out->height, out->width,
-                 out->pixels);
+    if (whole)
+        memcpy(out->pixels, image.rgb, (size_t)image.height * (size_t)image.width * CHANNELS);
+    else
+        resize_whole(image.rgb, image.height, image.width, CHANNELS, out->height, out->width,
+                     out->pixels);
     image_cache_put(&photos->cache, place, out->height, out->width, CHANNELS, out->pixels);
 out:
     arena_free(&scratch);

@@ -8,7 +8,9 @@
  *     TRY(photos_open(d, &options, err));
  *
  * Sizes: the shorter side becomes size=N pixels, nothing is cropped.  Without size=N that is 96, or
- * the shorter side that all images have in common where it is less: then nothing is resized.
+ * the shorter side that all images have in common where it is less: then nothing is resized. keep=M
+ * keeps more than encoders get, so that a crop has pixels of its own: an image is what its file
+ * has, made smaller only where its shorter side is more than M; what encoders get stays size=N.
  *
  * Bad files.  With bad=fail, the default, an image whose head cannot be read fails the opening, and
  * one that is damaged behind it fails the reading.  With bad=skip every image is decoded once when
@@ -24,7 +26,7 @@
 #include "data/dataset_internal.h"
 #include "data/image_cache.h"
 
-enum { PHOTOS_TEST_SHARE_DECIMALS = 6 };
+enum { PHOTOS_TEST_SHARE_DECIMALS = 6, PHOTOS_MOST_KEPT = 8192 };
 
 struct photo {
     const char *name;  /* without what would change when the data are moved */
@@ -43,12 +45,13 @@ struct photos {
     struct photo *photo[SPLITS]; /* the reader's lists; afterwards (count) those that are used */
     long n[SPLITS];
     photos_fetch *fetch;
+    long keep;                /* 0: the dataset's size */
     struct image_cache cache; /* training images, then test images */
 };
 
 struct photos_options {
     long wanted[SPLITS]; /* 0: all */
-    long size;           /* 0: see above */
+    long size, keep;     /* 0: see above */
     size_t cache;        /* bytes */
     int skip_bad;
 };
@@ -65,6 +68,7 @@ int photos_probe(const struct dataset *d, enum split split, long index, struct d
 /* The arguments that all of them take, and what they mean. */
 enum photos_key {
     PHOTOS_SIZE = SPLITS,
+    PHOTOS_KEEP,
     PHOTOS_CACHE,
     PHOTOS_BAD,
     PHOTOS_CAPTIONS,
@@ -72,8 +76,8 @@ enum photos_key {
 };
 #define PHOTOS_COMMON_KEYS                                                                         \
     [SPLIT_TRAIN] = DATASET_TRAIN_KEY, [PHOTOS_SIZE] = DATASET_SIZE_KEY(0),                        \
-    [PHOTOS_CACHE] = DATASET_CACHE_KEY, [PHOTOS_BAD] = {.key = "bad", .words = "fail|skip"},       \
-    [PHOTOS_CAPTIONS] = DATASET_CAPTIONS_KEY
+    [PHOTOS_KEEP] = {.key = "keep", .max = PHOTOS_MOST_KEPT}, [PHOTOS_CACHE] = DATASET_CACHE_KEY,  \
+    [PHOTOS_BAD] = {.key = "bad", .words = "fail|skip"}, [PHOTOS_CAPTIONS] = DATASET_CAPTIONS_KEY
 struct photos_options photos_options_of(const long *values);
 
 /* For data without splits: test_share=0.1 puts a tenth of the names into the test split, whatever

@@ -234,8 +234,9 @@ out:
 const struct dataset_source dataset_webdataset = {
     .name = "webdataset",
     .title = "tar shards: images with .cls, .txt or .json beside them, plain or compressed",
-    .argument_help = "PATTERN|FOLDER[,test=PATTERN,test_share=F,size=N,bad=skip,train=N,test=N,"
-                     "cache=MiB,captions=class]",
+    .argument_help =
+        "PATTERN|FOLDER[,test=PATTERN,test_share=F,size=N,keep=N,bad=skip,train=N,test=N,"
+        "cache=MiB,captions=class]",
     .open = open_webdataset,
     .read = photos_read,
     .close = photos_close,

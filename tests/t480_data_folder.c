@@ -200,6 +200,37 @@ static void sizes(void **state) {
     refuses(text, "b/4.png", "too long a strip");
 }
 
+static void more_can_be_kept_than_encoders_get(void **state) {
+    struct place *here = *state;
+    struct dataset d;
+    struct record r = {0};
+    struct decoded p;
+    struct error err = {0};
+    char with[65], without[65];
+    put_photo(here, "train/a/0.png", 40, 60, 0); /* shrunk to 30 x 45 */
+    put_photo(here, "train/b/1.png", 28, 50, 1); /* as it is */
+    put_photo(here, "test/b/2.png", 9, 12, 2);   /* as it is, though less than the size */
+    opens(&d, spec(here, "folder", ",size=16,keep=30"));
+    assert_int_equal(d.height, 16);
+    for (long i = 0; i < 2; i++) {
+        reads(&d, SPLIT_TRAIN, i, &r);
+        assert_int_equal(r.height, r.label ? 28 : 30);
+        assert_int_equal(r.width, r.label ? 50 : 45);
+        if (!r.label)
+            continue;
+        assert_int_equal(image_read(in(here, "train/b/1.png"), NULL, &here->arena, &p, &err), 0);
+        assert_memory_equal(r.pixels, p.rgb, 28 * 50 * 3);
+    }
+    reads(&d, SPLIT_TEST, 0, &r);
+    assert_int_equal(r.height, 9);
+    record_free(&r);
+    dataset_close(&d);
+    hash_of(spec(here, "folder", ",size=16,keep=30"), with);
+    hash_of(spec(here, "folder", ",size=16"), without);
+    assert_string_not_equal(with, without);
+    refuses(spec(here, "folder", ",size=16,keep=15"), "keep=15", "less than the size, 16");
+}
+
 static void a_large_photo_is_nearly_what_it_would_be_resized(void **state) {
     struct place *here = *state;
     struct dataset d;
@@ -350,6 +381,7 @@ int main(void) {
         cmocka_unit_test_setup_teardown(a_hash_of_the_name_splits, set_up, tear_down),
         cmocka_unit_test_setup_teardown(images_without_classes_have_no_labels, set_up, tear_down),
         cmocka_unit_test_setup_teardown(sizes, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(more_can_be_kept_than_encoders_get, set_up, tear_down),
         cmocka_unit_test_setup_teardown(a_large_photo_is_nearly_what_it_would_be_resized, set_up,
                                         tear_down),
         cmocka_unit_test_setup_teardown(bad_files_fail_or_are_left_out, set_up, tear_down),
