@@ -270,6 +270,30 @@ char *settings_run_text(const struct settings *s, const struct method *m, struct
     return text_of(s, wanted, a);
 }
 
+static int is_method(const char *name, size_t length) {
+    for (int i = 0; methods[i]; i++)
+        if (!strncmp(methods[i]->name, name, length) && !methods[i]->name[length])
+            return 1;
+    return 0;
+}
+
+char *settings_without_protocols(const char *stored, struct arena *a) {
+    char *kept = arena_alloc(a, strlen(stored) + 1), *to = kept;
+    int keep = 1;
+    for (const char *line = stored, *next; *line; line = next) {
+        size_t n = strcspn(line, "\n");
+        next = line + n + (line[n] == '\n');
+        if (*line == '[')
+            keep = is_method(line + 1, strcspn(line, "]\n") - 1);
+        if (keep) {
+            memcpy(to, line, (size_t)(next - line));
+            to += next - line;
+        }
+    }
+    *to = '\0';
+    return kept;
+}
+
 int settings_list(const char *text, const char *separators, struct arena *a, char ***items) {
     char *copy = arena_strdup(a, text), *rest = NULL;
     int n = 0;

@@ -27,8 +27,9 @@ static void close_stored(struct stored *t) {
     arena_free(&t->arena);
 }
 
-/* The run and the settings that it was made with; the machine is this one, results go to `out`. */
-static int open_stored(struct stored *t, const char *folder, const char *out,
+/* The run and the settings that it was made with, those of protocols too when they are wanted; the
+ * machine is this one, results go to `out`. */
+static int open_stored(struct stored *t, const char *folder, const char *out, int protocols_too,
                        const struct settings *s, const struct context *context, struct error *err) {
     const char *path = arena_printf(&t->arena, "%s/run.h5", folder);
     int status = run_read(&t->run, path, err);
@@ -38,7 +39,9 @@ static int open_stored(struct stored *t, const char *folder, const char *out,
         return error_set(err, STATUS_USAGE, "%s holds no configuration", path);
     settings_init(&t->settings);
     t->has_settings = 1;
-    status = options_load_text(&t->settings.options, t->run.config, folder, err);
+    const char *config =
+        protocols_too ? t->run.config : settings_without_protocols(t->run.config, &t->arena);
+    status = options_load_text(&t->settings.options, config, folder, err);
     t->settings.plan.seeds = suite_seed_text((uint64_t)t->run.seed, &t->arena);
     t->machine = s->machine;
     t->machine.out = out;
@@ -81,7 +84,7 @@ int suite_evaluate_folder(const struct settings *s, const char *folder,
     struct stored t = {.has_suite = 0};
     int status = 0;
     const char *out = dirname(arena_strdup(&t.arena, folder));
-    TRY(open_stored(&t, folder, out, s, context, err));
+    TRY(open_stored(&t, folder, out, 0, s, context, err));
     const char *name = t.settings.judging.name;
     t.settings.judging = s->judging;
     t.settings.judging.name = name;
@@ -150,7 +153,7 @@ int suite_rerun(const struct settings *s, const char *folder, const char *into,
                 const struct context *context, FILE *out, struct error *err) {
     struct stored t = {.has_suite = 0};
     int status = 0;
-    TRY(open_stored(&t, folder, into, s, context, err));
+    TRY(open_stored(&t, folder, into, 1, s, context, err));
     t.settings.judging.protocols = protocols_of(&t.run, &t.arena);
     t.settings.judging.eval_data = eval_data_of(&t.run, &t.arena);
     t.context.steps = lround(t.run.achieved_images / t.settings.plan.batch);

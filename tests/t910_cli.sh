@@ -36,6 +36,10 @@ expect "env" 0 'kernels' "$program" env
 expect "bench without a name" 2 'steps' "$program" bench
 expect "bench with a wrong expression" 2 'regular expression' "$program" bench steps --filter '('
 expect "bench that matches nothing" 2 'no step matches' "$program" bench steps --filter nothing
+expect "bench views that match nothing" 2 'no view matches' "$program" bench views --filter nothing
+expect "bench views of nowhere" 2 'nowhere' "$program" bench views folder:nowhere --seconds 0.1
+expect "bench views as JSON" 0 '"simclr/32px/of-32x32", "views_per_s"' "$program" bench views --json --seconds 0.1
+expect "bench views of a dataset" 0 '^read\+simclr-blur/16px/of-drawn ' "$program" bench views drawn=shapes:size=16,train=20,test=10 --seconds 0.1
 expect "bench steps as JSON" 0 '"percent_of_peak"' "$program" bench steps --json --seconds 0.1 --filter 'mae/vit-micro/32px-p8'
 
 expect "a small run" 0 'mae' "$program" run "${tiny[@]}"

@@ -7,7 +7,11 @@ work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 cd "$work" || exit 1
 
-mkdir cifar10 idx captions
+mkdir cifar10 idx captions stl10
+for part in train:40 test:20 unlabeled:40; do
+    head -c $((${part#*:} * 27648)) /dev/urandom >stl10/"${part%:*}"_X.bin
+    perl -e 'print map { chr($_ % 10 + 1) } 1..shift' "${part#*:}" >stl10/"${part%:*}"_y.bin
+done
 perl -e 'srand 1; for (1..80) { print chr($_ % 10), map { chr int rand 256 } 1..3072 }' >cifar10/data_batch_1.bin
 perl -e 'srand 2; for (1..40) { print chr($_ % 10), map { chr int rand 256 } 1..3072 }' >cifar10/test_batch.bin
 for part in train:80 t10k:40; do
@@ -55,13 +59,13 @@ export SSVBENCH_DATA="shapes:size=16,train=64,test=32"
 small() { # what a command says explicitly, made small
     sed -E -e "s#build/ssvbench#$program#" -e 's/[[:space:]]+#.*//' \
         -e 's/--epochs [0-9]+/--epochs 1/' -e 's/--seeds [0-9,]+/--seeds 0/' \
-        -e 's/cifar10:FOLDER/cifar10:cifar10/' -e 's/idx:FOLDER/idx:idx/' \
+        -e 's/cifar10:FOLDER/cifar10:cifar10/g' -e 's/idx:FOLDER/idx:idx/' -e 's/stl10:FOLDER/stl10:stl10/g' \
         -e "s/'webdataset:.*'/webdataset:packed-train-000000.tar,test=packed-test-000000.tar/" \
         -e 's#ROOT,test_share=0.1#ROOT/train,test_share=0.1#' \
         -e 's/segmentation:FOLDER/segmentation:segmentation,size=16/' \
         -e 's/captions:FOLDER,size=64/captions:captions,size=16/' \
         -e 's/fashion-mnist( |$)/fashion-mnist:train=64,test=32\1/' \
-        -e 's/--batch [0-9]+/--batch 16/' -e 's/train=[0-9]+,test=[0-9]+/train=64,test=32/' -e 's/bench steps/bench steps --seconds 0.1/'
+        -e 's/--batch [0-9]+/--batch 16/' -e 's/train=[0-9]+,test=[0-9]+/train=64,test=32/g' -e 's/bench (steps|views)/& --seconds 0.1/'
 }
 
 n=0

@@ -124,6 +124,12 @@ rm timed/mae-*/run.h5 timed/mae-*/checkpoint.safetensors
 expect "they are measured once" 0 '^1$' bash -c 'grep -c "\"what\":\"budget\"" timed/mae-*/journal.jsonl'
 expect "and a rerun has as many" 0 'the same bits' "$program" rerun --out timed "$(basename timed/mae-*)" --quiet
 
+# ---- a run of a version whose protocols had other options ----
+
+cp -r out older
+perl -0pi -e 's/\n\[knn\]\n(\w+)/"\n[knn]\n" . "x" x length $1/e; s/\nssvbench-run sha256 [0-9a-f]{64}\n\z//' older/mae*/run.h5
+expect "its encoder can be evaluated" 0 'knn top-1' "$program" eval --protocols knn --knn.k 5 older/mae-vit*
+
 # ---- pretrained here, evaluated there ----
 
 there="small=shapes:size=24,train=80,test=40 shapes:size=16,train=64,test=32 grey=hdf5:grey.h5"

@@ -1,0 +1,20 @@
+/* bench.h -- what is benched: `ssvbench bench steps` and `ssvbench bench views`. */
+#ifndef SSV_BENCH_BENCH_H
+#define SSV_BENCH_BENCH_H
+
+#include "bench/command.h"
+
+struct bench_options {
+    const char *filter; /* extended regular expression on the names; "": all */
+    int json, threads, profile;
+    double seconds; /* for each */
+};
+
+/* bench_steps.c: whole training steps. */
+int bench_steps(struct invocation *call, const struct bench_options *o, struct error *err);
+/* bench_views.c: views of images on one thread; dataset: also its images, read and augmented; NULL:
+ * none. */
+int bench_views(struct invocation *call, const struct bench_options *o, const char *dataset,
+                struct error *err);
+
+#endif
