@@ -1,5 +1,5 @@
-/* photos.h -- the images of a dataset that are files of any size: what folder, list and webdataset
- * share.
+/* photos.h -- the images of a dataset that are files of any size: what folder, list, captions and
+ * webdataset share.
  *
  * A reader lists its photos and says how to get the bytes of one.  photos_open looks at all of them
  * on all processors, chooses, hashes; photos_read and photos_close are then the reader's own.

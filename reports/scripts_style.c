@@ -16,6 +16,7 @@ const char *const script_style[] = {
     "# noenhanced: an underscore in a name is an underscore.  The factors make a point, a line and a mark",
     "# the same size on paper in each format: png and svg count pixels of 1/96 inch, pdfcairo sets text",
     "# 96/72 too large.",
+    "if (H*dpi > 32000) { dpi = 32000 / H }     # cairo draws no more pixels",
     "if (fmt eq 'png') {",
     "    set terminal pngcairo noenhanced size W*dpi, H*dpi font face.',8' fontscale dpi/96.0 \\",
     "        linewidth dpi/96.0 pointscale dpi/96.0 background '#ffffff'",

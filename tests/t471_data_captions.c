@@ -5,13 +5,9 @@
 #include "data/loader.h"
 #include "data/resize.h"
 #include "tests/data_files.h"
-#include "tests/jpeg_files.h"
+#include "tests/photo_files.h"
 
 enum { SIZE = 16 };
-
-static void put_text(struct place *here, const char *name, const char *text) {
-    put(here, name, text, strlen(text));
-}
 
 /* 0.jpg, 1.jpg, ..., each of another size. */
 static void put_images(struct place *here, int n) {
@@ -44,16 +40,7 @@ static void expect_captions(const struct record *r, const char *const *captions)
 }
 
 static void expect_image(struct place *here, const struct record *r, int number, int size) {
-    struct decoded p;
-    struct error err = {0};
-    uint8_t *square = arena_alloc(&here->arena, (size_t)size * (size_t)size * 3);
-    const char *name = arena_printf(&here->arena, "%d.jpg", number);
-    assert_int_equal(image_read(in(here, name), NULL, &here->arena, &p, &err), 0);
-    resize_square(p.rgb, p.height, p.width, 3, size, square);
-    assert_int_equal(r->height, size);
-    assert_int_equal(r->width, size);
-    assert_int_equal(r->channels, 3);
-    assert_memory_equal(r->pixels, square, (size_t)size * (size_t)size * 3);
+    expect_photo(here, r, arena_printf(&here->arena, "%d.jpg", number), size);
 }
 
 #define CAPTIONS(...) ((const char *const[]){__VA_ARGS__, NULL})
@@ -82,7 +69,7 @@ static void reads_every_caption_of_an_image(void **state) {
     dataset_close(&d);
     opens(&d, spec(here, "captions", ""));
     reads(&d, SPLIT_TRAIN, 1, &r);
-    expect_image(here, &r, 2, 128);
+    expect_image(here, &r, 2, 96);
     record_free(&r);
     dataset_close(&d);
 }
@@ -141,24 +128,40 @@ static void without_a_split_every_tenth_image_is_for_the_test(void **state) {
     dataset_close(&d);
 }
 
-/* root_hash = SHA-256 of a line with name, size and counts, the test split's name, the table, and a
- * line with name and bytes of every image used. */
-static void root_hash_is_of_the_table_and_the_sizes(void **state) {
+static void root_hash_is_of_captions_and_content(void **state) {
+    struct place *here = *state;
+    char first[65], other[65];
+    put_all(here);
+    const char *text = spec(here, "captions", ",size=16");
+    hash_of(text, first);
+    put_text(here, "captions.csv", arena_printf(&here->arena, "%s5.jpg,nowhere,extra\n", table));
+    hash_of(text, other); /* of what is used only */
+    assert_string_equal(first, other);
+    put_text(here, "captions.csv", arena_printf(&here->arena, "%s1.jpg,one more,test\n", table));
+    hash_of(text, other);
+    assert_string_not_equal(first, other);
+    put_text(here, "captions.csv", table);
+    size_t bytes;
+    uint8_t *image = get_file(here, "1.jpg", &bytes);
+    image[bytes - 10] ^= 1;
+    put(here, "1.jpg", image, bytes);
+    hash_of(text, other);
+    assert_string_not_equal(first, other);
+}
+
+static void broken_images_are_left_out(void **state) {
     struct place *here = *state;
     struct dataset d;
-    size_t bytes[3];
+    struct record r = {0};
     put_all(here);
-    for (int i = 0; i < 3; i++)
-        get_file(here, arena_printf(&here->arena, "%d.jpg", i), &bytes[i]);
-    opens(&d, spec(here, "captions", ",size=16"));
-    const char *all =
-        arena_printf(&here->arena,
-                     "captions 16 x 16 x 3, 2 + 1 images, 0 classes\ntest\n%s0.jpg %zu\n2.jpg "
-                     "%zu\n1.jpg %zu\n",
-                     table, bytes[0], bytes[2], bytes[1]);
-    char expected[65];
-    sha256_hex(all, strlen(all), expected);
-    assert_string_equal(d.root_hash, expected);
+    cut(here, "0.jpg");
+    opens(&d, spec(here, "captions", ",size=16,bad=skip"));
+    assert_int_equal(d.count[SPLIT_TRAIN], 1);
+    assert_int_equal(d.n_bad, 1);
+    assert_string_equal(d.bad_names[0], "0.jpg");
+    reads(&d, SPLIT_TRAIN, 0, &r);
+    expect_captions(&r, CAPTIONS("says \"moo\""));
+    record_free(&r);
     dataset_close(&d);
 }
 
@@ -227,7 +230,7 @@ static void names_the_line_that_is_wrong(void **state) {
         {HEAD "0.jpg,\"a\n\nb\",train\n1.jpg,\"b\"c,test\n", "line 5:", "broken quotes"},
         {HEAD "0.jpg,a,train\n1.jpg,\"b,test\n0.jpg,c,train\n", "line 3:", "never closed"},
         {HEAD "0.jpg,a,train\n1.jpg,b,test\nnowhere.jpg,c,test\n",
-         "line 4:", "nowhere.jpg: No such"},
+         "line 4:", "nowhere.jpg: cannot open it: No such"},
         {HEAD "0.jpg,a,train\n.,b,test\n", "line 3:", "directory"},
     };
     put_images(here, 2);
@@ -251,17 +254,15 @@ static void a_broken_image_is_named_when_it_is_read(void **state) {
     struct dataset d;
     struct record r = {0};
     struct error err = {0};
-    size_t n;
     put_all(here);
-    const uint8_t *data = get_file(here, "1.jpg", &n);
-    put(here, "1.jpg", data, n / 2);
+    cut(here, "1.jpg");
     opens(&d, spec(here, "captions", ",size=16"));
     assert_int_equal(dataset_read(&d, SPLIT_TEST, 0, &r, &err), STATUS_USAGE);
     assert_non_null(strstr(err.message, "/1.jpg: "));
     reads(&d, SPLIT_TRAIN, 0, &r);
     record_free(&r);
     dataset_close(&d);
-    put(here, "0.jpg", data, n / 2); /* read at once, for the mean */
+    cut(here, "0.jpg"); /* read at once, for the mean */
     refuses(spec(here, "captions", ",size=16"), "/0.jpg: ");
 }
 
@@ -428,7 +429,8 @@ int main(void) {
         cmocka_unit_test_setup_teardown(splits_are_those_of_the_table, set_up, tear_down),
         cmocka_unit_test_setup_teardown(without_a_split_every_tenth_image_is_for_the_test, set_up,
                                         tear_down),
-        cmocka_unit_test_setup_teardown(root_hash_is_of_the_table_and_the_sizes, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(root_hash_is_of_captions_and_content, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(broken_images_are_left_out, set_up, tear_down),
         cmocka_unit_test_setup_teardown(keeps_long_captions_whole, set_up, tear_down),
         cmocka_unit_test_setup_teardown(takes_tables_as_programs_write_them, set_up, tear_down),
         cmocka_unit_test_setup_teardown(names_the_line_that_is_wrong, set_up, tear_down),
