@@ -105,7 +105,8 @@ out:
 const struct dataset_source dataset_captions = {
     .name = "captions",
     .title = "images with captions: a table captions.csv or .tsv and the image files that it names",
-    .argument_help = "FOLDER|FILE[,size=N,keep=N,bad=skip,train=N,test=N,split=val,cache=MiB]",
+    .argument_help =
+        "FOLDER|FILE[,size=N,keep=N,bad=skip,train=N,test=N,split=val,cache=MiB,cached=files]",
     .open = open_captions,
     .read = photos_read,
     .close = photos_close,

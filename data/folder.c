@@ -249,8 +249,9 @@ out:
 const struct dataset_source dataset_folder = {
     .name = "folder",
     .title = "folders of JPEG, PNG and WebP images, a folder a class",
-    .argument_help = "ROOT[,split=val,test_share=F,size=N,keep=N,bad=skip,train=N,test=N,cache=MiB,"
-                     "captions=class]",
+    .argument_help =
+        "ROOT[,split=val,test_share=F,size=N,keep=N,bad=skip,train=N,test=N,cache=MiB,cached=files,"
+        "captions=class]",
     .open = open_folder,
     .read = photos_read,
     .close = photos_close,

@@ -153,8 +153,9 @@ out:
 const struct dataset_source dataset_list_of_files = {
     .name = "list",
     .title = "a table path,label[,split] of JPEG, PNG and WebP images, .csv or .tsv",
-    .argument_help = "FILE[,split=val,test_share=F,size=N,keep=N,bad=skip,train=N,test=N,cache=MiB,"
-                     "captions=class]",
+    .argument_help =
+        "FILE[,split=val,test_share=F,size=N,keep=N,bad=skip,train=N,test=N,cache=MiB,cached=files,"
+        "captions=class]",
     .open = open_list,
     .read = photos_read,
     .close = photos_close,

@@ -4,6 +4,7 @@
 #include "data/decode.h"
 #include "data/resize.h"
 
+#include <limits.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -56,6 +57,7 @@ struct photos_options photos_options_of(const long *values) {
                                    .size = values[PHOTOS_SIZE],
                                    .keep = values[PHOTOS_KEEP],
                                    .cache = (size_t)values[PHOTOS_CACHE] << 20,
+                                   .cache_files = (int)values[PHOTOS_CACHED],
                                    .skip_bad = (int)values[PHOTOS_BAD]};
 }
 
@@ -79,16 +81,6 @@ struct survey {
     struct progress progress;
     long looked_at;
 };
-
-static int decode(const struct dataset *d, const struct photo *p, const struct decode_options *o,
-                  struct arena *a, struct decoded *out, struct error *err) {
-    const struct photos *photos = d->state;
-    const char *name;
-    const void *bytes;
-    size_t n;
-    int status = photos->fetch(d, p, a, &name, &bytes, &n, err);
-    return status ? status : image_decode(name, bytes, n, o, a, out, err);
-}
 
 static void look_at(const struct survey *s, const struct photo *p, struct outcome *out) {
     const struct photos *photos = s->d->state;
@@ -235,6 +227,7 @@ int photos_open(struct dataset *d, const struct photos_options *o, struct error 
     d->measured = MEASURED;
     d->bad_names = s.bad;
     photos->keep = o->keep;
+    photos->cache_files = o->cache_files;
     TRY(survey(&s, err));
     finish_hash(&s);
     image_cache_open(&photos->cache, d->count[SPLIT_TRAIN] + d->count[SPLIT_TEST], o->cache,
@@ -246,34 +239,72 @@ out:
 
 /* ---- reading ---- */
 
-static int read_pixels(const struct dataset *d, const struct photo *p, long place,
-                       struct record *out, struct error *err) {
+/* The file of a photo, from the cache where it is kept. */
+static int get_file(const struct dataset *d, const struct photo *p, long place, struct arena *a,
+                    const char **name, const void **bytes, size_t *n, struct error *err) {
     struct photos *photos = d->state;
     const struct cached_image *cached = image_cache_get(&photos->cache, place);
+    if (photos->cache_files && cached) {
+        *name = p->name;
+        *bytes = cached->pixels;
+        *n = (size_t)cached->width;
+        return 0;
+    }
+    int status = photos->fetch(d, p, a, name, bytes, n, err);
+    if (!status && photos->cache_files && *n <= INT_MAX)
+        image_cache_put(&photos->cache, place, 1, (int)*n, 1, *bytes);
+    return status;
+}
+
+/* A decoded image as it is kept. */
+static int resize(const struct dataset *d, const struct decoded *image, int side,
+                  struct record *out, struct error *err) {
+    const struct photos *photos = d->state;
+    int shorter = image->height < image->width ? image->height : image->width;
+    int whole = photos->keep && shorter <= photos->keep;
+    double by = whole ? 1 : (double)side / shorter;
+    int status = record_reserve(out, (int)lround(image->height * by),
+                                (int)lround(image->width * by), CHANNELS, 0, err);
+    if (status)
+        return status;
+    if (whole)
+        memcpy(out->pixels, image->rgb, (size_t)image->height * (size_t)image->width * CHANNELS);
+    else
+        resize_whole(image->rgb, image->height, image->width, CHANNELS, out->height, out->width,
+                     out->pixels);
+    return 0;
+}
+
+static int decode_pixels(const struct dataset *d, const struct photo *p, long place,
+                         struct record *out, struct error *err) {
+    struct photos *photos = d->state;
     const struct decode_options o = {.least_side = photos->keep ? (int)photos->keep : d->height};
     struct arena scratch = {0};
     struct decoded image;
+    const char *name;
+    const void *bytes;
+    size_t n;
     int status = 0;
-    if (cached) {
-        TRY(record_reserve(out, cached->height, cached->width, CHANNELS, 0, err));
-        memcpy(out->pixels, cached->pixels,
-               (size_t)cached->height * (size_t)cached->width * CHANNELS);
-        goto out;
-    }
-    TRY(decode(d, p, &o, &scratch, &image, err));
-    int shorter = image.height < image.width ? image.height : image.width;
-    int whole = photos->keep && shorter <= photos->keep;
-    double by = whole ? 1 : (double)o.least_side / shorter;
-    TRY(record_reserve(out, (int)lround(image.height * by), (int)lround(image.width * by), CHANNELS,
-                       0, err));
-    if (whole)
-        memcpy(out->pixels, image.rgb, (size_t)image.height * (size_t)image.width * CHANNELS);
-    else
-        resize_whole(image.rgb, image.height, image.width, CHANNELS, out->height, out->width,
-                     out->pixels);
-    image_cache_put(&photos->cache, place, out->height, out->width, CHANNELS, out->pixels);
+    TRY(get_file(d, p, place, &scratch, &name, &bytes, &n, err));
+    TRY(image_decode(name, bytes, n, &o, &scratch, &image, err));
+    TRY(resize(d, &image, o.least_side, out, err));
+    if (!photos->cache_files)
+        image_cache_put(&photos->cache, place, out->height, out->width, CHANNELS, out->pixels);
 out:
     arena_free(&scratch);
+    return status;
+}
+
+static int read_pixels(const struct dataset *d, const struct photo *p, long place,
+                       struct record *out, struct error *err) {
+    const struct photos *photos = d->state;
+    const struct cached_image *cached = image_cache_get(&photos->cache, place);
+    if (!cached || photos->cache_files)
+        return decode_pixels(d, p, place, out, err);
+    int status = record_reserve(out, cached->height, cached->width, CHANNELS, 0, err);
+    if (!status)
+        memcpy(out->pixels, cached->pixels,
+               (size_t)cached->height * (size_t)cached->width * CHANNELS);
     return status;
 }
 

@@ -12,6 +12,9 @@
  * keeps more than encoders get, so that a crop has pixels of its own: an image is what its file
  * has, made smaller only where its shorter side is more than M; what encoders get stays size=N.
  *
+ * cache=MiB holds decoded and resized images or, with cached=files, the files as they are: fewer
+ * bytes each, to be decoded every time, for data that lie far away.
+ *
  * Bad files.  With bad=fail, the default, an image whose head cannot be read fails the opening, and
  * one that is damaged behind it fails the reading.  With bad=skip every image is decoded once when
  * the dataset is opened; those that cannot be are left out, for good, and counted and named in d
@@ -45,7 +48,8 @@ struct photos {
     struct photo *photo[SPLITS]; /* the reader's lists; afterwards (count) those that are used */
     long n[SPLITS];
     photos_fetch *fetch;
-    long keep;                /* 0: the dataset's size */
+    long keep;       /* 0: the dataset's size */
+    int cache_files; /* of the files' bytes, each as an image of 1 x bytes, not of pixels */
     struct image_cache cache; /* training images, then test images */
 };
 
@@ -53,6 +57,7 @@ struct photos_options {
     long wanted[SPLITS]; /* 0: all */
     long size, keep;     /* 0: see above */
     size_t cache;        /* bytes */
+    int cache_files;
     int skip_bad;
 };
 
@@ -70,6 +75,7 @@ enum photos_key {
     PHOTOS_SIZE = SPLITS,
     PHOTOS_KEEP,
     PHOTOS_CACHE,
+    PHOTOS_CACHED,
     PHOTOS_BAD,
     PHOTOS_CAPTIONS,
     PHOTOS_KEYS, /* the reader's own follow */
@@ -77,6 +83,7 @@ enum photos_key {
 #define PHOTOS_COMMON_KEYS                                                                         \
     [SPLIT_TRAIN] = DATASET_TRAIN_KEY, [PHOTOS_SIZE] = DATASET_SIZE_KEY(0),                        \
     [PHOTOS_KEEP] = {.key = "keep", .max = PHOTOS_MOST_KEPT}, [PHOTOS_CACHE] = DATASET_CACHE_KEY,  \
+    [PHOTOS_CACHED] = {.key = "cached", .words = "pixels|files"},                                  \
     [PHOTOS_BAD] = {.key = "bad", .words = "fail|skip"}, [PHOTOS_CAPTIONS] = DATASET_CAPTIONS_KEY
 struct photos_options photos_options_of(const long *values);
 

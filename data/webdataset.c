@@ -236,7 +236,7 @@ const struct dataset_source dataset_webdataset = {
     .title = "tar shards: images with .cls, .txt or .json beside them, plain or compressed",
     .argument_help =
         "PATTERN|FOLDER[,test=PATTERN,test_share=F,size=N,keep=N,bad=skip,train=N,test=N,"
-        "cache=MiB,captions=class]",
+        "cache=MiB,cached=files,captions=class]",
     .open = open_webdataset,
     .read = photos_read,
     .close = photos_close,
