@@ -1,6 +1,7 @@
 #include "core/file.h"
 #include "results/run_internal.h"
 
+#include <archive.h>
 #include <gnu/libc-version.h>
 #include <hdf5.h>
 #include <jansson.h>
@@ -104,10 +105,10 @@ static const char *libraries(struct arena *a) {
     H5get_libversion(&major, &minor, &release);
     return arena_printf(a,
                         "hdf5 %u.%u.%u, jansson %s, zlib %s, glibc %s, %s, libpng %s, "
-                        "libwebp %u.%u.%u, utf8proc %s",
+                        "libwebp %u.%u.%u, utf8proc %s, %s",
                         major, minor, release, jansson_version_str(), zlibVersion(),
                         gnu_get_libc_version(), LIBJPEG, png_get_libpng_ver(NULL), webp >> 16,
-                        webp >> 8 & 255, webp & 255, utf8proc_version());
+                        webp >> 8 & 255, webp & 255, utf8proc_version(), archive_version_string());
 }
 
 void environment_fill(struct run *r) {
