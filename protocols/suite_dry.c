@@ -34,20 +34,25 @@ struct dry {
     struct arena arena;
     FILE *out;
     double seconds, disk, memory; /* of what is to do: sums, the largest */
+    double eval_seconds;          /* of the rows that earlier runs have an example of */
+    int rows, unknown_rows;       /* with and without one */
     int counts[4], by_source[4];
 };
 
 enum state { STATE_DONE, STATE_PARTIAL, STATE_TODO, STATE_SKIPPED };
 static const char *const states[] = {"done", "begun", "to do", "skipped"};
 
+static int same_backbone(const struct run *r, const struct cell *c) {
+    const char *name = c->settings.plan.backbone;
+    size_t n = strlen(name);
+    return !strncmp(r->backbone, name, n) && (!r->backbone[n] || r->backbone[n] == '/');
+}
+
 /* Images a second of an earlier run of the same method and backbone; 0 when there is none. */
 static double known_rate(struct dry *d, const struct cell *c) {
     for (int i = 0; i < d->n_runs; i++) {
         const struct run *r = d->runs[i];
-        const char *name = c->settings.plan.backbone;
-        size_t n = strlen(name);
-        if (strcmp(r->method, c->method->name) || strncmp(r->backbone, name, n) ||
-            (r->backbone[n] && r->backbone[n] != '/') || !r->n_steps ||
+        if (strcmp(r->method, c->method->name) || !same_backbone(r, c) || !r->n_steps ||
             strcmp(r->dataset, c->data->name))
             continue;
         double *rates = ARENA_ARRAY(&d->arena, double, r->n_steps);
@@ -79,6 +84,38 @@ static void estimate_time(struct dry *d, const struct cell *c, struct needs *n) 
     } else {
         n->seconds = flops_of(c) / (USUAL_SHARE * d->machine_flops);
         n->source = SOURCE_RATE;
+    }
+}
+
+/* What such a row took in earlier runs, whatever the method; 0 when there is none. */
+static double known_evaluation(struct dry *d, const struct cell *c, int protocol,
+                               const struct dataset *data) {
+    double *took = ARENA_ARRAY(&d->arena, double, d->n_runs + 1);
+    int n = 0;
+    for (int i = 0; i < d->n_runs; i++) {
+        const struct eval *e = run_find_eval(d->runs[i], protocols[protocol]->name, data->name);
+        if (same_backbone(d->runs[i], c) && e && e->outcome == OUTCOME_OK && e->wall_s > 0)
+            took[n++] = e->wall_s;
+    }
+    return n ? median(took, n) : 0;
+}
+
+/* The rows that a cell still lacks. */
+static void estimate_evaluation(struct dry *d, const struct suite_cell *one, const struct cell *c) {
+    const struct suite_lists *l = &d->u->lists;
+    const struct run *there = NULL;
+    for (int i = 0; i < d->n_runs; i++)
+        if (!strcmp(d->runs[i]->run_id, c->id))
+            there = d->runs[i];
+    for (int i = 0; i < one->n_judged * l->n_protocols && d->stages & SUITE_EVALUATE; i++) {
+        int protocol = l->protocols[i % l->n_protocols];
+        const struct dataset *data = &one->judged[i / l->n_protocols];
+        if (there && cell_has_row(c, there, protocol, data))
+            continue;
+        double seconds = known_evaluation(d, c, protocol, data);
+        d->eval_seconds += seconds;
+        d->rows += seconds > 0;
+        d->unknown_rows += seconds <= 0;
     }
 }
 
@@ -174,6 +211,7 @@ static void print_cell(struct dry *d, const struct suite_cell *one, const struct
             n->source ? duration(n->seconds, &d->arena) : "-", sources[n->source]);
     if (state == STATE_DONE)
         return;
+    estimate_evaluation(d, one, c);
     d->by_source[n->source]++;
     d->seconds += n->seconds;
     d->disk += n->disk;
@@ -197,7 +235,12 @@ static void print_sum(struct dry *d) {
                 100 * USUAL_SHARE, d->machine_flops * 1e-9, d->context->threads);
     if (d->by_source[SOURCE_BUDGET])
         fprintf(d->out, "budget: it says so; the steps are measured when the cell begins\n");
-    fprintf(d->out, "evaluation is not in the estimate\n");
+    if (d->rows)
+        fprintf(d->out, "evaluation takes about %s for %d rows, as earlier runs in %s took\n",
+                duration(d->eval_seconds, &d->arena), d->rows, d->context->machine->out);
+    if (d->unknown_rows)
+        fprintf(d->out, "evaluation of %d rows is not in the estimate: no earlier run has such\n",
+                d->unknown_rows);
 }
 
 static int show_cell(struct dry *d, const struct suite_cell *one, struct needs *needs,

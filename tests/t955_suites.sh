@@ -65,6 +65,8 @@ expect "the budget that was reached" 0 '^mae, vit-micro/4 +images:48 +0.75 +48 '
 expect "the same as CSV" 0 'images:48,0.75,48,' "$program" report csv out
 expect "a dry run afterwards" 0 '4 cells: 4 done' "${run[@]}" small.ini --dry-run
 expect "begun: a protocol is missing" 0 '0 done, 3 begun' "${run[@]}" small.ini --dry-run --protocols knn,linear
+expect "earlier runs say how long evaluation takes" 0 'evaluation takes about .* for 3 rows, as' "${run[@]}" small.ini --dry-run --seeds 5,
+expect "a row that no run has" 0 'evaluation of 3 rows is not in the estimate' "${run[@]}" small.ini --dry-run --protocols knn,linear
 expect "earlier runs say how fast" 0 'mae-vit.* to do .* runs$' "${run[@]}" small.ini --dry-run --seeds 5,
 limited() { "${run[@]}" small.ini --limit 16 --backbone vit-micro; }
 expect "a limit is marked" 0 'not complete: mae.*partial' limited
