@@ -35,6 +35,11 @@ static int audit(struct dataset *d, const struct context *context, struct error 
 
 static int audit_for(struct cell *c, struct dataset *d, struct error *err) {
     const struct run_data_source *of = run_find_data(&c->run, d->name);
+    if (!of && c->run.n_data == RUN_DATA)
+        return error_set(
+            err, STATUS_USAGE,
+            "%s has results on %d datasets, as many as it can: there is no room for %s",
+            c->run.run_id, RUN_DATA, d->name);
     int status = of && of->audit ? 0 : audit(d, c->context, err);
     if (!status)
         cell_describe_data(c, d);
