@@ -49,6 +49,11 @@ int dataset_arguments(struct dataset *d, const char *argument, const struct data
                       int n_keys, long *values, const char **texts, char **folder,
                       struct error *err);
 
+/* For a name that is none of these: "; did you mean "x"? There are: x, y" or ". There are: x, y".
+ */
+const char *dataset_others(struct arena *a, const char *name, const char *intro,
+                           const char *const *names, int n);
+
 /* d->count[split] = wanted, or all that there are when wanted is 0; status 2 when there are fewer.
  */
 int dataset_limit(struct dataset *d, enum split split, long wanted, long available,
