@@ -28,22 +28,27 @@ static const char *kind(int color) {
 static int decode(struct png_reader *r, void *self) {
     struct index_job *job = self;
     struct index_image *out = job->out;
-    if ((r->color != PNG_COLOR_TYPE_PALETTE && r->color != PNG_COLOR_TYPE_GRAY) ||
+    int is_rgb = r->color == PNG_COLOR_TYPE_RGB || r->color == PNG_COLOR_TYPE_RGB_ALPHA;
+    if ((!is_rgb && r->color != PNG_COLOR_TYPE_PALETTE && r->color != PNG_COLOR_TYPE_GRAY) ||
         r->bits > MOST_BITS)
         return error_set(r->err, STATUS_USAGE,
-                         "%s: a palette or grey of at most %d bits expected, the class of each "
-                         "pixel; this PNG is %s of %d bits",
+                         "%s: a palette, grey or RGB of at most %d bits expected, the class of "
+                         "each pixel; this PNG is %s of %d bits",
                          r->name, MOST_BITS, kind(r->color), r->bits);
     *out = (struct index_image){.height = (int)r->height, .width = (int)r->width};
     if (!job->arena)
         return 0;
     png_set_packing(r->png); /* a byte a pixel, not scaled */
+    if (is_rgb)
+        png_set_strip_alpha(r->png);
     png_set_interlace_handling(r->png);
     png_read_update_info(r->png, r->info);
+    size_t row = (size_t)r->width * (is_rgb ? 3 : 1);
     png_bytep *rows = ARENA_ARRAY(job->arena, png_bytep, r->height);
-    out->value = arena_alloc(job->arena, (size_t)r->width * r->height);
+    uint8_t *pixels = arena_alloc(job->arena, row * r->height);
+    *(is_rgb ? &out->rgb : &out->value) = pixels;
     for (size_t y = 0; y < r->height; y++)
-        rows[y] = out->value + y * r->width;
+        rows[y] = pixels + y * row;
     png_read_image(r->png, rows);
     png_read_end(r->png, NULL);
     return 0;

@@ -1,6 +1,7 @@
 /* segmentation.c -- images with a class for every pixel: FOLDER/index.csv, FOLDER/classes.csv and
- * the files that they name, relative to FOLDER: images (JPEG, PNG, WebP) and index-PNG masks of the
- * same size, that of the image once it is upright (EXIF).
+ * the files that they name, relative to FOLDER: images (JPEG, PNG, WebP) and PNG masks of the same
+ * size, that of the image once it is upright (EXIF).  A mask holds ids, as palette indices or grey
+ * levels, or is RGB, when classes.csv says in columns red, green, blue what colour a class has.
  *
  *     image,mask,split                              id,name,ignore
  *     images/0001.jpg,masks/0001.png,train          0,sky,0
@@ -177,6 +178,20 @@ out:
     return status;
 }
 
+/* Neighbours mostly have the same one. */
+static void take_colours(const struct mask_classes *classes, const uint8_t *rgb, size_t pixels,
+                         uint8_t *mask) {
+    uint32_t last = UINT32_MAX;
+    uint8_t class = MASK_IGNORE;
+    for (size_t i = 0; i < pixels; i++, rgb += 3) {
+        uint32_t colour = (uint32_t)rgb[0] << 16 | (uint32_t)rgb[1] << 8 | rgb[2];
+        if (colour != last)
+            class = mask_class_of_colour(classes, colour);
+        last = colour;
+        mask[i] = class;
+    }
+}
+
 static int read_mask(const struct dataset *d, long row, struct mask_size size, struct record *out,
                      struct error *err) {
     const struct segmentation *s = d->state;
@@ -190,9 +205,16 @@ static int read_mask(const struct dataset *d, long row, struct mask_size size, s
     TRY(png_decode_index(path, data, bytes, &scratch, &m, err));
     if (m.height != size.height || m.width != size.width)
         TRY(error_set(err, STATUS_USAGE, "%s: it has changed since it was opened", path));
+    if (m.rgb && !s->classes.n_colours)
+        TRY(error_set(err, STATUS_USAGE,
+                      "%s: this mask is RGB, and %s has no columns red, green, blue that say what "
+                      "its colours mean",
+                      path, s->classes.table.path));
     TRY(record_reserve_mask(out, m.height, m.width, err));
-    for (size_t i = 0; i < pixels; i++)
+    for (size_t i = 0; i < pixels && m.value; i++)
         out->mask[i] = s->classes.class_of[m.value[i]];
+    if (m.rgb)
+        take_colours(&s->classes, m.rgb, pixels, out->mask);
 out:
     arena_free(&scratch);
     return status;

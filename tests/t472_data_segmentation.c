@@ -51,8 +51,8 @@ static void wrong_kinds_are_named(void **state) {
         struct png_kind kind;
         const char *words;
     } cases[] = {
-        {{PNG_COLOR_TYPE_RGB, 8, 0}, "is RGB of 8 bits"},
-        {{PNG_COLOR_TYPE_RGB_ALPHA, 8, 0}, "is RGB with alpha of 8 bits"},
+        {{PNG_COLOR_TYPE_RGB, 16, 0}, "is RGB of 16 bits"},
+        {{PNG_COLOR_TYPE_RGB_ALPHA, 16, 0}, "is RGB with alpha of 16 bits"},
         {{PNG_COLOR_TYPE_GRAY_ALPHA, 8, 0}, "is grey with alpha of 8 bits"},
         {{PNG_COLOR_TYPE_GRAY, 16, 0}, "is grey of 16 bits"},
     };
@@ -244,6 +244,60 @@ static void reads_images_and_masks(void **state) {
     assert_int_equal(d.height, 96);
     assert_int_equal(d.count[SPLIT_TRAIN], 1);
     dataset_close(&d);
+}
+
+/* A mask in colours, with alpha or without: 3 x 4 pixels of four of them, the last one unknown. */
+static void put_colours(struct place *here, const char *name, int height, int width, int alpha) {
+    static const uint8_t colours[][4] = {
+        {0, 0, 0}, {128, 64, 32, 9}, {128, 64, 33, 255}, {1, 2, 3}};
+    size_t pixel = alpha ? 4 : 3, row = pixel * (size_t)width;
+    uint8_t *rows = arena_alloc(&here->arena, row * (size_t)height);
+    for (int i = 0; i < height * width; i++)
+        memcpy(rows + pixel * (size_t)i, colours[i / 3 % 4], pixel);
+    struct png_form form = {alpha ? PNG_COLOR_TYPE_RGB_ALPHA : PNG_COLOR_TYPE_RGB, 8, 0, 0, 1};
+    struct file_bytes f = make_png(&here->arena, form, height, width, rows, row);
+    put(here, name, f.data, f.n);
+}
+
+static void colours_stand_for_classes(void **state) {
+    struct place *here = *state;
+    static const int class_of[] = {NONE, 1, 0, NONE};
+    struct dataset d;
+    struct record r = {0};
+    struct error err = {0};
+    put_all(here);
+    put_text(here, "classes.csv",
+             "name,id,red,green,blue\nvoid,0,0,0,0\nroad,7,128,64,32\nsky,3,128,64,33\n");
+    put_colours(here, "0.png", height_of(0), width_of(0), 0);
+    put_colours(here, "2.png", height_of(2), width_of(2), 1);
+    opens(&d, spec(here, "segmentation", ",size=16"));
+    assert_int_equal(d.mask_classes, 2);
+    for (long k = 0; k < 2; k++) {
+        reads(&d, SPLIT_TRAIN, k, &r);
+        for (int i = 0; i < r.mask_height * r.mask_width; i++)
+            assert_int_equal(r.mask[i], class_of[i / 3 % 4]);
+    }
+    reads(&d, SPLIT_TEST, 0, &r); /* one in ids may stand beside them */
+    for (int i = 0; i < r.mask_height * r.mask_width; i++)
+        assert_int_equal(r.mask[i], value_of(1, i) == 3 ? 0 : NONE);
+    dataset_close(&d);
+    put_text(here, "classes.csv", classes);
+    opens(&d, spec(here, "segmentation", ",size=16"));
+    assert_int_equal(dataset_read(&d, SPLIT_TRAIN, 0, &r, &err), STATUS_USAGE);
+    assert_non_null(strstr(err.message, "0.png: this mask is RGB"));
+    dataset_close(&d);
+    record_free(&r);
+    static const struct {
+        const char *text, *words;
+    } wrong[] = {
+        {"id,name,red,green\n0,a,0,0\n1,b,0,1\n", "red, green, blue it has 2"},
+        {"id,name,red,green,blue\n0,a,0,0,0\n1,b,0,0,256\n", "the blue \"256\" is no number"},
+        {"id,name,red,green,blue\n0,a,1,2,3\n1,b,1,2,3\n", "the colour 1, 2, 3 is there twice"},
+    };
+    for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++) {
+        put_text(here, "classes.csv", wrong[i].text);
+        refuses(spec(here, "segmentation", ""), "classes.csv", wrong[i].words);
+    }
 }
 
 static void classes_that_are_ignored(void **state) {
@@ -462,6 +516,7 @@ int main(void) {
         CASE(one_cut_off_says_where),
         CASE(survives_any_damage),
         CASE(reads_images_and_masks),
+        CASE(colours_stand_for_classes),
         CASE(classes_that_are_ignored),
         CASE(splits_are_those_of_the_table),
         CASE(names_what_is_wrong_with_the_tables),
