@@ -32,7 +32,7 @@
 struct dino {
     int prototypes, head_hidden, bottleneck;
     int local_crops, local_side;
-    double global_area, local_area, blur, solarize;
+    double global_area, local_area, strength, blur, solarize;
     double student_temperature, teacher_temperature, teacher_temperature_start, temperature_warmup;
     double momentum, centre_momentum, freeze_epochs, weight_decay_end;
     const char *evaluate;
@@ -51,6 +51,7 @@ static const struct option_def options[] = {
                 "smallest share of the image in a large crop"),
     OPTION_REAL(struct dino, local_area, 0.05, 0.01, 1,
                 "smallest share of the image in a small crop, whose largest is global_area"),
+    OPTION_REAL(struct dino, strength, 1, 0, 5, "of the colour jitter; 1: as in the paper"),
     OPTION_REAL(struct dino, blur, 0, 0, 1, "how often views are blurred; 1: as in the paper"),
     OPTION_REAL(struct dino, solarize, 0.2, 0, 1, "share of solarized second large crops"),
     OPTION_REAL(struct dino, student_temperature, 0.1, 0.001, 10, "of the student's softmax"),
@@ -205,6 +206,13 @@ static int build(const void *self, struct builder *b, struct error *err) {
     return 0;
 }
 
+static void scale_jitter(struct view_recipe *v, double strength) {
+    v->brightness *= strength;
+    v->contrast *= strength;
+    v->saturation *= strength;
+    v->hue *= strength;
+}
+
 static void prepare(const void *self, const struct sample *s) {
     const struct dino *d = self;
     const struct runtime *r = s->runtime;
@@ -217,12 +225,14 @@ static void prepare(const void *self, const struct sample *s) {
     for (int i = 0; i < GLOBAL_CROPS; i++) {
         global[i].min_area = d->global_area;
         global[i].blur_p *= d->blur;
+        scale_jitter(&global[i], d->strength);
         view_random(s->record, s->norm, &global[i], s->view, (int)side,
                     out + (size_t)i * channels * side * side);
     }
     local.min_area = fmin(d->local_area, d->global_area);
     local.max_area = d->global_area;
     local.blur_p *= d->blur;
+    scale_jitter(&local, d->strength);
     side = (size_t)r->local_side;
     for (int i = 0; i < d->local_crops; i++)
         view_random(s->record, s->norm, &local, s->view, (int)side,
