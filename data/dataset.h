@@ -24,10 +24,10 @@
  *
  * The head of each reader's file says what it takes.  All take train=N and test=N, the first N
  * images of a split; those of images of any size take size=N and cache=MiB; folder, list, captions
- * and webdataset take keep=N and bad=skip (photos.h).  A second key of idx and fashion-mnist, pad=N, puts the
- * image in the middle of N x N zeros; images of 28 x 28 are padded to 32, so that patches of 4 and
- * 8 divide them, unless pad=28 says otherwise.  captions=class gives labelled images a caption, "a
- * photo of a cat".
+ * and webdataset take keep=N and bad=skip (photos.h).  A second key of idx and fashion-mnist,
+ * pad=N, puts the image in the middle of N x N zeros; images of 28 x 28 are padded to 32, so that
+ * patches of 4 and 8 divide them, unless pad=28 says otherwise.  captions=class gives labelled
+ * images a caption, "a photo of a cat".
  */
 #ifndef SSV_DATA_DATASET_H
 #define SSV_DATA_DATASET_H

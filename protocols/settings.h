@@ -70,8 +70,8 @@ void settings_free(struct settings *s);
 /* Gives the options that nobody set the values of the plan's preset, and says whether `epochs` or
  * `budget` counts.  Once, when everything that the user said is in. */
 int settings_settle(struct settings *s, struct error *err);
-/* Of a stored configuration what decides the weights: without the sections of protocols, whose options
- * another version of the program may not know. */
+/* Of a stored configuration what decides the weights: without the sections of protocols, whose
+ * options another version of the program may not know. */
 char *settings_without_protocols(const char *stored, struct arena *a);
 /* For a run of one method: what its functions get as self is then settings_method. */
 void settings_use(struct settings *s, const struct method *m);

@@ -135,7 +135,7 @@ expect "its encoder can be evaluated" 0 'knn top-1' "$program" eval --protocols 
 # ---- pretrained here, evaluated there ----
 
 there="small=shapes:size=24,train=80,test=40 shapes:size=16,train=64,test=32 grey=hdf5:grey.h5"
-flags=(--out moved --methods random,mae --seeds 0 --epochs 1 --batch 16 --patch 4 --data "unlike=shapes:size=16,train=96,test=16")
+flags=(--out moved --methods "random,mae" --seeds 0 --epochs 1 --batch 16 --patch 4 --data "unlike=shapes:size=16,train=96,test=16")
 python3 - <<'END' 2>/dev/null || no_grey=1
 import h5py, numpy
 with h5py.File("grey.h5", "w") as f:
