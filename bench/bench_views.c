@@ -70,20 +70,18 @@ static int time_job(struct job *j, double budget, const volatile sig_atomic_t *s
     double took[ROUNDS], begin = clock_seconds();
     int rounds = 0, status = 0;
     TRY(do_one(j, err)); /* the first one touches the memory */
-    while (rounds < ROUNDS && !*stop &&
-           (rounds < LEAST_ROUNDS || clock_seconds() - begin < budget)) {
+    while (rounds < ROUNDS && (rounds < LEAST_ROUNDS || clock_seconds() - begin < budget)) {
         double start = clock_seconds(), now = start;
         int n = 0;
+        if (*stop)
+            return error_set(err, STATUS_INTERRUPTED, "stopped");
         for (; now - start < ROUND_SECONDS; n++) {
             TRY(do_one(j, err));
             now = clock_seconds();
         }
         took[rounds++] = (now - start) / n;
     }
-    if (*stop)
-        status = error_set(err, STATUS_INTERRUPTED, "stopped");
-    else
-        *seconds = median(took, rounds);
+    *seconds = median(took, rounds);
 out:
     return status;
 }
@@ -105,7 +103,7 @@ static void print(const char *name, double seconds, int json) {
 static int bench_one(struct job *j, const char *name, const struct bench_options *o,
                      const regex_t *filter, const volatile sig_atomic_t *stop, int *shown,
                      struct error *err) {
-    double seconds;
+    double seconds = 0;
     int status = 0;
     if (regexec(filter, name, 0, NULL, 0))
         return 0;
