@@ -5,8 +5,8 @@
  *                with up to 10,000 samples: PNG, cls with the name of the class, txt with captions
  *
  * Pixels are those that the program gets, so size=N counts.  An HDF5 file has images of one size:
- * others become squares, of whose longer side the middle stays.  The same data give the same tar
- * files, byte for byte.
+ * where they differ, all become squares, of whose longer side the middle stays.  The same data give
+ * the same tar files, byte for byte.
  */
 #ifndef SSV_DATA_CONVERT_H
 #define SSV_DATA_CONVERT_H

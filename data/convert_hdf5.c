@@ -17,8 +17,10 @@ struct writer {
     const struct dataset *d;
     const char *path;
     hid_t file;
-    int square;   /* sides differ: the middle of each image */
-    int captions; /* an image */
+    int height, width;           /* of all images, if they have one size */
+    int mask_height, mask_width; /* of all masks */
+    int square;                  /* sizes differ: the middle of each image */
+    int captions;                /* an image */
     struct error *err;
 };
 
@@ -27,7 +29,16 @@ static int failed(const struct writer *w, const char *what) {
                      what);
 }
 
-/* What all images have to have in common, by reading them once. */
+/* 0 when a size that was seen before is another one. */
+static int same_size(int *height, int *width, int h, int w) {
+    if (!*height) {
+        *height = h;
+        *width = w;
+    }
+    return *height == h && *width == w;
+}
+
+/* What all images have in common, by reading them once. */
 static int look(struct writer *w) {
     const struct dataset *d = w->d;
     struct record r = {0};
@@ -35,20 +46,24 @@ static int look(struct writer *w) {
     for (int s = 0; s < SPLITS; s++)
         for (long i = 0; i < d->count[s]; i++) {
             TRY(dataset_read(d, (enum split)s, i, &r, w->err));
-            w->square |= r.height != d->height || r.width != d->width;
-            if (d->has_mask && (r.mask_height != r.height || r.mask_width != r.width || w->square))
-                TRY(error_set(w->err, STATUS_USAGE,
-                              "%s: image %ld of %s and its mask are not both %d x %d pixels, which "
-                              "HDF5's arrays need",
-                              w->path, i, split_names[s], d->width, d->height));
+            w->square |= !same_size(&w->height, &w->width, r.height, r.width);
+            if (d->has_mask && (w->square || !same_size(&w->mask_height, &w->mask_width,
+                                                        r.mask_height, r.mask_width)))
+                TRY(error_set(
+                    w->err, STATUS_USAGE,
+                    "%s: image %ld of %s, %d x %d, or its mask, %d x %d, has not the size "
+                    "of those before it, which HDF5's arrays need",
+                    w->path, i, split_names[s], r.width, r.height, r.mask_width, r.mask_height));
             w->captions = r.n_captions > w->captions ? r.n_captions : w->captions;
         }
     if (w->captions > MOST_CAPTIONS)
         TRY(error_set(w->err, STATUS_USAGE, "%s: an image has %d captions, more than %d", w->path,
                       w->captions, MOST_CAPTIONS));
-    if (w->square)
+    if (w->square) {
+        w->height = w->width = d->height;
         log_message(LOG_INFO, "%s: images of different size become squares of %d pixels", w->path,
                     d->height);
+    }
 out:
     record_free(&r);
     return status;
@@ -110,8 +125,9 @@ static int begin_split(struct writer *w, enum split split, hid_t text, struct ar
     const struct dataset *d = w->d;
     struct arena a = {0};
     const char *group = split_names[split];
-    const hsize_t dims[] = {(hsize_t)d->count[split], (hsize_t)d->height, (hsize_t)d->width,
+    const hsize_t dims[] = {(hsize_t)d->count[split], (hsize_t)w->height, (hsize_t)w->width,
                             (hsize_t)d->channels};
+    const hsize_t masks[] = {dims[0], (hsize_t)w->mask_height, (hsize_t)w->mask_width};
     const hsize_t captions[] = {dims[0], (hsize_t)w->captions};
     int status = 0;
     hid_t made = H5Gcreate2(w->file, group, H5P_DEFAULT, H5P_DEFAULT, H5P_DEFAULT);
@@ -125,7 +141,7 @@ static int begin_split(struct writer *w, enum split split, hid_t text, struct ar
                   H5T_NATIVE_INT, 1, dims));
     if (d->has_mask)
         TRY(begin(w, &x->masks, arena_printf(&a, "%s/masks", group), H5T_STD_U8LE, H5T_NATIVE_UCHAR,
-                  3, dims));
+                  3, masks));
     if (d->has_caption)
         TRY(begin(w, &x->captions, arena_printf(&a, "%s/captions", group), text, text, 2,
                   captions));

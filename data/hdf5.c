@@ -2,7 +2,7 @@
  *
  *     train/images    (n, height, width, channels) or (n, height, width), uint8
  *     train/labels    (n), whole numbers from 0 on                          may be missing
- *     train/masks     (n, height, width), uint8, 255 counts nowhere         may be missing
+ *     train/masks     (n, rows, columns), uint8, 255 counts nowhere         may be missing
  *     train/captions  (n) strings, or (n, k): k captions an image           may be missing
  *     test/...        the same, with images of the same size
  *     class_names, mask_names    attributes of the file, lists of strings   may be missing
@@ -80,9 +80,11 @@ static int open_masks(struct dataset *d, struct hdf5_split *s, struct error *err
     struct hdf5_bytes *b = &s->masks;
     int status = hdf5_bytes_open(&h->file, name_in(h, s, "masks"), 3, 3, b, err);
     if (!status &&
-        ((long)b->dims[0] != s->n || (int)b->dims[1] != d->height || (int)b->dims[2] != d->width))
-        status = error_set(err, STATUS_USAGE, "%s: %s: (%ld, %d, %d) expected, as the images are",
-                           h->file.path, b->name, s->n, d->height, d->width);
+        ((long)b->dims[0] != s->n || b->dims[1] > LARGEST_SIDE || b->dims[2] > LARGEST_SIDE))
+        status = error_set(err, STATUS_USAGE,
+                           "%s: %s: (%ld, rows, columns) expected, a mask for each image, with "
+                           "sides up to %d",
+                           h->file.path, b->name, s->n, LARGEST_SIDE);
     return status;
 }
 
@@ -263,8 +265,10 @@ static int read_hdf5(const struct dataset *d, enum split split, long index, stru
     const struct hdf5 *h = d->state;
     const struct hdf5_split *s = &h->split[split];
     int status = 0, with_mask = d->has_mask && !out->no_mask;
-    TRY(record_reserve(out, d->height, d->width, d->channels, with_mask, err));
+    TRY(record_reserve(out, d->height, d->width, d->channels, 0, err));
     TRY(hdf5_bytes_read(&h->file, &s->images, index, out->pixels, err));
+    if (with_mask)
+        TRY(record_reserve_mask(out, (int)s->masks.dims[1], (int)s->masks.dims[2], err));
     if (with_mask)
         TRY(hdf5_bytes_read(&h->file, &s->masks, index, out->mask, err));
     out->label = s->labels ? (int)s->labels[index] : -1;

@@ -254,7 +254,7 @@ static void wrong_arrays_are_refused(void **state) {
             {"train/labels", "0 to 0 expected, found 1"},
             {"train/captions", "caption 3 is empty"},
             {"train/captions", "string 3 is no UTF-8"},
-            {"train/masks", "(7, 6, 5) expected"},
+            {"train/masks", "(7, rows, columns) expected"},
             {"train/labels", "whole numbers expected"}};
         struct made m = make(here, "a.h5");
         if (k != 0 && k != 1 && k != 3)

@@ -222,6 +222,40 @@ static void a_contact_sheet_is_drawn(void **state) {
     dataset_close(&d);
 }
 
+/* Images of one size that is no square, smaller than their masks. */
+static void arrays_have_the_sizes_of_images_and_masks(void **state) {
+    struct place *here = *state;
+    struct dataset from, to;
+    struct record a = {0}, b = {0};
+    struct error err = {0};
+    for (int i = 0; i < 3; i++) {
+        put_photo(here, arena_printf(&here->arena, "%d.jpg", i), 20, 30, i);
+        put_photo(here, arena_printf(&here->arena, "%d.png", i), 20, 30, i);
+    }
+    put_text(here, "classes.csv", "id,name\n29,a\n30,b\n31,c\n");
+    put_text(here, "index.csv",
+             "image,mask,split\n0.jpg,0.png,train\n1.jpg,1.png,train\n2.jpg,2.png,test\n");
+    opens(&from, spec(here, "segmentation", ",size=10"));
+    assert_int_equal(dataset_convert(&from, in(here, "packed.h5"), &err), 0);
+    opens(&to, arena_printf(&here->arena, "hdf5:%s", in(here, "packed.h5")));
+    assert_int_equal(to.height, 10);
+    assert_int_equal(to.width, 15);
+    assert_int_equal(to.mask_classes, 3);
+    for (int s = 0; s < SPLITS; s++)
+        for (long i = 0; i < from.count[s]; i++) {
+            reads(&from, (enum split)s, i, &a);
+            reads(&to, (enum split)s, i, &b);
+            assert_memory_equal(a.pixels, b.pixels, 10 * 15 * 3);
+            assert_int_equal(b.mask_height, 20);
+            assert_int_equal(b.mask_width, 30);
+            assert_memory_equal(a.mask, b.mask, 20 * 30);
+        }
+    record_free(&a);
+    record_free(&b);
+    dataset_close(&from);
+    dataset_close(&to);
+}
+
 int main(void) {
     log_setup(LOG_ERROR);
     const struct CMUnitTest tests[] = {
@@ -231,6 +265,8 @@ int main(void) {
         cmocka_unit_test_setup_teardown(images_of_any_size_become_squares, set_up, tear_down),
         cmocka_unit_test_setup_teardown(what_cannot_be_written_is_refused, set_up, tear_down),
         cmocka_unit_test_setup_teardown(a_contact_sheet_is_drawn, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(arrays_have_the_sizes_of_images_and_masks, set_up,
+                                        tear_down),
     };
     return cmocka_run_group_tests_name("audit", tests, NULL, NULL);
 }
