@@ -73,6 +73,9 @@ extern const struct view_recipe view_recipe_mae;
 /* Crop and mirror of Touvron et al. 2021, arXiv:2012.12877. */
 extern const struct view_recipe view_recipe_supervised;
 
+/* Brightness, contrast, saturation and hue times the strength. */
+void view_recipe_scale_jitter(struct view_recipe *v, double strength);
+
 /* One random view by the recipe, out (channels, size, size), normalised. */
 void view_random(const struct record *r, const struct normalization *norm,
                  const struct view_recipe *v, struct rng *rng, int size, float *out);

@@ -47,6 +47,13 @@ const struct view_recipe view_recipe_supervised = {
     .min_area = 0.08, .max_area = 1, .flip = 0.5, .interpolation = INTERPOLATION_BICUBIC};
 /* clang-format on */
 
+void view_recipe_scale_jitter(struct view_recipe *v, double strength) {
+    v->brightness *= strength;
+    v->contrast *= strength;
+    v->saturation *= strength;
+    v->hue *= strength;
+}
+
 /* The upper end of [0, 1) happens: with probability 1/2 that is the first bit drawn. */
 static int happens(struct rng *rng, double probability) {
     return rng_uniform(rng) >= 1 - probability;

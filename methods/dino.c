@@ -206,13 +206,6 @@ static int build(const void *self, struct builder *b, struct error *err) {
     return 0;
 }
 
-static void scale_jitter(struct view_recipe *v, double strength) {
-    v->brightness *= strength;
-    v->contrast *= strength;
-    v->saturation *= strength;
-    v->hue *= strength;
-}
-
 static void prepare(const void *self, const struct sample *s) {
     const struct dino *d = self;
     const struct runtime *r = s->runtime;
@@ -225,14 +218,14 @@ static void prepare(const void *self, const struct sample *s) {
     for (int i = 0; i < GLOBAL_CROPS; i++) {
         global[i].min_area = d->global_area;
         global[i].blur_p *= d->blur;
-        scale_jitter(&global[i], d->strength);
+        view_recipe_scale_jitter(&global[i], d->strength);
         view_random(s->record, s->norm, &global[i], s->view, (int)side,
                     out + (size_t)i * channels * side * side);
     }
     local.min_area = fmin(d->local_area, d->global_area);
     local.max_area = d->global_area;
     local.blur_p *= d->blur;
-    scale_jitter(&local, d->strength);
+    view_recipe_scale_jitter(&local, d->strength);
     side = (size_t)r->local_side;
     for (int i = 0; i < d->local_crops; i++)
         view_random(s->record, s->norm, &local, s->view, (int)side,

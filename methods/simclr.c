@@ -84,10 +84,7 @@ static void prepare(const void *self, const struct sample *s) {
     const struct simclr *m = self;
     struct view_recipe v = view_recipe_simclr;
     v.min_area = m->min_area;
-    v.brightness *= m->strength;
-    v.contrast *= m->strength;
-    v.saturation *= m->strength;
-    v.hue *= m->strength;
+    view_recipe_scale_jitter(&v, m->strength);
     v.blur_p = m->blur;
     int side = s->backbone->image;
     size_t pixels = (size_t)s->backbone->channels * (size_t)side * (size_t)side;

@@ -148,6 +148,14 @@ struct suite_cell suite_cell(const struct suite *u, int i) {
                                .pair = pair};
 }
 
+int suite_rows(const struct suite_cell *one, const struct suite_lists *l) {
+    return one->n_judged * l->n_protocols;
+}
+
+struct suite_row suite_row(const struct suite_cell *one, const struct suite_lists *l, int i) {
+    return (struct suite_row){l->protocols[i % l->n_protocols], &one->judged[i / l->n_protocols]};
+}
+
 /* ---- running ---- */
 
 /* What became of the cells so far. */
@@ -165,20 +173,19 @@ static int evaluate(struct cell *c, const struct suite_cell *one, const struct s
                     struct error *err) {
     int status = 0, first = 0;
     int failed = !strcmp(c->run.status, "failed");
-    for (int i = 0; i < one->n_judged * l->n_protocols; i++) {
-        const struct dataset *data = &one->judged[i / l->n_protocols];
-        int protocol = l->protocols[i % l->n_protocols];
+    for (int i = 0; i < suite_rows(one, l); i++) {
+        const struct suite_row row = suite_row(one, l, i);
         struct error why;
-        status = cell_evaluate(c, protocol, data, &why);
+        status = cell_evaluate(c, row.protocol, row.data, &why);
         if (status && ends_suite(status)) {
             *err = why;
             return status;
         }
         if (status)
-            cell_fail(c, protocol, data, why.message);
+            cell_fail(c, row.protocol, row.data, why.message);
         if (status && !first) {
             *err = why;
-            error_prefix(err, "%s", protocols[protocol]->name);
+            error_prefix(err, "%s", protocols[row.protocol]->name);
             first = status;
         }
         TRY(cell_save(c, failed ? "failed" : "running", err));
@@ -196,8 +203,10 @@ static int skip(const struct suite_cell *one, const struct suite_lists *l,
                                    one->why, err);
     if (status)
         return status;
-    for (int i = 0; i < one->n_judged * l->n_protocols && stages & SUITE_EVALUATE; i++)
-        cell_skip(&c, l->protocols[i % l->n_protocols], &one->judged[i / l->n_protocols], one->why);
+    for (int i = 0; i < suite_rows(one, l) && stages & SUITE_EVALUATE; i++) {
+        const struct suite_row row = suite_row(one, l, i);
+        cell_skip(&c, row.protocol, row.data, one->why);
+    }
     status = cell_save(&c, "skipped", err);
     cell_close(&c);
     return status;

@@ -63,6 +63,13 @@ struct suite_cell {
     const char *why; /* the pair has no meaning, or NULL */
     int pair; /* number of (dataset, backbone, method): cells that differ in the seed alone */
 };
+/* Evaluations of a cell: every protocol on every dataset that it is judged on. */
+struct suite_row {
+    int protocol;
+    struct dataset *data;
+};
+int suite_rows(const struct suite_cell *one, const struct suite_lists *l);
+struct suite_row suite_row(const struct suite_cell *one, const struct suite_lists *l, int i);
 int suite_cells(const struct suite *u);
 /* suite_audit.c.  Before an open cell is run: its datasets are audited, unless they or the cell
  * have it already or they are too large (--audit), and described again. */

@@ -107,12 +107,11 @@ static void estimate_evaluation(struct dry *d, const struct suite_cell *one, con
     for (int i = 0; i < d->n_runs; i++)
         if (!strcmp(d->runs[i]->run_id, c->id))
             there = d->runs[i];
-    for (int i = 0; i < one->n_judged * l->n_protocols && d->stages & SUITE_EVALUATE; i++) {
-        int protocol = l->protocols[i % l->n_protocols];
-        const struct dataset *data = &one->judged[i / l->n_protocols];
-        if (there && cell_has_row(c, there, protocol, data))
+    for (int i = 0; i < suite_rows(one, l) && d->stages & SUITE_EVALUATE; i++) {
+        const struct suite_row row = suite_row(one, l, i);
+        if (there && cell_has_row(c, there, row.protocol, row.data))
             continue;
-        double seconds = known_evaluation(d, c, protocol, data);
+        double seconds = known_evaluation(d, c, row.protocol, row.data);
         d->eval_seconds += seconds;
         d->rows += seconds > 0;
         d->unknown_rows += seconds <= 0;
@@ -170,9 +169,10 @@ static enum state state_of(const struct dry *d, const struct suite_cell *one,
     if (file_exists(h5) && !run_read(&r, h5, &ignored)) {
         int over = !strcmp(r.status, "complete") || !strcmp(r.status, "partial") ||
                    !strcmp(r.status, "failed") || !strcmp(r.status, "skipped");
-        for (int i = 0; i < one->n_judged * l->n_protocols && d->stages & SUITE_EVALUATE; i++)
-            over &= cell_has_row(c, &r, l->protocols[i % l->n_protocols],
-                                 &one->judged[i / l->n_protocols]);
+        for (int i = 0; i < suite_rows(one, l) && d->stages & SUITE_EVALUATE; i++) {
+            const struct suite_row row = suite_row(one, l, i);
+            over &= cell_has_row(c, &r, row.protocol, row.data);
+        }
         state = over ? STATE_DONE : STATE_PARTIAL;
     }
     run_free(&r);

@@ -89,8 +89,10 @@ static void check_held(struct verification *v, const struct cell *c, const struc
     if (strcmp(r->status, "complete") && strcmp(r->status, "partial") &&
         strcmp(r->status, "skipped"))
         finding(v, "%s: its status is \"%s\"", c->id, r->status);
-    for (int i = 0; i < one->n_judged * l->n_protocols; i++)
-        check_row(v, c, l->protocols[i % l->n_protocols], &one->judged[i / l->n_protocols], r);
+    for (int i = 0; i < suite_rows(one, l); i++) {
+        const struct suite_row row = suite_row(one, l, i);
+        check_row(v, c, row.protocol, row.data, r);
+    }
 }
 
 static void look_up(struct verification *v, const struct cell *c, const struct suite_cell *one,
