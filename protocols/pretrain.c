@@ -172,7 +172,13 @@ static int step(struct training *t, int *finite, struct error *err) {
     char detail[96];
     snprintf(detail, sizeof detail, "loss %.4f  %.0f img/s", row.loss, row.img_per_s);
     progress_update(&t->progress, t->done, detail);
-    return journal_step(&c->journal, &row, err);
+    if (batch.retries) {
+        snprintf(detail, sizeof detail, "{\"step\": %ld, \"images\": %d}", t->done, batch.retries);
+        TRY(journal_event(&c->journal, "read again", detail, err));
+    }
+    status = journal_step(&c->journal, &row, err);
+out:
+    return status;
 }
 
 static int train_stage(struct training *t, int *finite, struct error *err) {

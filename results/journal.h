@@ -8,6 +8,8 @@
  *    "feature_std":..,"effective_rank":..}                       numbers may be null (unknown, NaN)
  *                    and where they are known: "wait_s", "entropy", "loss_1".., "norm_1"..
  *   {"type":"event","utc":"..","what":"start|resume|checkpoint|interrupted|complete|diverged|..",..}
+ *   "read again": "images" that the disk or network failed to give at first, for the batch of
+ * "step"
  */
 #ifndef SSV_RESULTS_JOURNAL_H
 #define SSV_RESULTS_JOURNAL_H
