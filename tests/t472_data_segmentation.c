@@ -1,15 +1,11 @@
 /* Images with masks: the tables, colours, classes that are ignored, masks at their own resolution,
  * the cache, the loader. */
-#include "core/rng.h"
 #include "data/decode.h"
 #include "data/loader.h"
-#include "data/png.h"
 #include "data/resize.h"
 #include "tests/data_files.h"
 #include "tests/jpeg_files.h"
 #include "tests/png_files.h"
-
-/* ---- the dataset ---- */
 
 enum { SIZE = 16, NONE = MASK_IGNORE };
 
