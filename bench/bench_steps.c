@@ -1,4 +1,8 @@
-/* bench_steps.c -- whole training steps: forward, backward, optimizer. */
+/* bench_steps.c -- whole training steps: forward, backward, optimizer and the method's hooks.
+ *
+ * Every method is stepped on one batch of `shapes`, prepared before the clock starts.  A workload's
+ * options are laid over the user's, so that bench/peers/steps.py can do the same work with PyTorch.
+ */
 #include "bench/bench.h"
 
 #include "bench/peak.h"
@@ -10,96 +14,104 @@
 #include <regex.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/resource.h>
 
 static const struct workload {
     const char *name, *method, *backbone;
     int image, patch, batch;
+    const char *options; /* of the method: "key=value key=value" */
 } workloads[] = {
-    {"supervised/vit-tiny/32px-p4/b64", "supervised", "vit-tiny", 32, 4, 64},
-    {"supervised/vit-micro/32px-p4/b128", "supervised", "vit-micro", 32, 4, 128},
-    {"supervised/vit-micro/32px-p8/b64", "supervised", "vit-micro", 32, 8, 64},
-    {"mae/vit-tiny/32px-p4/b64", "mae", "vit-tiny", 32, 4, 64},
-    {"mae/vit-micro/32px-p4/b128", "mae", "vit-micro", 32, 4, 128},
-    {"mae/vit-micro/32px-p8/b64", "mae", "vit-micro", 32, 8, 64},
-    {"simclr/vit-micro/32px-p8/b128", "simclr", "vit-micro", 32, 8, 128},
-    {"dino/vit-micro/32px-p8/b64", "dino", "vit-micro", 32, 8, 64},
-    {"supervised/resnet-micro/32px/b128", "supervised", "resnet-micro", 32, 8, 128},
-    {"simclr/resnet-micro/32px/b128", "simclr", "resnet-micro", 32, 8, 128},
+    {"supervised/vit-tiny/32px-p4/b64", "supervised", "vit-tiny", 32, 4, 64, ""},
+    {"supervised/vit-micro/32px-p4/b128", "supervised", "vit-micro", 32, 4, 128, ""},
+    {"supervised/vit-micro/32px-p8/b64", "supervised", "vit-micro", 32, 8, 64, ""},
+    {"supervised/resnet-micro/32px/b128", "supervised", "resnet-micro", 32, 8, 128, ""},
+    {"context_encoder/vit-micro/32px-p8/b64", "context_encoder", "vit-micro", 32, 8, 64, ""},
+    {"context_encoder/resnet-micro/32px/b64", "context_encoder", "resnet-micro", 32, 8, 64, ""},
+    {"split_brain/vit-micro/32px-p8/b64", "split_brain", "vit-micro", 32, 8, 64, ""},
+    {"split_brain/alexnet-micro/32px/b64", "split_brain", "alexnet-micro", 32, 8, 64, ""},
+    {"context_prediction/vit-micro/32px-p8/b64", "context_prediction", "vit-micro", 32, 8, 64, ""},
+    {"beit/vit-micro/32px-p4/b64", "beit", "vit-micro", 32, 4, 64, ""},
+    {"mae/vit-tiny/32px-p4/b64", "mae", "vit-tiny", 32, 4, 64,
+     "decoder_dim=96 decoder_depth=4 decoder_heads=3"},
+    {"mae/vit-micro/32px-p4/b128", "mae", "vit-micro", 32, 4, 128, ""},
+    {"mae/vit-micro/32px-p8/b64", "mae", "vit-micro", 32, 8, 64, ""},
+    {"simclr/vit-micro/32px-p8/b128", "simclr", "vit-micro", 32, 8, 128, ""},
+    {"simclr/resnet-micro/32px/b128", "simclr", "resnet-micro", 32, 8, 128, ""},
+    {"simclr/resnet18/32px/b128", "simclr", "resnet18", 32, 8, 128, "head_hidden=512 head_norm=no"},
+    {"dino/vit-micro/32px-p8/b64", "dino", "vit-micro", 32, 8, 64, ""},
+    {"dino/vit-micro/32px-p4/b64", "dino", "vit-micro", 32, 4, 64, "prototypes=4096"},
+    {"clip/vit-micro/32px-p4/b128", "clip", "vit-micro", 32, 4, 128, "vocabulary_size=8192"},
 };
 
-enum {
-    WORKLOADS = sizeof workloads / sizeof *workloads,
-    CHANNELS = 3,
-    CLASSES = 10,
-    SAMPLES = 4096
-};
+enum { WORKLOADS = sizeof workloads / sizeof *workloads, SAMPLES = 4096 };
 
 struct measured {
-    double seconds[SAMPLES], gflop, peak_bytes;
+    double seconds[SAMPLES], first, gflop, peak_bytes;
     int n;
 };
 
-/* One synthetic record prepared for every sample: the same work as real data, no reader. */
-static int fill_slots(const struct builder *b, const struct method *m, const void *self, int batch,
-                      struct arena *a, void **data, struct error *err) {
+/* A batch as the loader would hand it over. */
+static int fill_slots(const struct builder *b, const struct trainer_config *config, struct arena *a,
+                      void **data, struct error *err) {
     struct record record = {0};
     struct loader_slot slots[METHOD_INPUTS + 1];
-    int side = b->backbone->image, n = trainer_slots(b, slots);
-    int status = record_reserve(&record, side, side, CHANNELS, 0, err);
-    if (status)
-        return status;
+    int n = trainer_slots(b, slots), status = 0;
     for (int s = 0; s < n; s++)
-        data[s] = arena_alloc(a, slots[s].per_sample * sizeof(float) * (size_t)batch);
-    for (int i = 0; i < batch; i++) {
-        struct rng pixels = rng_at((struct rng_key){0, RNG_TEST}, 0, (uint32_t)i);
+        data[s] = arena_alloc(a, slots[s].per_sample * sizeof(float) * (size_t)b->batch);
+    for (int i = 0; i < b->batch; i++) {
         struct rng view = rng_at((struct rng_key){0, RNG_VIEW}, 0, (uint32_t)i);
-        for (int p = 0; p < side * side * CHANNELS; p++)
-            record.pixels[p] = (uint8_t)rng_u32(&pixels);
-        record.label = i % CLASSES;
         void *at[METHOD_INPUTS + 1];
         for (int s = 0; s < n; s++)
             at[s] = (unsigned char *)data[s] + slots[s].per_sample * sizeof(float) * (size_t)i;
-        trainer_prepare(m, self, b, &record, i, 0, &view, at);
+        TRY(dataset_read(b->data, SPLIT_TRAIN, i, &record, err));
+        trainer_prepare(config->method, config->self, b, &record, i, 0, &view, at);
     }
+out:
     record_free(&record);
-    return 0;
+    return status;
 }
 
-static void time_steps(struct trainer *t, void *const *slots, double budget, struct measured *out) {
-    double begin = clock_seconds();
+/* The first step touches the memory: `first` is the time until it is done. */
+static void time_steps(struct trainer *t, void *const *slots, double budget, double begin,
+                       struct measured *out) {
     trainer_start(t);
-    for (long i = 0; out->n < SAMPLES && (i < 4 || clock_seconds() - begin < budget); i++) {
+    trainer_step(t, slots, t->config.exec.batch, 0);
+    out->first = clock_seconds() - begin;
+    begin = clock_seconds();
+    for (long i = 1; out->n < SAMPLES && (i < 4 || clock_seconds() - begin < budget); i++) {
         double start = clock_seconds();
         trainer_step(t, slots, t->config.exec.batch, i);
-        if (i > 0) /* the first one touches the memory */
-            out->seconds[out->n++] = clock_seconds() - start;
+        out->seconds[out->n++] = clock_seconds() - start;
     }
 }
 
 static int measure(const struct workload *w, const struct settings *settings,
                    const struct context *context, const struct bench_options *o,
-                   struct measured *out, struct error *err) {
+                   const struct dataset *data, struct measured *out, struct error *err) {
     struct model model;
     struct graph graph;
     struct trainer trainer = {.exec = NULL};
     struct arena a = {0};
     void *slots[METHOD_INPUTS + 1];
+    double begin = clock_seconds();
     const struct method *method = method_find(w->method);
-    const struct normalization norm = {.mean = {0.5, 0.5, 0.5, 0.5},
-                                       .std = {0.25, 0.25, 0.25, 0.25}};
-    const struct backbone_options bo = {
-        .image = w->image, .channels = CHANNELS, .patch = w->patch, .position = POSITION_SINCOS};
+    const struct backbone_options bo = {.image = w->image,
+                                        .channels = data->channels,
+                                        .patch = w->patch,
+                                        .position = POSITION_SINCOS};
+    const struct normalization norm = {.mean = {0.5, 0.5, 0.5}, .std = {0.25, 0.25, 0.25}};
     struct backbone backbone;
     model_init(&model);
     graph_init(&graph, &model);
     struct builder b = {.g = &graph,
                         .model = &model,
                         .backbone = &backbone,
+                        .data = data,
                         .norm = &norm,
                         .prefix = "",
                         .weight = 1,
                         .arena = &a,
-                        .classes = CLASSES,
+                        .classes = data->classes,
                         .encoder = model_group(&model, "encoder"),
                         .stage = method->n_stages - 1,
                         .batch = w->batch};
@@ -121,8 +133,8 @@ static int measure(const struct workload *w, const struct settings *settings,
     graph_plan(&graph);
     TRY(model_allocate(&model, 0, 1, err));
     TRY(trainer_open(&trainer, &config, err));
-    TRY(fill_slots(&b, method, config.self, w->batch, &a, slots, err));
-    time_steps(&trainer, slots, o->seconds, out);
+    TRY(fill_slots(&b, &config, &a, slots, err));
+    time_steps(&trainer, slots, o->seconds, begin, out);
     out->gflop = exec_flops(trainer.exec, w->batch) * 1e-9;
     out->peak_bytes = (double)exec_peak_bytes(trainer.exec);
     if (o->profile)
@@ -135,50 +147,78 @@ out:
     return status;
 }
 
+/* The most memory that this process has had: a workload's own when it is the first. */
+static double resident_bytes(void) {
+    struct rusage usage;
+    return getrusage(RUSAGE_SELF, &usage) ? 0 : (double)usage.ru_maxrss * 1024;
+}
+
 static void print(const struct workload *w, struct measured *m, double peak, int json) {
     double seconds = median(m->seconds, m->n), gflops = m->gflop / seconds;
     double percent = 100 * gflops * 1e9 / peak;
     if (!json) {
-        printf("%-36s %12.1f %10.1f %16.1f %14.0f\n", w->name, w->batch / seconds, gflops, percent,
-               m->peak_bytes);
+        printf("%-42s %12.1f %10.1f %16.1f %14.0f %8.2f\n", w->name, w->batch / seconds, gflops,
+               percent, m->peak_bytes, m->first);
         fflush(stdout);
         return;
     }
-    json_t *row = json_pack("{s:s, s:f, s:f, s:f, s:I, s:i}", "name", w->name, "images_per_s",
-                            w->batch / seconds, "gflops", gflops, "percent_of_peak", percent,
-                            "peak_bytes", (json_int_t)m->peak_bytes, "steps", m->n);
+    json_t *row = json_pack("{s:s, s:f, s:f, s:f, s:I, s:I, s:f, s:i}", "name", w->name,
+                            "images_per_s", w->batch / seconds, "gflops", gflops, "percent_of_peak",
+                            percent, "peak_bytes", (json_int_t)m->peak_bytes, "resident_bytes",
+                            (json_int_t)resident_bytes(), "first_s", m->first, "steps", m->n);
     json_dumpf(row, stdout, JSON_PRESERVE_ORDER | JSON_REAL_PRECISION(6));
     putchar('\n');
     fflush(stdout);
     json_decref(row);
 }
 
+/* One workload under its own options, where the user's flags do not say otherwise. */
+static int run_one(const struct workload *w, struct invocation *call, const struct context *context,
+                   const struct bench_options *o, const struct dataset *data, double peak,
+                   struct error *err) {
+    struct settings *settings = call->settings;
+    const struct method *method = method_find(w->method);
+    unsigned char before[SETTINGS_METHODS][METHOD_STATE];
+    struct measured m = {.n = 0};
+    memcpy(before, settings->method, sizeof before);
+    int status = settings_preset(settings, method, w->options, err);
+    if (!status)
+        status = measure(w, settings, context, o, data, &m, err);
+    memcpy(settings->method, before, sizeof before);
+    if (!status)
+        print(w, &m, peak, o->json);
+    return status;
+}
+
 int bench_steps(struct invocation *call, const struct bench_options *o, struct error *err) {
+    struct context context;
+    struct dataset data = {.source = NULL};
     regex_t filter;
+    double peak = 0;
+    int shown = 0, status = 0;
     if (regcomp(&filter, o->filter, REG_EXTENDED | REG_NOSUB))
         return error_set(err, STATUS_USAGE, "--filter \"%s\" is not an extended regular expression",
                          o->filter);
-    struct context context;
-    int status = invocation_context(call, &context, err), shown = 0;
+    TRY(invocation_context(call, &context, err));
+    TRY(dataset_open(&data, "shapes:train=1024,test=1", err));
     if (o->threads)
         context.threads = o->threads;
-    double peak = status ? 0 : peak_flops(context.threads, 1);
-    if (!o->json && !status)
-        printf("%-36s %12s %10s %16s %14s\n", "name", "images_per_s", "gflops", "percent_of_peak",
-               "peak_bytes");
-    for (int i = 0; i < WORKLOADS && !status; i++) {
+    peak = peak_flops(context.threads, 1);
+    if (!o->json)
+        printf("%-42s %12s %10s %16s %14s %8s\n", "name", "images_per_s", "gflops",
+               "percent_of_peak", "peak_bytes", "first_s");
+    for (int i = 0; i < WORKLOADS; i++) {
         if (*o->filter && regexec(&filter, workloads[i].name, 0, NULL, 0))
             continue;
-        struct measured m = {.n = 0};
-        status = measure(&workloads[i], call->settings, &context, o, &m, err);
-        if (!status)
-            print(&workloads[i], &m, peak, o->json);
+        TRY(run_one(&workloads[i], call, &context, o, &data, peak, err));
         shown++;
         if (*call->stop)
-            status = error_set(err, STATUS_INTERRUPTED, "stopped after %s", workloads[i].name);
+            TRY(error_set(err, STATUS_INTERRUPTED, "stopped after %s", workloads[i].name));
     }
-    regfree(&filter);
-    if (!status && !shown)
+    if (!shown)
         status = error_set(err, STATUS_USAGE, "no step matches --filter \"%s\"", o->filter);
+out:
+    regfree(&filter);
+    dataset_close(&data);
     return status;
 }

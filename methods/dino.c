@@ -30,7 +30,7 @@
 #include <string.h>
 
 struct dino {
-    int prototypes, head_hidden, bottleneck;
+    int prototypes, head_hidden, head_norm, bottleneck;
     int local_crops, local_side;
     double global_area, local_area, strength, blur, solarize;
     double student_temperature, teacher_temperature, teacher_temperature_start, temperature_warmup;
@@ -42,6 +42,7 @@ static const struct option_def options[] = {
     OPTION_INT(struct dino, prototypes, 1024, 2, 1048576, "outputs of the head; paper: 65536"),
     OPTION_INT(struct dino, head_hidden, 512, 1, 16384,
                "width of the head's hidden layers; paper: 2048"),
+    OPTION_BOOL(struct dino, head_norm, 0, "batch norm in the head's hidden layers; paper: no"),
     OPTION_INT(struct dino, bottleneck, 128, 1, 16384,
                "width in front of the last layer; paper: 256"),
     OPTION_INT(struct dino, local_crops, 4, 0, 32, "small crops of an image; paper: 8"),
@@ -118,16 +119,22 @@ static struct tensor *directions(const struct dino *d, struct graph *g, int grou
 /* (N,V,K) from features (N,V,dim) */
 static struct tensor *project(const struct dino *d, struct graph *g, int group, struct tensor *x,
                               struct tensor *unit) {
-    static const char *const names[] = {"fc1", "fc2", "fc3"};
+    static const struct {
+        const char *fc, *bn;
+    } names[] = {{"fc1", "bn1"}, {"fc2", "bn2"}, {"fc3", NULL}};
     enum { LAYERS = sizeof names / sizeof *names };
     for (int i = 0; i < LAYERS; i++) {
-        int last = i == LAYERS - 1;
+        int last = i == LAYERS - 1, norm = d->head_norm && !last;
         struct linear_spec layer = {.group = group,
                                     .out = last ? d->bottleneck : d->head_hidden,
-                                    .act = last ? ACT_NONE : ACT_GELU,
+                                    .act = last || norm ? ACT_NONE : ACT_GELU,
                                     .init = INIT_TRUNC_NORMAL,
                                     .scale = 0.02};
-        x = op_linear(g, names[i], x, &layer, NULL);
+        x = op_linear(g, names[i].fc, x, &layer, NULL);
+        if (norm) {
+            x = op_batchnorm(g, names[i].bn, group, x, NULL, 0, 0);
+            x = op_activation(g, names[i].bn, x, ACT_GELU);
+        }
     }
     return op_matmul(g, "outputs", op_l2norm(g, "bottleneck", x, 1e-12), unit);
 }

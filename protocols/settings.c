@@ -186,24 +186,31 @@ char *settings_suite_text(const struct settings *s, struct arena *a) {
     return text;
 }
 
-int settings_settle(struct settings *s, struct error *err) {
+int settings_preset(struct settings *s, const struct method *m, const char *text,
+                    struct error *err) {
     struct arena a = {0};
-    int status = 0;
-    if (options_origin(&s->options, "epochs") > options_origin(&s->options, "budget"))
-        s->plan.budget = "";
-    for (int i = 0; methods[i] && !strcmp(s->plan.preset, "paper"); i++) {
-        char **items;
-        int n = methods[i]->paper ? settings_list(methods[i]->paper, " ", &a, &items) : 0;
-        for (int k = 0; k < n; k++) {
-            char *value = strchr(items[k], '=');
-            CHECK(value, "%s: \"%s\" in its preset", methods[i]->name, items[k]);
-            *value++ = '\0';
-            TRY(options_assign(&s->options, arena_printf(&a, "%s.%s", methods[i]->name, items[k]),
-                               value, FROM_DEFAULT, err));
-        }
+    char **items;
+    int status = 0, n = settings_list(text, " ", &a, &items);
+    for (int i = 0; i < n; i++) {
+        char *value = strchr(items[i], '=');
+        CHECK(value, "%s: \"%s\" in its preset", m->name, items[i]);
+        *value++ = '\0';
+        TRY(options_assign(&s->options, arena_printf(&a, "%s.%s", m->name, items[i]), value,
+                           FROM_DEFAULT, err));
     }
 out:
     arena_free(&a);
+    return status;
+}
+
+int settings_settle(struct settings *s, struct error *err) {
+    int status = 0;
+    if (options_origin(&s->options, "epochs") > options_origin(&s->options, "budget"))
+        s->plan.budget = "";
+    for (int i = 0; methods[i] && !strcmp(s->plan.preset, "paper"); i++)
+        if (methods[i]->paper)
+            TRY(settings_preset(s, methods[i], methods[i]->paper, err));
+out:
     return status;
 }
 

@@ -67,6 +67,9 @@ int settings_load_suite(struct settings *s, const char *path, struct error *err)
 /* The options of a suite, without the machine's: what is stored beside its results. */
 char *settings_suite_text(const struct settings *s, struct arena *a);
 void settings_free(struct settings *s);
+/* "key=value key=value": values of a method's options that nobody has set. */
+int settings_preset(struct settings *s, const struct method *m, const char *text,
+                    struct error *err);
 /* Gives the options that nobody set the values of the plan's preset, and says whether `epochs` or
  * `budget` counts.  Once, when everything that the user said is in. */
 int settings_settle(struct settings *s, struct error *err);
