@@ -36,7 +36,9 @@ SRC     := $(wildcard $(FOLDERS:%=%/*.c))
 CLISRC  := $(wildcard bench/*.c)
 CPUSRC  := $(wildcard kernels/cpu/*.c)
 ISAS    := $(if $(filter x86_64%,$(shell $(CC) -dumpmachine)),sse2 avx2 avx512,generic)
-FLAGS_sse2    := -msse2
+# Octs (kernels/cpu/oct.h) are wider than SSE2's registers; none is passed between objects.
+FLAGS_sse2    := -msse2 -Wno-psabi
+FLAGS_generic := -Wno-psabi
 FLAGS_avx2    := -mavx2 -mfma
 FLAGS_avx512  := -mavx512f -mavx512dq -mavx512bw -mavx512vl -mfma -mprefer-vector-width=512
 

@@ -13,8 +13,8 @@
 #include <jansson.h>
 #include <regex.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
-#include <sys/resource.h>
 
 static const struct workload {
     const char *name, *method, *backbone;
@@ -47,6 +47,7 @@ enum { WORKLOADS = sizeof workloads / sizeof *workloads, SAMPLES = 4096 };
 
 struct measured {
     double seconds[SAMPLES], first, gflop, peak_bytes;
+    size_t parameters; /* a teacher's counted too */
     int n;
 };
 
@@ -77,6 +78,7 @@ static void time_steps(struct trainer *t, void *const *slots, double budget, dou
     trainer_start(t);
     trainer_step(t, slots, t->config.exec.batch, 0);
     out->first = clock_seconds() - begin;
+    exec_profile_reset(t->exec);
     begin = clock_seconds();
     for (long i = 1; out->n < SAMPLES && (i < 4 || clock_seconds() - begin < budget); i++) {
         double start = clock_seconds();
@@ -136,6 +138,7 @@ static int measure(const struct workload *w, const struct settings *settings,
     TRY(fill_slots(&b, &config, &a, slots, err));
     time_steps(&trainer, slots, o->seconds, begin, out);
     out->gflop = exec_flops(trainer.exec, w->batch) * 1e-9;
+    out->parameters = model.count;
     out->peak_bytes = (double)exec_peak_bytes(trainer.exec);
     if (o->profile)
         exec_profile(trainer.exec, stderr);
@@ -147,10 +150,18 @@ out:
     return status;
 }
 
-/* The most memory that this process has had: a workload's own when it is the first. */
-static double resident_bytes(void) {
-    struct rusage usage;
-    return getrusage(RUSAGE_SELF, &usage) ? 0 : (double)usage.ru_maxrss * 1024;
+/* The most memory that this process has had, a workload's own when it is the first; 0: unknown.
+ * getrusage would count what the process that started this one had. */
+static long long resident_bytes(void) {
+    char line[256];
+    long long kib = 0;
+    FILE *f = fopen("/proc/self/status", "r");
+    while (f && !kib && fgets(line, sizeof line, f))
+        if (!strncmp(line, "VmHWM:", 6))
+            kib = strtoll(line + 6, NULL, 10);
+    if (f)
+        fclose(f);
+    return kib * 1024;
 }
 
 static void print(const struct workload *w, struct measured *m, double peak, int json) {
@@ -162,9 +173,10 @@ static void print(const struct workload *w, struct measured *m, double peak, int
         fflush(stdout);
         return;
     }
-    json_t *row = json_pack("{s:s, s:f, s:f, s:f, s:I, s:I, s:f, s:i}", "name", w->name,
+    json_t *row = json_pack("{s:s, s:f, s:f, s:f, s:I, s:I, s:I, s:f, s:i}", "name", w->name,
                             "images_per_s", w->batch / seconds, "gflops", gflops, "percent_of_peak",
-                            percent, "peak_bytes", (json_int_t)m->peak_bytes, "resident_bytes",
+                            percent, "peak_bytes", (json_int_t)m->peak_bytes, "parameters",
+                            (json_int_t)m->parameters, "resident_bytes",
                             (json_int_t)resident_bytes(), "first_s", m->first, "steps", m->n);
     json_dumpf(row, stdout, JSON_PRESERVE_ORDER | JSON_REAL_PRECISION(6));
     putchar('\n');

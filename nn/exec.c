@@ -336,6 +336,14 @@ size_t exec_peak_bytes(const struct exec *x) {
            x->packed.bytes + x->shared.bytes + x->grads.bytes + x->workspace.bytes;
 }
 
+void exec_profile_reset(struct exec *x) {
+    x->seconds_prepare = x->seconds_reduce = x->seconds_total = 0;
+    x->runs = x->samples = 0;
+    for (int w = 0; w < x->config.threads; w++)
+        if (x->workers[w].times)
+            memset(x->workers[w].times, 0, sizeof(struct op_time) * (size_t)x->g->n);
+}
+
 /* One line per kind of operation: thread-seconds forward and backward, share, GFLOP/s. */
 void exec_profile(const struct exec *x, FILE *out) {
     const struct graph *g = x->g;

@@ -51,6 +51,7 @@ const real *exec_gradient(const struct exec *x);                       /* (model
 double exec_flops(const struct exec *x, int n); /* of a run, the optimizer left out */
 size_t exec_peak_bytes(const struct exec *x);   /* weights, optimizer, gradients, activations */
 void exec_profile(const struct exec *x, FILE *out);
-void exec_close(struct exec *x); /* NULL: nothing */
+void exec_profile_reset(struct exec *x); /* forgets the runs so far: the first touches the memory */
+void exec_close(struct exec *x);         /* NULL: nothing */
 
 #endif

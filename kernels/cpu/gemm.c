@@ -11,6 +11,7 @@
 #include "kernels/cpu/activation.h"
 #include "kernels/cpu/cpu.h"
 #include "kernels/cpu/gemm_micro.h"
+#include "kernels/cpu/gemm_tall.h"
 
 #include <cblas.h>
 #include <string.h>
@@ -85,16 +86,33 @@ VEC_INLINE void finish_tile(enum activation act, const struct epilogue *e, int r
 
 /* Any tile, from memory: the code of each activation is there once, not in every size of tile. */
 static __attribute__((noinline)) void finish_any(const struct epilogue *e, int rows, int width,
-                                                 vec sum[MR][2], float *y, int ldy) {
+                                                 vec sum[MR][2], float *y, int ldy){
 #define FINISH(ACT) finish_tile(ACT, e, rows, width, sum, y, ldy)
     EACH_ACTIVATION(e->act, FINISH)
 #undef FINISH
+}
+
+/* Asks for the lines that the tile will be stored to, which arrive while it is computed: on their
+ * way through a network results go to memory that was last used a layer or a batch ago. */
+VEC_INLINE void expect_tile(int rows, const struct epilogue *e, float *y, int ldy) {
+    enum { LINE = 16 };
+#pragma GCC unroll 12
+    for (int i = 0; i < rows; i++)
+#pragma GCC unroll 2
+        for (int j = 0; j < NR; j += LINE) {
+            __builtin_prefetch(y + (size_t)i * (size_t)ldy + j, 1);
+            if (e->pre)
+                __builtin_prefetch(e->pre + (size_t)i * (size_t)e->n + j, 1);
+            if (e->residual)
+                __builtin_prefetch(e->residual + (size_t)i * (size_t)e->n + j, 0);
+        }
 }
 
 static inline __attribute__((always_inline)) void
 packed_tile(int rows, int width, int k, const float *a, int lda, const float *panel,
             const struct epilogue *e, float *y, int ldy) {
     vec sum[MR][2];
+    expect_tile(rows, e, y, ldy);
     micro_sum(rows, k, a, (size_t)lda, 1, panel, NR, sum);
     if (width < NR || e->act) {
         finish_any(e, rows, width, sum, y, ldy);
@@ -153,8 +171,9 @@ void ISA_NAME(gemm_packed)(const struct kctx *c, int m, int n, int k, const floa
 void ISA_NAME(gemm)(const struct kctx *c, int ta, int tb, int m, int n, int k, float alpha,
                     const float *a, int lda, const float *b, int ldb, float beta, float *y,
                     int ldy) {
-    (void)c;
-    if (m && n)
+    if (ta && !tb && m && n && k && alpha == 1 && (beta == 0 || beta == 1) && c->workspace)
+        ISA_NAME(gemm_tall)(m, n, k, a, lda, b, ldb, beta != 0, y, ldy, c->workspace);
+    else if (m && n)
         cblas_sgemm(CblasRowMajor, ta ? CblasTrans : CblasNoTrans, tb ? CblasTrans : CblasNoTrans,
                     m, n, k, alpha, a, lda, b, ldb, beta, y, ldy);
 }

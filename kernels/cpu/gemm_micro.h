@@ -7,6 +7,7 @@
 #define SSV_KERNELS_CPU_GEMM_MICRO_H
 
 #include "kernels/cpu/isa.h"
+#include "kernels/cpu/oct.h"
 
 /* 12 accumulators and 3 temporaries fill the 16 registers of SSE and AVX2; AVX-512 has 32. */
 #if VEC_BYTES == 64
@@ -70,6 +71,49 @@ static inline __attribute__((always_inline)) void micro_sum(int rows, int depth,
     for (int i = 0; i < MR; i++) {
         sum[i][0] = s[i][0];
         sum[i][1] = s[i][1];
+    }
+}
+
+/* The same for a tile of one vector, or of one oct, written to y with row stride ldy. */
+#define MICRO_NARROW(NAME, TYPE, LOAD, STORE)                                                      \
+    static inline __attribute__((always_inline)) void NAME(                                        \
+        int rows, int depth, const float *a, size_t row_stride, size_t k_stride, const float *b,   \
+        size_t ldb, float *y, size_t ldy) {                                                        \
+        TYPE s[MR];                                                                                \
+        _Pragma("GCC unroll 12") for (int i = 0; i < MR; i++) s[i] = (TYPE){0};                    \
+        for (int k = 0; k < depth; k++) {                                                          \
+            TYPE right = LOAD(b);                                                                  \
+            _Pragma("GCC unroll 12") for (int i = 0; i < MR; i++) {                                \
+                if (i >= rows)                                                                     \
+                    break;                                                                         \
+                s[i] += a[(size_t)i * row_stride] * right;                                         \
+            }                                                                                      \
+            a += k_stride;                                                                         \
+            b += ldb;                                                                              \
+        }                                                                                          \
+        _Pragma("GCC unroll 12") for (int i = 0; i < rows; i++) STORE(y + (size_t)i * ldy, s[i]);  \
+    }
+MICRO_NARROW(micro_vector, vec, vec_load, vec_store)
+MICRO_NARROW(micro_oct, oct, oct_load, oct_store)
+#undef MICRO_NARROW
+
+/* columns: NR, VEC_WIDTH or OCT, a constant as rows is */
+static inline __attribute__((always_inline)) void micro_tile(int rows, int columns, int depth,
+                                                             const float *a, size_t row_stride,
+                                                             size_t k_stride, const float *b,
+                                                             size_t ldb, float *y, size_t ldy) {
+    if (columns == NR) {
+        vec sum[MR][2];
+        micro_sum(rows, depth, a, row_stride, k_stride, b, ldb, sum);
+#pragma GCC unroll 12
+        for (int i = 0; i < rows; i++) {
+            vec_store(y + (size_t)i * ldy, sum[i][0]);
+            vec_store(y + (size_t)i * ldy + VEC_WIDTH, sum[i][1]);
+        }
+    } else if (columns == VEC_WIDTH) {
+        micro_vector(rows, depth, a, row_stride, k_stride, b, ldb, y, ldy);
+    } else {
+        micro_oct(rows, depth, a, row_stride, k_stride, b, ldb, y, ldy);
     }
 }
 
