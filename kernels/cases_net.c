@@ -53,7 +53,7 @@ static const int act_backward_shapes[][CASE_DIMS] = {
     {520 * 768, ACT_TANH, 0, 0},
 };
 
-enum { CAUSAL = 1, BIAS = 2 };
+enum { CAUSAL = 1, BIAS = 2, ONE_ROW = 4 };
 
 /* n t heads d options */
 static void attention_forward(struct case_run *r) {
@@ -80,6 +80,42 @@ static void attention_backward(struct case_run *r) {
     if (r->c)
         r->k->attention_backward(r->c, s[0], t, s[2], s[3], 0.3f, causal, qkv, p, dy, dqkv, dbias);
 }
+
+/* One query an image; the row's number is made by the case, or one for all. */
+static void attention_row_forward(struct case_run *r) {
+    const int *s = r->dim, t = s[1], one = s[4] & ONE_ROW;
+    real *qkv = in(r, s[0], t * 3 * s[2] * s[3]);
+    int32_t *row = case_index(r, one ? 1 : (size_t)s[0], 0, t);
+    real *bias = s[4] & BIAS ? in(r, 1, s[2] * t * t) : NULL;
+    real *p = out(r, s[0], s[2] * attention_stride(t)), *y = out(r, s[0], s[2] * s[3]);
+    r->flops = (4.0 * s[3] + 5) * s[0] * s[2] * t;
+    if (r->c)
+        r->k->attention_row_forward(r->c, s[0], t, s[2], s[3], 0.3f, s[4] & CAUSAL, bias, qkv, row,
+                                    !one, p, y);
+}
+
+static void attention_row_backward(struct case_run *r) {
+    const int *s = r->dim, t = s[1], one = s[4] & ONE_ROW, tp = attention_stride(t);
+    real *qkv = in(r, s[0], t * 3 * s[2] * s[3]);
+    int32_t *row = case_index(r, one ? 1 : (size_t)s[0], 0, t);
+    real *p = in(r, s[0], s[2] * tp), *dy = in(r, s[0], s[2] * s[3]);
+    real *dqkv = out(r, s[0], t * 3 * s[2] * s[3]);
+    real *dbias = s[4] & BIAS ? update(r, 1, s[2] * t * t) : NULL;
+    r->flops = (8.0 * s[3] + 5) * s[0] * s[2] * t;
+    for (int i = 0; i < s[0] * s[2] && !r->c; i++)
+        for (int j = s[4] & CAUSAL ? row[one ? 0 : i / s[2]] + 1 : t; j < tp; j++)
+            p[(size_t)i * (size_t)tp + (size_t)j] = 0;
+    if (r->c)
+        r->k->attention_row_backward(r->c, s[0], t, s[2], s[3], 0.3f, s[4] & CAUSAL, qkv, row, !one,
+                                     p, dy, dqkv, dbias);
+}
+
+static const int attention_row_shapes[][CASE_DIMS] = {
+    {0, 5, 2, 3, 0},         {2, 3, 0, 4, CAUSAL},          {1, 1, 1, 1, CAUSAL | BIAS | ONE_ROW},
+    {2, 2, 1, 3, 0},         {3, 7, 3, 5, CAUSAL},          {3, 8, 2, 8, BIAS | ONE_ROW},
+    {2, 17, 2, 16, ONE_ROW}, {4, 17, 2, 16, CAUSAL | BIAS}, {5, 65, 1, 33, BIAS},
+    {8, 65, 3, 64, ONE_ROW}, {8, 77, 8, 64, CAUSAL},
+};
 
 static const int attention_shapes[][CASE_DIMS] = {
     {0, 5, 2, 3, 0},
@@ -189,6 +225,10 @@ const struct kernel_case cases_net[] = {
     {"attention_forward", "n t heads d options", 0, attention_forward, SHAPES(attention_shapes, 3)},
     {"attention_backward", "n t heads d options", 0, attention_backward,
      SHAPES(attention_shapes, 3)},
+    {"attention_row_forward", "n t heads d options", 0, attention_row_forward,
+     SHAPES(attention_row_shapes, 2)},
+    {"attention_row_backward", "n t heads d options", 0, attention_row_backward,
+     SHAPES(attention_row_shapes, 2)},
     {"batchnorm_stats", "rows cols off", -1, batchnorm_stats, SHAPES(batchnorm_stats_shapes, 2)},
     {"batchnorm_apply", "rows cols options", 0, batchnorm_apply, SHAPES(batchnorm_apply_shapes, 2)},
     {"batchnorm_backward", "rows cols options", -1, batchnorm_backward,

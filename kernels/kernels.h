@@ -132,6 +132,16 @@ static inline int conv_out_w(const struct conv_shape *s) {
     KERNEL(attention_backward, (const struct kctx *c, int n, int t, int heads, int d, real scale,  \
                                 int causal, const real *qkv, const real *p, const real *dy,        \
                                 real *dqkv, real *dbias))                                          \
+    /* The same for one query an image, token row[i * row_stride], row_stride 0 or 1: where the   \
+     * others lead nowhere.  p (n,heads,tp), y (n,heads*d). */                                     \
+    KERNEL(attention_row_forward, (const struct kctx *c, int n, int t, int heads, int d,           \
+                                   real scale, int causal, const real *bias, const real *qkv,      \
+                                   const int32_t *row, int row_stride, real *p, real *y))          \
+    /* dqkv (n,t,3,heads,d) is written, zeros for the other queries; dbias as above. */            \
+    KERNEL(attention_row_backward, (const struct kctx *c, int n, int t, int heads, int d,          \
+                                    real scale, int causal, const real *qkv, const int32_t *row,   \
+                                    int row_stride, const real *p, const real *dy, real *dqkv,     \
+                                    real *dbias))                                                  \
     /* loss (rows) = cross-entropy -log softmax(x)[target]; x, p (rows,classes); p receives the    \
      * softmax; target (rows) in 0..classes-1; a negative target: loss 0, gradient 0.              \
      * smooth: label smoothing, target distribution (1-smooth) onehot + smooth / classes. */       \

@@ -140,7 +140,7 @@ static int build(const void *self, struct builder *b, struct error *err) {
     struct tensor *images = builder_images(b, "images", 0, 0);
     struct tensor *texts = encode_text(self, b);
     struct encoded e;
-    builder_encode(b, images, &e);
+    builder_encode(b, images, ENCODE_POOLED, &e);
     struct tensor *x = op_l2norm(b->g, "image_features", project(self, b, &e), 1e-12);
     struct tensor *z = op_l2norm(b->g, "text_features", texts, 1e-12);
     struct tensor *scale = graph_param(b->g, builder_group(b, "head"), "logit_scale", 1,

@@ -230,7 +230,7 @@ static int build(const void *self, struct builder *b, struct error *err) {
     struct tensor *weight =
         is_centre(c) ? centre_weights(g, c, &r) : builder_reals(b, "weight", rows);
     struct encoded e;
-    builder_encode(b, masked, &e);
+    builder_encode(b, masked, ENCODE_TOKENS, &e);
     struct tensor *map = last_map(g, &e);
     int map_side = (int)lround(sqrt(map->dim[0])), start = decoder_start(map_side, r.side);
     if (start == r.side || start > 2 * map_side)

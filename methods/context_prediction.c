@@ -243,7 +243,7 @@ static int build(const void *self, struct builder *b, struct error *err) {
     struct encoded e;
     struct tensor *patches = builder_images(b, "patches", PAIR, *side);
     struct tensor *position = builder_index(b, "position", 1);
-    builder_encode(b, patches, &e);
+    builder_encode(b, patches, ENCODE_POOLED, &e);
     struct tensor *x = layer(c, b, "fc6", c->norm, e.pooled);
     x = op_reshape(b->g, "pair", x, 1, (const int[]){PAIR * c->hidden});
     x = layer(c, b, "fc7", c->norm, x);

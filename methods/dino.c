@@ -146,7 +146,7 @@ static struct tensor *teach(const struct dino *d, struct builder *b, const int g
     struct graph *g = b->g;
     struct encoded e;
     graph_freeze(g, 1);
-    backbone_encode(g, group[ENCODER], b->backbone, globals, NULL, 0, &e);
+    backbone_encode(g, group[ENCODER], b->backbone, globals, NULL, ENCODE_POOLED, &e);
     r->outputs = project(d, g, group[HEAD], e.pooled, directions(d, g, group[PROTOTYPES]));
     int statistics = builder_group(b, "centre");
     struct tensor *centre = graph_param(g, statistics, "centre", 1, &d->prototypes, INIT_ZERO, 0);
@@ -169,7 +169,7 @@ static struct tensor *teach(const struct dino *d, struct builder *b, const int g
 static struct tensor *study(const struct dino *d, struct builder *b, int group,
                             struct tensor *images, struct tensor *unit) {
     struct encoded e;
-    builder_encode(b, images, &e);
+    builder_encode(b, images, ENCODE_POOLED, &e);
     return project(d, b->g, group, e.pooled, unit);
 }
 
@@ -299,7 +299,7 @@ static void encode(const void *self, struct builder *b, struct tensor *images,
     const struct dino *d = self;
     if (!strcmp(d->evaluate, "teacher"))
         b->encoder = builder_group(b, "teacher");
-    backbone_encode(b->g, b->encoder, b->backbone, images, NULL, 1, out);
+    backbone_encode(b->g, b->encoder, b->backbone, images, NULL, ENCODE_LAYERS, out);
 }
 
 static const struct recipe paper = {.lr = 5e-4, .weight_decay = 0.04, .warmup = 0.1};

@@ -101,7 +101,8 @@ void builder_uniform_loss(struct builder *b, double loss);
 /* Stochastic depth's input where the user asked for that, NULL otherwise. */
 struct tensor *builder_drop(struct builder *b);
 /* The backbone on images, in the encoder's group, with stochastic depth where it is asked for. */
-void builder_encode(struct builder *b, struct tensor *images, struct encoded *out);
+void builder_encode(struct builder *b, struct tensor *images, enum encoding what,
+                    struct encoded *out);
 
 /* What prepare works on: one record becomes its part of every slot. */
 struct sample {

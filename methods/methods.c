@@ -132,8 +132,9 @@ struct tensor *builder_drop(struct builder *b) {
     return b->drop;
 }
 
-void builder_encode(struct builder *b, struct tensor *images, struct encoded *out) {
-    backbone_encode(b->g, b->encoder, b->backbone, images, builder_drop(b), 0, out);
+void builder_encode(struct builder *b, struct tensor *images, enum encoding what,
+                    struct encoded *out) {
+    backbone_encode(b->g, b->encoder, b->backbone, images, builder_drop(b), what, out);
     if (!b->watched[WATCH_FEATURES])
         builder_watch(b, WATCH_FEATURES, out->pooled);
 }

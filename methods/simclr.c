@@ -72,7 +72,7 @@ static int build(const void *self, struct builder *b, struct error *err) {
                          "simclr compares the images of a batch and one has nothing to be compared "
                          "with: choose a larger --batch");
     struct encoded e;
-    builder_encode(b, builder_images(b, "views", VIEWS, 0), &e);
+    builder_encode(b, builder_images(b, "views", VIEWS, 0), ENCODE_POOLED, &e);
     struct tensor *loss = op_nt_xent(b->g, "loss", project(s, b, e.pooled), s->temperature);
     builder_objective(b, "nt_xent", loss, 1.0 / VIEWS);
     if (b->batch)

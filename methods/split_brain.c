@@ -76,15 +76,15 @@ struct halves {
     struct encoded l, ab; /* of the half that sees L, and of the one that sees ab */
 };
 
-static void encode_halves(struct builder *b, struct tensor *images, struct tensor *drop, int layers,
-                          struct halves *out) {
+static void encode_halves(struct builder *b, struct tensor *images, struct tensor *drop,
+                          enum encoding what, struct halves *out) {
     int other = builder_encoder(b, "encoder_ab");
     const struct backbone of_l = half_of(b->backbone, L_CHANNELS);
     const struct backbone of_ab = half_of(b->backbone, AB_CHANNELS);
     struct tensor *l = channels(b->g, "l", images, 0, L_CHANNELS);
     struct tensor *ab = channels(b->g, "ab", images, 1, AB_CHANNELS);
-    backbone_encode(b->g, b->encoder, &of_l, l, drop, layers, &out->l);
-    backbone_encode(b->g, other, &of_ab, ab, drop, layers, &out->ab);
+    backbone_encode(b->g, b->encoder, &of_l, l, drop, what, &out->l);
+    backbone_encode(b->g, other, &of_ab, ab, drop, what, &out->ab);
 }
 
 static struct tensor *join(struct graph *g, const char *name, struct tensor *l, struct tensor *ab) {
@@ -95,7 +95,7 @@ static void encode(const void *self, struct builder *b, struct tensor *images,
                    struct encoded *out) {
     (void)self;
     struct halves h;
-    encode_halves(b, images, b->g->evaluating ? NULL : builder_drop(b), 1, &h);
+    encode_halves(b, images, b->g->evaluating ? NULL : builder_drop(b), ENCODE_LAYERS, &h);
     *out = h.l; /* for the names */
     out->pooled = join(b->g, "pooled", h.l.pooled, h.ab.pooled);
     out->tokens = join(b->g, "tokens", h.l.tokens, h.ab.tokens);
@@ -164,7 +164,7 @@ static int build(const void *self, struct builder *b, struct error *err) {
 
     struct halves h;
     struct tensor *images = builder_images(b, "lab", 0, 0);
-    encode_halves(b, images, builder_drop(b), 0, &h);
+    encode_halves(b, images, builder_drop(b), ENCODE_TOKENS, &h);
     struct tensor *of_l = places_of(b->g, &h.l), *of_ab = places_of(b->g, &h.ab);
     int places = of_l->dim[0];
     while ((r->grid + 1) * (r->grid + 1) <= places)

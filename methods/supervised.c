@@ -24,7 +24,7 @@ static int build(const void *self, struct builder *b, struct error *err) {
     struct tensor *images = builder_images(b, "images", 0, 0);
     struct tensor *labels = builder_index(b, "labels", 1);
     struct encoded e;
-    builder_encode(b, images, &e);
+    builder_encode(b, images, ENCODE_POOLED, &e);
     struct linear_spec head = {.group = builder_group(b, "head"),
                                .out = b->classes,
                                .init = INIT_TRUNC_NORMAL,

@@ -107,18 +107,21 @@ static void represent(struct encoded *out, struct tensor *t, const char *kind, i
     snprintf(out->representation_name[n], BACKBONE_NAME, "%s%d.%s", kind, layer, pool);
 }
 
-/* CLS and mean patch token of every block, the last one after the final norm.
- */
+/* Layers: CLS and mean patch token of every block, the last one after the final norm. */
 static void encode_vit(struct graph *g, int group, const struct backbone *b, struct tensor *images,
-                       struct tensor *drop, int layers, struct encoded *out) {
+                       struct tensor *drop, enum encoding what, struct encoded *out) {
     enum { MOST_BLOCKS = BACKBONE_LAYERS / 2 };
     struct tensor *block[MOST_BLOCKS];
     int depth = b->vit.depth;
+    if (what == ENCODE_POOLED && b->vit.pool == POOL_CLS) {
+        out->pooled = vit_encode_cls(g, group, &b->vit, images, drop);
+        return;
+    }
     CHECK(depth <= MOST_BLOCKS, "%d blocks", depth);
     out->tokens = vit_encode(g, group, &b->vit, images, drop, block);
     block[depth - 1] = out->tokens;
     int tokens = out->tokens->dim[out->tokens->ndim - 2];
-    for (int i = 0; layers && i < depth; i++) {
+    for (int i = 0; what == ENCODE_LAYERS && i < depth; i++) {
         represent(out, op_mean_rows(g, "cls", block[i], 0, 1), "layer", i + 1, "cls");
         represent(out, op_mean_rows(g, "mean", block[i], 1, tokens), "layer", i + 1, "mean");
     }
@@ -137,23 +140,23 @@ static struct tensor *mean_of_map(struct graph *g, struct tensor *map) {
 
 /* The mean of every stage, or of every convolution of an AlexNet. */
 static void encode_convnet(struct graph *g, int group, const struct backbone *b,
-                           struct tensor *images, int layers, struct encoded *out) {
+                           struct tensor *images, enum encoding what, struct encoded *out) {
     enum { MOST = RESNET_STAGES > ALEXNET_CONVS ? RESNET_STAGES : ALEXNET_CONVS };
     struct tensor *layer[MOST] = {NULL};
     int is_resnet = b->kind == BACKBONE_RESNET;
     out->map = is_resnet ? resnet_encode(g, group, &b->resnet, images, layer)
                          : alexnet_encode(g, group, &b->alexnet, images, layer);
-    for (int i = 0; layers && i < MOST; i++)
+    for (int i = 0; what == ENCODE_LAYERS && i < MOST; i++)
         if (layer[i])
             represent(out, mean_of_map(g, layer[i]), is_resnet ? "stage" : "conv", i + 1, "mean");
     out->pooled = mean_of_map(g, out->map);
 }
 
 void backbone_encode(struct graph *g, int group, const struct backbone *b, struct tensor *images,
-                     struct tensor *drop, int layers, struct encoded *out) {
+                     struct tensor *drop, enum encoding what, struct encoded *out) {
     *out = (struct encoded){0};
     if (b->kind == BACKBONE_VIT)
-        encode_vit(g, group, b, images, drop, layers, out);
+        encode_vit(g, group, b, images, drop, what, out);
     else
-        encode_convnet(g, group, b, images, layers, out);
+        encode_convnet(g, group, b, images, what, out);
 }

@@ -31,12 +31,19 @@ struct backbone {
     struct alexnet alexnet;
 };
 
+/* How much of the encoder's work is wanted. */
+enum encoding {
+    ENCODE_POOLED, /* of a ViT's last block only what the pooled features need */
+    ENCODE_TOKENS,
+    ENCODE_LAYERS /* and what a frozen encoder is judged by */
+};
+
 struct encoded {
     struct tensor *pooled; /* (N,[V,]dim): what heads work on */
-    struct tensor *tokens; /* ViT: (N,[V,]1+T,D) after the final norm; NULL otherwise */
+    struct tensor *tokens; /* ViT: (N,[V,]1+T,D) after the final norm, unless ENCODE_POOLED; NULL
+                            * otherwise */
     struct tensor *map;    /* convnets: (N,[V,]h,w,C) of the last stage; NULL otherwise */
-    /* What a frozen encoder is judged by: "layer6.cls", "layer6.mean", "stage4.mean", ...; made
-     * only when `layers` is asked for. */
+    /* "layer6.cls", "layer6.mean", "stage4.mean", ...; made only by ENCODE_LAYERS. */
     struct tensor *representation[BACKBONE_LAYERS]; /* (N,[V,]its own width) */
     char representation_name[BACKBONE_LAYERS][BACKBONE_NAME];
     int n_representations;
@@ -62,6 +69,6 @@ struct backbone backbone_half(const struct backbone *b);
 /* drop (N, backbone_drops) from rng-keyed inputs, see op_branch; NULL: no stochastic depth. */
 int backbone_drops(const struct backbone *b); /* residual branches; 0 for those without */
 void backbone_encode(struct graph *g, int group, const struct backbone *b, struct tensor *images,
-                     struct tensor *drop, int layers, struct encoded *out);
+                     struct tensor *drop, enum encoding what, struct encoded *out);
 
 #endif

@@ -1,18 +1,23 @@
-/* op_attention.c -- multi-head self-attention, Vaswani et al. 2017, eq. (1). */
+/* op_attention.c -- multi-head self-attention, Vaswani et al. 2017, eq. (1), of all tokens or of
+ * one.
+ */
 #include "nn/ops.h"
 
 #include <math.h>
 #include <string.h>
 
-enum { TOKENS, HEADS, HEAD_DIM, VIEWS, CAUSAL };
-enum { QKV, BIAS };
+enum { TOKENS, HEADS, HEAD_DIM, VIEWS, CAUSAL, QUERIES };
+enum { QKV, BIAS, ROW };
+
+static const real *bias_of(const struct chunk *c, const struct tensor *t) {
+    return t->n_src > BIAS && t->src[BIAS] ? chunk_value(c, t->src[BIAS]) : NULL;
+}
 
 static void forward(const struct chunk *c, const struct tensor *t) {
     const int *a = t->attr;
-    const real *bias = t->n_src > BIAS ? chunk_value(c, t->src[BIAS]) : NULL;
     c->k->attention_forward(&c->ctx, c->n * a[VIEWS], a[TOKENS], a[HEADS], a[HEAD_DIM],
-                            (real)t->real_attr, a[CAUSAL], bias, chunk_value(c, t->src[QKV]),
-                            chunk_saved(c, t, 0), chunk_result(c, t));
+                            (real)t->real_attr, a[CAUSAL], bias_of(c, t),
+                            chunk_value(c, t->src[QKV]), chunk_saved(c, t, 0), chunk_result(c, t));
 }
 
 static void backward(const struct chunk *c, const struct tensor *t) {
@@ -24,10 +29,31 @@ static void backward(const struct chunk *c, const struct tensor *t) {
                              chunk_grad_src(c, t, BIAS));
 }
 
+static void row_forward(const struct chunk *c, const struct tensor *t) {
+    const int *a = t->attr;
+    int stride;
+    const int32_t *row = chunk_index(c, t->src[ROW], &stride);
+    c->k->attention_row_forward(&c->ctx, c->n * a[VIEWS], a[TOKENS], a[HEADS], a[HEAD_DIM],
+                                (real)t->real_attr, a[CAUSAL], bias_of(c, t),
+                                chunk_value(c, t->src[QKV]), row, stride, chunk_saved(c, t, 0),
+                                chunk_result(c, t));
+}
+
+static void row_backward(const struct chunk *c, const struct tensor *t) {
+    const int *a = t->attr;
+    int stride;
+    const int32_t *row = chunk_index(c, t->src[ROW], &stride);
+    CHECK(!t->acc[QKV], "%s: its qkv has another use", t->name);
+    c->k->attention_row_backward(&c->ctx, c->n * a[VIEWS], a[TOKENS], a[HEADS], a[HEAD_DIM],
+                                 (real)t->real_attr, a[CAUSAL], chunk_value(c, t->src[QKV]), row,
+                                 stride, chunk_saved(c, t, 0), chunk_grad(c, t),
+                                 chunk_grad_src(c, t, QKV), chunk_grad_src(c, t, BIAS));
+}
+
 /* q k' and p v forward; four products of that size backward; 5 a probability for the softmax. */
 static void flops(const struct tensor *t, double *f, double *b) {
     const int *a = t->attr;
-    double pairs = (double)a[TOKENS] * a[TOKENS] * a[HEADS];
+    double pairs = (double)a[QUERIES] * a[TOKENS] * a[HEADS];
     *f = pairs * (4.0 * a[HEAD_DIM] + 5);
     *b = pairs * (8.0 * a[HEAD_DIM] + 5);
 }
@@ -39,28 +65,54 @@ static const struct op op = {.name = "attention",
                              .backward_reads = 1u << QKV,
                              .alias_src = -1};
 
-struct tensor *op_attention(struct graph *g, const char *name, struct tensor *qkv, int heads,
-                            int causal, struct tensor *bias) {
+static const struct op row_op = {.name = "attention_row",
+                                 .forward = row_forward,
+                                 .backward = row_backward,
+                                 .flops = flops,
+                                 .backward_reads = 1u << QKV | 1u << ROW,
+                                 .alias_src = -1,
+                                 .limit = 1 + TOKENS};
+
+/* row: NULL for all */
+static struct tensor *attend(struct graph *g, const char *name, struct tensor *qkv, int heads,
+                             int causal, struct tensor *bias, struct tensor *row) {
     CHECK(qkv->ndim >= 2, "%s: tokens of (T,3D)", name);
     int last = qkv->ndim - 1, columns = qkv->dim[last];
     CHECK(columns % (3 * heads) == 0, "%s: %d columns for %d heads", name, columns, heads);
     int tokens = qkv->dim[last - 1], dim = columns / 3, shape[MAX_DIM];
+    int views = (int)(qkv->per_sample / ((size_t)tokens * (size_t)columns));
     CHECK(!bias || bias->kind != TENSOR_VALUE, "%s: a bias of one sample", name);
     CHECK(!bias || bias->per_sample == (size_t)heads * (size_t)tokens * (size_t)tokens,
           "%s: a bias for other heads or tokens", name);
+    CHECK(!row || (row->dim[0] == 1 && (views == 1 || row->constant)),
+          "%s: one row for each sample, the same for its views", name);
     memcpy(shape, qkv->dim, sizeof shape);
     shape[last] = dim;
-    struct tensor *t =
-        graph_value(g, &op, name, qkv->ndim, shape, (struct tensor *const[]){qkv, bias}, 2);
-    t->attr[VIEWS] = (int)(qkv->per_sample / ((size_t)tokens * (size_t)columns));
+    if (row)
+        shape[last - 1] = 1;
+    struct tensor *t = graph_value(g, row ? &row_op : &op, name, qkv->ndim, shape,
+                                   (struct tensor *const[]){qkv, bias, row}, 3);
+    t->attr[VIEWS] = views;
     t->attr[CAUSAL] = causal;
     t->attr[TOKENS] = tokens;
+    t->attr[QUERIES] = row ? 1 : tokens;
     t->attr[HEADS] = heads;
     t->attr[HEAD_DIM] = dim / heads;
     t->real_attr = 1 / sqrt((double)dim / heads);
     t->saved_per_sample[0] =
-        (size_t)t->attr[VIEWS] * (size_t)heads * (size_t)tokens * (size_t)attention_stride(tokens);
+        (size_t)views * (size_t)heads * (size_t)t->attr[QUERIES] * (size_t)attention_stride(tokens);
     return t;
+}
+
+struct tensor *op_attention(struct graph *g, const char *name, struct tensor *qkv, int heads,
+                            int causal, struct tensor *bias) {
+    return attend(g, name, qkv, heads, causal, bias, NULL);
+}
+
+struct tensor *op_attention_row(struct graph *g, const char *name, struct tensor *qkv, int heads,
+                                int causal, struct tensor *bias, struct tensor *row) {
+    CHECK(row, "%s: of which row?", name);
+    return attend(g, name, qkv, heads, causal, bias, row);
 }
 
 void attention_probabilities(const struct tensor *t, const real *qkv, const real *bias, real *p) {

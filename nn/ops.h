@@ -29,6 +29,9 @@ struct tensor *op_layernorm(struct graph *g, const char *name, int group, struct
  * token i sees 0..i.  bias (heads,T,T), one for all samples, or NULL. */
 struct tensor *op_attention(struct graph *g, const char *name, struct tensor *qkv, int heads,
                             int causal, struct tensor *bias);
+/* The same of one token, y (N,[V,]1,D): row (N,1), or a constant (1), says which. */
+struct tensor *op_attention_row(struct graph *g, const char *name, struct tensor *qkv, int heads,
+                                int causal, struct tensor *bias, struct tensor *row);
 /* For looking at it: p ([V,]heads,T,T) of one sample, the softmax above, once more from the value
  * of qkv that a run left, and the bias. */
 void attention_probabilities(const struct tensor *attention, const real *qkv, const real *bias,

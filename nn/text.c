@@ -25,10 +25,9 @@ struct tensor *text_encode(struct graph *g, int group, const struct text *t, str
                                        .heads = t->heads,
                                        .mlp = MLP_RATIO * t->dim,
                                        .act = t->act,
-                                       .causal = 1};
+                                       .causal = 1,
+                                       .row = end};
     x = transformer_blocks(g, group, "blocks", x, &blocks, NULL);
-    /* The norm is of one row, so the others need none. */
-    x = op_gather(g, "end_of_text", x, end, NULL);
     x = op_layernorm(g, "norm", group, x, NORM_EPS);
     x = op_reshape(g, "text", x, 1, &t->dim);
     const struct linear_spec projection = {.group = group,

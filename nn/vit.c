@@ -121,7 +121,12 @@ struct tensor *transformer_blocks(struct graph *g, int group, const char *prefix
             snprintf(n[j], sizeof n[j], "%s.%d.%s", prefix, i, parts[j]);
         struct tensor *y = op_layernorm(g, n[NORM1], group, x, NORM_EPS);
         y = op_linear(g, n[QKV], y, &qkv, NULL);
-        y = op_attention(g, "attn", y, s->heads, s->causal, s->bias);
+        if (s->row && i == s->depth - 1) {
+            y = op_attention_row(g, "attn", y, s->heads, s->causal, s->bias, s->row);
+            x = op_gather(g, "row", x, s->row, NULL);
+        } else {
+            y = op_attention(g, "attn", y, s->heads, s->causal, s->bias);
+        }
         x = close_branch(g, group, s, n[PROJ], n[GAIN1], &proj, y, 2 * i, x);
         y = op_layernorm(g, n[NORM2], group, x, NORM_EPS);
         y = op_linear(g, n[FC1], y, &fc1, NULL);
@@ -145,14 +150,29 @@ struct transformer vit_transformer(struct graph *g, int group, const struct vit 
     return s;
 }
 
-struct tensor *vit_encode(struct graph *g, int group, const struct vit *v, struct tensor *images,
-                          struct tensor *drop, struct tensor **layers) {
+/* row: NULL for all tokens */
+static struct tensor *encode(struct graph *g, int group, const struct vit *v, struct tensor *images,
+                             struct tensor *drop, struct tensor *row, struct tensor **layers) {
     struct tensor *x = vit_embed(g, group, v, images);
     CHECK(!v->relative_positions || x->dim[x->ndim - 2] == vit_tokens(v),
           "relative positions are for one size of images");
-    const struct transformer s = vit_transformer(g, group, v, drop);
+    struct transformer s = vit_transformer(g, group, v, drop);
+    s.row = row;
     x = transformer_blocks(g, group, "blocks", x, &s, layers);
     return op_layernorm(g, "norm", group, x, NORM_EPS);
+}
+
+struct tensor *vit_encode(struct graph *g, int group, const struct vit *v, struct tensor *images,
+                          struct tensor *drop, struct tensor **layers) {
+    return encode(g, group, v, images, drop, NULL, layers);
+}
+
+struct tensor *vit_encode_cls(struct graph *g, int group, const struct vit *v,
+                              struct tensor *images, struct tensor *drop) {
+    static const int32_t cls[] = {0};
+    struct tensor *row = graph_const_index(g, "cls", 1, cls);
+    struct tensor *x = encode(g, group, v, images, drop, row, NULL);
+    return op_mean_rows(g, "cls", x, 0, 1);
 }
 
 void sincos_positions(int grid, int dim, real *out) {

@@ -35,8 +35,12 @@ struct transformer {
     double layer_scale;  /* 0: none */
     struct tensor *bias; /* (heads,T,T) on the scores, or NULL */
     struct tensor *drop; /* (N, 2*depth) stochastic depth of the branches, or NULL */
+    /* The only token, (N,1) or a constant (1), that is wanted of the last block, which then spares
+     * the others; NULL: all are. */
+    struct tensor *row;
 };
-/* x (N,[V,]T,D) through all blocks; layers (depth), when not NULL, receives each block's output. */
+/* x (N,[V,]T,D) through all blocks, (N,[V,]1,D) with a row; layers (depth), when not NULL, receives
+ * each block's output. */
 struct tensor *transformer_blocks(struct graph *g, int group, const char *prefix, struct tensor *x,
                                   const struct transformer *spec, struct tensor **layers);
 /* What a ViT's own blocks are: bias and drop included. */
@@ -54,6 +58,9 @@ struct tensor *vit_tokens_of(struct graph *g, int group, const struct vit *v,
 /* embed, all blocks, final norm: (N,[V,]1+T,D); layers as above. */
 struct tensor *vit_encode(struct graph *g, int group, const struct vit *v, struct tensor *images,
                           struct tensor *drop, struct tensor **layers);
+/* The CLS token of that, (N,[V,]D), without what only the other tokens need. */
+struct tensor *vit_encode_cls(struct graph *g, int group, const struct vit *v,
+                              struct tensor *images, struct tensor *drop);
 
 /* Fixed 2-D sine-cosine positions (1 + grid*grid, dim) with zeros for CLS, as MAE has them: the
  * first half of the channels codes the column, the second the row; in each, sines before cosines.

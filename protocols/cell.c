@@ -55,7 +55,7 @@ static void build_encoder(struct cell *c, unsigned extras) {
     g->evaluating = 1;
     c->encode_images = builder_images(&c->encode_builder, "images", 0, 0);
     c->subject = describe_subject(c);
-    subject_encode(&c->subject, &c->encode_builder, c->encode_images, 1, &c->encoded);
+    subject_encode(&c->subject, &c->encode_builder, c->encode_images, ENCODE_LAYERS, &c->encoded);
     c->subject.runtime = c->encode_builder.runtime;
     if (c->method->project) {
         int last = c->encoded.n_representations++;

@@ -34,7 +34,7 @@ struct context {
 
 /* What everything between a method and its optimizer may change in the weights of the same
  * settings: views, loader, backbones, schedules.  It counts up when such a change is made. */
-enum { CELL_PRETRAINING_VERSION = 2 };
+enum { CELL_PRETRAINING_VERSION = 3 };
 enum { CELL_VERSION = 16 }; /* room for a protocol's version and the hash of its options */
 
 struct cell {

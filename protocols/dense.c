@@ -62,7 +62,7 @@ static void build(struct dense *d) {
                                   .encoder = model_group(s->encode->model, "encoder"),
                                   .batch = ENCODE_BATCH};
     d->images = builder_images(&d->builder, "images", 0, 0);
-    subject_encode(s, &d->builder, d->images, 0, &e);
+    subject_encode(s, &d->builder, d->images, ENCODE_TOKENS, &e);
     d->features = e.tokens ? e.tokens : e.map;
     const int *dim = d->features->dim;
     if (e.tokens) {

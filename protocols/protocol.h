@@ -61,9 +61,10 @@ struct subject {
 };
 
 /* The encoder on images, as protocols see it: in the graph of a builder whose model has, or will
- * get, the subject's parameters.  With `layers` the representations too. */
-void subject_encode(const struct subject *s, struct builder *b, struct tensor *images, int layers,
-                    struct encoded *out);
+ * get, the subject's parameters.  A method with an encoding of its own gives all, whatever is
+ * wanted. */
+void subject_encode(const struct subject *s, struct builder *b, struct tensor *images,
+                    enum encoding what, struct encoded *out);
 /* A record as the encoder's input (channels, side, side); thread-safe. */
 void subject_view(const struct subject *s, const struct record *r, struct rng *rng, float *out);
 int subject_stopped(const struct subject *s, const char *during, struct error *err);

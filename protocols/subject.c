@@ -1,13 +1,13 @@
 /* subject.c -- what protocols may do with a pretrained encoder. */
 #include "protocols/protocol.h"
 
-void subject_encode(const struct subject *s, struct builder *b, struct tensor *images, int layers,
-                    struct encoded *out) {
+void subject_encode(const struct subject *s, struct builder *b, struct tensor *images,
+                    enum encoding what, struct encoded *out) {
     if (s->method->encode)
         s->method->encode(s->self, b, images, out);
     else
         backbone_encode(b->g, b->encoder, b->backbone, images,
-                        b->g->evaluating ? NULL : builder_drop(b), layers, out);
+                        b->g->evaluating ? NULL : builder_drop(b), what, out);
 }
 
 void subject_view(const struct subject *s, const struct record *r, struct rng *rng, float *out) {

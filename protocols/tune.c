@@ -112,7 +112,7 @@ static int build(struct tuned *t, struct error *err) {
     model_init(&t->model);
     t->train_builder = new_builder(t, &t->train, t->config.batch);
     subject_encode(t->subject, &t->train_builder, builder_images(&t->train_builder, "images", 0, 0),
-                   task->layers, &e);
+                   ENCODE_TOKENS, &e);
     struct tensor *answers = task->answer(t->config.self, &t->train_builder, &e);
     int status = task->objective(t->config.self, &t->train_builder, answers, err);
     if (status)
@@ -122,7 +122,7 @@ static int build(struct tuned *t, struct error *err) {
     t->answer_builder = new_builder(t, &t->answer, ANSWER_BATCH);
     t->answer.evaluating = 1;
     t->images = builder_images(&t->answer_builder, "images", 0, 0);
-    subject_encode(t->subject, &t->answer_builder, t->images, task->layers, &e);
+    subject_encode(t->subject, &t->answer_builder, t->images, ENCODE_TOKENS, &e);
     t->answers = task->answer(t->config.self, &t->answer_builder, &e);
     graph_output(&t->answer, t->answers);
     graph_plan(&t->answer);

@@ -21,7 +21,6 @@
 struct tune_task {
     const char *name;     /* for progress: "finetune" */
     struct recipe recipe; /* optimizer and its constants; rate, decay, warm-up are the config's */
-    int layers;           /* whether encoded.representation is wanted */
     int masks;            /* whether prepare wants a record's mask */
     /* REQUIRED.  The answers (N,..) from what the encoder gave: logits.  No inputs. */
     struct tensor *(*answer)(const void *self, struct builder *b, const struct encoded *e);

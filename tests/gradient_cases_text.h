@@ -10,7 +10,8 @@
     {"clip", net_clip},                     \
     {"clip twice", net_clip_twice},         \
     {"text", net_text},                     \
-    {"masked attention", net_masked_attention}
+    {"masked attention", net_masked_attention}, \
+    {"attention of a row", net_attention_row}
 /* clang-format on */
 
 static struct tensor *flat_source(struct net *n, const char *name) {
@@ -56,6 +57,24 @@ static void net_masked_attention(struct net *n) {
     x = op_attention(g, "first", linear(n, "qkv1", x, 3 * 6, ACT_NONE, NULL), HEADS, 0, bias);
     x = op_attention(g, "second", linear(n, "qkv2", x, 3 * 6, ACT_NONE, NULL), HEADS, 1, bias);
     square_loss(n, x);
+}
+
+/* One query of each sample, of its own choice, and the same one of all views of a sample. */
+static void net_attention_row(struct net *n) {
+    enum { GRID = 2, PLACES = 1 + GRID * GRID, HEADS = 3, VIEWS = 2 };
+    static const int32_t last[] = {PLACES - 1};
+    struct graph *g = &n->graph;
+    struct tensor *bias = op_relative_bias(g, "bias", n->group, GRID, HEADS);
+    struct tensor *x = input(n, "x", 2, (const int[]){PLACES, 4});
+    struct tensor *views = input(n, "views", 3, (const int[]){VIEWS, PLACES, 4});
+    struct tensor *row = index_input(n, "visible", 1);
+    struct tensor *qkv = linear(n, "qkv1", x, 3 * 6, ACT_NONE, NULL);
+    struct tensor *y = op_attention_row(g, "causal", qkv, HEADS, 1, bias, row);
+    struct tensor *rest = op_gather(g, "rest", x, row, NULL);
+    square_all(n, op_concat(g, "both", y, rest));
+    row = graph_const_index(g, "last", 1, last);
+    qkv = linear(n, "qkv2", views, 3 * 6, ACT_NONE, NULL);
+    square_all(n, op_attention_row(g, "of_views", qkv, HEADS, 0, bias, row));
 }
 
 #endif

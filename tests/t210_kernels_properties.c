@@ -251,6 +251,40 @@ static void test_attention(void **state) {
     }
 }
 
+static void assert_same(int n, const real *x, const real *y) {
+    for (int i = 0; i < n; i++)
+        assert_close(x[i], y[i], 1);
+}
+
+/* One query gives what it gives among all, forward and, where the others get no gradient,
+ * backward. */
+static void test_attention_row(void **state) {
+    struct fixture *f = *state;
+    enum { T = 11, H = 2, D = 5, DIM = H * D, TP = (T + 7) / 8 * 8, ROW = 6 };
+    static const int32_t row[] = {ROW};
+    real *qkv = draw(f, T * 3 * DIM), *bias = draw(f, H * T * T), *dy = zeros(f, T * DIM);
+    real *p = zeros(f, H * T * TP), *y = zeros(f, T * DIM), *dqkv = zeros(f, T * 3 * DIM);
+    real *dbias = zeros(f, H * T * T), *row_dbias = zeros(f, H * T * T);
+    real *row_p = zeros(f, H * TP), *row_y = zeros(f, DIM), *row_dqkv = zeros(f, T * 3 * DIM);
+    memcpy(dy + ROW * DIM, draw(f, DIM), DIM * sizeof *dy);
+    for (int causal = 0; causal < 2; causal++)
+        EACH_BACKEND(k) {
+            memset(dbias, 0, H * T * T * sizeof *dbias);
+            memset(row_dbias, 0, H * T * T * sizeof *dbias);
+            k->attention_forward(&f->c, 1, T, H, D, 0.7f, causal, bias, qkv, p, y);
+            k->attention_backward(&f->c, 1, T, H, D, 0.7f, causal, qkv, p, dy, dqkv, dbias);
+            k->attention_row_forward(&f->c, 1, T, H, D, 0.7f, causal, bias, qkv, row, 0, row_p,
+                                     row_y);
+            k->attention_row_backward(&f->c, 1, T, H, D, 0.7f, causal, qkv, row, 0, row_p,
+                                      dy + ROW * DIM, row_dqkv, row_dbias);
+            assert_same(DIM, row_y, y + ROW * DIM);
+            for (int h = 0; h < H; h++)
+                assert_same(TP, row_p + h * TP, p + (h * T + ROW) * TP);
+            assert_same(T * 3 * DIM, row_dqkv, dqkv);
+            assert_same(H * T * T, row_dbias, dbias);
+        }
+}
+
 static double exact_sigmoid(double x) {
     return 1 / (1 + exp(-x));
 }
@@ -408,19 +442,13 @@ static void test_sum_squares_is_double(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_softmax),
-        cmocka_unit_test(test_impossible_class),
-        cmocka_unit_test(test_layernorm),
-        cmocka_unit_test(test_l2_normalize_zero),
-        cmocka_unit_test(test_adjoint_gather),
-        cmocka_unit_test(test_adjoint_patchify),
-        cmocka_unit_test(test_adjoint_rows),
-        cmocka_unit_test(test_gemm_naive),
-        cmocka_unit_test(test_attention),
-        cmocka_unit_test(test_activations),
-        cmocka_unit_test(test_vector_functions),
-        cmocka_unit_test(test_lanes_are_a_tree),
-        cmocka_unit_test(test_sum_squares_is_double),
+        cmocka_unit_test(test_softmax),          cmocka_unit_test(test_impossible_class),
+        cmocka_unit_test(test_layernorm),        cmocka_unit_test(test_l2_normalize_zero),
+        cmocka_unit_test(test_adjoint_gather),   cmocka_unit_test(test_adjoint_patchify),
+        cmocka_unit_test(test_adjoint_rows),     cmocka_unit_test(test_gemm_naive),
+        cmocka_unit_test(test_attention),        cmocka_unit_test(test_attention_row),
+        cmocka_unit_test(test_activations),      cmocka_unit_test(test_vector_functions),
+        cmocka_unit_test(test_lanes_are_a_tree), cmocka_unit_test(test_sum_squares_is_double),
     };
     return cmocka_run_group_tests(tests, setup, teardown);
 }

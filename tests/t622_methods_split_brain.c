@@ -98,7 +98,7 @@ static void neither_half_sees_what_it_predicts(void **state) {
     }
 }
 
-struct encoding {
+struct encoding_graph {
     struct model model;
     struct graph graph;
     struct builder builder;
@@ -107,8 +107,9 @@ struct encoding {
     struct tensor *images;
 };
 
-static void encode_with(struct encoding *e, const struct method *m, const struct backbone *b) {
-    *e = (struct encoding){0};
+static void encode_with(struct encoding_graph *e, const struct method *m,
+                        const struct backbone *b) {
+    *e = (struct encoding_graph){0};
     model_init(&e->model);
     graph_init(&e->graph, &e->model);
     e->graph.evaluating = 1;
@@ -123,13 +124,14 @@ static void encode_with(struct encoding *e, const struct method *m, const struct
     if (m)
         m->encode(NULL, &e->builder, e->images, &e->encoded);
     else
-        backbone_encode(&e->graph, e->builder.encoder, b, e->images, NULL, 1, &e->encoded);
+        backbone_encode(&e->graph, e->builder.encoder, b, e->images, NULL, ENCODE_LAYERS,
+                        &e->encoded);
     for (int i = 0; i < e->encoded.n_representations; i++)
         graph_output(&e->graph, e->encoded.representation[i]);
     graph_plan(&e->graph);
 }
 
-static void encode_free(struct encoding *e) {
+static void encode_free(struct encoding_graph *e) {
     graph_free(&e->graph);
     model_free(&e->model);
     arena_free(&e->arena);
@@ -149,7 +151,7 @@ static void halves_make_a_whole(void **state) {
     (void)state;
     const struct backbone backbones[] = {fixture_vit(), fixture_resnet()};
     for (int i = 0; i < 2; i++) {
-        struct encoding whole, halves;
+        struct encoding_graph whole, halves;
         encode_with(&whole, NULL, &backbones[i]);
         encode_with(&halves, &method_split_brain, &backbones[i]);
         const struct encoded *w = &whole.encoded, *h = &halves.encoded;
@@ -177,7 +179,7 @@ static void halves_make_a_whole(void **state) {
 static void evaluation_shows_what_was_trained(void **state) {
     (void)state;
     struct fixture *f = malloc(sizeof *f);
-    struct encoding e;
+    struct encoding_graph e;
     struct error err;
     const struct backbone vit = fixture_vit();
     fixture_open(f, &method_split_brain, 0, &vit, N, NULL, NULL, kernels_all()[0]);

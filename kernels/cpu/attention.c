@@ -98,12 +98,9 @@ static void shift_row(int tp, int seen, float scale, const float *bias, float *s
         oct_store(s + j, nothing);
 }
 
-/* Scores s (t,tp) of one head become their softmax; bias (t,t) or NULL. */
-static void softmax(int t, int tp, int causal, float scale, const float *bias, float *s) {
-    size_t count = (size_t)t * (size_t)tp;
-    for (int i = 0; i < t; i++)
-        shift_row(tp, causal ? i + 1 : t, scale, bias ? bias + (size_t)i * (size_t)t : NULL,
-                  s + (size_t)i * (size_t)tp);
+/* The exponentials of s (rows,tp), each row divided by its sum. */
+static void exponentiate(int rows, int tp, float *s) {
+    size_t count = (size_t)rows * (size_t)tp;
     for (size_t j = 0; j < count; j += VEC_WIDTH)
         vec_store_first(s + j, count - j, vexp_low(vec_load_first(s + j, count - j)));
     for (float *row = s; row < s + count; row += tp) {
@@ -114,6 +111,14 @@ static void softmax(int t, int tp, int causal, float scale, const float *bias, f
         for (int j = 0; j < tp; j += OCT)
             oct_store(row + j, oct_load(row + j) * inverse);
     }
+}
+
+/* Scores s (t,tp) of one head become their softmax; bias (t,t) or NULL. */
+static void softmax(int t, int tp, int causal, float scale, const float *bias, float *s) {
+    for (int i = 0; i < t; i++)
+        shift_row(tp, causal ? i + 1 : t, scale, bias ? bias + (size_t)i * (size_t)t : NULL,
+                  s + (size_t)i * (size_t)tp);
+    exponentiate(t, tp, s);
 }
 
 /* Pieces of the workspace, for t tokens and heads of d. */
@@ -133,16 +138,17 @@ static struct scratch scratch_for(const struct kctx *c, int t, int d) {
     return w;
 }
 
-/* y (t,d) with row stride ldy = a b, a (t,t) or its transpose, b (t,d) with row stride ldb.  Heads
+/* y (m,d) with row stride ldy = a b, a (m,depth), rows attention_stride(t) apart, or the transpose
+ * of such a matrix, b (depth,d) with row stride ldb.  Heads
  * of whole octs are read and written where they are, others through the workspace. */
-static void mix(const struct scratch *w, enum part part, int t, int d, const float *a,
+static void mix(const struct scratch *w, enum part part, int m, int depth, int d, const float *a,
                 int transposed, const float *b, size_t ldb, float *y, size_t ldy) {
     size_t tp = (size_t)w->tp;
     int odd = w->dp != d;
     const struct product p = {.part = part,
-                              .m = t,
+                              .m = m,
                               .n = w->dp,
-                              .depth = t,
+                              .depth = depth,
                               .a = a,
                               .row_stride = transposed ? 1 : tp,
                               .k_stride = transposed ? tp : 1,
@@ -151,17 +157,17 @@ static void mix(const struct scratch *w, enum part part, int t, int d, const flo
                               .y = odd ? w->y : y,
                               .ldy = odd ? (size_t)w->dp : ldy};
     if (odd)
-        pack_rows(t, d, b, ldb, w->narrow, w->dp);
+        pack_rows(depth, d, b, ldb, w->narrow, w->dp);
     multiply(&p);
-    for (int i = 0; i < t && odd; i++)
+    for (int i = 0; i < m && odd; i++)
         memcpy(y + (size_t)i * ldy, w->y + (size_t)i * (size_t)w->dp, sizeof *y * (size_t)d);
 }
 
-/* s (t,tp) = a b' of a (t,d) with row stride lda and b (t,d) with row stride ldb */
-static void compare(const struct scratch *w, int causal, int t, int d, const float *a, size_t lda,
-                    const float *b, size_t ldb, float *s) {
-    const struct product p = {.part = causal ? Y_LOWER : WHOLE,
-                              .m = t,
+/* s (m,tp) = a b' of a (m,d) with row stride lda and b (t,d) with row stride ldb */
+static void compare(const struct scratch *w, enum part part, int m, int t, int d, const float *a,
+                    size_t lda, const float *b, size_t ldb, float *s) {
+    const struct product p = {.part = part,
+                              .m = m,
                               .n = w->tp,
                               .depth = d,
                               .a = a,
@@ -186,16 +192,18 @@ void ISA_NAME(attention_forward)(const struct kctx *c, int n, int t, int heads, 
         for (int h = 0; h < heads; h++, p += (size_t)t * (size_t)w.tp) {
             size_t row = (size_t)image * (size_t)t;
             const float *q = qkv + row * ld + (size_t)h * (size_t)d;
-            compare(&w, causal, t, d, q, ld, q + dim, ld, p);
+            compare(&w, causal ? Y_LOWER : WHOLE, t, t, d, q, ld, q + dim, ld, p);
             softmax(t, w.tp, causal, scale, bias ? bias + (size_t)h * pairs : NULL, p);
-            mix(&w, causal ? A_LOWER : WHOLE, t, d, p, 0, q + 2 * dim, ld,
+            mix(&w, causal ? A_LOWER : WHOLE, t, t, d, p, 0, q + 2 * dim, ld,
                 y + row * dim + (size_t)h * (size_t)d, dim);
         }
 }
 
 /* A row of the gradient of p to that of the scores, ds = p * (s - sum(p * s)): dbias += ds, s =
- * scale ds, all in the first `seen`. */
-static void softmax_gradient_row(int seen, float scale, const float *p, float *s, float *dbias) {
+ * scale ds, of the first `seen` whose octs were computed; the others, up to tp, become 0. */
+static void softmax_gradient_row(int tp, int seen, float scale, const float *p, float *s,
+                                 float *dbias) {
+    int whole = (seen + OCT - 1) / OCT * OCT;
     oct sum = oct_set(0);
     for (int j = 0; j < seen; j += OCT)
         sum += oct_load(p + j) * oct_load(s + j);
@@ -204,17 +212,14 @@ static void softmax_gradient_row(int seen, float scale, const float *p, float *s
         dbias[j] += p[j] * (s[j] - dot);
     for (int j = 0; j < seen; j += OCT)
         oct_store(s + j, oct_load(p + j) * (oct_load(s + j) - dot) * scale);
+    memset(s + whole, 0, sizeof *s * (size_t)(tp - whole));
 }
 
-/* Of all rows of s and p (t,tp); dbias (t,t) or NULL.  Behind token t, p is 0 and s a number;
- * causal: s was not computed in the tiles above the diagonal, and becomes 0 in all of that. */
 static void softmax_gradient(int t, int tp, int causal, float scale, const float *p, float *s,
                              float *dbias) {
-    for (int i = 0; i < t; i++, p += tp, s += tp) {
-        int seen = causal ? i + 1 : t, whole = (seen + OCT - 1) / OCT * OCT;
-        softmax_gradient_row(seen, scale, p, s, dbias ? dbias + (size_t)i * (size_t)t : NULL);
-        memset(s + whole, 0, sizeof *s * (size_t)(tp - whole));
-    }
+    for (int i = 0; i < t; i++, p += tp, s += tp)
+        softmax_gradient_row(tp, causal ? i + 1 : t, scale, p, s,
+                             dbias ? dbias + (size_t)i * (size_t)t : NULL);
 }
 
 void ISA_NAME(attention_backward)(const struct kctx *c, int n, int t, int heads, int d, float scale,
@@ -231,11 +236,56 @@ void ISA_NAME(attention_backward)(const struct kctx *c, int n, int t, int heads,
             const float *q = qkv + at, *k = q + dim, *v = q + 2 * dim;
             float *dq = dqkv + at, *dk = dq + dim, *dv = dq + 2 * dim;
             const float *dyh = dy + row * dim + (size_t)h * (size_t)d;
-            mix(&w, upper, t, d, p, 1, dyh, dim, dv, ld);    /* dv = p' dy */
-            compare(&w, causal, t, d, dyh, dim, v, ld, w.s); /* dp = dy v' */
+            mix(&w, upper, t, t, d, p, 1, dyh, dim, dv, ld);                      /* dv = p' dy */
+            compare(&w, causal ? Y_LOWER : WHOLE, t, t, d, dyh, dim, v, ld, w.s); /* dp = dy v' */
             softmax_gradient(t, w.tp, causal, scale, p, w.s,
                              dbias ? dbias + (size_t)h * pairs : NULL);
-            mix(&w, lower, t, d, w.s, 0, k, ld, dq, ld); /* dq = ds k */
-            mix(&w, upper, t, d, w.s, 1, q, ld, dk, ld); /* dk = ds' q */
+            mix(&w, lower, t, t, d, w.s, 0, k, ld, dq, ld); /* dq = ds k */
+            mix(&w, upper, t, t, d, w.s, 1, q, ld, dk, ld); /* dk = ds' q */
+        }
+}
+
+void ISA_NAME(attention_row_forward)(const struct kctx *c, int n, int t, int heads, int d,
+                                     float scale, int causal, const float *bias, const float *qkv,
+                                     const int32_t *row, int row_stride, float *p, float *y) {
+    if (!n || !t || !heads)
+        return;
+    const struct scratch w = scratch_for(c, t, d);
+    size_t dim = (size_t)heads * (size_t)d, ld = 3 * dim;
+    for (int image = 0; image < n; image++)
+        for (int h = 0; h < heads; h++, p += w.tp, y += d) {
+            int i = row[(size_t)image * (size_t)row_stride];
+            size_t of_bias = ((size_t)h * (size_t)t + (size_t)i) * (size_t)t;
+            const float *head = qkv + (size_t)image * (size_t)t * ld + (size_t)h * (size_t)d;
+            compare(&w, WHOLE, 1, t, d, head + (size_t)i * ld, ld, head + dim, ld, p);
+            shift_row(w.tp, causal ? i + 1 : t, scale, bias ? bias + of_bias : NULL, p);
+            exponentiate(1, w.tp, p);
+            mix(&w, WHOLE, 1, t, d, p, 0, head + 2 * dim, ld, y, dim);
+        }
+}
+
+void ISA_NAME(attention_row_backward)(const struct kctx *c, int n, int t, int heads, int d,
+                                      float scale, int causal, const float *qkv, const int32_t *row,
+                                      int row_stride, const float *p, const float *dy, float *dqkv,
+                                      float *dbias) {
+    if (!n || !t || !heads)
+        return;
+    const struct scratch w = scratch_for(c, t, d);
+    size_t dim = (size_t)heads * (size_t)d, ld = 3 * dim;
+    for (int image = 0; image < n; image++)
+        for (int h = 0; h < heads; h++, p += w.tp, dy += d) {
+            int i = row[(size_t)image * (size_t)row_stride];
+            size_t at = (size_t)image * (size_t)t * ld + (size_t)h * (size_t)d;
+            size_t of_bias = ((size_t)h * (size_t)t + (size_t)i) * (size_t)t;
+            const float *q = qkv + at + (size_t)i * ld, *k = qkv + at + dim, *v = k + dim;
+            float *dq = dqkv + at, *dk = dq + dim, *dv = dk + dim;
+            mix(&w, WHOLE, t, 1, d, p, 1, dy, dim, dv, ld);
+            compare(&w, WHOLE, 1, t, d, dy, dim, v, ld, w.s);
+            softmax_gradient_row(w.tp, causal ? i + 1 : t, scale, p, w.s,
+                                 dbias ? dbias + of_bias : NULL);
+            for (int j = 0; j < t; j++)
+                memset(dq + (size_t)j * ld, 0, sizeof *dq * (size_t)d);
+            mix(&w, WHOLE, 1, t, d, w.s, 0, k, ld, dq + (size_t)i * ld, ld);
+            mix(&w, WHOLE, t, 1, d, w.s, 1, q, ld, dk, ld);
         }
 }

@@ -43,6 +43,8 @@ const struct kernels *ISA_NAME(kernels_cpu)(void) {
         OWN(batchnorm_backward),
         OWN(attention_forward),
         OWN(attention_backward),
+        OWN(attention_row_forward),
+        OWN(attention_row_backward),
         OWN(softmax_xent_forward),
         OWN(softmax_xent_backward),
         OWN(mse_forward),

@@ -133,3 +133,58 @@ void ref_attention_backward(const struct kctx *c, int n, int t, int heads, int d
                           dbias ? dbias + (size_t)h * (size_t)t * (size_t)t : NULL);
         }
 }
+
+void ref_attention_row_forward(const struct kctx *c, int n, int t, int heads, int d, real scale,
+                               int causal, const real *bias, const real *qkv, const int32_t *row,
+                               int row_stride, real *p, real *y) {
+    (void)c;
+    for (int image = 0; image < n && t; image++)
+        for (int h = 0; h < heads; h++, p += attention_stride(t), y += d) {
+            const struct head at = head_of(qkv, image, h, t, heads, d);
+            int i = row[(size_t)image * (size_t)row_stride];
+            const real *row_bias =
+                bias ? bias + ((size_t)h * (size_t)t + (size_t)i) * (size_t)t : NULL;
+            double weight[t];
+            probabilities(&at, i, t, d, scale, causal ? i + 1 : t, row_bias, p);
+            for (int j = 0; j < t; j++)
+                weight[j] = p[j];
+            mix(t, d, weight, at.v, at.ld, y);
+        }
+}
+
+/* Row i of backward_head alone; dqkv starts as zeros. */
+static void backward_row(const struct head *at, int i, int t, int d, double scale, const real *p,
+                         const real *dy, real *dqkv, real *dbias) {
+    const real *q = at->q + (size_t)i * at->ld;
+    double mean = 0, ds[t];
+    for (int j = 0; j < t; j++)
+        mean += p[j] * dot(d, dy, at->v + (size_t)j * at->ld);
+    for (int j = 0; j < t; j++) {
+        double slope = p[j] * (dot(d, dy, at->v + (size_t)j * at->ld) - mean);
+        real *dk = dqkv + at->qkv_at + at->ldy + (size_t)j * at->ld, *dv = dk + at->ldy;
+        ds[j] = slope * scale;
+        if (dbias)
+            dbias[i * t + j] = (real)(dbias[i * t + j] + slope);
+        for (int e = 0; e < d; e++) {
+            dk[e] = (real)(ds[j] * q[e]);
+            dv[e] = p[j] * dy[e];
+        }
+    }
+    mix(t, d, ds, at->k, at->ld, dqkv + at->qkv_at + (size_t)i * at->ld);
+}
+
+void ref_attention_row_backward(const struct kctx *c, int n, int t, int heads, int d, real scale,
+                                int causal, const real *qkv, const int32_t *row, int row_stride,
+                                const real *p, const real *dy, real *dqkv, real *dbias) {
+    (void)c;
+    (void)causal; /* p has its zeros */
+    size_t count = (size_t)n * (size_t)t * 3 * (size_t)heads * (size_t)d;
+    for (size_t i = 0; i < count; i++)
+        dqkv[i] = 0;
+    for (int image = 0; image < n && t; image++)
+        for (int h = 0; h < heads; h++, p += attention_stride(t), dy += d) {
+            const struct head at = head_of(qkv, image, h, t, heads, d);
+            backward_row(&at, row[(size_t)image * (size_t)row_stride], t, d, scale, p, dy, dqkv,
+                         dbias ? dbias + (size_t)h * (size_t)t * (size_t)t : NULL);
+        }
+}
