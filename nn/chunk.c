@@ -74,6 +74,10 @@ real *chunk_grad_src(const struct chunk *c, const struct tensor *t, int s) {
     return d == chunk_grad(c, t) ? NULL : d;
 }
 
+int chunk_adds(const struct chunk *c, const struct tensor *t, int s) {
+    return !(c->fresh && t->writes & 1u << s);
+}
+
 real *chunk_saved(const struct chunk *c, const struct tensor *t, int i) {
     if (t->kind == TENSOR_SHARED)
         return c->shared + t->shared_saved_offset[i];

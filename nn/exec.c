@@ -16,6 +16,13 @@ struct worker {
     struct op_time *times; /* (g->n) or NULL */
 };
 
+/* A run of reals in a lane.  What no gradient goes to, such as a teacher, is in none: it stays the
+ * zeros that it was allocated as. */
+struct range {
+    size_t offset, count;
+    int written; /* by a lane's first chunk, so never cleared */
+};
+
 struct exec {
     struct arena arena;
     struct graph *g;
@@ -25,7 +32,9 @@ struct exec {
     struct worker *workers;
     double *weights; /* (g->n) what each objective counts now */
     struct slab activations, crossing, outputs, packed, shared, grads, workspace;
-    size_t lane_count; /* reals of a lane */
+    size_t lane_count;    /* reals of a lane */
+    struct range *ranges; /* (n_ranges) of a lane, in their order */
+    int n_ranges;
     long packed_version;
     double seconds_prepare, seconds_reduce, seconds_total;
     long runs, samples;
@@ -85,6 +94,45 @@ out:
     return status;
 }
 
+enum use { UNUSED, ADDED, WRITTEN };
+
+/* How the gradient of a parameter comes about. */
+static enum use use_of(const struct graph *g, const struct param *p) {
+    enum use use = UNUSED;
+    for (int i = 0; i < g->n && use != WRITTEN; i++) {
+        const struct tensor *t = g->tensors[i];
+        for (int s = 0; s < t->n_src && t->needs_grad; s++)
+            if (t->src[s] && t->src[s]->param == p && t->src[s]->needs_grad)
+                use = t->writes & 1u << s ? WRITTEN : use == UNUSED ? ADDED : use;
+    }
+    return use;
+}
+
+static void add_range(struct exec *x, size_t offset, size_t count, int written) {
+    struct range *last = x->n_ranges ? &x->ranges[x->n_ranges - 1] : NULL;
+    if (!count)
+        return;
+    if (last && last->written == written && last->offset + last->count == offset)
+        last->count += count;
+    else
+        x->ranges[x->n_ranges++] = (struct range){offset, count, written};
+}
+
+static void find_ranges(struct exec *x) {
+    const struct model *m = x->g->model;
+    int n = 1;
+    for (int i = 0; i < m->n_groups; i++)
+        n += m->groups[i].n_params;
+    x->ranges = ARENA_ARRAY(&x->arena, struct range, n);
+    for (int i = 0; i < m->n_groups; i++)
+        for (const struct param *p = m->groups[i].first; p; p = p->next) {
+            enum use use = use_of(x->g, p);
+            if (use != UNUSED)
+                add_range(x, p->offset, p->count, use == WRITTEN);
+        }
+    add_range(x, m->count, x->g->shared_grad_count, 0);
+}
+
 int exec_open(struct exec **out, struct graph *g, const struct exec_config *config,
               struct error *err) {
     CHECK(g->planned && g->model->value, "plan the graph and allocate the model first");
@@ -99,6 +147,8 @@ int exec_open(struct exec **out, struct graph *g, const struct exec_config *conf
     if (x->config.chunk > x->config.batch)
         x->config.chunk = x->config.batch;
     x->lanes = choose_lanes(g, &x->config);
+    if (g->train)
+        find_ranges(x);
     x->bound = ARENA_ARRAY(&x->arena, const void *, g->n);
     x->workers = ARENA_ARRAY(&x->arena, struct worker, x->config.threads);
     x->weights = ARENA_ARRAY(&x->arena, double, g->n);
@@ -211,25 +261,47 @@ static real *lane_gradient(const struct exec *x, int lane) {
     return (real *)x->grads.data + (size_t)lane * x->lane_count;
 }
 
-static void run_lane(struct exec *x, struct worker *w, const struct phase *p, int lane, int n,
-                     int n_total) {
-    int chunk = x->config.chunk, chunks = (n + chunk - 1) / chunk;
-    int begin = (int)((long)chunks * lane / x->lanes);
-    int end = (int)((long)chunks * (lane + 1) / x->lanes);
-    if (x->g->train)
-        w->chunk.grads = lane_gradient(x, lane);
-    for (int i = begin; i < end; i++) {
-        w->chunk.first = (long)i * chunk;
-        w->chunk.n = n - i * chunk < chunk ? n - i * chunk : chunk;
-        run_positions(x, &w->chunk, p, n_total, w->times);
-    }
-}
-
 /* What a run is of: all of a batch, or a part of it. */
 struct extent {
     int n, n_total, first, last;
     int updates;
 };
+
+/* The chunks of a lane: first..end-1. */
+struct share {
+    int first, end;
+};
+
+static struct share share_of(const struct exec *x, int lane, int n) {
+    int chunks = (n + x->config.chunk - 1) / x->config.chunk;
+    return (struct share){(int)((long)chunks * lane / x->lanes),
+                          (int)((long)chunks * (lane + 1) / x->lanes)};
+}
+
+/* A lane without chunks is all zeros. */
+static void clear_lane(const struct exec *x, int lane, int n) {
+    const struct share share = share_of(x, lane, n);
+    real *gradient = lane_gradient(x, lane);
+    for (int i = 0; i < x->n_ranges; i++) {
+        const struct range *r = &x->ranges[i];
+        if (!r->written || share.first == share.end)
+            memset(gradient + r->offset, 0, r->count * sizeof *gradient);
+    }
+}
+
+static void run_lane(struct exec *x, struct worker *w, const struct phase *p, int lane,
+                     const struct extent *e) {
+    const struct share share = share_of(x, lane, e->n);
+    int chunk = x->config.chunk;
+    if (x->g->train)
+        w->chunk.grads = lane_gradient(x, lane);
+    for (int i = share.first; i < share.end; i++) {
+        w->chunk.first = (long)i * chunk;
+        w->chunk.n = e->n - i * chunk < chunk ? e->n - i * chunk : chunk;
+        w->chunk.fresh = e->first && i == share.first;
+        run_positions(x, &w->chunk, p, e->n_total, w->times);
+    }
+}
 
 static void run_phase(struct exec *x, const struct phase *p, const struct extent *e) {
     if (p->whole) {
@@ -238,21 +310,23 @@ static void run_phase(struct exec *x, const struct phase *p, const struct extent
         whole.first = 0;
         whole.n = e->n;
         whole.updates = e->updates;
+        whole.fresh = 0;
         whole.grads = x->g->train ? lane_gradient(x, 0) : NULL;
         run_positions(x, &whole, p, e->n, x->workers[0].times);
         return;
     }
 #pragma omp parallel for num_threads(x->config.threads) schedule(dynamic, 1)
     for (int lane = 0; lane < x->lanes; lane++)
-        run_lane(x, &x->workers[omp_get_thread_num()], p, lane, e->n, e->n_total);
+        run_lane(x, &x->workers[omp_get_thread_num()], p, lane, e);
 }
 
 /* Lanes summed, then the gradients of shared values handed on to what they were made from. */
 static void finish_gradient(struct exec *x) {
     const struct graph *g = x->g;
     struct kctx c = {.threads = x->config.threads, .workspace = x->workspace.data};
-    if (x->lanes > 1)
-        x->config.kernels->reduce_lanes(&c, x->lanes, x->lane_count, x->lane_count, x->grads.data);
+    for (int i = 0; i < x->n_ranges && x->lanes > 1; i++)
+        x->config.kernels->reduce_lanes(&c, x->lanes, x->ranges[i].count, x->lane_count,
+                                        (real *)x->grads.data + x->ranges[i].offset);
     struct chunk whole = x->workers[0].chunk;
     whole.n = 1;
     whole.first = 0;
@@ -288,7 +362,7 @@ static double run(struct exec *x, const struct extent *e) {
     if (x->g->train && e->first) {
 #pragma omp parallel for num_threads(x->config.threads) schedule(static)
         for (int lane = 0; lane < x->lanes; lane++)
-            memset(lane_gradient(x, lane), 0, x->lane_count * sizeof(real));
+            clear_lane(x, lane, e->n);
     }
     double prepared = clock_seconds();
     for (int i = 0; i < x->g->n_phases; i++)

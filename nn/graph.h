@@ -47,6 +47,7 @@ struct op {
     unsigned backward_reads; /* bit s: the value of source s; BACKWARD_READS_OUT: its own value */
     int alias_src;           /* source whose gradient starts as this tensor's gradient; -1: none */
     unsigned stops;          /* bit s: no gradient goes to source s */
+    unsigned writes;         /* bit s: the gradient of parameter s can be written, see chunk_adds */
     int whole;               /* called once for the whole batch */
     int limit;               /* 1 + the attr that its indices stay below; 0: none */
 };
@@ -86,6 +87,7 @@ struct tensor {
     double objective; /* not 0: the loss gains this * sum over entries, mean over samples */
     int needs_grad;
     int acc[MAX_SRC];          /* backward adds to what is in the gradient of this source */
+    unsigned writes;           /* bit s: a lane's first chunk writes this parameter's gradient */
     struct tensor *grad_alias; /* the tensor whose gradient buffer this one's is */
     struct buffer value, grad, saved[MAX_SAVED];
     size_t output_offset, packed_offset;
@@ -158,6 +160,7 @@ struct chunk {
     const real *packed;
     real *grads; /* this lane's gradient of the model, then of the shared values */
     int updates; /* running statistics are to be updated */
+    int fresh;   /* the first of its lane: what chunk_adds is about holds no gradient yet */
 };
 
 const real *chunk_value(const struct chunk *c, const struct tensor *t);
@@ -168,6 +171,8 @@ real *chunk_grad_in_place(const struct chunk *c, const struct tensor *t); /* may
 /* Gradient of source s, to be written or added to by t->acc[s]; NULL: not needed, or already there
  * because it is the same buffer as t's own. */
 real *chunk_grad_src(const struct chunk *c, const struct tensor *t, int s);
+/* Of a parameter s in op.writes: whether its gradient is added to, or written whatever it held. */
+int chunk_adds(const struct chunk *c, const struct tensor *t, int s);
 real *chunk_saved(const struct chunk *c, const struct tensor *t, int i);
 const real *chunk_packed(const struct chunk *c, const struct tensor *t);
 /* An index value's place to write: (n, dim[0]) int32. */

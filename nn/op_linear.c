@@ -28,7 +28,8 @@ static void backward(const struct chunk *c, const struct tensor *t) {
     const real *x = chunk_value(c, t->src[X]);
     real *dw = chunk_grad_src(c, t, W), *db = chunk_grad_src(c, t, B);
     if (dw)
-        c->k->gemm(&c->ctx, 1, 0, a[OUT], a[IN], rows, 1, dy, a[OUT], x, a[IN], 1, dw, a[IN]);
+        c->k->gemm(&c->ctx, 1, 0, a[OUT], a[IN], rows, 1, dy, a[OUT], x, a[IN],
+                   (real)chunk_adds(c, t, W), dw, a[IN]);
     if (db)
         c->k->column_sum(&c->ctx, rows, a[OUT], dy, db);
     real *dx = chunk_grad_src(c, t, X);
@@ -64,6 +65,7 @@ static const struct op op = {.name = "linear",
                              .prepare = prepare,
                              .flops = flops,
                              .backward_reads = 1u << X,
+                             .writes = 1u << W,
                              .alias_src = RESIDUAL};
 
 struct tensor *op_linear(struct graph *g, const char *name, struct tensor *x,

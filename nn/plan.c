@@ -59,6 +59,30 @@ static void plan_shared(struct graph *g) {
     }
 }
 
+static int uses(const struct tensor *t, const struct param *p) {
+    for (int s = 0; s < t->n_src && t->needs_grad && t->kind == TENSOR_VALUE; s++)
+        if (t->src[s] && t->src[s]->needs_grad && t->src[s]->param == p)
+            return 1;
+    return 0;
+}
+
+/* Of the operations that use a parameter the last one comes first on the way back: where it can, it
+ * writes the gradient, so that a lane need not be cleared there. */
+static void find_writers(struct graph *g) {
+    for (int i = 0; i < g->n; i++) {
+        struct tensor *t = g->tensors[i];
+        for (int s = 0; s < t->n_src && t->op && t->op->writes; s++) {
+            const struct tensor *u = t->src[s];
+            if (!(t->op->writes & 1u << s) || !u || !u->param || !uses(t, u->param))
+                continue;
+            int first = 1;
+            for (int j = i + 1; j < g->n && first; j++)
+                first = !uses(g->tensors[j], u->param);
+            t->writes |= first ? 1u << s : 0;
+        }
+    }
+}
+
 /* Whether an operation runs at a schedule position. */
 static const struct tensor *at(const struct graph *g, int position) {
     int backward = position >= g->n;
@@ -232,6 +256,7 @@ void graph_plan(struct graph *g) {
     CHECK(!g->planned, "a graph is planned once");
     find_gradients(g);
     plan_shared(g);
+    find_writers(g);
     find_phases(g);
     find_lives(g);
     struct pieces pieces[2] = {{0}};
