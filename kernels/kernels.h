@@ -310,7 +310,10 @@ static inline size_t conv2d_pack_bound(const struct conv_shape *s) {
     size_t in = (size_t)(s->in + PANEL - 1) / PANEL * PANEL;
     size_t out = (size_t)(s->out + PANEL - 1) / PANEL * PANEL;
     size_t forward = out * (size_t)s->in, backward = in * (size_t)s->out;
-    return (forward > backward ? forward : backward) * (size_t)s->kh * (size_t)s->kw;
+    size_t taps = (size_t)s->kh * (size_t)s->kw;
+    if (s->kh == 3 && s->kw == 3 && s->stride == 1)
+        taps = 16; /* of a filter that Winograd's transform was done to */
+    return (forward > backward ? forward : backward) * taps;
 }
 
 /* Whether one row of windows, of x or of y, fits into half of the workspace. */

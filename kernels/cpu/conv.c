@@ -1,12 +1,15 @@
 /* conv.c -- convolutions and the gradient of their input. */
 #include "kernels/cpu/conv_scatter.h"
 #include "kernels/cpu/conv_tile.h"
+#include "kernels/cpu/conv_winograd.h"
 
 static int least(int a, int b) {
     return a < b ? a : b;
 }
 
 size_t ISA_NAME(conv2d_pack_size)(const struct conv_shape *s, int backward) {
+    if (ISA_NAME(conv_winograd_pays)(s))
+        return ISA_NAME(conv_winograd_pack_size)(s, backward);
     if (ISA_NAME(conv_scatter_pays)(s, backward))
         return ISA_NAME(conv_scatter_pack_size)(s, backward);
     size_t taps = (size_t)s->kh * (size_t)s->kw;
@@ -52,6 +55,10 @@ static float *pack_phase(const struct conv_shape *s, int py, int px, const float
 void ISA_NAME(conv2d_pack)(const struct kctx *c, const struct conv_shape *s, int backward,
                            const float *w, float *packed) {
     (void)c;
+    if (ISA_NAME(conv_winograd_pays)(s)) {
+        ISA_NAME(conv_winograd_pack)(s, backward, w, packed);
+        return;
+    }
     if (ISA_NAME(conv_scatter_pays)(s, backward)) {
         ISA_NAME(conv_scatter_pack)(s, backward, w, packed);
         return;
@@ -64,6 +71,10 @@ void ISA_NAME(conv2d_pack)(const struct kctx *c, const struct conv_shape *s, int
 
 void ISA_NAME(conv2d_forward)(const struct kctx *c, int n, const struct conv_shape *s,
                               const float *x, const float *packed, const float *bias, float *y) {
+    if (ISA_NAME(conv_winograd_pays)(s)) {
+        ISA_NAME(conv_winograd)(c, n, s, 0, x, packed, bias, 0, y);
+        return;
+    }
     if (ISA_NAME(conv_scatter_pays)(s, 0)) {
         ISA_NAME(conv_scatter)(c, n, s, 0, x, packed, bias, 0, y);
         return;
@@ -77,6 +88,10 @@ void ISA_NAME(conv2d_forward)(const struct kctx *c, int n, const struct conv_sha
 void ISA_NAME(conv2d_backward_data)(const struct kctx *c, int n, const struct conv_shape *s,
                                     const float *dy, const float *packed, const float *bias,
                                     int acc, float *dx) {
+    if (ISA_NAME(conv_winograd_pays)(s)) {
+        ISA_NAME(conv_winograd)(c, n, s, 1, dy, packed, bias, acc, dx);
+        return;
+    }
     if (ISA_NAME(conv_scatter_pays)(s, 1)) {
         ISA_NAME(conv_scatter)(c, n, s, 1, dy, packed, bias, acc, dx);
         return;

@@ -5,6 +5,7 @@
  * as many windows as stay in the first-level cache.
  */
 #include "kernels/cpu/conv_window.h"
+#include "kernels/cpu/conv_winograd.h"
 
 enum {
 #if VEC_BYTES == 64
@@ -131,6 +132,10 @@ void ISA_NAME(conv2d_backward_weight)(const struct kctx *c, int n, const struct 
                                       const float *x, const float *dy, float *dw) {
     if (!s->in)
         return;
+    if (ISA_NAME(conv_winograd_pays)(s)) {
+        ISA_NAME(conv_winograd_weight)(c, n, s, x, dy, dw);
+        return;
+    }
     /* A tile reads whole vectors, beyond the end of a row: then that must be the workspace. */
     struct conv_plan plan =
         ISA_NAME(conv_plan)(c, n, ISA_NAME(conv_forward_axis)(s->h, s->kh, s->stride, s->pad),
