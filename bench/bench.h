@@ -7,6 +7,7 @@
 struct bench_options {
     const char *filter; /* extended regular expression on the names; "": all */
     int json, threads, profile;
+    int batch;      /* 0: each step's own */
     double seconds; /* for each */
 };
 

@@ -64,7 +64,7 @@ static int fill_slots(const struct builder *b, const struct trainer_config *conf
         void *at[METHOD_INPUTS + 1];
         for (int s = 0; s < n; s++)
             at[s] = (unsigned char *)data[s] + slots[s].per_sample * sizeof(float) * (size_t)i;
-        TRY(dataset_read(b->data, SPLIT_TRAIN, i, &record, err));
+        TRY(dataset_read(b->data, SPLIT_TRAIN, i % b->data->count[SPLIT_TRAIN], &record, err));
         trainer_prepare(config->method, config->self, b, &record, i, 0, &view, at);
     }
 out:
@@ -191,14 +191,22 @@ static int run_one(const struct workload *w, struct invocation *call, const stru
     struct settings *settings = call->settings;
     const struct method *method = method_find(w->method);
     unsigned char before[SETTINGS_METHODS][METHOD_STATE];
+    struct workload chosen = *w;
     struct measured m = {.n = 0};
+    char name[64];
+    if (o->batch) {
+        snprintf(name, sizeof name, "%.*s/b%d", (int)(strrchr(w->name, '/') - w->name), w->name,
+                 o->batch);
+        chosen.name = name;
+        chosen.batch = o->batch;
+    }
     memcpy(before, settings->method, sizeof before);
     int status = settings_preset(settings, method, w->options, err);
     if (!status)
-        status = measure(w, settings, context, o, data, &m, err);
+        status = measure(&chosen, settings, context, o, data, &m, err);
     memcpy(settings->method, before, sizeof before);
     if (!status)
-        print(w, &m, peak, o->json);
+        print(&chosen, &m, peak, o->json);
     return status;
 }
 

@@ -7,6 +7,7 @@ static const struct option_def bench_options[] = {
     OPTION_TEXT(struct bench_options, filter, "", NULL, "extended regular expression on the names"),
     OPTION_BOOL(struct bench_options, json, 0, "one JSON object a line"),
     OPTION_INT(struct bench_options, threads, 0, 0, 4096, "of steps; 0: one per processor"),
+    OPTION_INT(struct bench_options, batch, 0, 0, 65536, "of steps; 0: what their names say"),
     OPTION_BOOL(struct bench_options, profile, 0,
                 "of steps: also a table by kind of operation, on stderr"),
     OPTION_REAL(struct bench_options, seconds, 5, 0.1, 3600, "time for each"),
