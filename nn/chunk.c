@@ -12,6 +12,10 @@ static real *output(const struct chunk *c, const struct tensor *t) {
     return c->outputs + t->output_offset * (size_t)c->batch + t->per_sample * (size_t)c->first;
 }
 
+static real *value(const struct chunk *c, const struct tensor *t) {
+    return piece(c, c->back && t->again_at ? &t->again : &t->value);
+}
+
 const real *chunk_value(const struct chunk *c, const struct tensor *t) {
     switch (t->kind) {
     case TENSOR_INPUT:
@@ -27,7 +31,7 @@ const real *chunk_value(const struct chunk *c, const struct tensor *t) {
     case TENSOR_SHARED:
         return c->shared + t->shared_offset;
     case TENSOR_VALUE:
-        return t->output ? output(c, t) : piece(c, &t->value);
+        return t->output ? output(c, t) : value(c, t);
     case TENSOR_INDEX:
         break;
     }
@@ -38,7 +42,7 @@ const real *chunk_value(const struct chunk *c, const struct tensor *t) {
 real *chunk_result(const struct chunk *c, const struct tensor *t) {
     if (t->kind == TENSOR_SHARED)
         return c->shared + t->shared_offset;
-    return t->output ? output(c, t) : piece(c, &t->value);
+    return t->output ? output(c, t) : value(c, t);
 }
 
 const int32_t *chunk_index(const struct chunk *c, const struct tensor *t, int *stride) {

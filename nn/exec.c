@@ -243,10 +243,13 @@ static void run_backward(const struct exec *x, const struct chunk *c, const stru
 }
 
 /* One chunk, or the whole batch, through one phase. */
-static void run_positions(const struct exec *x, const struct chunk *c, const struct phase *p,
-                          int n_batch, struct op_time *times) {
+static void run_positions(const struct exec *x, struct chunk *c, const struct phase *p, int n_batch,
+                          struct op_time *times) {
     const struct graph *g = x->g;
     for (int i = p->first; i <= p->last; i++) {
+        c->back = i >= g->n;
+        for (const struct tensor *t = g->again[i]; t; t = t->next_again)
+            run_forward(c, t, times);
         const struct tensor *t = g->tensors[i < g->n ? i : 2 * g->n - 1 - i];
         if (t->kind != TENSOR_VALUE)
             continue;

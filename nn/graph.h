@@ -49,6 +49,7 @@ struct op {
     unsigned stops;          /* bit s: no gradient goes to source s */
     unsigned writes;         /* bit s: the gradient of parameter s can be written, see chunk_adds */
     int whole;               /* called once for the whole batch */
+    int cheap;               /* sooner computed again on the way back than kept until then */
     int limit;               /* 1 + the attr that its indices stay below; 0: none */
 };
 
@@ -90,6 +91,11 @@ struct tensor {
     unsigned writes;           /* bit s: a lane's first chunk writes this parameter's gradient */
     struct tensor *grad_alias; /* the tensor whose gradient buffer this one's is */
     struct buffer value, grad, saved[MAX_SAVED];
+    /* When not 0, the value is computed again before this schedule position, to be read on the way
+     * back; the next tensor of which that is true. */
+    int again_at;
+    struct buffer again;
+    struct tensor *next_again;
     size_t output_offset, packed_offset;
     size_t shared_offset, shared_grad_offset, shared_saved_offset[MAX_SAVED]; /* TENSOR_SHARED */
 };
@@ -106,9 +112,10 @@ struct graph {
     int planned;
     struct phase *phases; /* (n_phases) */
     int n_phases;
-    size_t chunk_per_sample;  /* reals of the chunk arena, per sample of a chunk */
-    size_t batch_per_sample;  /* reals of the batch arena, per sample of the batch */
-    size_t shared_count;      /* reals of shared values and what they keep */
+    struct tensor **again;   /* (2n) the first tensor to be computed again at a position, or NULL */
+    size_t chunk_per_sample; /* reals of the chunk arena, per sample of a chunk */
+    size_t batch_per_sample; /* reals of the batch arena, per sample of the batch */
+    size_t shared_count;     /* reals of shared values and what they keep */
     size_t shared_grad_count; /* reals of their gradients */
     size_t output_per_sample; /* reals of the outputs, per sample of the batch */
     size_t packed_count;
@@ -161,6 +168,7 @@ struct chunk {
     real *grads; /* this lane's gradient of the model, then of the shared values */
     int updates; /* running statistics are to be updated */
     int fresh;   /* the first of its lane: what chunk_adds is about holds no gradient yet */
+    int back;    /* on the way back */
 };
 
 const real *chunk_value(const struct chunk *c, const struct tensor *t);

@@ -231,7 +231,7 @@ static void apply_flops(const struct tensor *t, double *f, double *b) {
     *b = 8.0 * (double)t->per_sample;
 }
 
-#define APPLY .forward = apply_forward, .backward = apply_backward, .flops = apply_flops
+#define APPLY .forward = apply_forward, .backward = apply_backward, .flops = apply_flops, .cheap = 1
 #define READS (1u << X | 1u << STATISTICS)
 
 /* [relu][residual].  The residual's gradient, or else that of x, takes the place of this value's.

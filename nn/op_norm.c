@@ -33,6 +33,7 @@ static const struct op layernorm = {.name = "layernorm",
                                     .backward = layernorm_backward,
                                     .flops = layernorm_flops,
                                     .backward_reads = 1u << X,
+                                    .cheap = 1,
                                     .alias_src = -1};
 
 struct tensor *op_layernorm(struct graph *g, const char *name, int group, struct tensor *x,

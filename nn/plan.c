@@ -113,6 +113,60 @@ static const struct phase *phase_of(const struct graph *g, int position) {
     return &g->phases[i];
 }
 
+static int is_value(const struct tensor *t) {
+    return t && t->kind == TENSOR_VALUE;
+}
+
+static int reads(const struct tensor *user, const struct tensor *t) {
+    for (int s = 0; s < user->n_src; s++)
+        if (user->src[s] == t && user->op && user->op->backward_reads & 1u << s)
+            return 1;
+    return 0;
+}
+
+/* Whether the value is read on the way back in one phase of chunks alone, from *first on, and that
+ * is not the phase that it is made in. */
+static int is_read_once(const struct graph *g, const struct tensor *t, int *first) {
+    const struct phase *only = NULL;
+    for (int j = g->n - 1; j >= t->number; j--) {
+        const struct tensor *user = g->tensors[j];
+        int own = user == t && t->op->backward_reads & BACKWARD_READS_OUT;
+        int position = 2 * g->n - 1 - j;
+        if (!is_value(user) || !user->needs_grad || !(own || reads(user, t)))
+            continue;
+        const struct phase *p = phase_of(g, position);
+        if (p->whole || (only && only != p))
+            return 0;
+        if (!only)
+            *first = position;
+        only = p;
+    }
+    return only && only != phase_of(g, t->number);
+}
+
+static int is_from_kept(const struct tensor *t) {
+    for (int s = 0; s < t->n_src; s++)
+        if (is_value(t->src[s]) && t->src[s]->again_at)
+            return 0;
+    return 1;
+}
+
+/* What is cheap is not kept through the whole batch's barriers until its gradient is due, but
+ * computed again from what is kept: the output of batch norm from its input. */
+static void find_again(struct graph *g) {
+    g->again = ARENA_ARRAY(&g->arena, struct tensor *, 2 * g->n + 1);
+    for (int i = 0; i < g->n && g->train; i++) {
+        struct tensor *t = g->tensors[i];
+        int first = 0;
+        if (!is_value(t) || !t->op->cheap || t->output || !t->needs_grad || !is_from_kept(t) ||
+            !is_read_once(g, t, &first))
+            continue;
+        t->again_at = first;
+        t->next_again = g->again[first];
+        g->again[first] = t;
+    }
+}
+
 /* Chunks go through a phase at their own pace, so what they share is taken for all of it. */
 static void choose_arena(const struct graph *g, struct buffer *b) {
     const struct phase *from = phase_of(g, b->born), *to = phase_of(g, b->dies);
@@ -123,10 +177,6 @@ static void choose_arena(const struct graph *g, struct buffer *b) {
     b->dies = to->last;
 }
 
-static int is_value(const struct tensor *t) {
-    return t && t->kind == TENSOR_VALUE;
-}
-
 static void extend(struct buffer *b, int position) {
     if (position > b->dies)
         b->dies = position;
@@ -134,12 +184,17 @@ static void extend(struct buffer *b, int position) {
         b->born = position;
 }
 
+/* Where backward operations find a value. */
+static struct buffer *read_back(struct tensor *t) {
+    return t->again_at ? &t->again : &t->value;
+}
+
 static void find_lives(struct graph *g) {
     int end = 2 * g->n;
     for (int i = 0; i < g->n; i++) {
         struct tensor *t = g->tensors[i];
         t->value = (struct buffer){.per_sample = t->per_sample, .born = end, .dies = -1};
-        t->grad = t->value;
+        t->grad = t->again = t->value;
         for (int k = 0; k < MAX_SAVED; k++)
             t->saved[k] =
                 (struct buffer){.per_sample = t->saved_per_sample[k], .born = end, .dies = -1};
@@ -154,6 +209,12 @@ static void find_lives(struct graph *g) {
                 extend(&t->src[s]->value, i);
         for (int k = 0; k < MAX_SAVED; k++)
             extend(&t->saved[k], i);
+        if (!t->again_at)
+            continue;
+        extend(&t->again, t->again_at);
+        for (int s = 0; s < t->n_src; s++)
+            if (is_value(t->src[s]))
+                extend(&t->src[s]->value, t->again_at);
     }
     for (int i = g->n - 1; i >= 0; i--) {
         struct tensor *t = g->tensors[i];
@@ -165,7 +226,7 @@ static void find_lives(struct graph *g) {
         struct tensor *owner = t->grad_alias ? t->grad_alias : t;
         extend(&owner->grad, position);
         if (t->op->backward_reads & BACKWARD_READS_OUT)
-            extend(&t->value, position);
+            extend(read_back(t), position);
         for (int k = 0; k < MAX_SAVED; k++)
             extend(&t->saved[k], position);
         for (int s = 0; s < t->n_src; s++) {
@@ -173,7 +234,7 @@ static void find_lives(struct graph *g) {
             if (!is_value(u))
                 continue;
             if (t->op->backward_reads & 1u << s)
-                extend(&u->value, position);
+                extend(read_back(u), position);
             if (!u->needs_grad || t->op->stops & 1u << s)
                 continue;
             /* Written before means added to; a first gradient that is this tensor's own passed on
@@ -258,10 +319,11 @@ void graph_plan(struct graph *g) {
     plan_shared(g);
     find_writers(g);
     find_phases(g);
+    find_again(g);
     find_lives(g);
     struct pieces pieces[2] = {{0}};
     for (int i = 0; i < 2; i++)
-        pieces[i].list = ARENA_ARRAY(&g->arena, struct piece, g->n * (2 + MAX_SAVED) + 1);
+        pieces[i].list = ARENA_ARRAY(&g->arena, struct piece, g->n * (3 + MAX_SAVED) + 1);
     for (int i = 0; i < g->n; i++) {
         struct tensor *t = g->tensors[i];
         if (t->kind != TENSOR_VALUE)
@@ -271,6 +333,7 @@ void graph_plan(struct graph *g) {
             g->output_per_sample += t->per_sample;
         } else {
             collect(g, pieces, &t->value);
+            collect(g, pieces, &t->again);
         }
         if (t->needs_grad && !t->grad_alias)
             collect(g, pieces, &t->grad);

@@ -408,6 +408,30 @@ static void every_operation_has_a_case(void **state) {
     assert_true(n >= 9);
 }
 
+static int computed_again(const char *name) {
+    int n_again = 0;
+    for (int i = 0; i < CASES; i++) {
+        struct net n;
+        struct exec *x;
+        void *data[8];
+        if (strcmp(cases[i].name, name) != 0)
+            continue;
+        open_net(&n, &cases[i], &x, 1, data);
+        for (int t = 0; t < n.graph.n; t++)
+            n_again += n.graph.tensors[t]->again_at != 0;
+        close_net(&n, x, data);
+    }
+    return n_again;
+}
+
+/* The gradients above are right with what is computed again on the way back: it was. */
+static void cheap_values_are_computed_again(void **state) {
+    (void)state;
+    assert_true(computed_again("batch norm") > 0);
+    assert_true(computed_again("batch norm residual") > 0);
+    assert_int_equal(computed_again("vit"), 0); /* no barrier */
+}
+
 static void threads_do_not_change_a_bit(void **state) {
     (void)state;
     for (int i = 0; i < CASES; i++) {
@@ -473,6 +497,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(gradients_match_central_differences),
         cmocka_unit_test(every_operation_has_a_case),
+        cmocka_unit_test(cheap_values_are_computed_again),
         cmocka_unit_test(threads_do_not_change_a_bit),
         cmocka_unit_test(nothing_passes_a_stop),
     };
