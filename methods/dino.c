@@ -20,7 +20,8 @@
  * Departures: defaults for small images and short runs, the paper's in the options' help and in the
  * preset `paper`; no blur by default (its width in pixels is for 224) and a base rate of 2e-3
  * (5e-4); the teacher's temperature warms up by steps instead of epochs; the rate ends at 0 (1e-6);
- * stochastic depth drops the same branches for all crops of an image.  An AlexNet is left out: its
+ * stochastic depth drops the same branches for all crops of an image; with head_norm large and
+ * small crops are normalised apart, as in the encoder of a ResNet.  An AlexNet is left out: its
  * pooling has no room in small crops.
  */
 #include "methods/method.h"

@@ -41,6 +41,7 @@ expect "bench views of nowhere" 2 'nowhere' "$program" bench views folder:nowher
 expect "bench views as JSON" 0 '"simclr/32px/of-32x32", "views_per_s"' "$program" bench views --json --seconds 0.1
 expect "bench views of a dataset" 0 '^read\+simclr-blur/16px/of-drawn ' "$program" bench views drawn=shapes:size=16,train=20,test=10 --seconds 0.1
 expect "bench steps as JSON" 0 '"percent_of_peak"' "$program" bench steps --json --seconds 0.1 --filter 'mae/vit-micro/32px-p8'
+expect "bench steps with another batch" 0 'p8/b16"' "$program" bench steps --json --seconds 0.1 --batch 16 --filter 'mae/vit-micro/32px-p8'
 
 expect "a small run" 0 'mae' "$program" run "${tiny[@]}"
 expect "run again does nothing new" 0 'mae' "$program" run "${tiny[@]}"

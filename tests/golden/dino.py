@@ -1,5 +1,6 @@
 #!/usr/bin/env python3
-"""Writes tests/golden/dino.h: loss and gradients of DINO on a small ViT with two small crops.
+"""Writes tests/golden/dino.h: loss and gradients of DINO on a small ViT with two small crops, and
+once more with batch norm in the head, for which crops of one side are one batch.
 
 The teacher's parameter w is 0.8 w + 0.03 cos(0.5 i) of its student's; the centre is 0.1 sin(i).
 Crops differ in colour, or it would not matter which are compared: entry i of a batch of crops is
@@ -34,16 +35,28 @@ class TeacherParams(StudentParams):
         return 0.8 * w + 0.03 * torch.cos(0.5 * i)
 
 
-def network(make, groups):
+def batch_norm(p, name, d):
+    w, b = p(name + ".weight", d), p(name + ".bias", d)
+    p.skip(), p.skip()  # running statistics
+    return lambda x: F.batch_norm(x, None, None, w, b, True, 0.1, 1e-5)
+
+
+def hidden(p, i, width, normed):
+    fc = linear(p, f"fc{i}", D if i == 1 else HIDDEN, width)
+    bn = batch_norm(p, f"bn{i}", width) if normed else lambda x: x
+    return lambda x: F.gelu(bn(fc(x)))
+
+
+def network(make, groups, normed):
     enc, head, last = (make(g) for g in groups)
     tokens, run, norm = encoder(enc)
-    fc1, fc2 = linear(head, "fc1", D, HIDDEN), linear(head, "fc2", HIDDEN, HIDDEN)
+    fc1, fc2 = hidden(head, 1, HIDDEN, normed), hidden(head, 2, HIDDEN, normed)
     fc3, v = linear(head, "fc3", HIDDEN, BOTTLENECK), last("weight", K, BOTTLENECK)
 
     def outputs(x):
         """One image batch of any side; (N, K)."""
         grid, full = x.shape[-1] // plain.P, IMG // plain.P
-        plain.IMG, plain.T = IMG, full * full
+        plain.N, plain.IMG, plain.T = len(x), IMG, full * full
         table = sincos(D)
         if grid != full:
             patches = table[1:].reshape(1, full, full, D).permute(0, 3, 1, 2)
@@ -51,7 +64,7 @@ def network(make, groups):
             table = torch.cat([table[:1], patches.permute(0, 2, 3, 1).reshape(grid * grid, D)])
         plain.IMG, plain.T, plain.sincos = x.shape[-1], grid * grid, lambda dim: table
         h = norm(run(tokens(x)))[:, 1:].mean(1)
-        z = F.normalize(fc3(F.gelu(fc2(F.gelu(fc1(h))))), dim=-1)
+        z = F.normalize(fc3(fc2(fc1(h))), dim=-1)
         return z @ F.normalize(v, dim=-1).T
     return outputs, enc.list + head.list + last.list
 
@@ -62,23 +75,32 @@ def crops(n, side):
     return x.reshape(N, n, C, side, side)
 
 
-def dino():
-    plain.N = N
-    student, params = network(StudentParams, ("encoder", "head", "prototypes"))
-    teacher, _ = network(TeacherParams, ("teacher", "teacher_head", "teacher_prototypes"))
+def views(network, crops):
+    """Outputs (N, K) for each of the crops (N, n, ...), which go through as one batch."""
+    n = crops.shape[1]
+    out = network(crops.transpose(0, 1).flatten(0, 1))
+    return list(out.reshape(n, -1, K))
+
+
+def dino(normed=False):
+    student, params = network(StudentParams, ("encoder", "head", "prototypes"), normed)
+    teacher, _ = network(TeacherParams, ("teacher", "teacher_head", "teacher_prototypes"), normed)
     centre = 0.1 * torch.sin(torch.arange(K) * 1.0)
     big, small = crops(2, IMG), crops(LOCALS, SIDE)
-    seen = [big[:, 0], big[:, 1]] + [small[:, i] for i in range(LOCALS)]
+    said, taught = views(student, big) + views(student, small), views(teacher, big)
     total, pairs = 0.0, 0
     for t in range(2):
-        target = ((teacher(seen[t]) - centre) / TEACHER_T).softmax(-1)
-        for s, crop in enumerate(seen):
+        target = ((taught[t] - centre) / TEACHER_T).softmax(-1)
+        for s, output in enumerate(said):
             if s != t:
-                log_p = (student(crop) / STUDENT_T).log_softmax(-1)
+                log_p = (output / STUDENT_T).log_softmax(-1)
                 total, pairs = total - (target * log_p).sum(-1).mean(), pairs + 1
-    return total / pairs, params
+    # A batch norm takes a shift of its input away: that gradient is 0, and rounding in float.
+    shifts = ("encoder.norm.bias", "head.fc1.bias", "head.fc2.bias") if normed else ()
+    return total / pairs, [p for p in params if p[0] not in shifts]
 
 
 with open(sys.argv[1] if len(sys.argv) > 1 else "tests/golden/dino.h", "w") as out:
     out.write("/* Written by tests/golden/dino.py. */\n")
     emit(out, "dino", *dino())
+    emit(out, "dino_norm", *dino(normed=True))
