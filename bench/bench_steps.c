@@ -1,7 +1,8 @@
 /* bench_steps.c -- whole training steps: forward, backward, optimizer and the method's hooks.
  *
  * Every method is stepped on one batch of `shapes`, prepared before the clock starts.  A workload's
- * options are laid over the user's, so that bench/peers/steps.py can do the same work with PyTorch.
+ * options hold where the user's flags say nothing, so that bench/peers/steps.py can do the same
+ * work with PyTorch.
  */
 #include "bench/bench.h"
 

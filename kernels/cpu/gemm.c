@@ -4,9 +4,8 @@
  * columns, a tile's whole reduction happens in registers and bias, activation and residual are
  * added before it is stored.  Rows are taken in blocks that stay in the second-level cache.
  *
- * gemm is the library's: measured on its main use, the gradient of a weight, it is faster than
- * tiles that pack both sides on every call.  The library runs on one thread (kernels.c says so to
- * it).
+ * gemm of two tall matrices, which makes the gradients of weights, is gemm_tall's; what else there is
+ * goes to the library, which runs on one thread (kernels.c says so to it).
  */
 #include "kernels/cpu/activation.h"
 #include "kernels/cpu/cpu.h"
