@@ -4,8 +4,8 @@
  * columns, a tile's whole reduction happens in registers and bias, activation and residual are
  * added before it is stored.  Rows are taken in blocks that stay in the second-level cache.
  *
- * gemm of two tall matrices, which makes the gradients of weights, is gemm_tall's; what else there is
- * goes to the library, which runs on one thread (kernels.c says so to it).
+ * gemm of two tall matrices, which makes the gradients of weights, is gemm_tall's; the rest goes to
+ * the library, which runs on one thread (kernels.c says so to it).
  */
 #include "kernels/cpu/activation.h"
 #include "kernels/cpu/cpu.h"
