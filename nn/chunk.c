@@ -13,7 +13,10 @@ static real *output(const struct chunk *c, const struct tensor *t) {
 }
 
 static real *value(const struct chunk *c, const struct tensor *t) {
-    return piece(c, c->back && t->again_at ? &t->again : &t->value);
+    for (const struct again *a = t->again; a; a = a->next_of)
+        if (a->first <= c->position && c->position <= a->last)
+            return piece(c, &a->value);
+    return piece(c, &t->value);
 }
 
 const real *chunk_value(const struct chunk *c, const struct tensor *t) {

@@ -247,9 +247,9 @@ static void run_positions(const struct exec *x, struct chunk *c, const struct ph
                           struct op_time *times) {
     const struct graph *g = x->g;
     for (int i = p->first; i <= p->last; i++) {
-        c->back = i >= g->n;
-        for (const struct tensor *t = g->again[i]; t; t = t->next_again)
-            run_forward(c, t, times);
+        c->position = i;
+        for (const struct again *a = g->again[i]; a; a = a->next_at)
+            run_forward(c, a->t, times);
         const struct tensor *t = g->tensors[i < g->n ? i : 2 * g->n - 1 - i];
         if (t->kind != TENSOR_VALUE)
             continue;

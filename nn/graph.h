@@ -61,6 +61,16 @@ struct buffer { /* a planned piece of the chunk arena */
     int whole;      /* in the batch's arena, not in the chunk's */
 };
 
+/* A value computed again on the way back, before what is at position `first` of a phase that ends
+ * at `last`. */
+struct again {
+    struct tensor *t;
+    int first, last;
+    struct buffer value;
+    struct again *next_of; /* the same tensor in another phase */
+    struct again *next_at; /* the next at the same position, which may read this one */
+};
+
 /* A run of schedule positions between two barriers. */
 struct phase {
     int first, last; /* schedule positions, both inclusive */
@@ -91,11 +101,7 @@ struct tensor {
     unsigned writes;           /* bit s: a lane's first chunk writes this parameter's gradient */
     struct tensor *grad_alias; /* the tensor whose gradient buffer this one's is */
     struct buffer value, grad, saved[MAX_SAVED];
-    /* When not 0, the value is computed again before this schedule position, to be read on the way
-     * back; the next tensor of which that is true. */
-    int again_at;
-    struct buffer again;
-    struct tensor *next_again;
+    struct again *again; /* instead of kept until the way back; NULL: it is kept */
     size_t output_offset, packed_offset;
     size_t shared_offset, shared_grad_offset, shared_saved_offset[MAX_SAVED]; /* TENSOR_SHARED */
 };
@@ -112,10 +118,10 @@ struct graph {
     int planned;
     struct phase *phases; /* (n_phases) */
     int n_phases;
-    struct tensor **again;   /* (2n) the first tensor to be computed again at a position, or NULL */
-    size_t chunk_per_sample; /* reals of the chunk arena, per sample of a chunk */
-    size_t batch_per_sample; /* reals of the batch arena, per sample of the batch */
-    size_t shared_count;     /* reals of shared values and what they keep */
+    struct again **again;     /* (2n) the first value to be computed again at a position, or NULL */
+    size_t chunk_per_sample;  /* reals of the chunk arena, per sample of a chunk */
+    size_t batch_per_sample;  /* reals of the batch arena, per sample of the batch */
+    size_t shared_count;      /* reals of shared values and what they keep */
     size_t shared_grad_count; /* reals of their gradients */
     size_t output_per_sample; /* reals of the outputs, per sample of the batch */
     size_t packed_count;
@@ -165,10 +171,10 @@ struct chunk {
     real *outputs;            /* of the whole batch */
     long batch;               /* samples the outputs are made for */
     const real *packed;
-    real *grads; /* this lane's gradient of the model, then of the shared values */
-    int updates; /* running statistics are to be updated */
-    int fresh;   /* the first of its lane: what chunk_adds is about holds no gradient yet */
-    int back;    /* on the way back */
+    real *grads;  /* this lane's gradient of the model, then of the shared values */
+    int updates;  /* running statistics are to be updated */
+    int fresh;    /* the first of its lane: what chunk_adds is about holds no gradient yet */
+    int position; /* in the schedule */
 };
 
 const real *chunk_value(const struct chunk *c, const struct tensor *t);

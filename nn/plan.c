@@ -7,9 +7,7 @@
  * Operations for the whole batch cut the schedule into phases.  A buffer that lives in one phase is
  * a chunk's; one that crosses a border, or that a whole operation touches, is the batch's.
  */
-#include "nn/graph.h"
-
-#include <stdlib.h>
+#include "nn/plan_internal.h"
 
 enum { ALIGN_REALS = 16 };
 
@@ -105,71 +103,16 @@ static void find_phases(struct graph *g) {
     }
 }
 
-/* Lives are of positions at which something runs, so each end lies in a phase. */
-static const struct phase *phase_of(const struct graph *g, int position) {
+const struct phase *phase_at(const struct graph *g, int position) {
     int i = 0;
     while (position > g->phases[i].last)
         i++;
     return &g->phases[i];
 }
 
-static int is_value(const struct tensor *t) {
-    return t && t->kind == TENSOR_VALUE;
-}
-
-static int reads(const struct tensor *user, const struct tensor *t) {
-    for (int s = 0; s < user->n_src; s++)
-        if (user->src[s] == t && user->op && user->op->backward_reads & 1u << s)
-            return 1;
-    return 0;
-}
-
-/* Whether the value is read on the way back in one phase of chunks alone, from *first on, and that
- * is not the phase that it is made in. */
-static int is_read_once(const struct graph *g, const struct tensor *t, int *first) {
-    const struct phase *only = NULL;
-    for (int j = g->n - 1; j >= t->number; j--) {
-        const struct tensor *user = g->tensors[j];
-        int own = user == t && t->op->backward_reads & BACKWARD_READS_OUT;
-        int position = 2 * g->n - 1 - j;
-        if (!is_value(user) || !user->needs_grad || !(own || reads(user, t)))
-            continue;
-        const struct phase *p = phase_of(g, position);
-        if (p->whole || (only && only != p))
-            return 0;
-        if (!only)
-            *first = position;
-        only = p;
-    }
-    return only && only != phase_of(g, t->number);
-}
-
-static int is_from_kept(const struct tensor *t) {
-    for (int s = 0; s < t->n_src; s++)
-        if (is_value(t->src[s]) && t->src[s]->again_at)
-            return 0;
-    return 1;
-}
-
-/* What is cheap is not kept through the whole batch's barriers until its gradient is due, but
- * computed again from what is kept: the output of batch norm from its input. */
-static void find_again(struct graph *g) {
-    g->again = ARENA_ARRAY(&g->arena, struct tensor *, 2 * g->n + 1);
-    for (int i = 0; i < g->n && g->train; i++) {
-        struct tensor *t = g->tensors[i];
-        int first = 0;
-        if (!is_value(t) || !t->op->cheap || t->output || !t->needs_grad || !is_from_kept(t) ||
-            !is_read_once(g, t, &first))
-            continue;
-        t->again_at = first;
-        t->next_again = g->again[first];
-        g->again[first] = t;
-    }
-}
-
 /* Chunks go through a phase at their own pace, so what they share is taken for all of it. */
 static void choose_arena(const struct graph *g, struct buffer *b) {
-    const struct phase *from = phase_of(g, b->born), *to = phase_of(g, b->dies);
+    const struct phase *from = phase_at(g, b->born), *to = phase_at(g, b->dies);
     b->whole = from != to || from->whole;
     if (!b->whole)
         return;
@@ -184,9 +127,13 @@ static void extend(struct buffer *b, int position) {
         b->born = position;
 }
 
-/* Where backward operations find a value. */
-static struct buffer *read_back(struct tensor *t) {
-    return t->again_at ? &t->again : &t->value;
+/* On the way back a value is found where its phase made it again, or where it was kept. */
+static void extend_read_back(struct tensor *t, int position) {
+    struct buffer *b = &t->value;
+    for (struct again *a = t->again; a; a = a->next_of)
+        if (a->first <= position && position <= a->last)
+            b = &a->value;
+    extend(b, position);
 }
 
 static void find_lives(struct graph *g) {
@@ -194,7 +141,9 @@ static void find_lives(struct graph *g) {
     for (int i = 0; i < g->n; i++) {
         struct tensor *t = g->tensors[i];
         t->value = (struct buffer){.per_sample = t->per_sample, .born = end, .dies = -1};
-        t->grad = t->again = t->value;
+        t->grad = t->value;
+        for (struct again *a = t->again; a; a = a->next_of)
+            a->value = t->value;
         for (int k = 0; k < MAX_SAVED; k++)
             t->saved[k] =
                 (struct buffer){.per_sample = t->saved_per_sample[k], .born = end, .dies = -1};
@@ -209,12 +158,12 @@ static void find_lives(struct graph *g) {
                 extend(&t->src[s]->value, i);
         for (int k = 0; k < MAX_SAVED; k++)
             extend(&t->saved[k], i);
-        if (!t->again_at)
-            continue;
-        extend(&t->again, t->again_at);
-        for (int s = 0; s < t->n_src; s++)
-            if (is_value(t->src[s]))
-                extend(&t->src[s]->value, t->again_at);
+        for (struct again *a = t->again; a; a = a->next_of) {
+            extend(&a->value, a->first);
+            for (int s = 0; s < t->n_src; s++)
+                if (is_value(t->src[s]))
+                    extend_read_back(t->src[s], a->first);
+        }
     }
     for (int i = g->n - 1; i >= 0; i--) {
         struct tensor *t = g->tensors[i];
@@ -226,7 +175,7 @@ static void find_lives(struct graph *g) {
         struct tensor *owner = t->grad_alias ? t->grad_alias : t;
         extend(&owner->grad, position);
         if (t->op->backward_reads & BACKWARD_READS_OUT)
-            extend(read_back(t), position);
+            extend_read_back(t, position);
         for (int k = 0; k < MAX_SAVED; k++)
             extend(&t->saved[k], position);
         for (int s = 0; s < t->n_src; s++) {
@@ -234,7 +183,7 @@ static void find_lives(struct graph *g) {
             if (!is_value(u))
                 continue;
             if (t->op->backward_reads & 1u << s)
-                extend(read_back(u), position);
+                extend_read_back(u, position);
             if (!u->needs_grad || t->op->stops & 1u << s)
                 continue;
             /* Written before means added to; a first gradient that is this tensor's own passed on
@@ -247,48 +196,6 @@ static void find_lives(struct graph *g) {
             extend(u->grad_alias ? &u->grad_alias->grad : &u->grad, position);
         }
     }
-}
-
-struct piece {
-    struct buffer *buffer;
-    size_t size;
-};
-
-static int larger_first(const void *a, const void *b) {
-    const struct piece *p = a, *q = b;
-    if (p->size != q->size)
-        return p->size < q->size ? 1 : -1;
-    return p->buffer->born - q->buffer->born;
-}
-
-static int lower_first(const void *a, const void *b) {
-    const struct piece *const *p = a, *const *q = b;
-    return ((*p)->buffer->offset > (*q)->buffer->offset) -
-           ((*p)->buffer->offset < (*q)->buffer->offset);
-}
-
-/* Offsets count reals per sample; the executor multiplies them by the chunk's capacity.  A piece
- * goes to the lowest gap among those placed already that are alive at the same time. */
-static size_t place(struct arena *a, struct piece *pieces, int n) {
-    size_t total = 0;
-    struct piece **busy = ARENA_ARRAY(a, struct piece *, n + 1);
-    qsort(pieces, (size_t)n, sizeof *pieces, larger_first);
-    for (int i = 0; i < n; i++) {
-        struct buffer *b = pieces[i].buffer;
-        int n_busy = 0;
-        for (int j = 0; j < i; j++)
-            if (pieces[j].buffer->born <= b->dies && b->born <= pieces[j].buffer->dies)
-                busy[n_busy++] = &pieces[j];
-        qsort(busy, (size_t)n_busy, sizeof *busy, lower_first);
-        size_t at = 0;
-        for (int j = 0; j < n_busy && at + pieces[i].size > busy[j]->buffer->offset; j++) {
-            size_t after = busy[j]->buffer->offset + busy[j]->size;
-            at = after > at ? after : at;
-        }
-        b->offset = at;
-        total = at + pieces[i].size > total ? at + pieces[i].size : total;
-    }
-    return total;
 }
 
 /* What lies in the chunk's arena, or in the batch's. */
@@ -319,11 +226,12 @@ void graph_plan(struct graph *g) {
     plan_shared(g);
     find_writers(g);
     find_phases(g);
-    find_again(g);
+    g->again = ARENA_ARRAY(&g->arena, struct again *, 2 * g->n + 1);
+    int n_again = g->train ? find_again(g) : 0;
     find_lives(g);
     struct pieces pieces[2] = {{0}};
     for (int i = 0; i < 2; i++)
-        pieces[i].list = ARENA_ARRAY(&g->arena, struct piece, g->n * (3 + MAX_SAVED) + 1);
+        pieces[i].list = ARENA_ARRAY(&g->arena, struct piece, g->n * (2 + MAX_SAVED) + n_again + 1);
     for (int i = 0; i < g->n; i++) {
         struct tensor *t = g->tensors[i];
         if (t->kind != TENSOR_VALUE)
@@ -333,7 +241,8 @@ void graph_plan(struct graph *g) {
             g->output_per_sample += t->per_sample;
         } else {
             collect(g, pieces, &t->value);
-            collect(g, pieces, &t->again);
+            for (struct again *a = t->again; a; a = a->next_of)
+                collect(g, pieces, &a->value);
         }
         if (t->needs_grad && !t->grad_alias)
             collect(g, pieces, &t->grad);

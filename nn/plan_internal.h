@@ -1,0 +1,32 @@
+/* plan_internal.h -- what the files that plan a graph share. */
+#ifndef SSV_NN_PLAN_INTERNAL_H
+#define SSV_NN_PLAN_INTERNAL_H
+
+#include "nn/graph.h"
+
+/* place.c.  Gives n buffers of these sizes their offsets, so that no two that are alive at the same
+ * time meet; returns the end of the last.  The pieces change their order. */
+struct piece {
+    struct buffer *buffer;
+    size_t size;
+};
+
+size_t place(struct arena *a, struct piece *pieces, int n);
+
+/* again.c.  Decides which values are computed again on the way back and where: fills tensor->again
+ * and g->again, and returns how many. */
+int find_again(struct graph *g);
+
+/* The phase in which something runs at this position, such as the ends of every life. */
+const struct phase *phase_at(const struct graph *g, int position);
+
+static inline int is_value(const struct tensor *t) {
+    return t && t->kind == TENSOR_VALUE;
+}
+
+/* The position at which t hands its gradient on. */
+static inline int way_back(const struct graph *g, const struct tensor *t) {
+    return 2 * g->n - 1 - t->number;
+}
+
+#endif
