@@ -349,13 +349,15 @@ static const int normalize_shapes[][CASE_DIMS] = {
     {5, 8, 1, 0}, {7, 31, 1, 1}, {9, 67, 0, 0}, {4096, 48, 0, 1}, {512, 192, 0, 1},
 };
 
-/* lanes n gap: the slabs are n + gap apart */
+/* lanes n gap: the other slabs are n + gap apart */
 static void reduce_lanes(struct case_run *r) {
     const int *d = r->dim, stride = d[1] + d[2];
-    real *slab = case_real(r, CASE_UPDATE, (size_t)d[0], (size_t)d[1], (size_t)stride);
+    size_t others = d[0] > 1 ? (size_t)d[0] - 1 : 0;
+    real *first = update(r, 1, d[1]);
+    real *slabs = case_real(r, CASE_INPUT, others, (size_t)d[1], (size_t)stride);
     r->flops = (double)d[0] * d[1];
     if (r->c)
-        r->k->reduce_lanes(r->c, d[0], (size_t)d[1], (size_t)stride, slab);
+        r->k->reduce_lanes(r->c, d[0], (size_t)d[1], (size_t)stride, slabs, first);
 }
 
 static const int lanes_shapes[][CASE_DIMS] = {

@@ -265,9 +265,10 @@ static inline int conv_out_w(const struct conv_shape *s) {
      * none */                                                                                     \
     KERNEL(argmax_rows, (const struct kctx *c, int rows, int cols, const real *x,                  \
                          int32_t *index))                                                          \
-    /* slab[0] (n) = sum of lanes slabs, each `stride` reals after the other, as a balanced tree;  \
-     * the other slabs stay as they are */                                                         \
-    KERNEL(reduce_lanes, (const struct kctx *c, int lanes, size_t n, size_t stride, real *slab))   \
+    /* first (n) = sum of lanes slabs as a balanced tree, itself the first; the others, each       \
+     * `stride` reals after the other, stay as they are */                                         \
+    KERNEL(reduce_lanes, (const struct kctx *c, int lanes, size_t n, size_t stride,                \
+                          const real *others, real *first))                                        \
     /* Loshchilov and Hutter 2019, algorithm 2, as PyTorch computes it: g is scaled by gscale      \
      * first (clipping), w -= lr wd w, m and v are updated, w -= lr (m / c1) / (sqrt(v / c2) +     \
      * eps); c1 = 1 - b1^t, c2 = 1 - b2^t */                                                       \

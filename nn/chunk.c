@@ -63,10 +63,8 @@ const int32_t *chunk_index(const struct chunk *c, const struct tensor *t, int *s
 }
 
 real *chunk_grad_in_place(const struct chunk *c, const struct tensor *t) {
-    if (t->kind == TENSOR_PARAM)
-        return c->grads + t->param->offset;
-    if (t->kind == TENSOR_SHARED)
-        return c->grads + c->g->model->count + t->shared_grad_offset;
+    if (t->kind == TENSOR_PARAM || t->kind == TENSOR_SHARED)
+        return c->grads + c->grad_places[t->number];
     return piece(c, t->grad_alias ? &t->grad_alias->grad : &t->grad);
 }
 

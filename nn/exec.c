@@ -1,6 +1,7 @@
 #include "nn/exec.h"
 
 #include "core/clock.h"
+#include "nn/lanes.h"
 
 #include <omp.h>
 #include <string.h>
@@ -16,13 +17,6 @@ struct worker {
     struct op_time *times; /* (g->n) or NULL */
 };
 
-/* A run of reals in a lane.  What no gradient goes to, such as a teacher, is in none: it stays the
- * zeros that it was allocated as. */
-struct range {
-    size_t offset, count;
-    int written; /* by a lane's first chunk, so never cleared */
-};
-
 struct exec {
     struct arena arena;
     struct graph *g;
@@ -31,10 +25,8 @@ struct exec {
     const void **bound; /* (g->n) */
     struct worker *workers;
     double *weights; /* (g->n) what each objective counts now */
-    struct slab activations, crossing, outputs, packed, shared, grads, workspace;
-    size_t lane_count;    /* reals of a lane */
-    struct range *ranges; /* (n_ranges) of a lane, in their order */
-    int n_ranges;
+    struct slab activations, crossing, outputs, packed, shared, workspace;
+    struct lanes gradients;
     long packed_version;
     double seconds_prepare, seconds_reduce, seconds_total;
     long runs, samples;
@@ -68,10 +60,8 @@ static int allocate(struct exec *x, struct error *err) {
     TRY(slab_alloc(&x->crossing, g->batch_per_sample * sizeof(real) * (size_t)c->batch,
                    "activations of the whole batch", err));
     TRY(slab_alloc(&x->shared, g->shared_count * sizeof(real), "shared values", err));
-    x->lane_count = g->model->count + g->shared_grad_count;
     if (g->train)
-        TRY(slab_alloc(&x->grads, x->lane_count * sizeof(real) * (size_t)x->lanes, "gradients",
-                       err));
+        TRY(lanes_open(&x->gradients, &x->arena, g, x->lanes, err));
     for (int i = 0; i < c->threads; i++) {
         struct worker *w = &x->workers[i];
         w->chunk = (struct chunk){
@@ -94,45 +84,6 @@ out:
     return status;
 }
 
-enum use { UNUSED, ADDED, WRITTEN };
-
-/* How the gradient of a parameter comes about. */
-static enum use use_of(const struct graph *g, const struct param *p) {
-    enum use use = UNUSED;
-    for (int i = 0; i < g->n && use != WRITTEN; i++) {
-        const struct tensor *t = g->tensors[i];
-        for (int s = 0; s < t->n_src && t->needs_grad; s++)
-            if (t->src[s] && t->src[s]->param == p && t->src[s]->needs_grad)
-                use = t->writes & 1u << s ? WRITTEN : use == UNUSED ? ADDED : use;
-    }
-    return use;
-}
-
-static void add_range(struct exec *x, size_t offset, size_t count, int written) {
-    struct range *last = x->n_ranges ? &x->ranges[x->n_ranges - 1] : NULL;
-    if (!count)
-        return;
-    if (last && last->written == written && last->offset + last->count == offset)
-        last->count += count;
-    else
-        x->ranges[x->n_ranges++] = (struct range){offset, count, written};
-}
-
-static void find_ranges(struct exec *x) {
-    const struct model *m = x->g->model;
-    int n = 1;
-    for (int i = 0; i < m->n_groups; i++)
-        n += m->groups[i].n_params;
-    x->ranges = ARENA_ARRAY(&x->arena, struct range, n);
-    for (int i = 0; i < m->n_groups; i++)
-        for (const struct param *p = m->groups[i].first; p; p = p->next) {
-            enum use use = use_of(x->g, p);
-            if (use != UNUSED)
-                add_range(x, p->offset, p->count, use == WRITTEN);
-        }
-    add_range(x, m->count, x->g->shared_grad_count, 0);
-}
-
 int exec_open(struct exec **out, struct graph *g, const struct exec_config *config,
               struct error *err) {
     CHECK(g->planned && g->model->value, "plan the graph and allocate the model first");
@@ -147,8 +98,6 @@ int exec_open(struct exec **out, struct graph *g, const struct exec_config *conf
     if (x->config.chunk > x->config.batch)
         x->config.chunk = x->config.batch;
     x->lanes = choose_lanes(g, &x->config);
-    if (g->train)
-        find_ranges(x);
     x->bound = ARENA_ARRAY(&x->arena, const void *, g->n);
     x->workers = ARENA_ARRAY(&x->arena, struct worker, x->config.threads);
     x->weights = ARENA_ARRAY(&x->arena, double, g->n);
@@ -166,10 +115,11 @@ int exec_open(struct exec **out, struct graph *g, const struct exec_config *conf
 void exec_close(struct exec *x) {
     if (!x)
         return;
-    struct slab *const slabs[] = {&x->activations, &x->crossing, &x->outputs,  &x->packed,
-                                  &x->shared,      &x->grads,    &x->workspace};
+    struct slab *const slabs[] = {&x->activations, &x->crossing, &x->outputs,
+                                  &x->packed,      &x->shared,   &x->workspace};
     for (size_t i = 0; i < sizeof slabs / sizeof *slabs; i++)
         slab_free(slabs[i]);
+    lanes_close(&x->gradients);
     struct arena arena = x->arena; /* x lies in its own arena */
     arena_free(&arena);
 }
@@ -197,7 +147,7 @@ const real *exec_shared(const struct exec *x, const struct tensor *t) {
 }
 
 const real *exec_gradient(const struct exec *x) {
-    return x->grads.data;
+    return x->gradients.slab.data;
 }
 
 /* What only the weights decide: shared values in their order, then packed matrices. */
@@ -260,10 +210,6 @@ static void run_positions(const struct exec *x, struct chunk *c, const struct ph
     }
 }
 
-static real *lane_gradient(const struct exec *x, int lane) {
-    return (real *)x->grads.data + (size_t)lane * x->lane_count;
-}
-
 /* What a run is of: all of a batch, or a part of it. */
 struct extent {
     int n, n_total, first, last;
@@ -281,59 +227,71 @@ static struct share share_of(const struct exec *x, int lane, int n) {
                           (int)((long)chunks * (lane + 1) / x->lanes)};
 }
 
-/* A lane without chunks is all zeros. */
-static void clear_lane(const struct exec *x, int lane, int n) {
-    const struct share share = share_of(x, lane, n);
-    real *gradient = lane_gradient(x, lane);
-    for (int i = 0; i < x->n_ranges; i++) {
-        const struct range *r = &x->ranges[i];
-        if (!r->written || share.first == share.end)
-            memset(gradient + r->offset, 0, r->count * sizeof *gradient);
-    }
+/* What operations give goes to this lane. */
+static void choose_lane(const struct exec *x, struct chunk *c, int lane) {
+    if (!x->g->train)
+        return;
+    c->grads = lanes_gradient(&x->gradients, lane);
+    c->grad_places = lanes_places(&x->gradients, lane);
 }
 
-static void run_lane(struct exec *x, struct worker *w, const struct phase *p, int lane,
+/* A lane without chunks is all zeros. */
+static void clear_lane(const struct exec *x, int lane, int phase, const struct extent *e) {
+    const struct share share = share_of(x, lane, e->n);
+    if (x->g->train && e->first)
+        lanes_clear(&x->gradients, lane, phase, share.first == share.end);
+}
+
+static void run_lane(struct exec *x, struct worker *w, int phase, int lane,
                      const struct extent *e) {
     const struct share share = share_of(x, lane, e->n);
     int chunk = x->config.chunk;
-    if (x->g->train)
-        w->chunk.grads = lane_gradient(x, lane);
+    choose_lane(x, &w->chunk, lane);
+    clear_lane(x, lane, phase, e);
     for (int i = share.first; i < share.end; i++) {
         w->chunk.first = (long)i * chunk;
         w->chunk.n = e->n - i * chunk < chunk ? e->n - i * chunk : chunk;
         w->chunk.fresh = e->first && i == share.first;
-        run_positions(x, &w->chunk, p, e->n_total, w->times);
+        run_positions(x, &w->chunk, &x->g->phases[phase], e->n_total, w->times);
     }
 }
 
-static void run_phase(struct exec *x, const struct phase *p, const struct extent *e) {
-    if (p->whole) {
-        struct chunk whole = x->workers[0].chunk;
-        whole.ctx.threads = x->config.threads;
-        whole.first = 0;
-        whole.n = e->n;
-        whole.updates = e->updates;
-        whole.fresh = 0;
-        whole.grads = x->g->train ? lane_gradient(x, 0) : NULL;
-        run_positions(x, &whole, p, e->n, x->workers[0].times);
-        return;
-    }
-#pragma omp parallel for num_threads(x->config.threads) schedule(dynamic, 1)
+static void run_whole(struct exec *x, int phase, const struct extent *e) {
+    struct chunk whole = x->workers[0].chunk;
+    whole.ctx.threads = x->config.threads;
+    whole.first = 0;
+    whole.n = e->n;
+    whole.updates = e->updates;
+    whole.fresh = 0;
+    choose_lane(x, &whole, 0);
     for (int lane = 0; lane < x->lanes; lane++)
-        run_lane(x, &x->workers[omp_get_thread_num()], p, lane, e);
+        clear_lane(x, lane, phase, e);
+    run_positions(x, &whole, &x->g->phases[phase], e->n, x->workers[0].times);
 }
 
-/* Lanes summed, then the gradients of shared values handed on to what they were made from. */
-static void finish_gradient(struct exec *x) {
+static void run_phase(struct exec *x, int phase, const struct extent *e) {
+    if (x->g->phases[phase].whole)
+        run_whole(x, phase, e);
+    else {
+#pragma omp parallel for num_threads(x->config.threads) schedule(dynamic, 1)
+        for (int lane = 0; lane < x->lanes; lane++)
+            run_lane(x, &x->workers[omp_get_thread_num()], phase, lane, e);
+    }
+    if (!x->g->train || !e->last)
+        return;
+    double start = clock_seconds();
+    const struct kctx c = {.threads = x->config.threads, .workspace = x->workspace.data};
+    lanes_add(&x->gradients, x->config.kernels, &c, phase);
+    x->seconds_reduce += clock_seconds() - start;
+}
+
+/* The gradients of shared values, complete now, handed on to what they were made from. */
+static void finish_shared(struct exec *x) {
     const struct graph *g = x->g;
-    struct kctx c = {.threads = x->config.threads, .workspace = x->workspace.data};
-    for (int i = 0; i < x->n_ranges && x->lanes > 1; i++)
-        x->config.kernels->reduce_lanes(&c, x->lanes, x->ranges[i].count, x->lane_count,
-                                        (real *)x->grads.data + x->ranges[i].offset);
     struct chunk whole = x->workers[0].chunk;
     whole.n = 1;
     whole.first = 0;
-    whole.grads = lane_gradient(x, 0);
+    choose_lane(x, &whole, 0);
     for (int i = g->n - 1; i >= 0; i--) {
         const struct tensor *t = g->tensors[i];
         if (t->kind == TENSOR_SHARED && t->needs_grad)
@@ -362,21 +320,13 @@ static double run(struct exec *x, const struct extent *e) {
           x->config.batch);
     double start = clock_seconds();
     prepare(x);
-    if (x->g->train && e->first) {
-#pragma omp parallel for num_threads(x->config.threads) schedule(static)
-        for (int lane = 0; lane < x->lanes; lane++)
-            clear_lane(x, lane, e->n);
-    }
     double prepared = clock_seconds();
     for (int i = 0; i < x->g->n_phases; i++)
-        run_phase(x, &x->g->phases[i], e);
-    double ran = clock_seconds();
+        run_phase(x, i, e);
     if (x->g->train && e->last)
-        finish_gradient(x);
-    double end = clock_seconds();
+        finish_shared(x);
     x->seconds_prepare += prepared - start;
-    x->seconds_reduce += end - ran;
-    x->seconds_total += end - start;
+    x->seconds_total += clock_seconds() - start;
     x->runs++;
     x->samples += e->n;
     return total_loss(x, e->n) * e->n / e->n_total;
@@ -410,7 +360,7 @@ double exec_flops(const struct exec *x, int n) {
 
 size_t exec_peak_bytes(const struct exec *x) {
     return x->g->model->slab.bytes + x->activations.bytes + x->crossing.bytes + x->outputs.bytes +
-           x->packed.bytes + x->shared.bytes + x->grads.bytes + x->workspace.bytes;
+           x->packed.bytes + x->shared.bytes + x->gradients.slab.bytes + x->workspace.bytes;
 }
 
 void exec_profile_reset(struct exec *x) {

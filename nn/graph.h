@@ -171,8 +171,9 @@ struct chunk {
     real *outputs;            /* of the whole batch */
     long batch;               /* samples the outputs are made for */
     const real *packed;
-    real *grads;  /* this lane's gradient of the model, then of the shared values */
-    int updates;  /* running statistics are to be updated */
+    real *grads;               /* this lane's */
+    const size_t *grad_places; /* per tensor: of a parameter's or shared value's gradient in it */
+    int updates;               /* running statistics are to be updated */
     int fresh;    /* the first of its lane: what chunk_adds is about holds no gradient yet */
     int position; /* in the schedule */
 };

@@ -51,14 +51,15 @@ double ISA_NAME(sum_squares)(const struct kctx *c, size_t n, const float *x) {
     return total;
 }
 
-/* Sum of lanes first..first+lanes-1 at one place.  Like adding one to a binary number: level l
- * holds the sum of 2^l lanes, and two of the same size make one of the next. */
-VEC_INLINE vec tree(const float *slab, int lanes, size_t stride, size_t left) {
+/* Sum of the lanes at one place.  Like adding one to a binary number: level l holds the sum of 2^l
+ * lanes, and two of the same size make one of the next. */
+VEC_INLINE vec tree(const float *first, const float *others, int lanes, size_t stride,
+                    size_t left) {
     vec level[32];
     int levels = 1;
-    level[0] = vec_load_first(slab, left);
+    level[0] = vec_load_first(first, left);
     for (int lane = 1; lane < lanes; lane++) {
-        vec sum = vec_load_first(slab + (size_t)lane * stride, left);
+        vec sum = vec_load_first(others + (size_t)(lane - 1) * stride, left);
         for (int below = lane; below & 1; below >>= 1)
             sum = level[--levels] + sum;
         level[levels++] = sum;
@@ -70,11 +71,12 @@ VEC_INLINE vec tree(const float *slab, int lanes, size_t stride, size_t left) {
     return level[0];
 }
 
-void ISA_NAME(reduce_lanes)(const struct kctx *c, int lanes, size_t n, size_t stride, float *slab) {
+void ISA_NAME(reduce_lanes)(const struct kctx *c, int lanes, size_t n, size_t stride,
+                            const float *others, float *first) {
     if (lanes < 2)
         return;
 #pragma omp parallel for if (c->threads > 1) num_threads(c->threads) schedule(static)
     for (size_t block = 0; block < n; block += BLOCK)
         for (size_t i = block; i < n && i < block + BLOCK; i += VEC_WIDTH)
-            vec_store_first(slab + i, n - i, tree(slab + i, lanes, stride, n - i));
+            vec_store_first(first + i, n - i, tree(first + i, others + i, lanes, stride, n - i));
 }

@@ -21,14 +21,13 @@ double ref_sum_squares(const struct kctx *c, size_t n, const real *x) {
 
 /* In double the order of the sum is not visible in float; in double precision runs it is the order
  * of the lanes. */
-void ref_reduce_lanes(const struct kctx *c, int lanes, size_t n, size_t stride, real *slab) {
+void ref_reduce_lanes(const struct kctx *c, int lanes, size_t n, size_t stride, const real *others,
+                      real *first) {
     (void)c;
-    if (lanes < 1)
-        return;
     for (size_t i = 0; i < n; i++) {
-        double sum = 0;
-        for (int lane = 0; lane < lanes; lane++)
-            sum += slab[(size_t)lane * stride + i];
-        slab[i] = (real)sum;
+        double sum = (double)first[i];
+        for (int lane = 1; lane < lanes; lane++)
+            sum += (double)others[(size_t)(lane - 1) * stride + i];
+        first[i] = (real)sum;
     }
 }

@@ -1,0 +1,134 @@
+#include "nn/lanes.h"
+
+#include "nn/plan_internal.h"
+
+#include <string.h>
+
+/* What no gradient goes to, such as a teacher, is in no range: it stays the zeros that it was
+ * allocated as. */
+struct lane_range {
+    size_t offset, count; /* in the first lane */
+    int written;          /* by a lane's first chunk, so never cleared */
+    struct buffer spare;  /* in the others; it lives from phase to phase */
+};
+
+enum { ALIGN_REALS = 16 };
+
+static int gives(const struct tensor *t, int s, const struct param *p) {
+    return t->needs_grad && t->src[s] && t->src[s]->param == p && t->src[s]->needs_grad;
+}
+
+static int phase_number(const struct graph *g, int position) {
+    return (int)(phase_at(g, position) - g->phases);
+}
+
+/* How the gradient of a parameter comes about.  What a shared value hands on comes after all
+ * phases.
+ */
+static struct lane_range range_of(const struct graph *g, const struct param *p) {
+    struct lane_range r = {
+        .offset = p->offset, .count = p->count, .spare = {.born = g->n_phases, .dies = -1}};
+    for (int i = 0; i < g->n; i++) {
+        const struct tensor *t = g->tensors[i];
+        for (int s = 0; s < t->n_src; s++) {
+            if (!gives(t, s, p))
+                continue;
+            int phase = is_value(t) ? phase_number(g, way_back(g, t)) : g->n_phases - 1;
+            r.written |= (t->writes & 1u << s) != 0;
+            r.spare.born = phase < r.spare.born ? phase : r.spare.born;
+            r.spare.dies = phase > r.spare.dies ? phase : r.spare.dies;
+        }
+    }
+    return r;
+}
+
+static void add_range(struct lanes *l, const struct lane_range *r) {
+    struct lane_range *last = l->n_ranges ? &l->ranges[l->n_ranges - 1] : NULL;
+    if (!r->count || r->spare.dies < 0)
+        return;
+    if (last && last->written == r->written && last->offset + last->count == r->offset &&
+        last->spare.born == r->spare.born && last->spare.dies == r->spare.dies)
+        last->count += r->count;
+    else
+        l->ranges[l->n_ranges++] = *r;
+}
+
+static void find_ranges(struct lanes *l, struct arena *a, const struct graph *g) {
+    const struct model *m = g->model;
+    int n = 1;
+    for (int i = 0; i < m->n_groups; i++)
+        n += m->groups[i].n_params;
+    l->ranges = ARENA_ARRAY(a, struct lane_range, n);
+    for (int i = 0; i < m->n_groups; i++)
+        for (const struct param *p = m->groups[i].first; p; p = p->next) {
+            const struct lane_range r = range_of(g, p);
+            add_range(l, &r);
+        }
+    const struct lane_range shared = {
+        .offset = m->count, .count = g->shared_grad_count, .spare = {.dies = g->n_phases - 1}};
+    add_range(l, &shared);
+}
+
+static void place_ranges(struct lanes *l, struct arena *a) {
+    struct piece *pieces = ARENA_ARRAY(a, struct piece, l->n_ranges + 1);
+    for (int i = 0; i < l->n_ranges; i++)
+        pieces[i] = (struct piece){&l->ranges[i].spare, (l->ranges[i].count + ALIGN_REALS - 1) /
+                                                            ALIGN_REALS * ALIGN_REALS};
+    l->spare = place(a, pieces, l->n_ranges);
+}
+
+static void find_places(struct lanes *l, struct arena *a, const struct graph *g) {
+    for (int other = 0; other < 2; other++)
+        l->places[other] = ARENA_ARRAY(a, size_t, g->n + 1);
+    for (int i = 0; i < g->n; i++) {
+        const struct tensor *t = g->tensors[i];
+        size_t at =
+            t->kind == TENSOR_PARAM ? t->param->offset : g->model->count + t->shared_grad_offset;
+        if (t->kind != TENSOR_PARAM && t->kind != TENSOR_SHARED)
+            continue;
+        l->places[0][i] = at;
+        for (int j = 0; j < l->n_ranges; j++)
+            if (l->ranges[j].offset <= at && at < l->ranges[j].offset + l->ranges[j].count)
+                l->places[1][i] = l->ranges[j].spare.offset + (at - l->ranges[j].offset);
+    }
+}
+
+int lanes_open(struct lanes *l, struct arena *a, const struct graph *g, int n, struct error *err) {
+    CHECK(g->planned && g->train && n > 0, "lanes of a graph that is not planned or not trained");
+    *l = (struct lanes){.n = n, .first = g->model->count + g->shared_grad_count};
+    find_ranges(l, a, g);
+    place_ranges(l, a);
+    find_places(l, a, g);
+    return slab_alloc(&l->slab, (l->first + (size_t)(n - 1) * l->spare) * sizeof(real), "gradients",
+                      err);
+}
+
+real *lanes_gradient(const struct lanes *l, int lane) {
+    return (real *)l->slab.data + (lane ? l->first + (size_t)(lane - 1) * l->spare : 0);
+}
+
+const size_t *lanes_places(const struct lanes *l, int lane) {
+    return l->places[lane > 0];
+}
+
+void lanes_clear(const struct lanes *l, int lane, int phase, int all) {
+    real *gradient = lanes_gradient(l, lane);
+    for (int i = 0; i < l->n_ranges; i++) {
+        const struct lane_range *r = &l->ranges[i];
+        if (r->spare.born == phase && (all || !r->written))
+            memset(gradient + (lane ? r->spare.offset : r->offset), 0, r->count * sizeof *gradient);
+    }
+}
+
+void lanes_add(const struct lanes *l, const struct kernels *k, const struct kctx *c, int phase) {
+    for (int i = 0; i < l->n_ranges && l->n > 1; i++) {
+        const struct lane_range *r = &l->ranges[i];
+        if (r->spare.dies == phase)
+            k->reduce_lanes(c, l->n, r->count, l->spare, lanes_gradient(l, 1) + r->spare.offset,
+                            lanes_gradient(l, 0) + r->offset);
+    }
+}
+
+void lanes_close(struct lanes *l) {
+    slab_free(&l->slab);
+}

@@ -1,0 +1,35 @@
+/* lanes.h -- the gradients of the weights while a run is on.
+ *
+ * Each lane collects what its chunks give; then the lanes are summed as a fixed tree.  The first
+ * has the model's layout, with the gradients of shared values behind it, and ends as the gradient.
+ * The others hold a gradient only from the first phase that gives to it until the last, so that in
+ * a graph with many phases, such as a ResNet's, what one stage needed is the next one's.
+ */
+#ifndef SSV_NN_LANES_H
+#define SSV_NN_LANES_H
+
+#include "nn/graph.h"
+
+struct lane_range;
+
+struct lanes {
+    struct slab slab;
+    int n;
+    size_t first, spare;       /* reals of the first lane, of each of the others */
+    struct lane_range *ranges; /* (n_ranges) runs of reals that live equally long */
+    int n_ranges;
+    size_t *places[2]; /* (g->n) of the gradient of a tensor: in the first lane, in the others */
+};
+
+/* n >= 1 lanes for a planned graph with a gradient, whose model is allocated; tables in a. */
+int lanes_open(struct lanes *l, struct arena *a, const struct graph *g, int n, struct error *err);
+real *lanes_gradient(const struct lanes *l, int lane);
+const size_t *lanes_places(const struct lanes *l, int lane);
+/* Zeros in a lane for what this phase is the first to give to: all, or only what its first chunk
+ * does not write anyway (chunk_adds). */
+void lanes_clear(const struct lanes *l, int lane, int phase, int all);
+/* The sum of the lanes in the first, for what this phase is the last to give to. */
+void lanes_add(const struct lanes *l, const struct kernels *k, const struct kctx *c, int phase);
+void lanes_close(struct lanes *l);
+
+#endif
