@@ -159,39 +159,79 @@ void record_set_class_caption(struct record *r, const struct dataset *d) {
         record_set_captions(r, d->class_captions + r->label, 1);
 }
 
-/* Sums of whole numbers: no order and no compiler changes them. */
-static int measure(struct dataset *d, struct error *err) {
-    struct record r = {0};
-    uint64_t sum[MAX_CHANNELS] = {0}, squares[MAX_CHANNELS] = {0};
-    long n = d->count[SPLIT_TRAIN], most = d->measured ? d->measured : MEASURED_IMAGES;
-    size_t area = 0, channels = (size_t)d->channels;
-    int status = 0;
-    r.no_mask = 1;
-    d->measured = n < most ? n : most;
-    for (long i = 0; i < d->measured; i++) {
-        TRY(dataset_read(d, SPLIT_TRAIN, i, &r, err));
-        size_t one = (size_t)r.height * (size_t)r.width;
-        area += one;
-        for (size_t c = 0; c < channels; c++) {
-            uint64_t s = 0, q = 0;
-            for (size_t p = c; p < one * channels; p += channels) {
-                s += r.pixels[p];
-                q += (uint64_t)r.pixels[p] * r.pixels[p];
-            }
-            sum[c] += s;
-            squares[c] += q;
-        }
-    }
-    double pixels = (double)area;
+/* Sums of whole numbers: no order, no number of threads and no compiler changes them. */
+struct sums {
+    uint64_t pixels, sum[MAX_CHANNELS], squares[MAX_CHANNELS];
+};
+
+static void add_image(struct sums *to, const struct record *r, size_t channels) {
+    size_t one = (size_t)r->height * (size_t)r->width;
+    to->pixels += one;
     for (size_t c = 0; c < channels; c++) {
-        double mean = (double)sum[c] / pixels;
-        double variance = (double)squares[c] / pixels - mean * mean;
+        uint64_t s = 0, q = 0;
+        for (size_t p = c; p < one * channels; p += channels) {
+            s += r->pixels[p];
+            q += (uint64_t)r->pixels[p] * r->pixels[p];
+        }
+        to->sum[c] += s;
+        to->squares[c] += q;
+    }
+}
+
+static void add_sums(struct sums *to, const struct sums *from, size_t channels) {
+    to->pixels += from->pixels;
+    for (size_t c = 0; c < channels; c++) {
+        to->sum[c] += from->sum[c];
+        to->squares[c] += from->squares[c];
+    }
+}
+
+/* The error is that of the first image that has one. */
+static int sum_images(const struct dataset *d, long n, struct sums *total, struct error *err) {
+    size_t channels = (size_t)d->channels;
+    long failed = n;
+    int status = 0;
+#pragma omp parallel
+    {
+        struct record r = {.no_mask = 1};
+        struct sums own = {0};
+        struct error e;
+#pragma omp for schedule(static)
+        for (long i = 0; i < n; i++) {
+            int bad = dataset_read(d, SPLIT_TRAIN, i, &r, &e);
+            if (!bad) {
+                add_image(&own, &r, channels);
+                continue;
+            }
+#pragma omp critical(sum_images)
+            if (i < failed) {
+                failed = i;
+                status = bad;
+                *err = e;
+            }
+        }
+#pragma omp critical(sum_images)
+        add_sums(total, &own, channels);
+        record_free(&r);
+    }
+    return status;
+}
+
+static int measure(struct dataset *d, struct error *err) {
+    struct sums total = {0};
+    long n = d->count[SPLIT_TRAIN], most = d->measured ? d->measured : MEASURED_IMAGES;
+    d->measured = n < most ? n : most;
+    int status = sum_images(d, d->measured, &total, err);
+    if (status)
+        return status;
+    double pixels = (double)total.pixels;
+    for (int c = 0; c < d->channels; c++) {
+        double mean = (double)total.sum[c] / pixels;
+        double variance = (double)total.squares[c] / pixels - mean * mean;
         d->mean[c] = mean / 255;
         d->std[c] = sqrt(variance > 1 ? variance : 1) / 255; /* a channel of one value */
     }
-out:
-    record_free(&r);
-    return status;
+    return 0;
 }
 
 static const struct dataset_source *find_source(const char *name) {

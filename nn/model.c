@@ -127,6 +127,18 @@ static void lay_out(struct model *m) {
     }
 }
 
+/* Each parameter has a stream of its own, so neither order nor threads matter. */
+static void draw_all(struct model *m, uint64_t seed) {
+    const struct param **all = ARENA_ARRAY(&m->arena, const struct param *, m->n_facts + 1);
+    int n = 0;
+    for (int i = 0; i < m->n_groups; i++)
+        for (const struct param *p = m->groups[i].first; p; p = p->next)
+            all[n++] = p;
+#pragma omp parallel for schedule(dynamic, 1)
+    for (int i = 0; i < n; i++)
+        draw(all[i], m->groups[all[i]->group].name, seed, m->value + all[i]->offset);
+}
+
 int model_allocate(struct model *m, uint64_t seed, int with_state, struct error *err) {
     lay_out(m);
     size_t bytes = m->count * sizeof(real) * (with_state ? 3 : 1);
@@ -136,9 +148,7 @@ int model_allocate(struct model *m, uint64_t seed, int with_state, struct error 
     m->value = m->slab.data;
     m->m = with_state ? m->value + m->count : NULL;
     m->v = with_state ? m->value + 2 * m->count : NULL;
-    for (int i = 0; i < m->n_groups; i++)
-        for (struct param *p = m->groups[i].first; p; p = p->next)
-            draw(p, m->groups[i].name, seed, m->value + p->offset);
+    draw_all(m, seed);
     m->version++;
     return 0;
 }
