@@ -60,7 +60,7 @@ static const int pack_shapes[][CASE_DIMS] = {
     {16, 8, 0},   {33, 17, 0, 0}, {33, 17, 1, 0}, {131, 67, 1, 3}, {192, 768, 0}, {768, 192, 1},
 };
 
-enum { BIAS = 1, PRE = 2, RESIDUAL = 4, IN_PLACE = 8 };
+enum { BIAS = 1, SLOPE = 2, RESIDUAL = 4, IN_PLACE = 8 };
 
 /* m n k options pad act; in place: the residual is y */
 static void gemm_packed(struct case_run *r) {
@@ -69,7 +69,7 @@ static void gemm_packed(struct case_run *r) {
     real *w = in(r, k, n), *packed = case_real(r, CASE_SCRATCH, 1, size, size);
     real *a = case_real(r, CASE_INPUT, (size_t)m, (size_t)k, (size_t)(k + pad));
     real *bias = o & BIAS ? in(r, 1, n) : NULL;
-    real *pre = o & PRE ? out(r, m, n) : NULL;
+    real *slope = o & SLOPE ? out(r, m, n) : NULL;
     real *residual = o & RESIDUAL ? in(r, m, n) : NULL;
     int ldy = o & IN_PLACE ? n : n + pad;
     real *y =
@@ -78,32 +78,32 @@ static void gemm_packed(struct case_run *r) {
     if (!r->c)
         return;
     r->k->gemm_pack(r->c, 0, n, k, w, n, packed);
-    r->k->gemm_packed(r->c, m, n, k, a, k + pad, packed, bias, (enum activation)act, pre,
+    r->k->gemm_packed(r->c, m, n, k, a, k + pad, packed, bias, (enum activation)act, slope,
                       o & IN_PLACE ? y : residual, y, ldy);
 }
 
 static const int packed_shapes[][CASE_DIMS] = {
     {0, 3, 4, BIAS},
     {3, 0, 4, BIAS},
-    {3, 4, 0, BIAS | PRE},
+    {3, 4, 0, BIAS | SLOPE},
     {1, 1, 1, 0},
     {1, 17, 5, BIAS, 0, ACT_GELU},
     {2, 16, 9, BIAS | RESIDUAL, 1},
-    {3, 15, 9, BIAS | PRE, 2, ACT_GELU},
-    {3, 15, 9, BIAS | PRE, 0, ACT_RELU},
-    {4, 31, 16, PRE | RESIDUAL, 3, ACT_GELU},
+    {3, 15, 9, BIAS | SLOPE, 2, ACT_GELU},
+    {3, 15, 9, BIAS | SLOPE, 0, ACT_RELU},
+    {4, 31, 16, SLOPE | RESIDUAL, 3, ACT_GELU},
     {5, 33, 7, BIAS | IN_PLACE, 1},
-    {6, 47, 67, BIAS | PRE | IN_PLACE, 2, ACT_GELU},
-    {11, 64, 31, PRE, 0},
+    {6, 47, 67, BIAS | SLOPE | IN_PLACE, 2, ACT_GELU},
+    {11, 64, 31, SLOPE, 0},
     {12, 65, 31, BIAS | RESIDUAL, 0, ACT_QUICK_GELU},
     {13, 63, 33, BIAS | RESIDUAL, 5, ACT_GELU},
     {14, 70, 3, BIAS, 0, ACT_LEAKY_RELU},
-    {7, 65, 21, BIAS | PRE, 1, ACT_TANH},
+    {7, 65, 21, BIAS | SLOPE, 1, ACT_TANH},
     {7, 33, 21, IN_PLACE, 1, ACT_SIGMOID},
-    {67, 131, 257, BIAS | PRE, 0, ACT_GELU},
-    {520, 768, 192, BIAS | PRE, 0, ACT_GELU},
-    {520, 768, 192, BIAS | PRE, 0, ACT_RELU},
-    {520, 768, 192, BIAS | PRE, 0, ACT_QUICK_GELU},
+    {67, 131, 257, BIAS | SLOPE, 0, ACT_GELU},
+    {520, 768, 192, BIAS | SLOPE, 0, ACT_GELU},
+    {520, 768, 192, BIAS | SLOPE, 0, ACT_RELU},
+    {520, 768, 192, BIAS | SLOPE, 0, ACT_QUICK_GELU},
     {520, 192, 768, BIAS | RESIDUAL, 0},
     {520, 576, 192, BIAS, 0},
 };
@@ -124,6 +124,15 @@ static void axpby(struct case_run *r) {
     r->flops = (overwrite ? 1.0 : 3.0) * n;
     if (r->c)
         r->k->axpby(r->c, (size_t)n, 0.75f, x, overwrite ? 0 : -0.3f, y);
+}
+
+/* n */
+static void multiply(struct case_run *r) {
+    int n = r->dim[0];
+    real *x = in(r, n, 1), *y = update(r, n, 1);
+    r->flops = n;
+    if (r->c)
+        r->k->multiply(r->c, (size_t)n, x, y);
 }
 
 /* Some are longer than what a thread takes at once. */
@@ -398,6 +407,7 @@ const struct kernel_case cases_table[] = {
     {"gemm_packed", "m n k options pad act", 0, gemm_packed, SHAPES(packed_shapes, 5)},
     {"column_sum", "rows cols", -1, column_sum, SHAPES(matrix_shapes, 1)},
     {"axpby", "n overwrite", 0, axpby, SHAPES(vector_shapes, 2)},
+    {"multiply", "n", 0, multiply, SHAPES(vector_shapes, 2)},
     {"sum_squares", "n", -1, sum_squares, SHAPES(vector_shapes, 2)},
     {"layernorm_forward", "rows cols affine", 0, layernorm_forward, SHAPES(layernorm_shapes, 2)},
     {"layernorm_backward", "rows cols affine acc", 0, layernorm_backward,

@@ -78,15 +78,17 @@ static inline int conv_out_w(const struct conv_shape *s) {
     /* Prepares op(w) (k,n), stored with row stride ldw, transposed when tw, for gemm_packed. */   \
     KERNEL(gemm_pack, (const struct kctx *c, int tw, int n, int k, const real *w, int ldw,         \
                        real *packed))                                                              \
-    /* y (m,n) = act(a (m,k) * packed + bias (n)) + residual (m,n); bias, residual and pre may be  \
-     * NULL; pre (m,n) receives the value before act; residual may be y itself. */                 \
+    /* y (m,n) = act(a (m,k) * packed + bias (n)) + residual (m,n); bias, residual and slope may   \
+     * be NULL; slope (m,n) receives that of act; residual may be y itself. */                     \
     KERNEL(gemm_packed, (const struct kctx *c, int m, int n, int k, const real *a, int lda,        \
-                         const real *packed, const real *bias, enum activation act, real *pre,     \
+                         const real *packed, const real *bias, enum activation act, real *slope,   \
                          const real *residual, real *y, int ldy))                                  \
     /* out (cols) += column sums of x (rows,cols) */                                               \
     KERNEL(column_sum, (const struct kctx *c, int rows, int cols, const real *x, real *out))       \
     /* y (n) = x + y is axpby(n, 1, x, 1, y): y = a x + b y; b = 0 overwrites */                   \
     KERNEL(axpby, (const struct kctx *c, size_t n, real a, const real *x, real b, real *y))        \
+    /* y (n) = x * y */                                                                            \
+    KERNEL(multiply, (const struct kctx *c, size_t n, const real *x, real *y))                     \
     KERNEL_RETURNS(double, sum_squares, (const struct kctx *c, size_t n, const real *x))           \
     /* y = act(x); y may be x */                                                                   \
     KERNEL(act_forward, (const struct kctx *c, enum activation act, size_t n, const real *x,       \

@@ -9,11 +9,11 @@ enum { X, W, B, RESIDUAL };
 
 static void forward(const struct chunk *c, const struct tensor *t) {
     const int *a = t->attr;
-    real *pre = a[ACT] && t->needs_grad ? chunk_saved(c, t, 0) : NULL;
+    real *slope = a[ACT] && t->needs_grad ? chunk_saved(c, t, 0) : NULL;
     const real *residual = t->n_src > RESIDUAL ? chunk_value(c, t->src[RESIDUAL]) : NULL;
     const real *bias = t->src[B] ? chunk_value(c, t->src[B]) : NULL;
     c->k->gemm_packed(&c->ctx, c->n * a[ROWS], a[OUT], a[IN], chunk_value(c, t->src[X]), a[IN],
-                      chunk_packed(c, t), bias, (enum activation)a[ACT], pre, residual,
+                      chunk_packed(c, t), bias, (enum activation)a[ACT], slope, residual,
                       chunk_result(c, t), a[OUT]);
 }
 
@@ -23,8 +23,7 @@ static void backward(const struct chunk *c, const struct tensor *t) {
     int rows = c->n * a[ROWS];
     real *dy = chunk_grad_in_place(c, t);
     if (a[ACT])
-        c->k->act_backward(&c->ctx, (enum activation)a[ACT], (size_t)rows * (size_t)a[OUT],
-                           chunk_saved(c, t, 0), dy, 0, dy);
+        c->k->multiply(&c->ctx, (size_t)rows * (size_t)a[OUT], chunk_saved(c, t, 0), dy);
     const real *x = chunk_value(c, t->src[X]);
     real *dw = chunk_grad_src(c, t, W), *db = chunk_grad_src(c, t, B);
     if (dw)

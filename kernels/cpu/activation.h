@@ -80,4 +80,12 @@ VEC_INLINE vec vactivation_slope(enum activation act, vec x) {
     return vec_set(1);
 }
 
+/* Both, with the bits of each. */
+VEC_INLINE vec vactivation_and_slope(enum activation act, vec x, vec *slope) {
+    if (act == ACT_GELU)
+        return vgelu_and_slope(x, slope);
+    *slope = vactivation_slope(act, x);
+    return vactivation(act, x);
+}
+
 #endif

@@ -1,4 +1,4 @@
-/* elementwise.c -- y = a x + b y, and a row added to every row. */
+/* elementwise.c -- y = a x + b y, y = x y, and a row added to every row. */
 #include "kernels/cpu/cpu.h"
 
 /* Without b, y is not read: it may hold NaN. */
@@ -16,6 +16,12 @@ void ISA_NAME(axpby)(const struct kctx *c, size_t n, float a, const float *x, fl
 #pragma omp parallel for if (c->threads > 1) num_threads(c->threads) schedule(static)
     for (size_t at = 0; at < n; at += BLOCK)
         axpby_block(n - at < BLOCK ? n - at : BLOCK, a, x + at, b, y + at);
+}
+
+void ISA_NAME(multiply)(const struct kctx *c, size_t n, const float *x, float *y) {
+    (void)c;
+    for (size_t i = 0; i < n; i += VEC_WIDTH)
+        vec_store_first(y + i, n - i, vec_load_first(x + i, n - i) * vec_load_first(y + i, n - i));
 }
 
 void ISA_NAME(add_broadcast)(const struct kctx *c, int n, int inner, const float *x, const float *b,

@@ -54,7 +54,7 @@ void ISA_NAME(gemm_pack)(const struct kctx *c, int tw, int n, int k, const float
 
 struct epilogue { /* pointers to the tile's first element; row stride n */
     const float *bias, *residual;
-    float *pre;
+    float *slope;
     enum activation act;
     int n;
 };
@@ -64,9 +64,12 @@ VEC_INLINE void finish_vector(enum activation act, const struct epilogue *e, siz
                               size_t column, size_t left, vec v, float *y) {
     if (e->bias)
         v += vec_load_first(e->bias + column, left);
-    if (e->pre)
-        vec_store_first(e->pre + at + column, left, v);
-    v = vactivation(act, v);
+    if (e->slope) {
+        vec slope;
+        v = vactivation_and_slope(act, v, &slope);
+        vec_store_first(e->slope + at + column, left, slope);
+    } else
+        v = vactivation(act, v);
     if (e->residual)
         v += vec_load_first(e->residual + at + column, left);
     vec_store_first(y + column, left, v);
@@ -100,8 +103,8 @@ VEC_INLINE void expect_tile(int rows, const struct epilogue *e, float *y, int ld
 #pragma GCC unroll 2
         for (int j = 0; j < NR; j += LINE) {
             __builtin_prefetch(y + (size_t)i * (size_t)ldy + j, 1);
-            if (e->pre)
-                __builtin_prefetch(e->pre + (size_t)i * (size_t)e->n + j, 1);
+            if (e->slope)
+                __builtin_prefetch(e->slope + (size_t)i * (size_t)e->n + j, 1);
             if (e->residual)
                 __builtin_prefetch(e->residual + (size_t)i * (size_t)e->n + j, 0);
         }
@@ -143,8 +146,8 @@ static void packed_rows(int rows, int width, int k, const float *a, int lda, con
 }
 
 void ISA_NAME(gemm_packed)(const struct kctx *c, int m, int n, int k, const float *a, int lda,
-                           const float *packed, const float *bias, enum activation act, float *pre,
-                           const float *residual, float *y, int ldy) {
+                           const float *packed, const float *bias, enum activation act,
+                           float *slope, const float *residual, float *y, int ldy) {
     (void)c;
     int block = L2_REALS / (k + 1) / MR * MR;
     block = block < MR ? MR : block;
@@ -157,7 +160,7 @@ void ISA_NAME(gemm_packed)(const struct kctx *c, int m, int n, int k, const floa
                 size_t at = (size_t)i * (size_t)n + (size_t)j;
                 const struct epilogue e = {.bias = bias ? bias + j : NULL,
                                            .residual = residual ? residual + at : NULL,
-                                           .pre = pre ? pre + at : NULL,
+                                           .slope = slope ? slope + at : NULL,
                                            .act = act,
                                            .n = n};
                 packed_rows(rows, least(NR, n - j), k, a + (size_t)i * (size_t)lda, lda, panel, &e,

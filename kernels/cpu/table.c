@@ -33,6 +33,7 @@ const struct kernels *ISA_NAME(kernels_cpu)(void) {
         OWN(argmax_rows),
         OWN(column_sum),
         OWN(axpby),
+        OWN(multiply),
         OWN(sum_squares),
         OWN(act_forward),
         OWN(act_backward),

@@ -121,4 +121,11 @@ VEC_INLINE vec vgelu_slope(vec x) {
     return normal_distribution(normal_low(inside)) + inside * density;
 }
 
+VEC_INLINE vec vgelu_and_slope(vec x, vec *slope) {
+    vec low = normal_low(x), distribution = normal_distribution(low);
+    vec inside = vec_at_most(vec_at_least(x, -13), 13);
+    *slope = distribution + inside * (0.398942280f * vexp_inside(inside * inside * -0.5f));
+    return low * distribution;
+}
+
 #endif

@@ -63,7 +63,7 @@ double ref_activation(enum activation act, double x) {
     return NAN;
 }
 
-static double slope(enum activation act, double x) {
+double ref_activation_slope(enum activation act, double x) {
     switch (act) {
     case ACT_NONE:
         return 1;
@@ -95,5 +95,5 @@ void ref_act_backward(const struct kctx *c, enum activation act, size_t n, const
                       const real *dy, int acc, real *dx) {
     (void)c;
     for (size_t i = 0; i < n; i++)
-        dx[i] = (real)(dy[i] * slope(act, x[i]) + (acc ? dx[i] : 0));
+        dx[i] = (real)(dy[i] * ref_activation_slope(act, x[i]) + (acc ? dx[i] : 0));
 }

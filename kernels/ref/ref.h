@@ -15,5 +15,6 @@ KERNEL_LIST(KERNEL)
 #undef KERNEL_RETURNS
 
 double ref_activation(enum activation act, double x);
+double ref_activation_slope(enum activation act, double x);
 
 #endif
