@@ -36,7 +36,7 @@ struct command {
 extern const struct command *const commands[]; /* NULL-terminated */
 extern const struct command command_run, command_pretrain, command_eval, command_report,
     command_list, command_env, command_bench, command_step, command_show, command_help,
-    command_rerun, command_data, command_verify, command_diff, command_watch;
+    command_rerun, command_data, command_verify, command_diff, command_watch, command_kernels;
 
 /* Threads, kernels and machine settings of this call. */
 int invocation_context(const struct invocation *call, struct context *context, struct error *err);

@@ -11,11 +11,23 @@
 
 #define SSV_VERSION "0.1.0"
 
-const struct command *const commands[] = {
-    &command_run,   &command_pretrain, &command_eval,   &command_report,
-    &command_watch, &command_diff,     &command_verify, &command_rerun,
-    &command_show,  &command_step,     &command_bench,  &command_data,
-    &command_list,  &command_env,      &command_help,   NULL};
+const struct command *const commands[] = {&command_run,
+                                          &command_pretrain,
+                                          &command_eval,
+                                          &command_report,
+                                          &command_watch,
+                                          &command_diff,
+                                          &command_verify,
+                                          &command_rerun,
+                                          &command_show,
+                                          &command_step,
+                                          &command_bench,
+                                          &command_kernels,
+                                          &command_data,
+                                          &command_list,
+                                          &command_env,
+                                          &command_help,
+                                          NULL};
 
 /* A signal handler has no other way to tell. */
 static volatile sig_atomic_t stop_requested;
@@ -55,7 +67,7 @@ static int has_flag(int *argc, char **argv, const char *flag) {
 }
 
 static int parses_itself(const struct command *c) {
-    return c == &command_bench || c == &command_step || c == &command_show;
+    return c == &command_bench || c == &command_kernels || c == &command_step || c == &command_show;
 }
 
 /* Everything that the user said, in the order of its weight; *argc, argv: what is left. */

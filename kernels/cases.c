@@ -55,12 +55,19 @@ static struct case_buffer *make(struct case_run *r, enum case_role role, size_t 
 }
 
 static struct rng stream(const struct case_run *r) {
-    return rng_at((struct rng_key){.seed = 0, .purpose = RNG_TEST}, 0, (uint32_t)r->n_buffers);
+    return rng_at((struct rng_key){.seed = r->seed, .purpose = RNG_TEST}, 0,
+                  (uint32_t)r->n_buffers);
 }
 
 static struct case_buffer *made(struct case_run *r) {
     CHECK(r->next < r->n_buffers, "%s: buffer %d was not made", r->kernel->name, r->next);
     return &r->buffer[r->next++];
+}
+
+static void keep_start(struct case_run *r, struct case_buffer *b) {
+    size_t n = b->rows * b->stride;
+    b->start = ARENA_ARRAY(&r->arena, real, n + 1);
+    memcpy(b->start, b->data, n * sizeof *b->start);
 }
 
 real *case_real(struct case_run *r, enum case_role role, size_t rows, size_t width, size_t stride) {
@@ -73,13 +80,19 @@ real *case_real(struct case_run *r, enum case_role role, size_t rows, size_t wid
         for (size_t i = 0; i < rows; i++)
             for (size_t j = 0; j < width; j++)
                 b->data[i * stride + j] = (real)rng_normal(&random);
+    if (role == CASE_UPDATE)
+        keep_start(r, b);
     return b->data;
 }
 
 real *case_positive(struct case_run *r, enum case_role role, size_t n) {
     real *data = case_real(r, role, n, 1, 1);
-    for (size_t i = 0; i < n && !r->c; i++)
+    if (r->c)
+        return data;
+    for (size_t i = 0; i < n; i++)
         data[i] = (real)(0.1 + fabs((double)data[i]));
+    if (role == CASE_UPDATE)
+        keep_start(r, &r->buffer[r->n_buffers - 1]);
     return data;
 }
 
@@ -102,8 +115,8 @@ int32_t *case_index_out(struct case_run *r, size_t rows, size_t width) {
 }
 
 void case_open(struct case_run *r, const struct kernel_case *kernel, const int dim[CASE_DIMS],
-               const struct kernels *k, int offset) {
-    *r = (struct case_run){.kernel = kernel, .k = k, .offset = offset};
+               const struct kernels *k, int offset, uint64_t seed) {
+    *r = (struct case_run){.kernel = kernel, .k = k, .offset = offset, .seed = seed};
     memcpy(r->dim, dim, sizeof r->dim);
     kernel->run(r);
 }
@@ -112,6 +125,60 @@ void case_call(struct case_run *r, const struct kctx *c) {
     r->c = c;
     r->next = 0;
     r->kernel->run(r);
+    r->calls++;
+}
+
+int case_is_first(const struct case_run *r) {
+    return !r->calls;
+}
+
+void case_restore(struct case_run *r) {
+    for (int i = 0; i < r->n_buffers; i++) {
+        struct case_buffer *b = &r->buffer[i];
+        size_t n = b->rows * b->stride;
+        if (b->role == CASE_UPDATE)
+            memcpy(b->data, b->start, n * sizeof *b->data);
+        if (b->role == CASE_OUTPUT)
+            fill_word(b->index ? (void *)b->index : b->data, n, poison);
+    }
+}
+
+double case_distance(const struct case_buffer *a, const struct case_buffer *b) {
+    double difference = 0, size = 0;
+    for (size_t row = 0; row < a->rows; row++)
+        for (size_t j = 0; j < a->width; j++) {
+            double x = a->data[row * a->stride + j], y = b->data[row * b->stride + j];
+            if (!isfinite(x) || !isfinite(y))
+                return INFINITY;
+            difference += (x - y) * (x - y);
+            size += y * y;
+        }
+    return difference > 0 ? sqrt(difference / (size + 1e-30)) : 0;
+}
+
+static int same_words(const struct case_buffer *a, const struct case_buffer *b) {
+    const void *x = a->index ? (const void *)a->index : a->data;
+    const void *y = b->index ? (const void *)b->index : b->data;
+    return !memcmp(x, y, a->rows * a->stride * sizeof(real));
+}
+
+int case_differs(const struct case_run *run, const struct case_run *ref, double tolerance,
+                 double *worst) {
+    *worst = 0;
+    for (int i = 0; i < ref->n_buffers; i++) {
+        const struct case_buffer *a = &run->buffer[i], *b = &ref->buffer[i];
+        double distance = 0;
+        if (a->role == CASE_SCRATCH)
+            continue;
+        if (a->index || a->role == CASE_INPUT)
+            distance = same_words(a, b) ? 0 : INFINITY;
+        else
+            distance = case_distance(a, b);
+        *worst = distance > *worst ? distance : *worst;
+        if (!(distance < tolerance))
+            return i;
+    }
+    return -1;
 }
 
 int case_overrun(const struct case_run *r) {

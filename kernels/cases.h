@@ -2,12 +2,13 @@
  *
  *     struct case_run r;
  *     const struct kernel_case *kc = kernel_case_at(i);  // 0, 1, ... until it is NULL
- *     case_open(&r, kc, kc->shape[s], kernels, 0);
+ *     case_open(&r, kc, kc->shape[s], kernels, 0, seed);
  *     case_call(&r, &ctx);               // r.buffer[] holds what it made
+ *     case_restore(&r);                  // as they were opened, for another call
  *     case_close(&r);
  *
  * The tests compare the buffers of two backends, the benchmark repeats case_call.  What a run
- * starts from is a function of kernel and shape alone, so two backends start alike.
+ * starts from is a function of kernel, shape and seed alone, so two backends start alike.
  *
  * A new kernel gets, in the cases_*.c of its family, a function that names its buffers and makes
  * the call, and a line with shapes; a new family gets a line in `families` of cases.c.
@@ -32,6 +33,7 @@ struct case_buffer {
     size_t rows, width, stride; /* elements; what lies between width and stride is not touched */
     real *data;
     int32_t *index; /* instead of data */
+    real *start;    /* what an update starts from */
 };
 
 struct case_run {
@@ -43,7 +45,8 @@ struct case_run {
     const struct kernel_case *kernel;
     const struct kernels *k;
     const struct kctx *c; /* NULL while buffers are made */
-    int next, offset;
+    int next, offset, calls;
+    uint64_t seed;
     struct arena arena;
 };
 
@@ -61,8 +64,17 @@ const struct kernel_case *kernel_case_at(int i);
 
 /* Allocates and fills the buffers; they start `offset` reals after a multiple of 64 bytes. */
 void case_open(struct case_run *r, const struct kernel_case *kernel, const int dim[CASE_DIMS],
-               const struct kernels *k, int offset);
+               const struct kernels *k, int offset, uint64_t seed);
 void case_call(struct case_run *r, const struct kctx *c);
+void case_restore(struct case_run *r);
+/* |a - b| / |b| over a buffer of reals, infinite where a number is not finite; two things that are
+ * 0 everywhere are equal. */
+double case_distance(const struct case_buffer *a, const struct case_buffer *b);
+/* After a call of both: the number of the first buffer that is not ref's, -1 when there is none.
+ * What is no result and what counts is the same bits, the rest closer than the tolerance; *worst is
+ * the largest distance up to there. */
+int case_differs(const struct case_run *run, const struct case_run *ref, double tolerance,
+                 double *worst);
 /* The number of the first buffer with a write outside its rows and widths, -1 when there is none.
  */
 int case_overrun(const struct case_run *r);
@@ -70,7 +82,10 @@ int case_overrun(const struct case_run *r);
 double case_bytes(const struct case_run *r);
 void case_close(struct case_run *r);
 
-/* For the functions of cases_*.c: the next buffer.  While they are made it is allocated and
+/* For the functions of cases_*.c: whether this call is the first, which prepares what a network
+ * prepares once for many calls. */
+int case_is_first(const struct case_run *r);
+/* The next buffer.  While they are made it is allocated and
  * filled; in a call the same sequence of calls returns what was made. */
 real *case_real(struct case_run *r, enum case_role role, size_t rows, size_t width, size_t stride);
 real *case_positive(struct case_run *r, enum case_role role, size_t n); /* 0.1 and up */

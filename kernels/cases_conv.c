@@ -38,7 +38,7 @@ static void conv2d_pack_size(struct case_run *r) {
 static real *packed(struct case_run *r, const struct conv_shape *s, int backward) {
     size_t size = r->k->conv2d_pack_size(s, backward);
     real *w = in(r, 1, weights(s)), *p = case_real(r, CASE_SCRATCH, 1, size, size);
-    if (r->c)
+    if (r->c && case_is_first(r))
         r->k->conv2d_pack(r->c, s, backward, w, p);
     return p;
 }
@@ -66,6 +66,7 @@ static void conv2d_backward_data(struct case_run *r) {
 /* What is packed is seen through its use, on one image. */
 static void conv2d_pack(struct case_run *r) {
     r->dim[0] = 1;
+    r->calls = 0; /* it packs every time */
     conv2d_forward(r);
     conv2d_backward_data(r);
     r->flops = 0;

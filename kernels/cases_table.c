@@ -77,7 +77,8 @@ static void gemm_packed(struct case_run *r) {
     r->flops = (2.0 * k + (o & BIAS ? 1 : 0) + (act ? 20 : 0) + (o & RESIDUAL ? 1 : 0)) * m * n;
     if (!r->c)
         return;
-    r->k->gemm_pack(r->c, 0, n, k, w, n, packed);
+    if (case_is_first(r))
+        r->k->gemm_pack(r->c, 0, n, k, w, n, packed);
     r->k->gemm_packed(r->c, m, n, k, a, k + pad, packed, bias, (enum activation)act, slope,
                       o & IN_PLACE ? y : residual, y, ldy);
 }

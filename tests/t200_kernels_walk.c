@@ -57,35 +57,11 @@ static const char *where(const struct kernels *k, const struct kernel_case *kc, 
     return text;
 }
 
-/* |a - b| / |b| over a buffer, infinite where only one of two numbers is finite; two things that
- * are 0 everywhere are equal. */
-static double distance(const struct case_buffer *a, const struct case_buffer *b) {
-    double difference = 0, size = 0;
-    for (size_t row = 0; row < a->rows; row++)
-        for (size_t j = 0; j < a->width; j++) {
-            double x = a->data[row * a->stride + j], y = b->data[row * b->stride + j];
-            if (!isfinite(x) || !isfinite(y))
-                return INFINITY;
-            difference += (x - y) * (x - y);
-            size += y * y;
-        }
-    return difference > 0 ? sqrt(difference / (size + 1e-30)) : 0;
-}
-
 static void compare(const struct case_run *run, const struct case_run *ref, const char *place) {
-    for (int i = 0; i < ref->n_buffers; i++) {
-        const struct case_buffer *a = &run->buffer[i], *b = &ref->buffer[i];
-        size_t bytes = a->rows * a->stride * sizeof(real);
-        if (a->role == CASE_SCRATCH)
-            continue;
-        if (a->index || a->role == CASE_INPUT) {
-            const void *x = a->index ? (const void *)a->index : a->data;
-            const void *y = b->index ? (const void *)b->index : b->data;
-            if (memcmp(x, y, bytes) != 0)
-                fail_msg("%s: buffer %d is not that of ref", place, i);
-        } else if (!(distance(a, b) < tolerance))
-            fail_msg("%s: buffer %d is %g away from ref", place, i, distance(a, b));
-    }
+    double worst;
+    int wrong = case_differs(run, ref, tolerance, &worst);
+    if (wrong >= 0)
+        fail_msg("%s: buffer %d is not that of ref: %g away", place, wrong, worst);
     if (case_overrun(run) >= 0)
         fail_msg("%s: wrote outside buffer %d", place, case_overrun(run));
 }
@@ -125,10 +101,10 @@ static void check_against_ref(void **state, const struct kernels *k, const struc
                               const int *dim, const char *place) {
     const struct kctx c = context(state, 1);
     struct case_run ref, run;
-    case_open(&ref, kc, dim, kernels_ref(), 0);
+    case_open(&ref, kc, dim, kernels_ref(), 0, 0);
     case_call(&ref, &c);
     for (int offset = 0; offset < 2; offset++) {
-        case_open(&run, kc, dim, k, offset);
+        case_open(&run, kc, dim, k, offset, 0);
         case_call(&run, &c);
         compare(&run, &ref, place);
         case_close(&run);
@@ -140,10 +116,10 @@ static void check_threads(void **state, const struct kernels *k, const struct ke
                           const int *dim, const char *place) {
     struct case_run one, many;
     struct kctx c = context(state, 1);
-    case_open(&one, kc, dim, k, 0);
+    case_open(&one, kc, dim, k, 0, 0);
     case_call(&one, &c);
     for (c.threads = 2; c.threads <= MAX_THREADS; c.threads++) {
-        case_open(&many, kc, dim, k, 0);
+        case_open(&many, kc, dim, k, 0, 0);
         case_call(&many, &c);
         same_bits(&many, &one, -1, place, "threads");
         case_close(&many);
@@ -159,12 +135,12 @@ static void check_rows(void **state, const struct kernels *k, const struct kerne
     int all = dim[kc->rows];
     const int few[] = {1, all / 2, all - 1};
     struct case_run whole, part;
-    case_open(&whole, kc, dim, k, 0);
+    case_open(&whole, kc, dim, k, 0, 0);
     case_call(&whole, &c);
     for (int i = 0; i < 3; i++) {
         if (few[i] < 1 || few[i] > all)
             continue;
-        case_open(&part, kc, dim, k, 0);
+        case_open(&part, kc, dim, k, 0, 0);
         part.dim[kc->rows] = few[i];
         case_call(&part, &c);
         same_bits(&part, &whole, few[i], place, "rows");
@@ -177,12 +153,57 @@ static void test_against_ref(void **state) {
     walk(state, check_against_ref);
 }
 
+/* A second call on what was restored is the first one. */
+static void check_restore(void **state, const struct kernels *k, const struct kernel_case *kc,
+                          const int *dim, const char *place) {
+    const struct kctx c = context(state, 1);
+    struct case_run once, twice;
+    case_open(&once, kc, dim, k, 0, 1);
+    case_call(&once, &c);
+    case_open(&twice, kc, dim, k, 0, 1);
+    case_call(&twice, &c);
+    case_restore(&twice);
+    case_call(&twice, &c);
+    same_bits(&twice, &once, -1, place, "calls");
+    case_close(&once);
+    case_close(&twice);
+}
+
+static void test_restore(void **state) {
+    walk(state, check_restore);
+}
+
 static void test_threads(void **state) {
     walk(state, check_threads);
 }
 
 static void test_rows(void **state) {
     walk(state, check_rows);
+}
+
+/* What the comparison must see: a result, an input, a number that is none. */
+static void test_a_wrong_result_is_found(void **state) {
+    const struct kctx c = context(state, 1);
+    const struct kernel_case *kc = kernel_case_at(0);
+    const int dim[CASE_DIMS] = {31, 1};
+    struct case_run ref, run;
+    double worst;
+    for (int i = 1; strcmp(kc->name, "axpby") != 0; i++)
+        kc = kernel_case_at(i);
+    case_open(&ref, kc, dim, kernels_ref(), 0, 2);
+    case_call(&ref, &c);
+    for (int buffer = 0; buffer < 2; buffer++)
+        for (int nan = 0; nan < 2; nan++) {
+            case_open(&run, kc, dim, kernels_ref(), 0, 2);
+            case_call(&run, &c);
+            assert_int_equal(case_differs(&run, &ref, tolerance, &worst), -1);
+            assert_true(worst == 0);
+            run.buffer[buffer].data[7] = nan ? NAN : run.buffer[buffer].data[7] + 1e-3f;
+            assert_int_equal(case_differs(&run, &ref, tolerance, &worst), buffer);
+            assert_true(worst > tolerance);
+            case_close(&run);
+        }
+    case_close(&ref);
 }
 
 static void test_every_kernel_has_a_case(void **state) {
@@ -206,12 +227,12 @@ static void test_ref_is_complete(void **state) {
         for (int s = 0; s < kernel_case_at(at)->n_shapes - kernel_case_at(at)->n_bench; s++) {
             const struct kernel_case *kc = kernel_case_at(at);
             struct case_run r;
-            case_open(&r, kc, kc->shape[s], kernels_ref(), 0);
+            case_open(&r, kc, kc->shape[s], kernels_ref(), 0, 0);
             case_call(&r, &c);
             for (int i = 0; i < r.n_buffers; i++)
                 if (r.buffer[i].data &&
                     (r.buffer[i].role == CASE_OUTPUT || r.buffer[i].role == CASE_UPDATE))
-                    assert_true(distance(&r.buffer[i], &r.buffer[i]) < INFINITY);
+                    assert_true(case_distance(&r.buffer[i], &r.buffer[i]) < INFINITY);
             case_close(&r);
         }
 }
@@ -242,7 +263,9 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_every_kernel_has_a_case),
         cmocka_unit_test(test_ref_is_complete),
+        cmocka_unit_test(test_a_wrong_result_is_found),
         cmocka_unit_test(test_against_ref),
+        cmocka_unit_test(test_restore),
         cmocka_unit_test(test_threads),
         cmocka_unit_test(test_rows),
         cmocka_unit_test(test_choice),

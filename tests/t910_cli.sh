@@ -36,6 +36,10 @@ expect "env" 0 'kernels' "$program" env
 expect "bench without a name" 2 'steps' "$program" bench
 expect "bench with a wrong expression" 2 'regular expression' "$program" bench steps --filter '('
 expect "bench that matches nothing" 2 'no step matches' "$program" bench steps --filter nothing
+expect "kernels that match nothing" 2 'no kernel matches' "$program" kernels --filter nothing
+expect "kernels of a backend that is not there" 2 'there is no "vax" here; there are: ref' "$program" kernels --backend vax
+expect "a kernel on every shape of its tests" 0 '^multiply 12293 +ref ' "$program" kernels --filter '^multiply ' --backend ref --shapes all --seconds 0.001
+expect "kernels as JSON" 0 '"kernel": "adamw".*"right": true.*"cold": \[' "$program" kernels --filter '^adamw ' --json --seconds 0.001 --seed 3
 expect "bench views that match nothing" 2 'no view matches' "$program" bench views --filter nothing
 expect "bench views of nowhere" 2 'nowhere' "$program" bench views folder:nowhere --seconds 0.1
 expect "bench views as JSON" 0 '"simclr/32px/of-32x32", "views_per_s"' "$program" bench views --json --seconds 0.1

@@ -1,0 +1,95 @@
+#include "bench/kernel_time.h"
+
+#include "core/clock.h"
+
+#include <stdlib.h>
+
+enum {
+    MOST_CALLS = 64,  /* a sample: what is updated in place stays a normal number */
+    LEAST_SAMPLES = 5 /* however slow a call is */
+};
+#define SAMPLE_SECONDS 1e-4
+
+static struct kctx context(const struct kernel_time_options *o) {
+    return (struct kctx){.threads = o->threads, .workspace = o->workspace};
+}
+
+static void check(struct kernel_time *out, struct case_run *run, const struct kernel_case *kernel,
+                  const int *dim, const struct kernel_time_options *o) {
+    const struct kctx c = context(o);
+    struct case_run ref;
+    case_open(&ref, kernel, dim, kernels_ref(), 0, o->seed);
+    case_call(&ref, &c);
+    case_call(run, &c);
+    out->wrong = case_differs(run, &ref, o->tolerance, &out->distance);
+    if (out->wrong < 0)
+        out->wrong = case_overrun(run);
+    case_close(&ref);
+}
+
+static double time_calls(struct case_run *run, const struct kctx *c, int calls) {
+    case_restore(run);
+    double start = clock_seconds();
+    for (int i = 0; i < calls; i++)
+        case_call(run, c);
+    return (clock_seconds() - start) / calls;
+}
+
+static int compare(const void *a, const void *b) {
+    const double *x = a, *y = b;
+    return (*x > *y) - (*x < *y);
+}
+
+/* As many calls a sample as take a tenth of a millisecond. */
+static int choose_calls(struct case_run *run, const struct kctx *c) {
+    int calls = 1;
+    while (calls < MOST_CALLS && time_calls(run, c, calls) * calls < SAMPLE_SECONDS)
+        calls *= 2;
+    return calls;
+}
+
+static void sample_warm(struct kernel_time *out, struct case_run *run,
+                        const struct kernel_time_options *o) {
+    const struct kctx c = context(o);
+    int calls = choose_calls(run, &c);
+    double end = clock_seconds() + o->seconds;
+    while (out->n_warm < KERNEL_SAMPLES && (out->n_warm < LEAST_SAMPLES || clock_seconds() < end))
+        out->warm[out->n_warm++] = time_calls(run, &c, calls);
+    qsort(out->warm, (size_t)out->n_warm, sizeof *out->warm, compare);
+}
+
+/* Other memory takes the caches. */
+static void flush(const struct kernel_time_options *o) {
+    enum { LINE = 64 };
+    for (size_t i = 0; i < o->flush_bytes; i += LINE)
+        ++*(volatile char *)(o->flush + i);
+}
+
+static void sample_cold(struct kernel_time *out, struct case_run *run,
+                        const struct kernel_time_options *o) {
+    const struct kctx c = context(o);
+    double end = clock_seconds() + o->seconds / 2;
+    while (out->n_cold < KERNEL_SAMPLES && (out->n_cold < LEAST_SAMPLES || clock_seconds() < end)) {
+        case_restore(run);
+        flush(o);
+        double start = clock_seconds();
+        case_call(run, &c);
+        out->cold[out->n_cold++] = clock_seconds() - start;
+    }
+    qsort(out->cold, (size_t)out->n_cold, sizeof *out->cold, compare);
+}
+
+void kernel_time(struct kernel_time *out, const struct kernel_case *kernel, const int *dim,
+                 const struct kernels *k, const struct kernel_time_options *o) {
+    struct case_run run;
+    *out = (struct kernel_time){.wrong = -1};
+    case_open(&run, kernel, dim, k, 0, o->seed);
+    check(out, &run, kernel, dim, o);
+    out->flops = run.flops;
+    out->bytes = case_bytes(&run);
+    if (out->wrong < 0) {
+        sample_warm(out, &run, o);
+        sample_cold(out, &run, o);
+    }
+    case_close(&run);
+}

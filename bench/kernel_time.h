@@ -1,0 +1,32 @@
+/* kernel_time.h -- one kernel on one shape: is it right, and how long does it take. */
+#ifndef SSV_BENCH_KERNEL_TIME_H
+#define SSV_BENCH_KERNEL_TIME_H
+
+#include "kernels/cases.h"
+
+enum { KERNEL_SAMPLES = 1024 };
+
+struct kernel_time_options {
+    int threads;
+    uint64_t seed;    /* of the inputs */
+    double tolerance; /* largest distance from ref that is right */
+    double seconds;   /* to sample for, warm; half as long cold */
+    real *workspace;  /* (threads * KERNEL_WORKSPACE) */
+    char *flush;      /* (flush_bytes) of other memory, read before every cold call */
+    size_t flush_bytes;
+};
+
+struct kernel_time {
+    int wrong; /* number of the buffer that is not ref's, or was written outside of; -1: none */
+    double distance, flops, bytes;
+    int n_warm, n_cold;
+    double warm[KERNEL_SAMPLES]; /* seconds a call, sorted: its buffers were just used */
+    double cold[KERNEL_SAMPLES]; /* the same, after other memory was */
+};
+
+/* Checks on fresh random inputs against ref, with outputs that hold NaN; then times what is right.
+ */
+void kernel_time(struct kernel_time *out, const struct kernel_case *kernel, const int *dim,
+                 const struct kernels *k, const struct kernel_time_options *o);
+
+#endif
