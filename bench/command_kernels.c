@@ -5,24 +5,19 @@
  * that warm calls reach: the time that FLOPs at the measured peak or bytes at the measured
  * bandwidth take at least, whichever is longer, over the time taken. */
 #include "bench/bandwidth.h"
-#include "bench/command.h"
 #include "bench/kernel_time.h"
+#include "bench/kernels.h"
 #include "bench/peak.h"
+#include "results/speed_verdict.h"
 
 #include <jansson.h>
 #include <regex.h>
 #include <stdio.h>
 #include <string.h>
 
-enum { FLUSH_BYTES = 1 << 27, TEXT = 256 };
+enum { FLUSH_BYTES = 1 << 27, TEXT = 256, BACKENDS = 16 };
 #define TOLERANCE 4e-6 /* of float sums of some thousand terms, as a norm */
 #define ROOF_SECONDS 0.5
-
-struct kernels_options {
-    const char *filter, *backend, *shapes;
-    int json, threads, seed;
-    double seconds;
-};
 
 static const struct option_def kernels_options[] = {
     OPTION_TEXT(struct kernels_options, filter, "", NULL,
@@ -32,6 +27,12 @@ static const struct option_def kernels_options[] = {
     OPTION_TEXT(struct kernels_options, shapes, "bench", "bench|all",
                 "bench: sizes of real networks; all: also those of the tests"),
     OPTION_BOOL(struct kernels_options, json, 0, "one JSON object a line, with all samples"),
+    OPTION_BOOL(struct kernels_options, time_only, 0,
+                "neither check nor cold calls nor roof: for comparisons"),
+    OPTION_TEXT(struct kernels_options, against, "", NULL,
+                "another build of this program: launch both in turns, say what became slower"),
+    OPTION_INT(struct kernels_options, pairs, 10, 5, SPEED_PAIRS / 2,
+               "of launches; as many again for what is undecided"),
     OPTION_INT(struct kernels_options, threads, 1, 1, 4096,
                "of kernels that use them; in a step each runs on one"),
     OPTION_INT(struct kernels_options, seed, 0, 0, 1 << 30, "of the inputs"),
@@ -110,7 +111,8 @@ static void one(struct walk *w, const struct kernel_case *kc, const int *dim,
     if (regexec(&w->filter, name, 0, NULL, 0))
         return;
     kernel_time(&t, kc, dim, k, &w->time);
-    double percent = t.n_warm ? 100 * roof(w, &t) / quantile(t.warm, t.n_warm, 0.5) : 0;
+    double percent =
+        t.n_warm && w->flops > 0 ? 100 * roof(w, &t) / quantile(t.warm, t.n_warm, 0.5) : 0;
     (w->o->json ? print_json : print_row)(kc, shape, k->name, &t, percent);
     fflush(stdout);
     w->shown++;
@@ -137,9 +139,21 @@ static int choose(const char *asked, const struct kernels **chosen, int *n, stru
             return error_set(err, STATUS_USAGE,
                              "--backend: there is no \"%.*s\" here; there are: %s", (int)length, s,
                              names);
+        if (*n == BACKENDS)
+            return error_set(err, STATUS_USAGE, "--backend: more than %d names", BACKENDS);
         chosen[(*n)++] = *k;
         s += length + (s[length] == ',');
     }
+    return 0;
+}
+
+/* Lists of shapes may have numbers that only another kernel looks at. */
+static int is_repeated(const struct kernel_case *kc, int first, int s) {
+    char one[TEXT], other[TEXT];
+    shape_text(kc, kc->shape[s], one);
+    for (int i = first; i < s; i++)
+        if (!strcmp(one, shape_text(kc, kc->shape[i], other)))
+            return 1;
     return 0;
 }
 
@@ -148,8 +162,9 @@ static int walk(struct walk *w, const struct kernels *const *chosen, int n,
     int all = !strcmp(w->o->shapes, "all");
     for (int i = 0; kernel_case_at(i); i++) {
         const struct kernel_case *kc = kernel_case_at(i);
-        for (int s = all ? 0 : kc->n_shapes - kc->n_bench; s < kc->n_shapes; s++)
-            for (int b = 0; b < n; b++) {
+        int first = all ? 0 : kc->n_shapes - kc->n_bench;
+        for (int s = first; s < kc->n_shapes; s++)
+            for (int b = 0; b < n && !is_repeated(kc, first, s); b++) {
                 if (*stop)
                     return error_set(err, STATUS_INTERRUPTED, "stopped before %s", kc->name);
                 one(w, kc, kc->shape[s], chosen[b]);
@@ -176,7 +191,7 @@ static int measure_roof(struct walk *w, const struct kernels *k, struct error *e
 
 static int run_walk(struct invocation *call, const struct kernels_options *o, struct error *err) {
     struct walk w = {.o = o};
-    const struct kernels *chosen[16];
+    const struct kernels *chosen[BACKENDS] = {NULL};
     struct slab workspace = {0}, flush = {0};
     int n = 0, status = 0;
     if (regcomp(&w.filter, o->filter, REG_EXTENDED | REG_NOSUB))
@@ -190,10 +205,12 @@ static int run_walk(struct invocation *call, const struct kernels_options *o, st
                                           .seed = (uint64_t)o->seed,
                                           .tolerance = TOLERANCE,
                                           .seconds = o->seconds,
+                                          .warm_only = o->time_only,
                                           .workspace = workspace.data,
                                           .flush = flush.data,
                                           .flush_bytes = FLUSH_BYTES};
-    TRY(measure_roof(&w, chosen[n - 1], err));
+    if (!o->time_only)
+        TRY(measure_roof(&w, chosen[n - 1], err));
     if (!o->json)
         printf("%-52s %-10s %9s %10s %6s %10s %8s %8s %7s\n", "kernel", "backend", "distance",
                "warm_us", "iqr", "cold_us", "gflops", "gb_s", "of_roof");
@@ -213,7 +230,7 @@ static int run(struct invocation *call, struct error *err) {
     options_add(&set, "", "kernels", kernels_options, &o);
     TRY(options_parse(&set, &call->argc, call->argv, err));
     TRY(invocation_no_arguments(call, err));
-    status = run_walk(call, &o, err);
+    status = *o.against ? kernels_against(&o, call->stop, err) : run_walk(call, &o, err);
 out:
     options_free(&set);
     return status;
@@ -221,6 +238,8 @@ out:
 
 const struct command command_kernels = {
     .name = "kernels",
-    .arguments = "[--filter RE] [--backend LIST] [--shapes bench|all] [--json]",
-    .help = "Check each kernel against the plain one and time it, with warm and cold caches",
+    .arguments = "[--filter RE] [--backend LIST] [--shapes bench|all] [--against PROGRAM] [--json]",
+    .help =
+        "Check each kernel against the plain one and time it, with warm and cold caches; or, with\n"
+        "--against, find what is slower than in another build: exit code 5",
     .run = run};

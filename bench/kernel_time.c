@@ -84,12 +84,13 @@ void kernel_time(struct kernel_time *out, const struct kernel_case *kernel, cons
     struct case_run run;
     *out = (struct kernel_time){.wrong = -1};
     case_open(&run, kernel, dim, k, 0, o->seed);
-    check(out, &run, kernel, dim, o);
     out->flops = run.flops;
     out->bytes = case_bytes(&run);
-    if (out->wrong < 0) {
+    if (!o->warm_only)
+        check(out, &run, kernel, dim, o);
+    if (out->wrong < 0)
         sample_warm(out, &run, o);
+    if (out->wrong < 0 && !o->warm_only)
         sample_cold(out, &run, o);
-    }
     case_close(&run);
 }

@@ -14,6 +14,7 @@ struct kernel_time_options {
     real *workspace;  /* (threads * KERNEL_WORKSPACE) */
     char *flush;      /* (flush_bytes) of other memory, read before every cold call */
     size_t flush_bytes;
+    int warm_only; /* neither a check nor cold calls */
 };
 
 struct kernel_time {

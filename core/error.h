@@ -13,10 +13,11 @@
 
 enum status {
     STATUS_OK = 0,
-    STATUS_FINDING = 1,     /* a regression, a failed cell */
+    STATUS_FINDING = 1,     /* a failed cell, a wrong kernel */
     STATUS_USAGE = 2,       /* wrong option, wrong or broken input */
     STATUS_MACHINE = 3,     /* disk, memory, device */
     STATUS_INTERRUPTED = 4, /* stopped on request; what exists is complete and resumable */
+    STATUS_REGRESSION = 5,  /* something became slower */
 };
 
 struct error {

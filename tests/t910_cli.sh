@@ -39,6 +39,16 @@ expect "bench that matches nothing" 2 'no step matches' "$program" bench steps -
 expect "kernels that match nothing" 2 'no kernel matches' "$program" kernels --filter nothing
 expect "kernels of a backend that is not there" 2 'there is no "vax" here; there are: ref' "$program" kernels --backend vax
 expect "a kernel on every shape of its tests" 0 '^multiply 12293 +ref ' "$program" kernels --filter '^multiply ' --backend ref --shapes all --seconds 0.001
+cat >faster.sh <<END
+#!/bin/sh
+# The same program, its times a tenth.
+"$program" "\$@" | perl -pe 's/("seconds": )([0-9.e-]+)/\$1 . \$2 * 0.1/e'
+END
+chmod +x faster.sh
+expect "kernels against a faster program" 5 '^argmax_rows 64x1024 .* slower ' "$program" kernels --filter '^argmax_rows' --seconds 0.001 --against ./faster.sh
+expect "kernels against nothing" 2 'cannot start ./nowhere' "$program" kernels --filter '^argmax_rows' --seconds 0.001 --against ./nowhere
+expect "kernels against what fails" 3 'false kernels ended with status 1' "$program" kernels --filter '^argmax_rows' --seconds 0.001 --against false
+expect "kernels against what is no ssvbench" 3 "not a kernel's time: kernels" "$program" kernels --filter '^argmax_rows' --seconds 0.001 --against echo
 expect "kernels as JSON" 0 '"kernel": "adamw".*"right": true.*"cold": \[' "$program" kernels --filter '^adamw ' --json --seconds 0.001 --seed 3
 expect "bench views that match nothing" 2 'no view matches' "$program" bench views --filter nothing
 expect "bench views of nowhere" 2 'nowhere' "$program" bench views folder:nowhere --seconds 0.1

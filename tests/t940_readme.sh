@@ -6,6 +6,7 @@ top=$PWD
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 cd "$work" || exit 1
+ln -s "$program" OTHER
 
 mkdir cifar10 idx captions stl10
 for part in train:40 test:20 unlabeled:40; do
@@ -65,7 +66,8 @@ small() { # what a command says explicitly, made small
         -e 's/segmentation:FOLDER/segmentation:segmentation,size=16/' \
         -e 's/captions:FOLDER,size=64/captions:captions,size=16/' \
         -e 's/fashion-mnist( |$)/fashion-mnist:train=64,test=32\1/' \
-        -e 's/--batch [0-9]+/--batch 16/' -e 's/train=[0-9]+,test=[0-9]+/train=64,test=32/g' -e 's/bench (steps|views)/& --seconds 0.1/'
+        -e "s/--against OTHER/& --filter ^argmax_rows --pairs 5/" \
+        -e 's/--batch [0-9]+/--batch 16/' -e 's/train=[0-9]+,test=[0-9]+/train=64,test=32/g' -e 's/bench (steps|views)|ssvbench kernels/& --seconds 0.1/'
 }
 
 n=0
