@@ -15,7 +15,7 @@
 #include <stdio.h>
 #include <string.h>
 
-enum { FLUSH_BYTES = 1 << 27, TEXT = 256, BACKENDS = 16 };
+enum { FLUSH_BYTES = 1 << 27, TEXT = 256, BACKENDS = 16, MOST_PAIRS = SPEED_PAIRS / 2 };
 #define TOLERANCE 4e-6 /* of float sums of some thousand terms, as a norm */
 #define ROOF_SECONDS 0.5
 
@@ -31,7 +31,7 @@ static const struct option_def kernels_options[] = {
                 "neither check nor cold calls nor roof: for comparisons"),
     OPTION_TEXT(struct kernels_options, against, "", NULL,
                 "another build of this program: launch both in turns, say what became slower"),
-    OPTION_INT(struct kernels_options, pairs, 10, 5, SPEED_PAIRS / 2,
+    OPTION_INT(struct kernels_options, pairs, 10, 5, MOST_PAIRS,
                "of launches; as many again for what is undecided"),
     OPTION_INT(struct kernels_options, threads, 1, 1, 4096,
                "of kernels that use them; in a step each runs on one"),

@@ -54,7 +54,7 @@ static int read_lines(int output, int (*take)(void *, const char *, struct error
 
 int launch(char *const argv[], int (*take)(void *self, const char *line, struct error *err),
            void *self, struct error *err) {
-    pid_t child;
+    pid_t child = 0;
     int output = -1, ended = 0, reason = start(argv, &child, &output);
     if (reason)
         return error_set(err, STATUS_USAGE, "cannot start %s: %s", argv[0], strerror(reason));

@@ -73,7 +73,7 @@ static int cut(int n, double level) {
 struct signed_rank signed_rank(const double *x, int n, double level) {
     CHECK(n > 0 && n <= SIGNED_RANK_MOST, "signed ranks of %d differences", n);
     struct signed_rank r;
-    double sorted[SIGNED_RANK_MOST], mean[WALSH_MOST];
+    double sorted[SIGNED_RANK_MOST] = {0}, mean[WALSH_MOST] = {0};
     int m = 0;
     for (int i = 0; i < n; i++) {
         sorted[i] = x[i];
