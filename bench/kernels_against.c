@@ -27,6 +27,7 @@ struct comparison {
     const struct kernels_options *o;
     const volatile sig_atomic_t *stop;
     struct arena arena;
+    const char *other;
     struct row *rows;
     int n, room;
     int ours; /* whose lines come now */
@@ -118,7 +119,7 @@ static int launch_pairs(struct comparison *c, const char *self, int only_undecid
         c->ours = 1;
         TRY(launch_one(c, self, filter, err));
         c->ours = 0;
-        TRY(launch_one(c, c->o->against, filter, err));
+        TRY(launch_one(c, c->other, filter, err));
         progress_update(&progress, i + 1, "");
     }
     progress_end(&progress);
@@ -197,6 +198,10 @@ int kernels_against(const struct kernels_options *o, const volatile sig_atomic_t
     if (n < 0)
         return error_set(err, STATUS_MACHINE, "/proc/self/exe cannot be read");
     self[n] = '\0';
+    /* A file here comes before what PATH has. */
+    c.other = strchr(o->against, '/') || access(o->against, X_OK)
+                  ? o->against
+                  : arena_printf(&c.arena, "./%s", o->against);
     TRY(launch_pairs(&c, self, 0, err));
     if (decide(&c) && 2 * o->pairs <= SPEED_PAIRS) {
         TRY(launch_pairs(&c, self, 1, err));
