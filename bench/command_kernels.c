@@ -74,14 +74,21 @@ static json_t *array_of(const double *x, int n) {
     return list;
 }
 
+/* What was not measured is left out. */
 static void print_json(const struct kernel_case *kc, const char *shape, const char *backend,
                        const struct kernel_time *t, double percent) {
-    double warm = quantile(t->warm, t->n_warm, 0.5);
-    json_t *row =
-        json_pack("{s:s, s:s, s:s, s:s, s:b, s:f, s:f, s:f, s:f, s:o, s:o}", "kernel", kc->name,
-                  "dims", kc->dims, "shape", shape, "backend", backend, "right", t->wrong < 0,
-                  "flops", t->flops, "bytes", t->bytes, "seconds", warm, "percent_of_roof", percent,
-                  "warm", array_of(t->warm, t->n_warm), "cold", array_of(t->cold, t->n_cold));
+    json_t *row = json_pack("{s:s, s:s, s:s, s:s, s:f, s:f, s:f}", "kernel", kc->name, "dims",
+                            kc->dims, "shape", shape, "backend", backend, "flops", t->flops,
+                            "bytes", t->bytes, "seconds", quantile(t->warm, t->n_warm, 0.5));
+    if (t->checked) {
+        json_object_set_new(row, "right", json_boolean(t->wrong < 0));
+        json_object_set_new(row, "distance", json_real(t->distance)); /* infinite: left out */
+    }
+    if (percent > 0)
+        json_object_set_new(row, "percent_of_roof", json_real(percent));
+    json_object_set_new(row, "warm", array_of(t->warm, t->n_warm));
+    if (t->n_cold)
+        json_object_set_new(row, "cold", array_of(t->cold, t->n_cold));
     json_dumpf(row, stdout, JSON_PRESERVE_ORDER | JSON_REAL_PRECISION(9));
     putchar('\n');
     json_decref(row);
@@ -95,12 +102,18 @@ static void print_row(const struct kernel_case *kc, const char *shape, const cha
         printf("%-52s %-10s %9.1e WRONG: buffer %d\n", name, backend, t->distance, t->wrong);
         return;
     }
-    double warm = quantile(t->warm, t->n_warm, 0.5), cold = quantile(t->cold, t->n_cold, 0.5);
+    double warm = quantile(t->warm, t->n_warm, 0.5);
     double spread =
         (quantile(t->warm, t->n_warm, 0.75) - quantile(t->warm, t->n_warm, 0.25)) / warm;
+    const double gflops = t->flops / warm * 1e-9, gb = t->bytes / warm * 1e-9;
+    if (!t->checked) {
+        printf("%-52s %-10s %9s %10.2f %5.1f%% %10s %8.1f %8.1f %7s\n", name, backend, "-",
+               warm * 1e6, 100 * spread, "-", gflops, gb, "-");
+        return;
+    }
     printf("%-52s %-10s %9.1e %10.2f %5.1f%% %10.2f %8.1f %8.1f %6.1f%%\n", name, backend,
-           t->distance, warm * 1e6, 100 * spread, cold * 1e6, t->flops / warm * 1e-9,
-           t->bytes / warm * 1e-9, percent);
+           t->distance, warm * 1e6, 100 * spread, quantile(t->cold, t->n_cold, 0.5) * 1e6, gflops,
+           gb, percent);
 }
 
 static void one(struct walk *w, const struct kernel_case *kc, const int *dim,

@@ -19,6 +19,7 @@ struct kernel_time_options {
 
 struct kernel_time {
     int wrong; /* number of the buffer that is not ref's, or was written outside of; -1: none */
+    int checked;
     double distance, flops, bytes;
     int n_warm, n_cold;
     double warm[KERNEL_SAMPLES]; /* seconds a call, sorted: its buffers were just used */

@@ -66,7 +66,8 @@ static struct case_buffer *made(struct case_run *r) {
 
 static void keep_start(struct case_run *r, struct case_buffer *b) {
     size_t n = b->rows * b->stride;
-    b->start = ARENA_ARRAY(&r->arena, real, n + 1);
+    if (!b->start)
+        b->start = ARENA_ARRAY(&r->arena, real, n + 1);
     memcpy(b->start, b->data, n * sizeof *b->start);
 }
 

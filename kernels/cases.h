@@ -85,8 +85,8 @@ void case_close(struct case_run *r);
 /* For the functions of cases_*.c: whether this call is the first, which prepares what a network
  * prepares once for many calls. */
 int case_is_first(const struct case_run *r);
-/* The next buffer.  While they are made it is allocated and
- * filled; in a call the same sequence of calls returns what was made. */
+/* The next buffer.  While they are made it is allocated and filled; in a call the same sequence of
+ * calls returns what was made. */
 real *case_real(struct case_run *r, enum case_role role, size_t rows, size_t width, size_t stride);
 real *case_positive(struct case_run *r, enum case_role role, size_t n); /* 0.1 and up */
 int32_t *case_index(struct case_run *r, size_t n, int first, int end);  /* first..end-1 */

@@ -147,7 +147,7 @@ const real *exec_shared(const struct exec *x, const struct tensor *t) {
 }
 
 const real *exec_gradient(const struct exec *x) {
-    return x->gradients.slab.data;
+    return lanes_gradient(&x->gradients, 0);
 }
 
 /* What only the weights decide: shared values in their order, then packed matrices. */

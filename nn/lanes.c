@@ -12,8 +12,6 @@ struct lane_range {
     struct buffer spare;  /* in the others; it lives from phase to phase */
 };
 
-enum { ALIGN_REALS = 16 };
-
 static int gives(const struct tensor *t, int s, const struct param *p) {
     return t->needs_grad && t->src[s] && t->src[s]->param == p && t->src[s]->needs_grad;
 }
@@ -72,8 +70,7 @@ static void find_ranges(struct lanes *l, struct arena *a, const struct graph *g)
 static void place_ranges(struct lanes *l, struct arena *a) {
     struct piece *pieces = ARENA_ARRAY(a, struct piece, l->n_ranges + 1);
     for (int i = 0; i < l->n_ranges; i++)
-        pieces[i] = (struct piece){&l->ranges[i].spare, (l->ranges[i].count + ALIGN_REALS - 1) /
-                                                            ALIGN_REALS * ALIGN_REALS};
+        pieces[i] = (struct piece){&l->ranges[i].spare, round_up(l->ranges[i].count)};
     l->spare = place(a, pieces, l->n_ranges);
 }
 

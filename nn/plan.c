@@ -9,12 +9,6 @@
  */
 #include "nn/plan_internal.h"
 
-enum { ALIGN_REALS = 16 };
-
-static size_t round_up(size_t n) {
-    return (n + ALIGN_REALS - 1) / ALIGN_REALS * ALIGN_REALS;
-}
-
 /* A tensor needs a gradient when a parameter is among what it was made from and an objective among
  * what is made from it. */
 static void find_gradients(struct graph *g) {

@@ -20,6 +20,12 @@ int find_again(struct graph *g);
 /* The phase in which something runs at this position, such as the ends of every life. */
 const struct phase *phase_at(const struct graph *g, int position);
 
+/* Buffers begin at multiples of a cache line. */
+static inline size_t round_up(size_t reals) {
+    enum { ALIGN_REALS = 16 };
+    return (reals + ALIGN_REALS - 1) / ALIGN_REALS * ALIGN_REALS;
+}
+
 static inline int is_value(const struct tensor *t) {
     return t && t->kind == TENSOR_VALUE;
 }

@@ -1,11 +1,10 @@
 #include "reports/figures_internal.h"
 
+#include "core/child.h"
 #include "core/file.h"
 #include "core/log.h"
 
 #include <errno.h>
-#include <fcntl.h>
-#include <spawn.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -51,27 +50,18 @@ static void read_said(int fd, char said[SAID_BYTES]) {
 static int start_and_wait(const char *folder, char *const argv[], char said[SAID_BYTES],
                           int *ended) {
     struct arena a = {0};
-    posix_spawn_file_actions_t actions;
-    pid_t child;
-    int ends[2];
-    if (pipe2(ends, O_CLOEXEC))
-        return errno;
-    int reason = posix_spawn_file_actions_init(&actions);
+    struct child child = {0};
+    const struct child_spec spec = {.argv = argv,
+                                    .environment = environment(&a),
+                                    .folder = folder,
+                                    .read = STDERR_FILENO,
+                                    .discard_stdout = 1};
+    int reason = child_start(&child, &spec);
     if (!reason) {
-        posix_spawn_file_actions_addopen(&actions, STDIN_FILENO, "/dev/null", O_RDONLY, 0);
-        posix_spawn_file_actions_addopen(&actions, STDOUT_FILENO, "/dev/null", O_WRONLY, 0);
-        posix_spawn_file_actions_adddup2(&actions, ends[1], STDERR_FILENO);
-        posix_spawn_file_actions_addchdir_np(&actions, folder);
-        reason = posix_spawnp(&child, argv[0], &actions, NULL, argv, environment(&a));
-        posix_spawn_file_actions_destroy(&actions);
+        read_said(child.output, said);
+        close(child.output);
+        *ended = child_wait(&child);
     }
-    close(ends[1]);
-    if (!reason) {
-        read_said(ends[0], said);
-        while (waitpid(child, ended, 0) < 0 && errno == EINTR)
-            ;
-    }
-    close(ends[0]);
     arena_free(&a);
     return reason;
 }
