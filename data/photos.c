@@ -97,8 +97,10 @@ static void look_at(const struct survey *s, const struct photo *p, struct outcom
     TRY(photos->fetch(s->d, p, &scratch, &name, &bytes, &n, &out->err));
     SHA256Init(&hash);
     SHA256Update(&hash, bytes, n);
-    SHA256Final(out->digest, &hash);
     TRY(image_probe(name, bytes, n, NULL, &scratch, &image, &out->err));
+    if (photos->inspect)
+        TRY(photos->inspect(s->d, p, &image, s->o->skip_bad, &hash, &out->err));
+    SHA256Final(out->digest, &hash);
     out->height = image.height, out->width = image.width;
     if (s->o->skip_bad)
         TRY(image_decode(name, bytes, n, NULL, &scratch, &image, &out->err));
@@ -278,7 +280,8 @@ static int resize(const struct dataset *d, const struct decoded *image, int side
 static int decode_pixels(const struct dataset *d, const struct photo *p, long place,
                          struct record *out, struct error *err) {
     struct photos *photos = d->state;
-    const struct decode_options o = {.least_side = photos->keep ? (int)photos->keep : d->height};
+    const int side = photos->keep ? (int)photos->keep : d->height;
+    const struct decode_options o = {.least_side = photos->decode_whole ? 0 : side};
     struct arena scratch = {0};
     struct decoded image;
     const char *name;
@@ -287,7 +290,7 @@ static int decode_pixels(const struct dataset *d, const struct photo *p, long pl
     int status = 0;
     TRY(get_file(d, p, place, &scratch, &name, &bytes, &n, err));
     TRY(image_decode(name, bytes, n, &o, &scratch, &image, err));
-    TRY(resize(d, &image, o.least_side, out, err));
+    TRY(resize(d, &image, side, out, err));
     if (!photos->cache_files)
         image_cache_put(&photos->cache, place, out->height, out->width, CHANNELS, out->pixels);
 out:

@@ -1,5 +1,5 @@
-/* photos.h -- the images of a dataset that are files of any size: what folder, list, captions and
- * webdataset share.
+/* photos.h -- the images of a dataset that are files of any size: what folder, list, captions,
+ * webdataset and segmentation share.
  *
  * A reader lists its photos and says how to get the bytes of one.  photos_open looks at all of them
  * on all processors, chooses, hashes; photos_read and photos_close are then the reader's own.
@@ -44,12 +44,20 @@ struct photo {
 typedef int photos_fetch(const struct dataset *d, const struct photo *p, struct arena *a,
                          const char **name, const void **bytes, size_t *n, struct error *err);
 
+/* What a photo has beside its own file, as a mask, when the dataset is opened: its bytes into hash.
+ * head: of the photo; whole: look at all of it, so that nothing is left that reading could find. */
+typedef int photos_inspect(const struct dataset *d, const struct photo *p,
+                           const struct decoded *head, int whole, SHA2_CTX *hash,
+                           struct error *err);
+
 struct photos {
     struct photo *photo[SPLITS]; /* the reader's lists; afterwards (count) those that are used */
     long n[SPLITS];
     photos_fetch *fetch;
-    long keep;       /* 0: the dataset's size */
-    int cache_files; /* of the files' bytes, each as an image of 1 x bytes, not of pixels */
+    photos_inspect *inspect; /* NULL: there is nothing else */
+    int decode_whole;        /* never at a part of its size, however small it will be */
+    long keep;               /* 0: the dataset's size */
+    int cache_files;         /* of the files' bytes, each as an image of 1 x bytes, not of pixels */
     struct image_cache cache; /* training images, then test images */
 };
 
@@ -80,11 +88,15 @@ enum photos_key {
     PHOTOS_CAPTIONS,
     PHOTOS_KEYS, /* the reader's own follow */
 };
+#define PHOTOS_CACHED_KEY                                                                          \
+    { .key = "cached", .words = "pixels|files" }
+#define PHOTOS_BAD_KEY                                                                             \
+    { .key = "bad", .words = "fail|skip" }
 #define PHOTOS_COMMON_KEYS                                                                         \
     [SPLIT_TRAIN] = DATASET_TRAIN_KEY, [PHOTOS_SIZE] = DATASET_SIZE_KEY(0),                        \
     [PHOTOS_KEEP] = {.key = "keep", .max = PHOTOS_MOST_KEPT}, [PHOTOS_CACHE] = DATASET_CACHE_KEY,  \
-    [PHOTOS_CACHED] = {.key = "cached", .words = "pixels|files"},                                  \
-    [PHOTOS_BAD] = {.key = "bad", .words = "fail|skip"}, [PHOTOS_CAPTIONS] = DATASET_CAPTIONS_KEY
+    [PHOTOS_CACHED] = PHOTOS_CACHED_KEY, [PHOTOS_BAD] = PHOTOS_BAD_KEY,                            \
+    [PHOTOS_CAPTIONS] = DATASET_CAPTIONS_KEY
 struct photos_options photos_options_of(const long *values);
 
 /* For data without splits: test_share=0.1 puts a tenth of the names into the test split, whatever

@@ -272,22 +272,56 @@ static void broken_files_are_named_when_they_are_read(void **state) {
     put_mask(here, 1, height_of(1), width_of(1) + 1);
     fails(&d, SPLIT_TEST, "/1.png: ", "changed");
     dataset_close(&d);
-    opens(&d, spec(here, "segmentation", ",size=16"));
-    fails(&d, SPLIT_TEST, "/1.jpg: 38 x 27 pixels", "1.png has 39 x 27");
-    dataset_close(&d);
+    refuses(spec(here, "segmentation", ",size=16"), "line 3: 1.jpg: 38 x 27 pixels",
+            "1.png has 39 x 27");
+    const uint8_t *image = get_file(here, "1.jpg", &n);
+    put_jpeg(here, "1.jpg", 1, 20000, 3, 90, 0);
     put_mask(here, 1, 1, 20000);
-    refuses(spec(here, "segmentation", ",size=96"), "line 3:", "too long a strip");
+    refuses(spec(here, "segmentation", ",size=96"), "1.jpg: ", "too long a strip");
+    put(here, "1.jpg", image, n);
     put_mask(here, 1, height_of(1), width_of(1));
     const uint8_t *jpeg = get_file(here, "1.jpg", &n);
-    put(here, "1.jpg", jpeg, n / 2);
+    put(here, "1.jpg", jpeg, n - 20);
     opens(&d, spec(here, "segmentation", ",size=16"));
     fails(&d, SPLIT_TEST, "/1.jpg: ", "JPEG");
     dataset_close(&d);
 }
 
+/* An image, a mask cut off behind its head, one of another size, one without a meaning. */
+static void bad_files_and_masks_are_left_out(void **state) {
+    struct place *here = *state;
+    struct dataset d;
+    struct record r = {0};
+    static const int class_of[] = {0, 1, 2, NONE, NONE};
+    size_t n;
+    const char *rows = "image,mask,split\n1.jpg,1.png,test\n";
+    for (int i = 0; i < 6; i++)
+        rows = i == 1 ? rows : arena_printf(&here->arena, "%s%d.jpg,%d.png,train\n", rows, i, i);
+    put_all(here);
+    put_jpeg(here, "5.jpg", height_of(5), width_of(5), 3, 90, 5);
+    put_colours(here, "5.png", height_of(5), width_of(5), 0);
+    put_text(here, "index.csv", rows);
+    const uint8_t *jpeg = get_file(here, "0.jpg", &n);
+    put(here, "0.jpg", jpeg, n / 2);
+    const uint8_t *png = get_file(here, "2.png", &n);
+    put(here, "2.png", png, n - 20);
+    put_mask(here, 3, height_of(3) + 1, width_of(3));
+    opens(&d, spec(here, "segmentation", ",size=16,bad=skip"));
+    assert_int_equal(d.count[SPLIT_TRAIN], 1);
+    assert_int_equal(d.count[SPLIT_TEST], 1);
+    assert_int_equal(d.n_bad, 4);
+    assert_string_equal(d.bad_names[0], "0.jpg");
+    assert_string_equal(d.bad_names[3], "5.jpg");
+    reads(&d, SPLIT_TRAIN, 0, &r);
+    expect_image(here, &r, 4);
+    expect_mask(&r, 4, class_of);
+    record_free(&r);
+    dataset_close(&d);
+}
+
 static void root_hash_is_of_every_file(void **state) {
     struct place *here = *state;
-    static const char *const files[] = {"index.csv", "classes.csv", "0.jpg", "1.png"};
+    static const char *const files[] = {"classes.csv", "0.jpg", "0.png", "1.png"};
     struct dataset d;
     char hash[65];
     put_all(here);
@@ -380,6 +414,7 @@ int main(void) {
         CASE(splits_are_those_of_the_table),
         CASE(names_what_is_wrong_with_the_tables),
         CASE(broken_files_are_named_when_they_are_read),
+        CASE(bad_files_and_masks_are_left_out),
         CASE(root_hash_is_of_every_file),
         CASE(the_cache_decodes_images_once),
         CASE(loaders_read_masks_when_asked),
