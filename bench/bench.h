@@ -4,18 +4,11 @@
 
 #include "bench/command.h"
 
-struct bench_options {
-    const char *filter; /* extended regular expression on the names; "": all */
-    int json, threads, profile;
-    int batch;      /* 0: each step's own */
-    double seconds; /* for each */
-};
-
 /* bench_steps.c: whole training steps. */
-int bench_steps(struct invocation *call, const struct bench_options *o, struct error *err);
+int bench_steps(struct invocation *call, const struct bench_flags *o, struct error *err);
 /* bench_views.c: views of images on one thread; dataset: also its images, read and augmented; NULL:
  * none. */
-int bench_views(struct invocation *call, const struct bench_options *o, const char *dataset,
+int bench_views(struct invocation *call, const struct bench_flags *o, const char *dataset,
                 struct error *err);
 
 #endif

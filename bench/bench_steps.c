@@ -89,7 +89,7 @@ static void time_steps(struct trainer *t, void *const *slots, double budget, dou
 }
 
 static int measure(const struct workload *w, const struct settings *settings,
-                   const struct context *context, const struct bench_options *o,
+                   const struct context *context, const struct bench_flags *o,
                    const struct dataset *data, struct measured *out, struct error *err) {
     struct model model;
     struct graph graph;
@@ -187,7 +187,7 @@ static void print(const struct workload *w, struct measured *m, double peak, int
 
 /* One workload under its own options, where the user's flags do not say otherwise. */
 static int run_one(const struct workload *w, struct invocation *call, const struct context *context,
-                   const struct bench_options *o, const struct dataset *data, double peak,
+                   const struct bench_flags *o, const struct dataset *data, double peak,
                    struct error *err) {
     struct settings *settings = call->settings;
     const struct method *method = method_find(w->method);
@@ -211,7 +211,7 @@ static int run_one(const struct workload *w, struct invocation *call, const stru
     return status;
 }
 
-int bench_steps(struct invocation *call, const struct bench_options *o, struct error *err) {
+int bench_steps(struct invocation *call, const struct bench_flags *o, struct error *err) {
     struct context context;
     struct dataset data = {.source = NULL};
     regex_t filter;

@@ -100,7 +100,7 @@ static void print(const char *name, double seconds, int json) {
     json_decref(row);
 }
 
-static int bench_one(struct job *j, const char *name, const struct bench_options *o,
+static int bench_one(struct job *j, const char *name, const struct bench_flags *o,
                      const regex_t *filter, const volatile sig_atomic_t *stop, int *shown,
                      struct error *err) {
     double seconds = 0;
@@ -118,7 +118,7 @@ out:
     return status;
 }
 
-static int in_memory(const struct workload *w, const struct bench_options *o, const regex_t *filter,
+static int in_memory(const struct workload *w, const struct bench_flags *o, const regex_t *filter,
                      const volatile sig_atomic_t *stop, int *shown, struct error *err) {
     struct job j = {.recipe = w->recipe, .size = w->size};
     struct rng pixels = rng_at((struct rng_key){0, RNG_TEST}, 0, 0);
@@ -131,7 +131,7 @@ static int in_memory(const struct workload *w, const struct bench_options *o, co
     return status;
 }
 
-static int of_dataset(const char *spec, const struct bench_options *o, const regex_t *filter,
+static int of_dataset(const char *spec, const struct bench_flags *o, const regex_t *filter,
                       const volatile sig_atomic_t *stop, int *shown, struct error *err) {
     struct dataset d;
     int status = dataset_open(&d, spec, err);
@@ -149,7 +149,7 @@ static int of_dataset(const char *spec, const struct bench_options *o, const reg
     return status;
 }
 
-int bench_views(struct invocation *call, const struct bench_options *o, const char *dataset,
+int bench_views(struct invocation *call, const struct bench_flags *o, const char *dataset,
                 struct error *err) {
     regex_t filter;
     int status = 0, shown = 0;

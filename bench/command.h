@@ -2,6 +2,8 @@
 #ifndef SSV_BENCH_COMMAND_H
 #define SSV_BENCH_COMMAND_H
 
+#include "protocols/once.h"
+#include "protocols/picture.h"
 #include "protocols/suite.h"
 
 struct invocation {
@@ -22,13 +24,31 @@ struct invocation {
         struct watch_flags {
             int once;
         } watch;
+        struct bench_flags {
+            const char *filter; /* extended regular expression on the names; "": all */
+            int json, threads, profile;
+            int batch;      /* 0: each step's own */
+            double seconds; /* for each */
+        } bench;
+        struct kernels_flags {
+            const char *filter, *backend, *shapes, *against;
+            int json, time_only, self_test, threads, seed, pairs;
+            double seconds, planted, slowed;
+        } kernels;
+        struct once step;
+        struct picture show;
     } own;
+    struct option_set alone; /* the flags of a command that takes no others */
 };
 
 struct command {
     const char *name, *arguments, *help;
     int (*run)(struct invocation *call, struct error *err);
     const struct option_def *flags; /* of its own, into the invocation's `own`; NULL: none */
+    int flags_alone;                /* it takes no flags of a run beside them */
+    int settles_itself;             /* it calls settings_settle, or does without */
+    /* Takes out of argv what no table of options can say. */
+    void (*before_flags)(struct invocation *call);
     /* Before the preset: what the arguments bring in. */
     int (*load)(struct invocation *call, struct error *err);
 };

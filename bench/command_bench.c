@@ -4,32 +4,23 @@
 #include <string.h>
 
 static const struct option_def bench_options[] = {
-    OPTION_TEXT(struct bench_options, filter, "", NULL, "extended regular expression on the names"),
-    OPTION_BOOL(struct bench_options, json, 0, "one JSON object a line"),
-    OPTION_INT(struct bench_options, threads, 0, 0, 4096, "of steps; 0: one per processor"),
-    OPTION_INT(struct bench_options, batch, 0, 0, 65536, "of steps; 0: what their names say"),
-    OPTION_BOOL(struct bench_options, profile, 0,
+    OPTION_TEXT(struct bench_flags, filter, "", NULL, "extended regular expression on the names"),
+    OPTION_BOOL(struct bench_flags, json, 0, "one JSON object a line"),
+    OPTION_INT(struct bench_flags, threads, 0, 0, 4096, "of steps; 0: one per processor"),
+    OPTION_INT(struct bench_flags, batch, 0, 0, 65536, "of steps; 0: what their names say"),
+    OPTION_BOOL(struct bench_flags, profile, 0,
                 "of steps: also a table by kind of operation, on stderr"),
-    OPTION_REAL(struct bench_options, seconds, 5, 0.1, 3600, "time for each"),
+    OPTION_REAL(struct bench_flags, seconds, 5, 0.1, 3600, "time for each"),
     OPTION_END};
 
 static int run(struct invocation *call, struct error *err) {
-    struct bench_options o;
-    struct option_set set;
-    int status = 0;
-    options_init(&set);
-    options_add(&set, "", "bench", bench_options, &o);
-    TRY(options_parse(&set, &call->argc, call->argv, err));
+    const struct bench_flags *o = &call->own.bench;
     const char *what = call->argc > 1 ? call->argv[1] : "what?";
     if (!strcmp(what, "steps") && call->argc == 2)
-        status = bench_steps(call, &o, err);
-    else if (!strcmp(what, "views") && call->argc <= 3)
-        status = bench_views(call, &o, call->argc == 3 ? call->argv[2] : NULL, err);
-    else
-        status = error_set(err, STATUS_USAGE, "bench %s: there are: steps, views [DATASET]", what);
-out:
-    options_free(&set);
-    return status;
+        return bench_steps(call, o, err);
+    if (!strcmp(what, "views") && call->argc <= 3)
+        return bench_views(call, o, call->argc == 3 ? call->argv[2] : NULL, err);
+    return error_set(err, STATUS_USAGE, "bench %s: there are: steps, views [DATASET]", what);
 }
 
 const struct command command_bench = {
@@ -38,4 +29,6 @@ const struct command command_bench = {
     .help =
         "Time whole training steps (name, images_per_s, gflops, percent_of_peak, peak_bytes), or\n"
         "random views on one thread (name, views_per_s, microseconds), also of a dataset's images",
-    .run = run};
+    .run = run,
+    .flags = bench_options,
+    .flags_alone = 1};

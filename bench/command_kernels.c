@@ -1,258 +1,53 @@
-/* command_kernels.c -- kernels: each kernel on its shapes, checked and timed.
- *
- * The table has, per kernel, shape and backend, the distance from ref, the median of warm calls
- * with the relative distance of its quartiles, that of cold calls, and the share of the roofline
- * that warm calls reach: the time that FLOPs at the measured peak or bytes at the measured
- * bandwidth take at least, whichever is longer, over the time taken. */
-#include "bench/bandwidth.h"
-#include "bench/kernel_time.h"
+/* command_kernels.c -- kernels: the flags, and what is done with kernels. */
 #include "bench/kernels.h"
-#include "bench/peak.h"
 #include "results/speed_verdict.h"
 
-#include <jansson.h>
-#include <regex.h>
-#include <stdio.h>
-#include <string.h>
-
-enum { FLUSH_BYTES = 1 << 27, TEXT = 256, BACKENDS = 16, MOST_PAIRS = SPEED_PAIRS / 2 };
-#define TOLERANCE 4e-6 /* of float sums of some thousand terms, as a norm */
-#define ROOF_SECONDS 0.5
+enum { MOST_PAIRS = SPEED_PAIRS / 2 };
 
 static const struct option_def kernels_options[] = {
-    OPTION_TEXT(struct kernels_options, filter, "", NULL,
+    OPTION_TEXT(struct kernels_flags, filter, "", NULL,
                 "extended regular expression on name and shape"),
-    OPTION_TEXT(struct kernels_options, backend, "", NULL,
+    OPTION_TEXT(struct kernels_flags, backend, "", NULL,
                 "names with commas, as in `ssvbench env`; empty: the one that runs by default"),
-    OPTION_TEXT(struct kernels_options, shapes, "bench", "bench|all",
+    OPTION_TEXT(struct kernels_flags, shapes, "bench", "bench|all",
                 "bench: sizes of real networks; all: also those of the tests"),
-    OPTION_BOOL(struct kernels_options, json, 0, "one JSON object a line, with all samples"),
-    OPTION_BOOL(struct kernels_options, time_only, 0,
+    OPTION_BOOL(struct kernels_flags, json, 0, "one JSON object a line, with all samples"),
+    OPTION_BOOL(struct kernels_flags, time_only, 0,
                 "neither check nor cold calls nor roof: for comparisons"),
-    OPTION_TEXT(struct kernels_options, against, "", NULL,
-                "another build of this program: launch both in turns, say what became slower"),
-    OPTION_INT(struct kernels_options, pairs, 10, 5, MOST_PAIRS,
+    OPTION_TEXT(
+        struct kernels_flags, against, "", NULL,
+        "another build, a program or a git revision: launch both in turns, say what is slower"),
+    OPTION_BOOL(struct kernels_flags, self_test, 0,
+                "is --against to be trusted here: this program against itself, and made slower"),
+    OPTION_REAL(struct kernels_flags, planted, 5, 0, 1000, "percent that --self_test makes slower"),
+    OPTION_REAL(struct kernels_flags, slowed, 0, 0, 1000,
+                "percent of time to waste in every sample: a regression to try things on"),
+    OPTION_INT(struct kernels_flags, pairs, 10, 5, MOST_PAIRS,
                "of launches; as many again for what is undecided"),
-    OPTION_INT(struct kernels_options, threads, 1, 1, 4096,
+    OPTION_INT(struct kernels_flags, threads, 1, 1, 4096,
                "of kernels that use them; in a step each runs on one"),
-    OPTION_INT(struct kernels_options, seed, 0, 0, 1 << 30, "of the inputs"),
-    OPTION_REAL(struct kernels_options, seconds, 0.05, 0.001, 60, "to time each for"),
+    OPTION_INT(struct kernels_flags, seed, 0, 0, 1 << 30, "of the inputs"),
+    OPTION_REAL(struct kernels_flags, seconds, 0.05, 0.001, 60, "to time each for"),
     OPTION_END};
 
-struct walk {
-    const struct kernels_options *o;
-    struct kernel_time_options time;
-    regex_t filter;
-    struct bandwidth bandwidth;
-    double flops; /* a second, at most */
-    int shown, wrong;
-};
-
-static const char *shape_text(const struct kernel_case *kc, const int *dim, char text[TEXT]) {
-    int used = 1, at = 0;
-    for (const char *s = kc->dims; *s; s++)
-        used += *s == ' ';
-    for (int i = 0; i < used && at < TEXT; i++)
-        at += snprintf(text + at, (size_t)(TEXT - at), "%s%d", i ? "x" : "", dim[i]);
-    return text;
-}
-
-/* Seconds that this needs at least. */
-static double roof(const struct walk *w, const struct kernel_time *t) {
-    double compute = t->flops / w->flops, move = t->bytes / bandwidth_for(&w->bandwidth, t->bytes);
-    return compute > move ? compute : move;
-}
-
-static double quantile(const double *sorted, int n, double q) {
-    return n ? sorted[(int)(q * (n - 1) + 0.5)] : 0;
-}
-
-static json_t *array_of(const double *x, int n) {
-    json_t *list = json_array();
-    for (int i = 0; i < n; i++)
-        json_array_append_new(list, json_real(x[i]));
-    return list;
-}
-
-/* What was not measured is left out. */
-static void print_json(const struct kernel_case *kc, const char *shape, const char *backend,
-                       const struct kernel_time *t, double percent) {
-    json_t *row = json_pack("{s:s, s:s, s:s, s:s, s:f, s:f, s:f}", "kernel", kc->name, "dims",
-                            kc->dims, "shape", shape, "backend", backend, "flops", t->flops,
-                            "bytes", t->bytes, "seconds", quantile(t->warm, t->n_warm, 0.5));
-    if (t->checked) {
-        json_object_set_new(row, "right", json_boolean(t->wrong < 0));
-        json_object_set_new(row, "distance", json_real(t->distance)); /* infinite: left out */
-    }
-    if (percent > 0)
-        json_object_set_new(row, "percent_of_roof", json_real(percent));
-    json_object_set_new(row, "warm", array_of(t->warm, t->n_warm));
-    if (t->n_cold)
-        json_object_set_new(row, "cold", array_of(t->cold, t->n_cold));
-    json_dumpf(row, stdout, JSON_PRESERVE_ORDER | JSON_REAL_PRECISION(9));
-    putchar('\n');
-    json_decref(row);
-}
-
-static void print_row(const struct kernel_case *kc, const char *shape, const char *backend,
-                      const struct kernel_time *t, double percent) {
-    char name[TEXT + 64];
-    snprintf(name, sizeof name, "%s %s", kc->name, shape);
-    if (t->wrong >= 0) {
-        printf("%-52s %-10s %9.1e WRONG: buffer %d\n", name, backend, t->distance, t->wrong);
-        return;
-    }
-    double warm = quantile(t->warm, t->n_warm, 0.5);
-    double spread =
-        (quantile(t->warm, t->n_warm, 0.75) - quantile(t->warm, t->n_warm, 0.25)) / warm;
-    const double gflops = t->flops / warm * 1e-9, gb = t->bytes / warm * 1e-9;
-    if (!t->checked) {
-        printf("%-52s %-10s %9s %10.2f %5.1f%% %10s %8.1f %8.1f %7s\n", name, backend, "-",
-               warm * 1e6, 100 * spread, "-", gflops, gb, "-");
-        return;
-    }
-    printf("%-52s %-10s %9.1e %10.2f %5.1f%% %10.2f %8.1f %8.1f %6.1f%%\n", name, backend,
-           t->distance, warm * 1e6, 100 * spread, quantile(t->cold, t->n_cold, 0.5) * 1e6, gflops,
-           gb, percent);
-}
-
-static void one(struct walk *w, const struct kernel_case *kc, const int *dim,
-                const struct kernels *k) {
-    static struct kernel_time t; /* its samples are too many for the stack */
-    char shape[TEXT], name[TEXT + 64];
-    snprintf(name, sizeof name, "%s %s", kc->name, shape_text(kc, dim, shape));
-    if (regexec(&w->filter, name, 0, NULL, 0))
-        return;
-    kernel_time(&t, kc, dim, k, &w->time);
-    double percent =
-        t.n_warm && w->flops > 0 ? 100 * roof(w, &t) / quantile(t.warm, t.n_warm, 0.5) : 0;
-    (w->o->json ? print_json : print_row)(kc, shape, k->name, &t, percent);
-    fflush(stdout);
-    w->shown++;
-    w->wrong += t.wrong >= 0;
-}
-
-/* The backends asked for, in the order of kernels_all; n: how many. */
-static int choose(const char *asked, const struct kernels **chosen, int *n, struct error *err) {
-    char names[TEXT] = "";
-    size_t at = 0;
-    *n = 0;
-    if (!*asked) {
-        chosen[(*n)++] = kernels_cpu();
-        return chosen[0] ? 0 : error_set(err, STATUS_USAGE, "SSVBENCH_ISA names no backend");
-    }
-    for (const struct kernels *const *k = kernels_all(); *k; k++)
-        at += (size_t)snprintf(names + at, sizeof names - at, "%s%s", at ? ", " : "", (*k)->name);
-    for (const char *s = asked; *s;) {
-        size_t length = strcspn(s, ",");
-        const struct kernels *const *k = kernels_all();
-        while (*k && (strlen((*k)->name) != length || strncmp((*k)->name, s, length) != 0))
-            k++;
-        if (!*k)
-            return error_set(err, STATUS_USAGE,
-                             "--backend: there is no \"%.*s\" here; there are: %s", (int)length, s,
-                             names);
-        if (*n == BACKENDS)
-            return error_set(err, STATUS_USAGE, "--backend: more than %d names", BACKENDS);
-        chosen[(*n)++] = *k;
-        s += length + (s[length] == ',');
-    }
-    return 0;
-}
-
-/* Lists of shapes may have numbers that only another kernel looks at. */
-static int is_repeated(const struct kernel_case *kc, int first, int s) {
-    char one[TEXT], other[TEXT];
-    shape_text(kc, kc->shape[s], one);
-    for (int i = first; i < s; i++)
-        if (!strcmp(one, shape_text(kc, kc->shape[i], other)))
-            return 1;
-    return 0;
-}
-
-static int walk(struct walk *w, const struct kernels *const *chosen, int n,
-                const volatile sig_atomic_t *stop, struct error *err) {
-    int all = !strcmp(w->o->shapes, "all");
-    for (int i = 0; kernel_case_at(i); i++) {
-        const struct kernel_case *kc = kernel_case_at(i);
-        int first = all ? 0 : kc->n_shapes - kc->n_bench;
-        for (int s = first; s < kc->n_shapes; s++)
-            for (int b = 0; b < n && !is_repeated(kc, first, s); b++) {
-                if (*stop)
-                    return error_set(err, STATUS_INTERRUPTED, "stopped before %s", kc->name);
-                one(w, kc, kc->shape[s], chosen[b]);
-            }
-    }
-    if (!w->shown)
-        return error_set(err, STATUS_USAGE, "no kernel matches --filter \"%s\"", w->o->filter);
-    return w->wrong ? error_set(err, STATUS_FINDING, "%d of %d are not what ref computes", w->wrong,
-                                w->shown)
-                    : 0;
-}
-
-static int measure_roof(struct walk *w, const struct kernels *k, struct error *err) {
-    int status = bandwidth_measure(&w->bandwidth, k, w->o->threads, ROOF_SECONDS, err);
+static int run(struct invocation *call, struct error *err) {
+    const struct kernels_flags *o = &call->own.kernels;
+    int status = invocation_no_arguments(call, err);
     if (status)
         return status;
-    w->flops = peak_flops(w->o->threads, ROOF_SECONDS);
-    fprintf(stderr, "peak %.1f GFLOP/s; GB/s of y = a x + b y over", w->flops * 1e-9);
-    for (int i = 0; i < w->bandwidth.n; i++)
-        fprintf(stderr, " %zu KiB: %.1f%s", w->bandwidth.bytes[i] >> 10,
-                w->bandwidth.per_second[i] * 1e-9, i + 1 < w->bandwidth.n ? "," : "\n");
-    return 0;
-}
-
-static int run_walk(struct invocation *call, const struct kernels_options *o, struct error *err) {
-    struct walk w = {.o = o};
-    const struct kernels *chosen[BACKENDS] = {NULL};
-    struct slab workspace = {0}, flush = {0};
-    int n = 0, status = 0;
-    if (regcomp(&w.filter, o->filter, REG_EXTENDED | REG_NOSUB))
-        return error_set(err, STATUS_USAGE, "--filter \"%s\" is not an extended regular expression",
-                         o->filter);
-    TRY(choose(o->backend, chosen, &n, err));
-    TRY(slab_alloc(&workspace, sizeof(real) * KERNEL_WORKSPACE * (size_t)o->threads, "workspace",
-                   err));
-    TRY(slab_alloc(&flush, FLUSH_BYTES, "memory to fill caches with", err));
-    w.time = (struct kernel_time_options){.threads = o->threads,
-                                          .seed = (uint64_t)o->seed,
-                                          .tolerance = TOLERANCE,
-                                          .seconds = o->seconds,
-                                          .warm_only = o->time_only,
-                                          .workspace = workspace.data,
-                                          .flush = flush.data,
-                                          .flush_bytes = FLUSH_BYTES};
-    if (!o->time_only)
-        TRY(measure_roof(&w, chosen[n - 1], err));
-    if (!o->json)
-        printf("%-52s %-10s %9s %10s %6s %10s %8s %8s %7s\n", "kernel", "backend", "distance",
-               "warm_us", "iqr", "cold_us", "gflops", "gb_s", "of_roof");
-    TRY(walk(&w, chosen, n, call->stop, err));
-out:
-    slab_free(&flush);
-    slab_free(&workspace);
-    regfree(&w.filter);
-    return status;
-}
-
-static int run(struct invocation *call, struct error *err) {
-    struct kernels_options o;
-    struct option_set set;
-    int status = 0;
-    options_init(&set);
-    options_add(&set, "", "kernels", kernels_options, &o);
-    TRY(options_parse(&set, &call->argc, call->argv, err));
-    TRY(invocation_no_arguments(call, err));
-    status = *o.against ? kernels_against(&o, call->stop, err) : run_walk(call, &o, err);
-out:
-    options_free(&set);
-    return status;
+    if (o->self_test && *o->against)
+        return error_set(err, STATUS_USAGE, "--self_test or --against, not both");
+    return o->self_test  ? kernels_self_test(o, call->stop, err)
+           : *o->against ? kernels_against(o, call->stop, err)
+                         : kernels_walk(o, call->stop, err);
 }
 
 const struct command command_kernels = {
     .name = "kernels",
-    .arguments = "[--filter RE] [--backend LIST] [--shapes bench|all] [--against PROGRAM] [--json]",
+    .arguments = "[--filter RE] [--backend LIST] [--against PROGRAM|REVISION] [--json]",
     .help =
         "Check each kernel against the plain one and time it, with warm and cold caches; or, with\n"
         "--against, find what is slower than in another build: exit code 5",
-    .run = run};
+    .run = run,
+    .flags = kernels_options,
+    .flags_alone = 1};

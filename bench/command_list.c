@@ -119,7 +119,19 @@ static void print_usage(void) {
         printf("  %-9s %-27s %s\n", commands[i]->name, commands[i]->arguments, commands[i]->help);
     puts("\nssvbench help COMMAND lists the flags.  Results go to stdout, messages to stderr.\n"
          "Exit codes: 0 all well, 1 a finding (a failed cell), 2 usage or bad input, 3 the "
-         "machine.");
+         "machine,\n"
+         "4 stopped, 5 something became slower.");
+}
+
+static void print_flags(const struct command *c, struct invocation *call) {
+    struct option_set *all = c->flags_alone ? &call->alone : &call->settings->options;
+    if (!c->flags_alone)
+        puts("A flag is --name value or --name=value; options of a method or protocol are\n"
+             "--section.name value.  --config FILE reads an INI file; --print-config shows every\n"
+             "value and where it comes from; SSVBENCH_NAME sets a value from the environment.\n");
+    if (c->flags)
+        options_add(all, "", "Of this command", c->flags, &call->own);
+    options_print_help(all, stdout);
 }
 
 static int help(struct invocation *call, struct error *err) {
@@ -131,17 +143,7 @@ static int help(struct invocation *call, struct error *err) {
         if (!strcmp(commands[i]->name, call->argv[1])) {
             printf("ssvbench %s %s\n  %s\n\n", commands[i]->name, commands[i]->arguments,
                    commands[i]->help);
-            if (commands[i] == &command_bench)
-                return 0;
-            puts("A flag is --name value or --name=value; options of a method or protocol are\n"
-                 "--section.name value.  --config FILE reads an INI file; --print-config shows "
-                 "every\n"
-                 "value and where it comes from; SSVBENCH_NAME sets a value from the "
-                 "environment.\n");
-            if (commands[i]->flags)
-                options_add(&call->settings->options, "", "Of this command", commands[i]->flags,
-                            &call->own);
-            options_print_help(&call->settings->options, stdout);
+            print_flags(commands[i], call);
             return 0;
         }
     return error_set(err, STATUS_USAGE, "there is no command \"%s\": see `ssvbench help`",

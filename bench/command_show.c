@@ -1,9 +1,6 @@
 /* command_show.c -- a picture of what a pretrained method does. */
 #include "bench/command.h"
 
-#include "core/log.h"
-#include "protocols/picture.h"
-
 #include <stdio.h>
 #include <string.h>
 
@@ -11,14 +8,9 @@ static const struct option_def show_options[] = {
     OPTION_INT(struct picture, count, 8, 1, 64, "test images, the first ones"), OPTION_END};
 
 static int run(struct invocation *call, struct error *err) {
-    struct picture picture;
+    struct picture picture = call->own.show;
     struct context context;
-    struct option_set *all = &call->settings->options;
     int status = 0;
-    options_add(all, "", "The picture", show_options, &picture);
-    TRY(options_parse(all, &call->argc, call->argv, err));
-    all->n--; /* a checkpoint's configuration is about runs alone */
-    log_setup(call->settings->machine.quiet ? LOG_WARN : LOG_INFO);
     if (call->argc != 2)
         return error_set(err, STATUS_USAGE,
                          "show needs one checkpoint, or the folder of a run, such as "
@@ -40,4 +32,6 @@ const struct command command_show = {
         "A picture of what a pretrained method does with test images: reconstructions,\n"
         "predictions, pairs, attention.  CHECKPOINT may be a run's folder; other flags take the\n"
         "place of what is stored in it.",
-    .run = run};
+    .run = run,
+    .flags = show_options,
+    .settles_itself = 1}; /* options are the checkpoint's */

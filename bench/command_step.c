@@ -1,9 +1,6 @@
 /* command_step.c -- one deterministic step, written out for comparison. */
 #include "bench/command.h"
 
-#include "core/log.h"
-#include "protocols/once.h"
-
 #include <string.h>
 
 static const struct option_def step_options[] = {
@@ -14,29 +11,23 @@ static const struct option_def step_options[] = {
     OPTION_END};
 
 /* --batch is a number everywhere; here it may also name a file, which no option table can say. */
-static const char *take_batch_file(int *argc, char **argv) {
-    for (int i = 1; i + 1 < *argc; i++)
+static void take_batch_file(struct invocation *call) {
+    char **argv = call->argv;
+    call->own.step.batch = "";
+    for (int i = 1; i + 1 < call->argc; i++)
         if (!strcmp(argv[i], "--batch") &&
             strspn(argv[i + 1], "0123456789") < strlen(argv[i + 1])) {
-            const char *file = argv[i + 1];
-            memmove(argv + i, argv + i + 2, sizeof *argv * (size_t)(*argc - i - 1));
-            *argc -= 2;
-            return file;
+            call->own.step.batch = argv[i + 1];
+            memmove(argv + i, argv + i + 2, sizeof *argv * (size_t)(call->argc - i - 1));
+            call->argc -= 2;
+            return;
         }
-    return "";
 }
 
 static int run(struct invocation *call, struct error *err) {
-    struct once once;
+    struct once once = call->own.step;
     struct context context;
-    struct option_set *all = &call->settings->options;
     int status = 0;
-    options_add(all, "", "One step", step_options, &once);
-    once.batch = take_batch_file(&call->argc, call->argv);
-    TRY(options_parse(all, &call->argc, call->argv, err));
-    TRY(settings_settle(call->settings, err));
-    all->n--; /* what the settings are copied from is about runs alone */
-    log_setup(call->settings->machine.quiet ? LOG_WARN : LOG_INFO);
     TRY(invocation_no_arguments(call, err));
     TRY(invocation_context(call, &context, err));
     const char *out = call->settings->machine.out;
@@ -53,4 +44,6 @@ const struct command command_step = {
         "One deterministic step without an update: inputs, weights, every loss, output and\n"
         "gradient go to an HDF5 file (default step.h5). That file can be another step's --batch.",
     .run = run,
+    .flags = step_options,
+    .before_flags = take_batch_file,
 };

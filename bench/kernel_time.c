@@ -28,12 +28,16 @@ static void check(struct kernel_time *out, struct case_run *run, const struct ke
     case_close(&ref);
 }
 
-static double time_calls(struct case_run *run, const struct kctx *c, int calls) {
+static double time_calls(struct case_run *run, const struct kctx *c, int calls, double slowed) {
     case_restore(run);
     double start = clock_seconds();
     for (int i = 0; i < calls; i++)
         case_call(run, c);
-    return (clock_seconds() - start) / calls;
+    double end = clock_seconds();
+    if (slowed > 0)
+        for (double until = end + slowed * (end - start); end < until;)
+            end = clock_seconds();
+    return (end - start) / calls;
 }
 
 static int compare(const void *a, const void *b) {
@@ -44,7 +48,7 @@ static int compare(const void *a, const void *b) {
 /* As many calls a sample as take a tenth of a millisecond. */
 static int choose_calls(struct case_run *run, const struct kctx *c) {
     int calls = 1;
-    while (calls < MOST_CALLS && time_calls(run, c, calls) * calls < SAMPLE_SECONDS)
+    while (calls < MOST_CALLS && time_calls(run, c, calls, 0) * calls < SAMPLE_SECONDS)
         calls *= 2;
     return calls;
 }
@@ -55,7 +59,7 @@ static void sample_warm(struct kernel_time *out, struct case_run *run,
     int calls = choose_calls(run, &c);
     double end = clock_seconds() + o->seconds;
     while (out->n_warm < KERNEL_SAMPLES && (out->n_warm < LEAST_SAMPLES || clock_seconds() < end))
-        out->warm[out->n_warm++] = time_calls(run, &c, calls);
+        out->warm[out->n_warm++] = time_calls(run, &c, calls, o->slowed);
     qsort(out->warm, (size_t)out->n_warm, sizeof *out->warm, compare);
 }
 

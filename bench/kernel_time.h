@@ -15,6 +15,7 @@ struct kernel_time_options {
     char *flush;      /* (flush_bytes) of other memory, read before every cold call */
     size_t flush_bytes;
     int warm_only; /* neither a check nor cold calls */
+    double slowed; /* share of time to waste, to see whether a comparison finds it */
 };
 
 struct kernel_time {

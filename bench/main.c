@@ -66,24 +66,24 @@ static int has_flag(int *argc, char **argv, const char *flag) {
     return 0;
 }
 
-static int parses_itself(const struct command *c) {
-    return c == &command_bench || c == &command_kernels || c == &command_step || c == &command_show;
-}
-
 /* Everything that the user said, in the order of its weight; *argc, argv: what is left. */
 static int read_settings(struct invocation *call, const struct command *command,
                          struct error *err) {
     struct settings *s = call->settings;
     int status = 0;
+    struct option_set *flags = command->flags_alone ? &call->alone : &s->options;
     if (command->flags)
-        options_add(&s->options, "", "Of this command", command->flags, &call->own);
+        options_add(flags, "", "Of this command", command->flags, &call->own);
+    if (command->before_flags)
+        command->before_flags(call);
     TRY(options_load_environment(&s->options, err));
-    if (parses_itself(command))
-        return 0;
-    TRY(options_parse(&s->options, &call->argc, call->argv, err));
+    if (command->flags_alone)
+        TRY(options_load_environment(flags, err));
+    TRY(options_parse(flags, &call->argc, call->argv, err));
     if (command->load)
         TRY(command->load(call, err));
-    status = settings_settle(s, err);
+    if (!command->flags_alone && !command->settles_itself)
+        status = settings_settle(s, err);
 out:
     return status;
 }
@@ -118,10 +118,10 @@ static int dispatch(struct invocation *call, struct error *err) {
     if (status)
         return status;
     if (print) {
-        options_print_config(&s->options, stdout);
+        options_print_config(command->flags_alone ? &call->alone : &s->options, stdout);
         return 0;
     }
-    if (command->flags)
+    if (command->flags && !command->flags_alone)
         s->options.n--; /* what the settings are copied from is about runs alone */
     log_setup(s->machine.quiet ? LOG_WARN : LOG_INFO);
     return command->run(call, err);
@@ -151,7 +151,9 @@ int main(int argc, char **argv) {
                                   .full_argc = argc,
                                   .full_argv = argv,
                                   .stop = &stop_requested};
+        options_init(&call.alone);
         status = dispatch(&call, &err);
+        options_free(&call.alone);
         settings_free(settings);
     } else {
         error_set(&err, STATUS_MACHINE, "out of memory");

@@ -11,7 +11,7 @@
 #define FALSE_ALARMS 0.01
 #define LEVEL 0.95
 
-const char *const speed_names[] = {"same", "slower", "faster", "undecided"};
+const char *const speed_names[SPEEDS] = {"same", "slower", "faster", "undecided"};
 
 /* How far apart two launches of one build are, as a median. */
 static double own_distance(const struct speed_series *s) {

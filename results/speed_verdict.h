@@ -16,8 +16,8 @@ struct speed_series {
     double ours[SPEED_PAIRS], other[SPEED_PAIRS]; /* seconds, in the order of the launches */
 };
 
-enum speed { SPEED_SAME, SPEED_SLOWER, SPEED_FASTER, SPEED_UNDECIDED };
-extern const char *const speed_names[];
+enum speed { SPEED_SAME, SPEED_SLOWER, SPEED_FASTER, SPEED_UNDECIDED, SPEEDS };
+extern const char *const speed_names[SPEEDS];
 
 struct speed_verdict {
     enum speed speed;

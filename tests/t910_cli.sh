@@ -33,6 +33,8 @@ expect "list" 0 'fashion-mnist' "$program" list
 expect "list of one kind" 0 'supervised' "$program" list methods
 expect "an unknown list" 2 'methods, protocols' "$program" list methosd
 expect "env" 0 'kernels' "$program" env
+expect "help of a command with flags of its own" 0 'self_test' "$program" help kernels
+expect "help of one with flags of a run beside them" 0 'weights TEXT' "$program" step --help
 expect "bench without a name" 2 'steps' "$program" bench
 expect "bench with a wrong expression" 2 'regular expression' "$program" bench steps --filter '('
 expect "bench that matches nothing" 2 'no step matches' "$program" bench steps --filter nothing
@@ -46,6 +48,19 @@ cat >faster.sh <<END
 END
 chmod +x faster.sh
 expect "kernels against a faster program" 5 '^argmax_rows 64x1024 .* slower ' "$program" kernels --filter '^argmax_rows' --seconds 0.001 --against ./faster.sh
+expect "kernels against itself and another" 2 'not both' "$program" kernels --self_test --against ./faster.sh
+expect "what a comparison is worth" 0 '^itself, 100 % slower +1 +1 ' "$program" kernels --filter '^argmax_rows 64x1024' --seconds 0.005 --self_test --planted 100
+expect "what it is worth where nothing can be seen" 1 '0 of 1 found' "$program" kernels --filter '^argmax_rows 64x1024' --seconds 0.001 --self_test --planted 0
+# A repository whose first commit is fast and whose second one does not build.
+git init -q others && mkdir others/src && cp faster.sh others/src/ssvbench
+printf 'build/ssvbench: src/ssvbench\n\tmkdir -p $(@D)\n\tcp $< $@\n' >others/Makefile
+git -C others add . && git -C others -c user.name=a -c user.email=b commit -qm one
+git -C others -c user.name=a -c user.email=b rm -q Makefile
+git -C others -c user.name=a -c user.email=b commit -qm two
+expect "kernels against a revision" 5 '^argmax_rows 64x1024 .* slower ' env -C others "$program" kernels --filter '^argmax_rows' --seconds 0.001 --against HEAD~1
+expect "kernels against one that does not build" 2 'HEAD as a git revision: make -s ended' env -C others "$program" kernels --filter '^argmax_rows' --against HEAD
+expect "nothing is left of them" 0 '^1$' sh -c 'git -C others worktree list | wc -l'
+expect "the environment sets a command's own options" 2 'SSVBENCH_SHAPES' env SSVBENCH_SHAPES=odd "$program" kernels
 expect "kernels against nothing" 2 'cannot start ./nowhere' "$program" kernels --filter '^argmax_rows' --seconds 0.001 --against ./nowhere
 expect "kernels against what fails" 3 'false kernels ended with status 1' "$program" kernels --filter '^argmax_rows' --seconds 0.001 --against false
 expect "kernels against what is no ssvbench" 3 "not a kernel's time: kernels" "$program" kernels --filter '^argmax_rows' --seconds 0.001 --against echo
