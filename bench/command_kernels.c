@@ -9,8 +9,8 @@ static const struct option_def kernels_options[] = {
                 "extended regular expression on name and shape"),
     OPTION_TEXT(struct kernels_flags, backend, "", NULL,
                 "names with commas, as in `ssvbench env`; empty: the one that runs by default"),
-    OPTION_TEXT(struct kernels_flags, shapes, "bench", "bench|all",
-                "bench: sizes of real networks; all: also those of the tests"),
+    OPTION_TEXT(struct kernels_flags, shapes, "quick", NULL,
+                "quick, vit, resnet, all, tests, or step:RE for what these steps call"),
     OPTION_BOOL(struct kernels_flags, json, 0, "one JSON object a line, with all samples"),
     OPTION_BOOL(struct kernels_flags, time_only, 0,
                 "neither check nor cold calls nor roof: for comparisons"),
@@ -37,9 +37,9 @@ static int run(struct invocation *call, struct error *err) {
         return status;
     if (o->self_test && *o->against)
         return error_set(err, STATUS_USAGE, "--self_test or --against, not both");
-    return o->self_test  ? kernels_self_test(o, call->stop, err)
-           : *o->against ? kernels_against(o, call->stop, err)
-                         : kernels_walk(o, call->stop, err);
+    return o->self_test  ? kernels_self_test(call, err)
+           : *o->against ? kernels_against(call, err)
+                         : kernels_walk(call, err);
 }
 
 const struct command command_kernels = {

@@ -5,13 +5,10 @@
 #include "bench/command.h"
 
 /* kernels_walk.c: check and time each. */
-int kernels_walk(const struct kernels_flags *o, const volatile sig_atomic_t *stop,
-                 struct error *err);
+int kernels_walk(const struct invocation *call, struct error *err);
 /* kernels_against.c: this program and another one in turns. */
-int kernels_against(const struct kernels_flags *o, const volatile sig_atomic_t *stop,
-                    struct error *err);
+int kernels_against(const struct invocation *call, struct error *err);
 /* kernels_self_test.c: what that is worth here. */
-int kernels_self_test(const struct kernels_flags *o, const volatile sig_atomic_t *stop,
-                      struct error *err);
+int kernels_self_test(const struct invocation *call, struct error *err);
 
 #endif

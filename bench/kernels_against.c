@@ -50,9 +50,9 @@ static int report(const struct turns *t, struct error *err) {
                                 : 0;
 }
 
-int kernels_against(const struct kernels_flags *o, const volatile sig_atomic_t *stop,
-                    struct error *err) {
-    struct turns t = {.o = o, .stop = stop, .n_sides = 2};
+int kernels_against(const struct invocation *call, struct error *err) {
+    const struct kernels_flags *o = &call->own.kernels;
+    struct turns t = {.o = o, .stop = call->stop, .n_sides = 2};
     struct other other;
     int status = 0;
     TRY(other_open(&other, o->against, err));

@@ -109,9 +109,9 @@ static int report(struct turns *t, struct error *err) {
     return judge(&same, &slowed, t->o->planted, err);
 }
 
-int kernels_self_test(const struct kernels_flags *o, const volatile sig_atomic_t *stop,
-                      struct error *err) {
-    struct turns t = {.o = o, .stop = stop, .n_sides = 3};
+int kernels_self_test(const struct invocation *call, struct error *err) {
+    const struct kernels_flags *o = &call->own.kernels;
+    struct turns t = {.o = o, .stop = call->stop, .n_sides = 3};
     const char *self;
     int status = 0;
     TRY(other_self(&t.arena, &self, err));

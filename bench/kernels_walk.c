@@ -5,6 +5,7 @@
  * that warm calls reach: the time that FLOPs at the measured peak or bytes at the measured
  * bandwidth take at least, whichever is longer, over the time taken. */
 #include "bench/bandwidth.h"
+#include "bench/kernel_shapes.h"
 #include "bench/kernel_time.h"
 #include "bench/kernels.h"
 #include "bench/peak.h"
@@ -28,9 +29,7 @@ struct walk {
 };
 
 static const char *shape_text(const struct kernel_case *kc, const int *dim, char text[TEXT]) {
-    int used = 1, at = 0;
-    for (const char *s = kc->dims; *s; s++)
-        used += *s == ' ';
+    int used = kernel_case_dims(kc), at = 0;
     for (int i = 0; i < used && at < TEXT; i++)
         at += snprintf(text + at, (size_t)(TEXT - at), "%s%d", i ? "x" : "", dim[i]);
     return text;
@@ -54,11 +53,14 @@ static json_t *array_of(const double *x, int n) {
 }
 
 /* What was not measured is left out. */
-static void print_json(const struct kernel_case *kc, const char *shape, const char *backend,
+static void print_json(const struct kernel_shape *at, const char *shape, const char *backend,
                        const struct kernel_time *t, double percent) {
-    json_t *row = json_pack("{s:s, s:s, s:s, s:s, s:f, s:f, s:f}", "kernel", kc->name, "dims",
-                            kc->dims, "shape", shape, "backend", backend, "flops", t->flops,
-                            "bytes", t->bytes, "seconds", quantile(t->warm, t->n_warm, 0.5));
+    json_t *row =
+        json_pack("{s:s, s:s, s:s, s:s, s:f, s:f, s:f}", "kernel", at->kernel->name, "dims",
+                  at->kernel->dims, "shape", shape, "backend", backend, "flops", t->flops, "bytes",
+                  t->bytes, "seconds", quantile(t->warm, t->n_warm, 0.5));
+    if (at->calls)
+        json_object_set_new(row, "calls", json_integer(at->calls));
     if (t->checked) {
         json_object_set_new(row, "right", json_boolean(t->wrong < 0));
         json_object_set_new(row, "distance", json_real(t->distance)); /* infinite: left out */
@@ -73,10 +75,10 @@ static void print_json(const struct kernel_case *kc, const char *shape, const ch
     json_decref(row);
 }
 
-static void print_row(const struct kernel_case *kc, const char *shape, const char *backend,
+static void print_row(const struct kernel_shape *at, const char *shape, const char *backend,
                       const struct kernel_time *t, double percent) {
     char name[TEXT + 64];
-    snprintf(name, sizeof name, "%s %s", kc->name, shape);
+    snprintf(name, sizeof name, "%s %s", at->kernel->name, shape);
     if (t->wrong >= 0) {
         printf("%-52s %-10s %9.1e WRONG: buffer %d\n", name, backend, t->distance, t->wrong);
         return;
@@ -95,17 +97,17 @@ static void print_row(const struct kernel_case *kc, const char *shape, const cha
            gb, percent);
 }
 
-static void one(struct walk *w, const struct kernel_case *kc, const int *dim,
-                const struct kernels *k) {
+static void one(struct walk *w, const struct kernel_shape *at, const struct kernels *k) {
     static struct kernel_time t; /* its samples are too many for the stack */
+    const struct kernel_case *kc = at->kernel;
     char shape[TEXT], name[TEXT + 64];
-    snprintf(name, sizeof name, "%s %s", kc->name, shape_text(kc, dim, shape));
+    snprintf(name, sizeof name, "%s %s", kc->name, shape_text(kc, at->dim, shape));
     if (regexec(&w->filter, name, 0, NULL, 0))
         return;
-    kernel_time(&t, kc, dim, k, &w->time);
+    kernel_time(&t, kc, at->dim, k, &w->time);
     double percent =
         t.n_warm && w->flops > 0 ? 100 * roof(w, &t) / quantile(t.warm, t.n_warm, 0.5) : 0;
-    (w->o->json ? print_json : print_row)(kc, shape, k->name, &t, percent);
+    (w->o->json ? print_json : print_row)(at, shape, k->name, &t, percent);
     fflush(stdout);
     w->shown++;
     w->wrong += t.wrong >= 0;
@@ -139,29 +141,16 @@ static int choose(const char *asked, const struct kernels **chosen, int *n, stru
     return 0;
 }
 
-/* Lists of shapes may have numbers that only another kernel looks at. */
-static int is_repeated(const struct kernel_case *kc, int first, int s) {
-    char one[TEXT], other[TEXT];
-    shape_text(kc, kc->shape[s], one);
-    for (int i = first; i < s; i++)
-        if (!strcmp(one, shape_text(kc, kc->shape[i], other)))
-            return 1;
-    return 0;
-}
-
-static int walk(struct walk *w, const struct kernels *const *chosen, int n,
-                const volatile sig_atomic_t *stop, struct error *err) {
-    int all = !strcmp(w->o->shapes, "all");
-    for (int i = 0; kernel_case_at(i); i++) {
-        const struct kernel_case *kc = kernel_case_at(i);
-        int first = all ? 0 : kc->n_shapes - kc->n_bench;
-        for (int s = first; s < kc->n_shapes; s++)
-            for (int b = 0; b < n && !is_repeated(kc, first, s); b++) {
-                if (*stop)
-                    return error_set(err, STATUS_INTERRUPTED, "stopped before %s", kc->name);
-                one(w, kc, kc->shape[s], chosen[b]);
-            }
-    }
+static int walk(struct walk *w, const struct kernel_shapes *shapes,
+                const struct kernels *const *chosen, int n, const volatile sig_atomic_t *stop,
+                struct error *err) {
+    for (int i = 0; i < shapes->n; i++)
+        for (int b = 0; b < n; b++) {
+            if (*stop)
+                return error_set(err, STATUS_INTERRUPTED, "stopped before %s",
+                                 shapes->list[i].kernel->name);
+            one(w, &shapes->list[i], chosen[b]);
+        }
     if (!w->shown)
         return error_set(err, STATUS_USAGE, "no kernel matches --filter \"%s\"", w->o->filter);
     return w->wrong ? error_set(err, STATUS_FINDING, "%d of %d are not what ref computes", w->wrong,
@@ -181,16 +170,18 @@ static int measure_roof(struct walk *w, const struct kernels *k, struct error *e
     return 0;
 }
 
-int kernels_walk(const struct kernels_flags *o, const volatile sig_atomic_t *stop,
-                 struct error *err) {
+int kernels_walk(const struct invocation *call, struct error *err) {
+    const struct kernels_flags *o = &call->own.kernels;
     struct walk w = {.o = o};
     const struct kernels *chosen[BACKENDS] = {NULL};
     struct slab workspace = {0}, flush = {0};
+    struct kernel_shapes shapes = {.n = 0};
     int n = 0, status = 0;
     if (regcomp(&w.filter, o->filter, REG_EXTENDED | REG_NOSUB))
         return error_set(err, STATUS_USAGE, "--filter \"%s\" is not an extended regular expression",
                          o->filter);
     TRY(choose(o->backend, chosen, &n, err));
+    TRY(kernel_shapes_open(&shapes, o->shapes, call->settings, err));
     TRY(slab_alloc(&workspace, sizeof(real) * KERNEL_WORKSPACE * (size_t)o->threads, "workspace",
                    err));
     TRY(slab_alloc(&flush, FLUSH_BYTES, "memory to fill caches with", err));
@@ -208,8 +199,9 @@ int kernels_walk(const struct kernels_flags *o, const volatile sig_atomic_t *sto
     if (!o->json)
         printf("%-52s %-10s %9s %10s %6s %10s %8s %8s %7s\n", "kernel", "backend", "distance",
                "warm_us", "iqr", "cold_us", "gflops", "gb_s", "of_roof");
-    TRY(walk(&w, chosen, n, stop, err));
+    TRY(walk(&w, &shapes, chosen, n, call->stop, err));
 out:
+    kernel_shapes_close(&shapes);
     slab_free(&flush);
     slab_free(&workspace);
     regfree(&w.filter);

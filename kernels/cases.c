@@ -16,6 +16,13 @@ const struct kernel_case *kernel_case_at(int i) {
     return NULL;
 }
 
+int kernel_case_dims(const struct kernel_case *kernel) {
+    int n = 1;
+    for (const char *s = kernel->dims; *s; s++)
+        n += *s == ' ';
+    return n;
+}
+
 enum { GUARD = 16, ALIGN = 64 };
 _Static_assert(sizeof(real) == sizeof(uint32_t), "buffers are filled word by word");
 

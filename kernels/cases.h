@@ -61,6 +61,8 @@ struct kernel_case {
 
 /* The i-th of all, NULL after the last. */
 const struct kernel_case *kernel_case_at(int i);
+/* How many numbers its shapes have: words of dims. */
+int kernel_case_dims(const struct kernel_case *kernel);
 
 /* Allocates and fills the buffers; they start `offset` reals after a multiple of 64 bytes. */
 void case_open(struct case_run *r, const struct kernel_case *kernel, const int dim[CASE_DIMS],

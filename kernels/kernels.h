@@ -30,7 +30,8 @@ enum { KERNEL_WORKSPACE = 1 << 20 }; /* reals of scratch per thread */
 
 struct kctx {
     int threads;
-    real *workspace; /* threads * KERNEL_WORKSPACE reals, aligned to 64 bytes */
+    real *workspace;                  /* threads * KERNEL_WORKSPACE reals, aligned to 64 bytes */
+    const struct kernel_watch *watch; /* of the kernels of kernels/watch.h alone */
 };
 
 /* Formulas in kernels/ref/activation.c; GELU is the exact one: x/2 (1 + erf(x / sqrt 2)). */

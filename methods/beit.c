@@ -290,7 +290,7 @@ static int fit_words(const void *self, struct step *s, struct error *err) {
         return 0;
     int dim = pixels_of_patch(&b->backbone->vit), images, rows, status = 0;
     const struct words_config config = {.kernels = s->kernels,
-                                        .threads = s->threads,
+                                        .threads = s->ctx.threads,
                                         .seed = b->seed,
                                         .words = m->codebook,
                                         .iterations = m->words_iterations};

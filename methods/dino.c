@@ -292,7 +292,7 @@ static void after(const void *self, struct step *s) {
     move_centre(d, s);
     double momentum = schedule_cosine(s->done, s->total, 0, d->momentum, 1);
     for (int i = 0; i < PARTS; i++)
-        model_ema(s->b->model, s->kernels, student[i], teacher[i], momentum);
+        model_ema(s->b->model, s->kernels, &s->ctx, student[i], teacher[i], momentum);
 }
 
 static void encode(const void *self, struct builder *b, struct tensor *images,

@@ -122,8 +122,8 @@ struct step {
     int n;                   /* samples in the batch */
     long done, total;        /* steps before this one; in this stage */
     long per_epoch;
-    void *const *slots; /* before, after: of the batch, as prepare filled them */
-    int threads;
+    void *const *slots;      /* before, after: of the batch, as prepare filled them */
+    struct kctx ctx;         /* all threads, no workspace */
     double lr, weight_decay; /* before: what the schedule says; may be changed */
 };
 

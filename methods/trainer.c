@@ -89,6 +89,10 @@ void trainer_close(struct trainer *t) {
     t->exec = NULL;
 }
 
+static struct kctx context(const struct trainer *t) {
+    return (struct kctx){.threads = t->config.exec.threads, .watch = t->config.exec.watch};
+}
+
 static struct step describe(const struct trainer *t, int n, long done) {
     return (struct step){.b = t->config.builder,
                          .kernels = t->config.exec.kernels,
@@ -97,7 +101,7 @@ static struct step describe(const struct trainer *t, int n, long done) {
                          .done = done,
                          .total = t->config.total,
                          .per_epoch = t->config.per_epoch,
-                         .threads = t->config.exec.threads,
+                         .ctx = context(t),
                          .weight_decay = t->config.weight_decay};
 }
 
@@ -171,7 +175,7 @@ int trainer_step(struct trainer *t, void *const *slots, int n, long done) {
     t->lr = s.lr;
     t->optimizer[0].weight_decay = s.weight_decay;
     const struct optim_state state = model_optim_state(m, exec_gradient(t->exec));
-    const struct kctx ctx = {.threads = t->config.exec.threads};
+    const struct kctx ctx = context(t);
     double norm[TRAINER_OPTIMIZERS] = {0};
     for (int i = 0; i < t->n_optimizers; i++)
         norm[i] = optimizer_norm(&t->optimizer[i], s.kernels, &ctx, &state, done + 1);
@@ -189,7 +193,7 @@ int trainer_step(struct trainer *t, void *const *slots, int n, long done) {
 
 static double encoder_norm(const struct trainer *t) {
     const struct builder *b = t->config.builder;
-    const struct kctx ctx = {.threads = t->config.exec.threads};
+    const struct kctx ctx = context(t);
     double squares = 0;
     for (int i = 0; i < b->model->n_groups; i++) {
         const struct group *g = &b->model->groups[i];

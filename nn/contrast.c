@@ -22,7 +22,7 @@ struct block {
 
 static struct block block_at(const struct contrast *q, int number) {
     int step = block_rows(q->n), first = number * step;
-    struct block b = {.ctx = {.threads = 1},
+    struct block b = {.ctx = {.threads = 1, .watch = q->ctx->watch},
                       .logit = q->ctx->workspace + (size_t)omp_get_thread_num() * KERNEL_WORKSPACE,
                       .first = first,
                       .rows = q->n - first < step ? q->n - first : step};

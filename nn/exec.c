@@ -67,7 +67,8 @@ static int allocate(struct exec *x, struct error *err) {
         w->chunk = (struct chunk){
             .k = c->kernels,
             .ctx = {.threads = 1,
-                    .workspace = (real *)x->workspace.data + (size_t)i * KERNEL_WORKSPACE},
+                    .workspace = (real *)x->workspace.data + (size_t)i * KERNEL_WORKSPACE,
+                    .watch = c->watch},
             .g = g,
             .bound = x->bound,
             .arena = (real *)x->activations.data + (size_t)i * arena,
@@ -280,7 +281,8 @@ static void run_phase(struct exec *x, int phase, const struct extent *e) {
     if (!x->g->train || !e->last)
         return;
     double start = clock_seconds();
-    const struct kctx c = {.threads = x->config.threads, .workspace = x->workspace.data};
+    const struct kctx c = {
+        .threads = x->config.threads, .workspace = x->workspace.data, .watch = x->config.watch};
     lanes_add(&x->gradients, x->config.kernels, &c, phase);
     x->seconds_reduce += clock_seconds() - start;
 }

@@ -21,6 +21,7 @@ struct exec_config {
     int chunk; /* samples in a chunk; 0: 8 */
     int lanes; /* 0: by the size of the model */
     int profile;
+    const struct kernel_watch *watch; /* when kernels are those of kernels/watch.h */
 };
 
 struct exec;

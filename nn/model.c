@@ -171,8 +171,8 @@ static struct param *find(const struct group *g, const char *name) {
 }
 
 /* Parameters are matched by name: two groups need not have been described in the same order. */
-static void each_pair(struct model *m, int from, int to, const struct kernels *k, double momentum) {
-    const struct kctx c = {.threads = 1};
+static void each_pair(struct model *m, int from, int to, const struct kernels *k,
+                      const struct kctx *c, double momentum) {
     for (struct param *p = m->groups[to].first; p; p = p->next) {
         struct param *q = find(&m->groups[from], p->name);
         CHECK(q && q->count == p->count, "%s has no %s of that size", m->groups[from].name,
@@ -180,17 +180,18 @@ static void each_pair(struct model *m, int from, int to, const struct kernels *k
         if (!k)
             memcpy(m->value + p->offset, m->value + q->offset, p->count * sizeof(real));
         else if (!q->statistic)
-            ema_update(k, &c, p->count, m->value + q->offset, momentum, m->value + p->offset);
+            ema_update(k, c, p->count, m->value + q->offset, momentum, m->value + p->offset);
     }
     m->version++;
 }
 
 void model_copy(struct model *m, int from, int to) {
-    each_pair(m, from, to, NULL, 0);
+    each_pair(m, from, to, NULL, NULL, 0);
 }
 
-void model_ema(struct model *m, const struct kernels *k, int from, int to, double momentum) {
-    each_pair(m, from, to, k, momentum);
+void model_ema(struct model *m, const struct kernels *k, const struct kctx *c, int from, int to,
+               double momentum) {
+    each_pair(m, from, to, k, c, momentum);
 }
 
 void model_freeze(struct model *m, int group, long until) {

@@ -80,7 +80,8 @@ struct optim_state model_optim_state(const struct model *m, const real *gradient
 /* For a teacher.  Group `to` starts as group `from`, follows it (teacher = momentum * teacher + (1
  * - momentum) * student, running statistics excepted), and is held: touched by no optimizer. */
 void model_copy(struct model *m, int from, int to);
-void model_ema(struct model *m, const struct kernels *k, int from, int to, double momentum);
+void model_ema(struct model *m, const struct kernels *k, const struct kctx *c, int from, int to,
+               double momentum);
 void model_hold(struct model *m, int group);
 /* The optimizer leaves a group alone in its first `until` steps. */
 void model_freeze(struct model *m, int group, long until);

@@ -38,9 +38,13 @@ expect "help of one with flags of a run beside them" 0 'weights TEXT' "$program"
 expect "bench without a name" 2 'steps' "$program" bench
 expect "bench with a wrong expression" 2 'regular expression' "$program" bench steps --filter '('
 expect "bench that matches nothing" 2 'no step matches' "$program" bench steps --filter nothing
+expect "kernels on the shapes of a step" 0 '^attention_forward 8x5x4x32x0 ' "$program" kernels --shapes step:^mae/vit-micro/32px-p8 --filter ^attention_forward --seconds 0.001
+expect "kernels on the shapes of no step" 2 'step:nothing: none of the steps' "$program" kernels --shapes step:nothing
+expect "kernels on the shapes of a wrong expression" 2 'expression' "$program" kernels --shapes 'step:('
+expect "kernels on shapes that there are not" 2 'there are quick, vit' "$program" kernels --shapes odd
 expect "kernels that match nothing" 2 'no kernel matches' "$program" kernels --filter nothing
 expect "kernels of a backend that is not there" 2 'there is no "vax" here; there are: ref' "$program" kernels --backend vax
-expect "a kernel on every shape of its tests" 0 '^multiply 12293 +ref ' "$program" kernels --filter '^multiply ' --backend ref --shapes all --seconds 0.001
+expect "a kernel on every shape of its tests" 0 '^multiply 12293 +ref ' "$program" kernels --filter '^multiply ' --backend ref --shapes tests --seconds 0.001
 cat >faster.sh <<END
 #!/bin/sh
 # The same program, its times a tenth.
@@ -60,7 +64,7 @@ git -C others -c user.name=a -c user.email=b commit -qm two
 expect "kernels against a revision" 5 '^argmax_rows 64x1024 .* slower ' env -C others "$program" kernels --filter '^argmax_rows' --seconds 0.001 --against HEAD~1
 expect "kernels against one that does not build" 2 'HEAD as a git revision: make -s ended' env -C others "$program" kernels --filter '^argmax_rows' --against HEAD
 expect "nothing is left of them" 0 '^1$' sh -c 'git -C others worktree list | wc -l'
-expect "the environment sets a command's own options" 2 'SSVBENCH_SHAPES' env SSVBENCH_SHAPES=odd "$program" kernels
+expect "the environment sets a command's own options" 2 'shapes odd: there are' env SSVBENCH_SHAPES=odd "$program" kernels
 expect "kernels against nothing" 2 'cannot start ./nowhere' "$program" kernels --filter '^argmax_rows' --seconds 0.001 --against ./nowhere
 expect "kernels against what fails" 3 'false kernels ended with status 1' "$program" kernels --filter '^argmax_rows' --seconds 0.001 --against false
 expect "kernels against what is no ssvbench" 3 "not a kernel's time: kernels" "$program" kernels --filter '^argmax_rows' --seconds 0.001 --against echo

@@ -67,6 +67,8 @@ small() { # what a command says explicitly, made small
         -e 's/captions:FOLDER,size=64/captions:captions,size=16/' \
         -e 's/fashion-mnist( |$)/fashion-mnist:train=64,test=32\1/' \
         -e "s/--against OTHER/& --filter ^argmax_rows --pairs 5/" \
+        -e "s/--self_test/& --filter ^argmax_rows --planted 300/" \
+        -e 's/step:mae.vit-tiny/& --filter ^mse/' \
         -e 's/--batch [0-9]+/--batch 16/' -e 's/train=[0-9]+,test=[0-9]+/train=64,test=32/g' -e 's/bench (steps|views)/& --seconds 0.1/' -e 's/ssvbench kernels/& --seconds 0.001/'
 }
 

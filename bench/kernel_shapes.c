@@ -1,0 +1,141 @@
+#include "bench/kernel_shapes.h"
+
+#include "bench/workload.h"
+#include "kernels/watch.h"
+
+#include <regex.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define DATA "shapes:train=64,test=1" /* pixels do not count, nothing is computed */
+
+static const struct shape_set {
+    const char *name;
+    int from_tables, of_tests;
+    const char *steps; /* expression on names of workloads; NULL: none */
+} sets[] = {
+    {"quick", 1, 0, NULL}, {"vit", 0, 0, "/vit-"}, {"resnet", 0, 0, "/(resnet|alexnet)"},
+    {"all", 1, 0, "/"},    {"tests", 1, 1, NULL},
+};
+
+enum { SETS = sizeof sets / sizeof *sets };
+static const char step_prefix[] = "step:";
+
+static void add(struct kernel_shapes *s, int place, const int dim[CASE_DIMS], int calls) {
+    const struct kernel_case *kernel = kernel_case_at(place);
+    size_t used = (size_t)kernel_case_dims(kernel) * sizeof *dim;
+    for (int i = s->n - 1; i >= 0; i--)
+        if (s->list[i].kernel == kernel && !memcmp(s->list[i].dim, dim, used)) {
+            s->list[i].calls += calls;
+            return;
+        }
+    if (s->n == s->room) {
+        int room = 2 * s->room + 64;
+        struct kernel_shape *more = ARENA_ARRAY(&s->arena, struct kernel_shape, room);
+        if (s->n)
+            memcpy(more, s->list, (size_t)s->n * sizeof *more);
+        s->list = more;
+        s->room = room;
+    }
+    struct kernel_shape *shape = &s->list[s->n];
+    *shape =
+        (struct kernel_shape){.kernel = kernel, .calls = calls, .place = place, .order = s->n++};
+    memcpy(shape->dim, dim, used);
+}
+
+static void add_tables(struct kernel_shapes *s, int of_tests) {
+    const struct kernel_case *kc;
+    for (int i = 0; (kc = kernel_case_at(i)); i++)
+        for (int k = of_tests ? 0 : kc->n_shapes - kc->n_bench; k < kc->n_shapes; k++)
+            add(s, i, kc->shape[k], 0);
+}
+
+static void note(void *self, const char *kernel, const int dim[CASE_DIMS]) {
+    const struct kernel_case *kc;
+    for (int i = 0; (kc = kernel_case_at(i)); i++)
+        if (!strcmp(kc->name, kernel)) {
+            add(self, i, dim, 1);
+            return;
+        }
+    CHECK(0, "%s has no cases", kernel);
+}
+
+static int add_step(struct kernel_shapes *s, const struct workload *w, struct settings *settings,
+                    const struct dataset *data, struct error *err) {
+    static struct stepper stepper; /* its settings are too many for the stack */
+    const struct kernel_watch watch = {.note = note, .self = s};
+    const struct stepper_config config = {.settings = settings,
+                                          .data = data,
+                                          .kernels = kernels_watching(),
+                                          .watch = &watch,
+                                          .threads = 1};
+    int status = stepper_open(&stepper, w, &config, err);
+    if (status)
+        return error_prefix(err, "%s", w->name);
+    trainer_start(&stepper.trainer);
+    trainer_step(&stepper.trainer, stepper.slots, w->batch, 0);
+    stepper_close(&stepper);
+    return 0;
+}
+
+static int add_steps(struct kernel_shapes *s, const char *expression, struct settings *settings,
+                     struct error *err) {
+    struct dataset data = {.source = NULL};
+    regex_t filter;
+    int status = 0, found = 0;
+    if (regcomp(&filter, expression, REG_EXTENDED | REG_NOSUB))
+        return error_set(err, STATUS_USAGE, "--shapes %s%s is not an extended regular expression",
+                         step_prefix, expression);
+    TRY(dataset_open(&data, DATA, err));
+    for (const struct workload *w = workloads; w->name; w++)
+        if (!regexec(&filter, w->name, 0, NULL, 0)) {
+            TRY(add_step(s, w, settings, &data, err));
+            found = 1;
+        }
+    if (!found)
+        status = error_set(err, STATUS_USAGE,
+                           "--shapes %s%s: none of the steps of `ssvbench bench steps`",
+                           step_prefix, expression);
+out:
+    dataset_close(&data);
+    regfree(&filter);
+    return status;
+}
+
+static int by_kernel(const void *a, const void *b) {
+    const struct kernel_shape *x = a, *y = b;
+    return x->place != y->place ? x->place - y->place : x->order - y->order;
+}
+
+static const struct shape_set *find(const char *name) {
+    for (int i = 0; i < SETS; i++)
+        if (!strcmp(sets[i].name, name))
+            return &sets[i];
+    return NULL;
+}
+
+int kernel_shapes_open(struct kernel_shapes *s, const char *set, struct settings *settings,
+                       struct error *err) {
+    size_t n = strlen(step_prefix);
+    const struct shape_set steps = {.steps = set + n};
+    const struct shape_set *chosen = strncmp(set, step_prefix, n) != 0 ? find(set) : &steps;
+    *s = (struct kernel_shapes){.n = 0};
+    if (!chosen)
+        return error_set(err, STATUS_USAGE,
+                         "--shapes %s: there are quick, vit, resnet, all, tests, and step:RE for "
+                         "steps of `ssvbench bench steps`",
+                         set);
+    if (chosen->from_tables)
+        add_tables(s, chosen->of_tests);
+    int status = chosen->steps ? add_steps(s, chosen->steps, settings, err) : 0;
+    if (status)
+        kernel_shapes_close(s);
+    else
+        qsort(s->list, (size_t)s->n, sizeof *s->list, by_kernel);
+    return status;
+}
+
+void kernel_shapes_close(struct kernel_shapes *s) {
+    arena_free(&s->arena);
+    *s = (struct kernel_shapes){.n = 0};
+}

@@ -1,0 +1,36 @@
+/* kernel_shapes.h -- which kernels on which shapes: a set by its name.
+ *
+ *   quick     sizes of real networks, a few for each kernel (the last ones in kernels/cases_*.c)
+ *   vit       all that the steps of `bench steps` with a ViT call, from their graphs
+ *   resnet    the same of ResNet and AlexNet
+ *   step:RE   the same of the steps whose names the expression finds
+ *   all       quick, vit and resnet
+ *   tests     those of the tests, small and odd ones
+ */
+#ifndef SSV_BENCH_KERNEL_SHAPES_H
+#define SSV_BENCH_KERNEL_SHAPES_H
+
+#include "kernels/cases.h"
+#include "protocols/settings.h"
+
+struct kernel_shape {
+    const struct kernel_case *kernel;
+    int dim[CASE_DIMS];
+    long calls;       /* in one step of each workload together; 0: of none */
+    int place, order; /* of the kernel; of the shape */
+};
+
+struct kernel_shapes {
+    struct kernel_shape *list; /* by kernel; no two are the same */
+    int n;
+    /* private */
+    int room;
+    struct arena arena;
+};
+
+/* Status 2 for a set that there is not.  settings: options of the methods. */
+int kernel_shapes_open(struct kernel_shapes *s, const char *set, struct settings *settings,
+                       struct error *err);
+void kernel_shapes_close(struct kernel_shapes *s);
+
+#endif

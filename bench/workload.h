@@ -1,0 +1,55 @@
+/* workload.h -- the training steps that are benched, each a method on an encoder.
+ *
+ * Every method is stepped on one batch of `shapes`.  A workload's options hold where the user's
+ * flags say nothing, so that bench/peers/steps.py can do the same work with PyTorch.
+ *
+ *     struct stepper s;
+ *     TRY(stepper_open(&s, &workloads[i], &config, err));
+ *     TRY(stepper_fill(&s, err));
+ *     trainer_start(&s.trainer);
+ *     trainer_step(&s.trainer, s.slots, w->batch, 0);
+ *     stepper_close(&s);
+ */
+#ifndef SSV_BENCH_WORKLOAD_H
+#define SSV_BENCH_WORKLOAD_H
+
+#include "methods/trainer.h"
+#include "protocols/settings.h"
+
+struct workload {
+    const char *name, *method, *backbone;
+    int image, patch, batch;
+    const char *options; /* of the method: "key=value key=value" */
+};
+
+extern const struct workload workloads[]; /* the last one has no name */
+
+struct stepper_config {
+    struct settings *settings; /* the method's options change and are put back by stepper_close */
+    const struct dataset *data;
+    const struct kernels *kernels;
+    const struct kernel_watch *watch; /* NULL: not watching */
+    int threads, profile;
+};
+
+struct stepper {
+    struct trainer trainer;
+    struct model model;
+    void *slots[METHOD_INPUTS + 1]; /* memory for a batch */
+    /* private */
+    struct graph graph;
+    struct backbone backbone;
+    struct builder builder;
+    struct arena arena;
+    struct settings *settings;
+    unsigned char before[SETTINGS_METHODS][METHOD_STATE];
+};
+
+/* The batch holds zeros.  After an error there is nothing to close. */
+int stepper_open(struct stepper *s, const struct workload *w, const struct stepper_config *config,
+                 struct error *err);
+/* A batch as the loader would hand it over. */
+int stepper_fill(struct stepper *s, struct error *err);
+void stepper_close(struct stepper *s);
+
+#endif

@@ -1,0 +1,94 @@
+/* Kernels that watch: what they say of a call are the numbers of the case that made it, so what is
+ * timed for a network is what the network does. */
+#include "kernels/watch.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+struct seen {
+    const struct kernel_case *kernel;
+    const int *dim;
+    int calls, others;
+};
+
+/* Lists of shapes serve several kernels: the bits of a number that this one's calls show. */
+static const struct shown {
+    const char *kernel;
+    int number, bits;
+} shown[] = {
+    {"batchnorm_stats", 2, 0}, /* how the input was made */
+    {"gather_forward", 4, 3},  {"branch_forward", 3, 15}, {"branch_backward", 3, 59},
+    {"conv2d_pack", 9, 0},     {"conv2d_forward", 9, 1},  {"channelwise_fc_forward", 4, 1},
+};
+
+static void forget_the_unseen(const char *kernel, int dim[CASE_DIMS]) {
+    for (size_t i = 0; i < sizeof shown / sizeof *shown; i++)
+        if (!strcmp(kernel, shown[i].kernel))
+            dim[shown[i].number] &= shown[i].bits;
+    if (!strcmp(kernel, "gemm") && dim[5] == 3)
+        dim[5] = 0; /* alpha */
+    if (!strncmp(kernel, "gather_", 7) && !dim[2])
+        dim[4] |= 1; /* rows of no indices are one row */
+}
+
+static void note(void *self, const char *kernel, const int dim[CASE_DIMS]) {
+    struct seen *s = self;
+    int wanted[CASE_DIMS], used = kernel_case_dims(s->kernel);
+    if (strcmp(kernel, s->kernel->name) != 0) {
+        s->others++; /* what packs for it, or uses what it packed */
+        return;
+    }
+    s->calls++;
+    memcpy(wanted, s->dim, sizeof wanted);
+    forget_the_unseen(kernel, wanted);
+    for (int i = 0; i < used; i++)
+        if (dim[i] != wanted[i])
+            fail_msg("%s: number %d of \"%s\" is %d, not %d", kernel, i, s->kernel->dims, dim[i],
+                     wanted[i]);
+}
+
+static int is_of_sizes(const char *kernel) {
+    return strstr(kernel, "_pack_size") != NULL;
+}
+
+static void they_say_what_was_asked_for(void **state) {
+    (void)state;
+    const struct kernel_case *kc;
+    for (int i = 0; (kc = kernel_case_at(i)); i++)
+        for (int s = 0; s < kc->n_shapes; s++) {
+            struct seen seen = {.kernel = kc, .dim = kc->shape[s]};
+            const struct kernel_watch watch = {.note = note, .self = &seen};
+            const struct kctx c = {.threads = 1, .watch = &watch};
+            struct case_run run;
+            case_open(&run, kc, kc->shape[s], kernels_watching(), 0, 0);
+            case_call(&run, &c);
+            if (is_of_sizes(kc->name))
+                assert_int_equal(seen.calls, 0);
+            else if (!seen.calls)
+                fail_msg("%s: no call", kc->name);
+            case_close(&run);
+        }
+}
+
+static void they_tell_nobody_without_a_watch(void **state) {
+    (void)state;
+    const struct kctx c = {.threads = 1};
+    const struct kernels *k = kernels_watching();
+    real y = 3;
+    k->axpby(&c, 1, 1, &y, 0, &y);
+    assert_true(k->sum_squares(&c, 1, &y) > 0);
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(they_say_what_was_asked_for),
+        cmocka_unit_test(they_tell_nobody_without_a_watch),
+    };
+    return cmocka_run_group_tests_name("watching", tests, NULL, NULL);
+}
