@@ -31,8 +31,8 @@ struct invocation {
             double seconds; /* for each */
         } bench;
         struct kernels_flags {
-            const char *filter, *backend, *shapes, *against;
-            int json, time_only, self_test, threads, seed, pairs;
+            const char *filter, *backend, *shapes, *against, *out;
+            int json, time_only, self_test, threads, pin, seed, pairs, launches;
             double seconds, planted, slowed;
         } kernels;
         struct once step;

@@ -1,5 +1,7 @@
 /* command_kernels.c -- kernels: the flags, and what is done with kernels. */
 #include "bench/kernels.h"
+#include "bench/quiet.h"
+#include "results/kernel_times.h"
 #include "results/speed_verdict.h"
 
 enum { MOST_PAIRS = SPEED_PAIRS / 2 };
@@ -17,6 +19,10 @@ static const struct option_def kernels_options[] = {
     OPTION_TEXT(
         struct kernels_flags, against, "", NULL,
         "another build, a program or a git revision: launch both in turns, say what is slower"),
+    OPTION_TEXT(struct kernels_flags, out, "", NULL,
+                "write all samples: FILE.h5, or a folder that keeps one file for each call"),
+    OPTION_INT(struct kernels_flags, launches, 0, 0, KERNEL_LAUNCHES,
+               "with --out: processes that time them once more, for a later --against FILE.h5"),
     OPTION_BOOL(struct kernels_flags, self_test, 0,
                 "is --against to be trusted here: this program against itself, and made slower"),
     OPTION_REAL(struct kernels_flags, planted, 5, 0, 1000, "percent that --self_test makes slower"),
@@ -26,6 +32,7 @@ static const struct option_def kernels_options[] = {
                "of launches; as many again for what is undecided"),
     OPTION_INT(struct kernels_flags, threads, 1, 1, 4096,
                "of kernels that use them; in a step each runs on one"),
+    OPTION_INT(struct kernels_flags, pin, -1, -1, 4095, "processor to stay on; -1: any"),
     OPTION_INT(struct kernels_flags, seed, 0, 0, 1 << 30, "of the inputs"),
     OPTION_REAL(struct kernels_flags, seconds, 0.05, 0.001, 60, "to time each for"),
     OPTION_END};
@@ -37,9 +44,20 @@ static int run(struct invocation *call, struct error *err) {
         return status;
     if (o->self_test && *o->against)
         return error_set(err, STATUS_USAGE, "--self_test or --against, not both");
+    if (*o->out && (o->self_test || *o->against || o->time_only))
+        return error_set(
+            err, STATUS_USAGE,
+            "--out keeps what is measured without --against, --self_test, --time_only");
+    if (o->launches && !*o->out)
+        return error_set(err, STATUS_USAGE, "--launches is for --out");
+    if (o->pin >= 0 && (status = quiet_pin(o->pin, err)))
+        return status;
+    if (!o->time_only) /* what launches does so once for all */
+        quiet_check();
     return o->self_test  ? kernels_self_test(call, err)
            : *o->against ? kernels_against(call, err)
-                         : kernels_walk(call, err);
+           : *o->out     ? kernels_keep(call, err)
+                         : kernels_walk(call, NULL, err);
 }
 
 const struct command command_kernels = {

@@ -2,6 +2,7 @@
 
 #include "core/clock.h"
 
+#include <math.h>
 #include <stdlib.h>
 
 enum {
@@ -98,4 +99,8 @@ void kernel_time(struct kernel_time *out, const struct kernel_case *kernel, cons
     if (out->wrong < 0 && !o->warm_only)
         sample_cold(out, &run, o);
     case_close(&run);
+}
+
+double kernel_time_quantile(const double *sorted, int n, double q) {
+    return n ? sorted[(int)(q * (n - 1) + 0.5)] : NAN;
 }

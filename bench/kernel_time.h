@@ -32,4 +32,6 @@ struct kernel_time {
 void kernel_time(struct kernel_time *out, const struct kernel_case *kernel, const int *dim,
                  const struct kernels *k, const struct kernel_time_options *o);
 
+double kernel_time_quantile(const double *sorted, int n, double q); /* NAN when n is 0 */
+
 #endif

@@ -2,10 +2,23 @@
 #ifndef SSV_BENCH_KERNELS_H
 #define SSV_BENCH_KERNELS_H
 
+#include "bench/bandwidth.h"
 #include "bench/command.h"
+#include "bench/kernel_shapes.h"
+#include "bench/kernel_time.h"
 
-/* kernels_walk.c: check and time each. */
-int kernels_walk(const struct invocation *call, struct error *err);
+/* Gets what is measured, as it is. */
+struct kernels_sink {
+    void (*roof)(void *self, double flops, const struct bandwidth *b);
+    void (*take)(void *self, const struct kernel_shape *at, const char *shape, const char *backend,
+                 const struct kernel_time *t, double percent_of_roof);
+    void *self;
+};
+
+/* kernels_walk.c: check and time each; sink NULL: print only. */
+int kernels_walk(const struct invocation *call, const struct kernels_sink *sink, struct error *err);
+/* kernels_keep.c: the same, and write it to --out. */
+int kernels_keep(const struct invocation *call, struct error *err);
 /* kernels_against.c: this program and another one in turns. */
 int kernels_against(const struct invocation *call, struct error *err);
 /* kernels_self_test.c: what that is worth here. */

@@ -1,7 +1,8 @@
 /* kernels_against.c -- which kernels became slower: this program and another build of it, launched
  * in turns, and results/speed_verdict.h on what they say.
  *
- * What is undecided after the pairs asked for gets as many again.  Exit code 5 for a regression.
+ * What is undecided after the pairs asked for gets as many again.  Or this program and launches
+ * that `--out FILE.h5` kept, which is weaker.  Exit code 5 for a regression.
  */
 #include "bench/kernels.h"
 #include "bench/other.h"
@@ -10,6 +11,9 @@
 
 #include <jansson.h>
 #include <stdio.h>
+#include <string.h>
+
+enum { LEAST_LAUNCHES = 5 };
 
 static void print_row(const struct turns_row *r, int json) {
     const struct speed_verdict *v = &r->verdict;
@@ -50,7 +54,7 @@ static int report(const struct turns *t, struct error *err) {
                                 : 0;
 }
 
-int kernels_against(const struct invocation *call, struct error *err) {
+static int against_program(const struct invocation *call, struct error *err) {
     const struct kernels_flags *o = &call->own.kernels;
     struct turns t = {.o = o, .stop = call->stop, .n_sides = 2};
     struct other other;
@@ -68,4 +72,73 @@ out:
     other_close(&other);
     turns_free(&t);
     return status;
+}
+
+/* ---- a stored result ---- */
+
+/* As it was launched then; how often: the launches of its first row. */
+static int options_of(const struct kernel_times *stored, const char *path, struct kernels_flags *o,
+                      struct error *err) {
+    int n = stored->n ? stored->samples[0].n_launches : 0;
+    if (n < LEAST_LAUNCHES)
+        return error_set(err, STATUS_USAGE,
+                         "%s: it has %d launches, and %d at least are needed: make it with "
+                         "--launches 10 --out FILE.h5",
+                         path, n, LEAST_LAUNCHES);
+    o->filter = stored->filter;
+    o->backend = stored->backends;
+    o->shapes = stored->shapes;
+    o->threads = stored->threads;
+    o->seed = stored->seed;
+    o->seconds = stored->seconds;
+    o->pairs = n;
+    return 0;
+}
+
+static int same_machine(const struct kernel_times *stored, const char *path, struct error *err) {
+    struct arena scratch = {0};
+    struct kernel_times here;
+    kernel_times_init(&here);
+    const char *differs = kernel_times_differ(stored, &here, &scratch);
+    int status =
+        differs ? error_set(err, STATUS_USAGE,
+                            "%s: it is of another machine (%s), and times of two machines are not "
+                            "compared",
+                            path, differs)
+                : 0;
+    kernel_times_free(&here);
+    arena_free(&scratch);
+    return status;
+}
+
+static int against_file(const struct invocation *call, struct error *err) {
+    struct kernels_flags o = call->own.kernels;
+    struct turns t = {.o = &o, .stop = call->stop, .n_sides = 1};
+    struct kernel_times stored;
+    int status = kernel_times_read(&stored, o.against, err);
+    if (status)
+        return status;
+    TRY(same_machine(&stored, o.against, err));
+    TRY(options_of(&stored, o.against, &o, err));
+    TRY(other_self(&t.arena, &t.side[0].program, err));
+    log_message(LOG_WARN,
+                "%s is of %s: not launched in turns, so what the machine did then and "
+                "does now counts as a difference; --against a program is stronger",
+                o.against, stored.machine.created_utc);
+    TRY(turns_launch(&t, o.filter, err));
+    for (int i = 0; i < stored.n; i++)
+        turns_set(&t, 1, &stored.rows[i], &stored.samples[i]);
+    turns_decide(&t, 0, 1);
+    status = report(&t, err);
+out:
+    turns_free(&t);
+    kernel_times_free(&stored);
+    return status;
+}
+
+int kernels_against(const struct invocation *call, struct error *err) {
+    const char *name = call->own.kernels.against;
+    size_t n = strlen(name);
+    int is_file = n > 3 && !strcmp(name + n - 3, ".h5");
+    return is_file ? against_file(call, err) : against_program(call, err);
 }

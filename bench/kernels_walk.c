@@ -4,9 +4,6 @@
  * with the relative distance of its quartiles, that of cold calls, and the share of the roofline
  * that warm calls reach: the time that FLOPs at the measured peak or bytes at the measured
  * bandwidth take at least, whichever is longer, over the time taken. */
-#include "bench/bandwidth.h"
-#include "bench/kernel_shapes.h"
-#include "bench/kernel_time.h"
 #include "bench/kernels.h"
 #include "bench/peak.h"
 
@@ -26,6 +23,7 @@ struct walk {
     struct bandwidth bandwidth;
     double flops; /* a second, at most */
     int shown, wrong;
+    const struct kernels_sink *sink; /* NULL: printed only */
 };
 
 static const char *shape_text(const struct kernel_case *kc, const int *dim, char text[TEXT]) {
@@ -41,10 +39,6 @@ static double roof(const struct walk *w, const struct kernel_time *t) {
     return compute > move ? compute : move;
 }
 
-static double quantile(const double *sorted, int n, double q) {
-    return n ? sorted[(int)(q * (n - 1) + 0.5)] : 0;
-}
-
 static json_t *array_of(const double *x, int n) {
     json_t *list = json_array();
     for (int i = 0; i < n; i++)
@@ -58,7 +52,7 @@ static void print_json(const struct kernel_shape *at, const char *shape, const c
     json_t *row =
         json_pack("{s:s, s:s, s:s, s:s, s:f, s:f, s:f}", "kernel", at->kernel->name, "dims",
                   at->kernel->dims, "shape", shape, "backend", backend, "flops", t->flops, "bytes",
-                  t->bytes, "seconds", quantile(t->warm, t->n_warm, 0.5));
+                  t->bytes, "seconds", kernel_time_quantile(t->warm, t->n_warm, 0.5));
     if (at->calls)
         json_object_set_new(row, "calls", json_integer(at->calls));
     if (t->checked) {
@@ -83,9 +77,10 @@ static void print_row(const struct kernel_shape *at, const char *shape, const ch
         printf("%-52s %-10s %9.1e WRONG: buffer %d\n", name, backend, t->distance, t->wrong);
         return;
     }
-    double warm = quantile(t->warm, t->n_warm, 0.5);
-    double spread =
-        (quantile(t->warm, t->n_warm, 0.75) - quantile(t->warm, t->n_warm, 0.25)) / warm;
+    double warm = kernel_time_quantile(t->warm, t->n_warm, 0.5);
+    double spread = (kernel_time_quantile(t->warm, t->n_warm, 0.75) -
+                     kernel_time_quantile(t->warm, t->n_warm, 0.25)) /
+                    warm;
     const double gflops = t->flops / warm * 1e-9, gb = t->bytes / warm * 1e-9;
     if (!t->checked) {
         printf("%-52s %-10s %9s %10.2f %5.1f%% %10s %8.1f %8.1f %7s\n", name, backend, "-",
@@ -93,8 +88,8 @@ static void print_row(const struct kernel_shape *at, const char *shape, const ch
         return;
     }
     printf("%-52s %-10s %9.1e %10.2f %5.1f%% %10.2f %8.1f %8.1f %6.1f%%\n", name, backend,
-           t->distance, warm * 1e6, 100 * spread, quantile(t->cold, t->n_cold, 0.5) * 1e6, gflops,
-           gb, percent);
+           t->distance, warm * 1e6, 100 * spread,
+           kernel_time_quantile(t->cold, t->n_cold, 0.5) * 1e6, gflops, gb, percent);
 }
 
 static void one(struct walk *w, const struct kernel_shape *at, const struct kernels *k) {
@@ -105,10 +100,13 @@ static void one(struct walk *w, const struct kernel_shape *at, const struct kern
     if (regexec(&w->filter, name, 0, NULL, 0))
         return;
     kernel_time(&t, kc, at->dim, k, &w->time);
-    double percent =
-        t.n_warm && w->flops > 0 ? 100 * roof(w, &t) / quantile(t.warm, t.n_warm, 0.5) : 0;
+    double percent = t.n_warm && w->flops > 0
+                         ? 100 * roof(w, &t) / kernel_time_quantile(t.warm, t.n_warm, 0.5)
+                         : 0;
     (w->o->json ? print_json : print_row)(at, shape, k->name, &t, percent);
     fflush(stdout);
+    if (w->sink && t.n_warm)
+        w->sink->take(w->sink->self, at, shape, k->name, &t, percent);
     w->shown++;
     w->wrong += t.wrong >= 0;
 }
@@ -167,12 +165,15 @@ static int measure_roof(struct walk *w, const struct kernels *k, struct error *e
     for (int i = 0; i < w->bandwidth.n; i++)
         fprintf(stderr, " %zu KiB: %.1f%s", w->bandwidth.bytes[i] >> 10,
                 w->bandwidth.per_second[i] * 1e-9, i + 1 < w->bandwidth.n ? "," : "\n");
+    if (w->sink)
+        w->sink->roof(w->sink->self, w->flops, &w->bandwidth);
     return 0;
 }
 
-int kernels_walk(const struct invocation *call, struct error *err) {
+int kernels_walk(const struct invocation *call, const struct kernels_sink *sink,
+                 struct error *err) {
     const struct kernels_flags *o = &call->own.kernels;
-    struct walk w = {.o = o};
+    struct walk w = {.o = o, .sink = sink};
     const struct kernels *chosen[BACKENDS] = {NULL};
     struct slab workspace = {0}, flush = {0};
     struct kernel_shapes shapes = {.n = 0};

@@ -7,6 +7,7 @@
 #include <string.h>
 
 enum { ARGUMENTS = 24 };
+_Static_assert((int)KERNEL_LAUNCHES <= (int)SPEED_PAIRS, "launches of a file fit into a row");
 
 static struct turns_row *row_of(struct turns *t, const char *name, const char *filter) {
     for (int i = 0; i < t->n; i++)
@@ -24,6 +25,22 @@ static struct turns_row *row_of(struct turns *t, const char *name, const char *f
     return &t->rows[t->n++];
 }
 
+static struct turns_row *row_of_kernel(struct turns *t, const char *kernel, const char *shape,
+                                       const char *backend) {
+    struct arena scratch = {0};
+    struct turns_row *r = row_of(t, arena_printf(&scratch, "%s %s %s", kernel, shape, backend),
+                                 arena_printf(&scratch, "%s %s", kernel, shape));
+    arena_free(&scratch);
+    return r;
+}
+
+void turns_set(struct turns *t, int side, const struct kernel_row *row,
+               const struct kernel_samples *samples) {
+    struct turns_row *r = row_of_kernel(t, row->kernel, row->shape, row->backend);
+    r->n[side] = samples->n_launches;
+    memcpy(r->seconds[side], samples->launch, (size_t)samples->n_launches * sizeof(double));
+}
+
 static int take(void *self, const char *line, struct error *err) {
     struct turns *t = self;
     json_t *row = json_loads(line, 0, NULL);
@@ -35,12 +52,9 @@ static int take(void *self, const char *line, struct error *err) {
         !(seconds > 0))
         status = error_set(err, STATUS_MACHINE, "not a kernel's time: %.200s", line);
     else {
-        struct arena scratch = {0};
-        const char *name = arena_printf(&scratch, "%s %s %s", kernel, shape, backend);
-        struct turns_row *r = row_of(t, name, arena_printf(&scratch, "%s %s", kernel, shape));
+        struct turns_row *r = row_of_kernel(t, kernel, shape, backend);
         if (r->n[t->now] < SPEED_PAIRS)
             r->seconds[t->now][r->n[t->now]++] = seconds;
-        arena_free(&scratch);
     }
     json_decref(row);
     return status;

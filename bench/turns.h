@@ -10,6 +10,7 @@
 #define SSV_BENCH_TURNS_H
 
 #include "bench/command.h"
+#include "results/kernel_times.h"
 #include "results/speed_verdict.h"
 
 enum { TURNS_SIDES = 3 };
@@ -39,6 +40,9 @@ struct turns {
 
 /* o->pairs launches of each side, for the rows whose name the filter finds. */
 int turns_launch(struct turns *t, const char *filter, struct error *err);
+/* Gives a side the launches that a file has of a kernel. */
+void turns_set(struct turns *t, int side, const struct kernel_row *row,
+               const struct kernel_samples *samples);
 /* The verdict of side a against side b for every row; how many are undecided. */
 int turns_decide(struct turns *t, int a, int b);
 /* An expression for the rows that are undecided; owned by t. */

@@ -73,6 +73,9 @@ void h5_put_table(struct h5 *h, hid_t at, const char *name, const struct member 
 
 void h5_open(struct h5 *h, const char *path, struct arena *a, struct error *err);
 int h5_close(struct h5 *h); /* the status */
+/* The attributes format and format_version of /: another format ("not WHAT") or a higher major
+ * version is a failure. */
+void h5_check_format(struct h5 *h, const char *format, const char *version, const char *what);
 
 int h5_has(struct h5 *h, hid_t at,
            const char *name); /* here, not through a soft or external link */

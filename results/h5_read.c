@@ -439,3 +439,25 @@ out:
     h5_end(set);
     return rows;
 }
+
+/* ---- format ---- */
+
+void h5_check_format(struct h5 *h, const char *format, const char *version, const char *what) {
+    const char *its_format = h5_text_attribute(h, h->file, "format");
+    const char *its_version = h5_text_attribute(h, h->file, "format_version");
+    if (h->status)
+        return;
+    if (!its_format || strcmp(its_format, format) != 0) {
+        h5_wrong(h, h->file, "format", "not %s", what);
+        return;
+    }
+    char *end = NULL;
+    long major = its_version ? strtol(its_version, &end, 10) : 0, ours = strtol(version, NULL, 10);
+    if (!its_version || end == its_version || (*end && *end != '.') || major < 1)
+        h5_wrong(h, h->file, "format_version", "it is %s", its_version ? its_version : "missing");
+    else if (major > ours) /* not damaged: other advice */
+        h->status = error_set(h->err, STATUS_USAGE,
+                              "%s: format version %.20s; this program reads versions up to %ld.x: "
+                              "use a newer ssvbench",
+                              h->path, its_version, ours);
+}

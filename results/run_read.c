@@ -3,7 +3,6 @@
 
 #include <math.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 /* ---- steps ---- */
@@ -143,27 +142,6 @@ static void get_evals(struct h5 *h, struct run *r) {
 
 /* ---- the rest ---- */
 
-static void check_version(struct h5 *h) {
-    const char *format = h5_text_attribute(h, h->file, "format");
-    const char *version = h5_text_attribute(h, h->file, "format_version");
-    if (h->status)
-        return;
-    if (!format || strcmp(format, RUN_FORMAT) != 0) {
-        h5_wrong(h, h->file, "format", "not the results of a run");
-        return;
-    }
-    char *end = NULL;
-    long major = version ? strtol(version, &end, 10) : 0,
-         ours = strtol(RUN_FORMAT_VERSION, NULL, 10);
-    if (!version || end == version || (*end && *end != '.') || major < 1)
-        h5_wrong(h, h->file, "format_version", "it is %s", version ? version : "missing");
-    else if (major > ours) /* not damaged: other advice */
-        h->status = error_set(h->err, STATUS_USAGE,
-                              "%s: format version %.20s; this program reads versions up to %ld.x: "
-                              "use a newer ssvbench",
-                              h->path, version, ours);
-}
-
 static void get_data(struct h5 *h, struct run *r) {
     hid_t data = h5_group(h, h->file, "data");
     int n = 0;
@@ -193,7 +171,7 @@ int run_read(struct run *r, const char *h5_path, struct error *err) {
     struct h5 h;
     memset(r, 0, sizeof *r);
     h5_open(&h, h5_path, &r->arena, err);
-    check_version(&h);
+    h5_check_format(&h, RUN_FORMAT, RUN_FORMAT_VERSION, "the results of a run");
     h5_get_attributes(&h, h.file, schema_run, r);
     hid_t environment = h5_group(&h, h.file, "environment");
     h5_get_attributes(&h, environment, schema_environment, r);

@@ -1,6 +1,6 @@
 #include "results/schema_internal.h"
 
-#include "results/run.h"
+#include "results/kernel_times.h"
 
 #define FIELD(type, field, name, kind, added)                                                      \
     { name, offsetof(struct type, field), sizeof((struct type *)0)->field, kind, added }
@@ -112,6 +112,37 @@ const struct member schema_metric[] = {
     CHARS(metric_row, name, "name"),
     INTEGER(metric_row, seed, "seed"),
     REAL(metric_row, value, "value"),
+    END,
+};
+
+const struct member schema_kernel_run[] = {
+    CHARS(run, created_utc, "created_utc"),
+    STRING(run, code_commit, "code_commit"),
+    INTEGER(run, code_dirty, "code_dirty"),
+    END,
+};
+
+const struct member schema_kernel_times[] = {
+    STRING(kernel_times, filter, "filter"),       STRING(kernel_times, backends, "backends"),
+    STRING(kernel_times, shapes, "shapes"),       INTEGER(kernel_times, threads, "threads"),
+    INTEGER(kernel_times, seed, "seed"),          REAL(kernel_times, seconds, "seconds"),
+    REAL(kernel_times, peak_flops, "peak_flops"), END,
+};
+
+const struct member schema_kernel_row[] = {
+    CHARS(kernel_row, kernel, "kernel"),
+    CHARS(kernel_row, dims, "dims"),
+    CHARS(kernel_row, shape, "shape"),
+    CHARS(kernel_row, backend, "backend"),
+    INTEGER(kernel_row, calls, "calls"),
+    REAL(kernel_row, flops, "flops"),
+    REAL(kernel_row, bytes, "bytes"),
+    REAL(kernel_row, distance, "distance"),
+    REAL(kernel_row, warm, "warm_s"),
+    REAL(kernel_row, q1, "warm_q1_s"),
+    REAL(kernel_row, q3, "warm_q3_s"),
+    REAL(kernel_row, cold, "cold_s"),
+    REAL(kernel_row, percent_of_roof, "percent_of_roof"),
     END,
 };
 

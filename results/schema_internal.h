@@ -29,6 +29,10 @@ extern const struct member schema_step[];        /* struct step_row, the columns
 extern const struct member schema_grid[];        /* struct grid_row, the columns of grid */
 extern const struct member schema_metric[];      /* struct metric_row, those of metrics */
 
+extern const struct member schema_kernel_run[];   /* struct run, the attributes of / of a file of */
+extern const struct member schema_kernel_times[]; /* struct kernel_times, those beside them */
+extern const struct member schema_kernel_row[];   /* struct kernel_row, the columns of summary */
+
 /* The words for enum outcome. */
 #define OUTCOMES 4
 extern const char *const schema_outcomes[OUTCOMES];

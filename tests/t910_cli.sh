@@ -52,6 +52,14 @@ cat >faster.sh <<END
 END
 chmod +x faster.sh
 expect "kernels against a faster program" 5 '^argmax_rows 64x1024 .* slower ' "$program" kernels --filter '^argmax_rows' --seconds 0.001 --against ./faster.sh
+expect "kernels kept in a file" 0 '^argmax_rows 64x1024 ' "$program" kernels --filter '^argmax_rows' --seconds 0.001 --launches 6 --out kernels.h5
+expect "kernels against what was kept" 0 '^argmax_rows 64x1024 .* 6$' "$program" kernels --against kernels.h5
+expect "that it is weaker is said" 0 'not launched in turns' "$program" kernels --against kernels.h5
+expect "kernels kept in a folder" 0 'are in kept/2.*h5' "$program" kernels --filter '^argmax_rows' --seconds 0.001 --out kept
+expect "kernels against what has no launches" 2 'it has 0 launches, and 5' sh -c '"$0" kernels --against "$(echo kept/*.h5)"' "$program"
+expect "launches without a file" 2 'launches is for --out' "$program" kernels --launches 3
+expect "kernels into a file that cannot be" 3 'none/kernels.h5' "$program" kernels --filter '^argmax_rows' --seconds 0.001 --out none/kernels.h5
+expect "kernels on a processor that there is not" 2 'pin 4000: ' "$program" kernels --pin 4000
 expect "kernels against itself and another" 2 'not both' "$program" kernels --self_test --against ./faster.sh
 expect "what a comparison is worth" 0 '^itself, 100 % slower +1 +1 ' "$program" kernels --filter '^argmax_rows 64x1024' --seconds 0.005 --self_test --planted 100
 expect "what it is worth where nothing can be seen" 1 '0 of 1 found' "$program" kernels --filter '^argmax_rows 64x1024' --seconds 0.001 --self_test --planted 0
@@ -77,6 +85,7 @@ expect "bench steps as JSON" 0 '"percent_of_peak"' "$program" bench steps --json
 expect "bench steps with another batch" 0 'p8/b16"' "$program" bench steps --json --seconds 0.1 --batch 16 --filter 'mae/vit-micro/32px-p8'
 
 expect "a small run" 0 'mae' "$program" run "${tiny[@]}"
+expect "kernels against a run" 2 'not times that' sh -c 'cp "$(find . -name run.h5 | head -1)" run.h5; "$0" kernels --against run.h5' "$program"
 expect "run again does nothing new" 0 'mae' "$program" run "${tiny[@]}"
 expect "a table" 0 '95 %' "$program" report out
 expect "lines" 0 '^.*mae.*knn' "$program" report csv out
