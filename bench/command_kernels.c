@@ -4,6 +4,8 @@
 #include "results/kernel_times.h"
 #include "results/speed_verdict.h"
 
+#include <string.h>
+
 enum { MOST_PAIRS = SPEED_PAIRS / 2 };
 
 static const struct option_def kernels_options[] = {
@@ -37,10 +39,19 @@ static const struct option_def kernels_options[] = {
     OPTION_REAL(struct kernels_flags, seconds, 0.05, 0.001, 60, "to time each for"),
     OPTION_END};
 
+static const struct {
+    const char *name;
+    int csv;
+} words[] = {{"report", 0}, {"csv", 1}};
+enum { WORDS = sizeof words / sizeof *words };
+
 static int run(struct invocation *call, struct error *err) {
     const struct kernels_flags *o = &call->own.kernels;
-    int status = invocation_no_arguments(call, err);
-    if (status)
+    int status = 0;
+    for (int i = 0; i < WORDS && call->argc > 1; i++)
+        if (!strcmp(call->argv[1], words[i].name))
+            return kernels_report(call, words[i].csv, err);
+    if ((status = invocation_no_arguments(call, err)))
         return status;
     if (o->self_test && *o->against)
         return error_set(err, STATUS_USAGE, "--self_test or --against, not both");
@@ -62,10 +73,11 @@ static int run(struct invocation *call, struct error *err) {
 
 const struct command command_kernels = {
     .name = "kernels",
-    .arguments = "[--filter RE] [--backend LIST] [--against PROGRAM|REVISION] [--json]",
+    .arguments = "[--against PROGRAM|REVISION|FILE.h5] | report PATH... | csv PATH...",
     .help =
-        "Check each kernel against the plain one and time it, with warm and cold caches; or, with\n"
-        "--against, find what is slower than in another build: exit code 5",
+        "Check each kernel against the plain one and time it, with warm and cold caches; with\n"
+        "--against find what is slower than in another build: exit code 5; report and csv: what\n"
+        "--out kept, as a table of changes with roofline and history, or a line a kernel",
     .run = run,
     .flags = kernels_options,
     .flags_alone = 1};

@@ -21,6 +21,9 @@ int kernels_walk(const struct invocation *call, const struct kernels_sink *sink,
 int kernels_keep(const struct invocation *call, struct error *err);
 /* kernels_against.c: this program and another one in turns. */
 int kernels_against(const struct invocation *call, struct error *err);
+/* kernels_report.c: of the files and folders in the arguments behind the first; as CSV, or a table
+ * and figures. */
+int kernels_report(const struct invocation *call, int csv, struct error *err);
 /* kernels_self_test.c: what that is worth here. */
 int kernels_self_test(const struct invocation *call, struct error *err);
 

@@ -1,39 +1,12 @@
-/* RFC 4180: CRLF at the end of a line, quotes around a field that needs them, quotes doubled. */
 #include "reports/report.h"
+
+#include "reports/text_internal.h"
 
 #include <errno.h>
 #include <inttypes.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
-
-static void put_text(FILE *out, const char *text) {
-    if (!text[strcspn(text, ",\"\r\n")]) {
-        fputs(text, out);
-        return;
-    }
-    fputc('"', out);
-    for (; *text; text++) {
-        if (*text == '"')
-            fputc('"', out);
-        fputc(*text, out);
-    }
-    fputc('"', out);
-}
-
-/* The shortest decimal number that reads back as the same double; nothing for a NaN. */
-static void put_number(FILE *out, double x) {
-    enum { ENOUGH = 17 };
-    char text[40] = "";
-    if (!isfinite(x))
-        return;
-    for (int digits = 1; digits <= ENOUGH; digits++) {
-        snprintf(text, sizeof text, "%.*g", digits, x);
-        if (strtod(text, NULL) == x)
-            break;
-    }
-    fputs(text, out);
-}
 
 /* seed < 0: an evaluation without a result has a line too, and a metric, NULL for none, its own. */
 static void put_line(FILE *out, const struct run *run, const struct eval *e, int seed,
@@ -44,37 +17,37 @@ static void put_line(FILE *out, const struct run *run, const struct eval *e, int
                                            [OUTCOME_FAILED] = "failed"};
     const char *const names[] = {run->run_id, run->method, run->backbone, run->dataset};
     for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
-        put_text(out, names[i]);
+        csv_put_text(out, names[i]);
         fputc(',', out);
     }
     fprintf(out, "%" PRId64 ",", run->seed);
-    put_text(out, e->protocol);
+    csv_put_text(out, e->protocol);
     fputc(',', out);
-    put_text(out, e->dataset);
+    csv_put_text(out, e->dataset);
     fputc(',', out);
     if (seed >= 0 || metric)
         fprintf(out, "%" PRId64, metric ? metric->seed : e->seed[seed]);
     fputc(',', out);
-    put_number(out, seed >= 0 && e->top1 ? e->top1[seed] : NAN);
+    csv_put_number(out, seed >= 0 && e->top1 ? e->top1[seed] : NAN);
     fputc(',', out);
-    put_number(out, seed >= 0 && e->top5 ? e->top5[seed] : NAN);
+    csv_put_number(out, seed >= 0 && e->top5 ? e->top5[seed] : NAN);
     fprintf(out, ",%s,", outcomes[e->outcome]);
-    put_text(out, e->reason);
+    csv_put_text(out, e->reason);
     fputc(',', out);
-    put_text(out, run->status);
+    csv_put_text(out, run->status);
     fputc(',', out);
-    put_text(out, run->finding ? run->finding : "");
+    csv_put_text(out, run->finding ? run->finding : "");
     fputc(',', out);
-    put_text(out, metric ? metric->name : "");
+    csv_put_text(out, metric ? metric->name : "");
     fputc(',', out);
-    put_number(out, metric ? metric->value : NAN);
+    csv_put_number(out, metric ? metric->value : NAN);
     fputc(',', out);
-    put_text(out, run->budget ? run->budget : "");
+    csv_put_text(out, run->budget ? run->budget : "");
     const double achieved[] = {run->achieved_epochs, run->achieved_images, run->achieved_flops,
                                run->achieved_seconds};
     for (size_t i = 0; i < sizeof achieved / sizeof *achieved; i++) {
         fputc(',', out);
-        put_number(out, run->budget ? achieved[i] : NAN);
+        csv_put_number(out, run->budget ? achieved[i] : NAN);
     }
     fputs("\r\n", out);
 }

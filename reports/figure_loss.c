@@ -93,17 +93,6 @@ static void put_curves(struct curves *c, FILE *dat) {
     }
 }
 
-/* 1, 2 or 5 times a power of ten, at most `ticks` of them in the range. */
-static double nice_step(double range, int ticks) {
-    double power = pow(10, floor(log10(range / ticks)));
-    for (;; power *= 10) {
-        const double steps[] = {power, 2 * power, 5 * power};
-        for (size_t i = 0; i < sizeof steps / sizeof *steps; i++)
-            if (range / steps[i] <= ticks)
-                return steps[i];
-    }
-}
-
 static void put_panel(struct panel *panel, int number, const char *label, FILE *dat,
                       struct arena *a) {
     enum { TICKS = 5 };
@@ -112,11 +101,11 @@ static void put_panel(struct panel *panel, int number, const char *label, FILE *
     panel->logarithmic = lo > 0 && hi / lo > LOG_FROM;
     double pad = fmax(margin * (hi - lo), margin * margin * fabs(hi) + 1e-9);
     fprintf(dat, "%d\t%d\t%g\t%g\t", number, panel->logarithmic, panel->last,
-            nice_step(panel->last, TICKS));
+            figure_step(panel->last, TICKS));
     if (panel->logarithmic)
         fprintf(dat, "%g\t%g\t0\t", lo / (1 + margin), hi * (1 + margin));
     else
-        fprintf(dat, "%g\t%g\t%g\t", lo - pad, hi + pad, nice_step(hi - lo + 2 * pad, TICKS));
+        fprintf(dat, "%g\t%g\t%g\t", lo - pad, hi + pad, figure_step(hi - lo + 2 * pad, TICKS));
     fprintf(dat, "%s\n", figure_text(label, TITLE, a));
 }
 

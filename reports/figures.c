@@ -5,6 +5,7 @@
 #include "reports/figures_internal.h"
 #include "reports/text_internal.h"
 
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -18,6 +19,16 @@ char *figure_text(const char *text, int columns, struct arena *a) {
         if (*c == '"')
             *c = '\''; /* gnuplot takes a quote for the start of a longer field */
     return text_cut(clean, columns, a);
+}
+
+double figure_step(double range, int ticks) {
+    double power = pow(10, floor(log10(range / ticks)));
+    for (;; power *= 10) {
+        const double steps[] = {power, 2 * power, 5 * power};
+        for (size_t i = 0; i < sizeof steps / sizeof *steps; i++)
+            if (range / steps[i] <= ticks)
+                return steps[i];
+    }
 }
 
 void figure_caption(const char *text, int columns, FILE *dat, struct arena *a) {
@@ -71,56 +82,70 @@ out:
 }
 
 /* *drawn stays 0 when there is nothing to draw. */
-static int write_data(const struct summary *s, const char *folder, const char *name,
-                      int (*figure)(const struct summary *, FILE *), int *drawn,
+static int write_data(const struct figure *figure, const void *data, const char *folder, int *drawn,
                       struct error *err) {
+    struct arena a = {0};
     char *text = NULL;
     size_t bytes = 0;
     int status = 0;
     FILE *dat = open_memstream(&text, &bytes);
     if (!dat)
-        return error_set(err, STATUS_MACHINE, "no memory for the data of figure %s", name);
-    *drawn = figure(s, dat) > 0;
+        return error_set(err, STATUS_MACHINE, "no memory for the data of figure %s", figure->name);
+    *drawn = figure->put(data, dat) > 0;
     int failed = ferror(dat);
     if (fclose(dat) || failed)
-        status = error_set(err, STATUS_MACHINE, "no memory for the data of figure %s", name);
+        status =
+            error_set(err, STATUS_MACHINE, "no memory for the data of figure %s", figure->name);
     else if (*drawn)
-        status = file_write_atomic(arena_printf(s->a, "%s/%s.dat", folder, name), text, bytes, err);
+        status = file_write_atomic(arena_printf(&a, "%s/%s.dat", folder, figure->name), text, bytes,
+                                   err);
     else
-        log_message(LOG_INFO, "no figure \"%s\": the runs hold nothing to draw in it", name);
+        log_message(LOG_INFO, "no figure \"%s\": there is nothing to draw in it", figure->name);
     free(text);
+    arena_free(&a);
     return status;
 }
 
-int report_figures(struct run *const *runs, int n_runs, const char *folder, struct error *err) {
-    static const struct {
-        const char *name;
-        const char *const *script;
-        int (*figure)(const struct summary *, FILE *);
-    } figures[] = {
-        {"main", script_main, figure_main},
-        {"loss", script_loss, figure_loss},
-    };
-    enum { FIGURES = sizeof figures / sizeof *figures };
+int figures_draw(const struct figure *list, int n, const void *data, const char *folder,
+                 struct error *err) {
     struct arena a = {0};
-    int status = 0, style_edited = 0, edited[FIGURES] = {0}, drawn[FIGURES] = {0};
-    if (n_runs < 1)
-        return error_set(err, STATUS_USAGE, "no runs, so no figures");
+    int status = 0, style_edited = 0;
+    int *edited = ARENA_ARRAY(&a, int, n), *drawn = ARENA_ARRAY(&a, int, n);
     const char *place = arena_printf(&a, "%s/figures", folder);
     TRY(make_folders(place, err));
     TRY(write_script(place, "style.gp", script_style, &style_edited, err));
-    const struct summary s = summary_of(runs, n_runs, &a);
-    for (int i = 0; i < FIGURES; i++) {
-        const char *script = arena_printf(&a, "%s.gp", figures[i].name);
-        TRY(write_data(&s, place, figures[i].name, figures[i].figure, &drawn[i], err));
+    for (int i = 0; i < n; i++) {
+        edited[i] = drawn[i] = 0;
+        TRY(write_data(&list[i], data, place, &drawn[i], err));
         if (drawn[i])
-            TRY(write_script(place, script, figures[i].script, &edited[i], err));
+            TRY(write_script(place, arena_printf(&a, "%s.gp", list[i].name), list[i].script,
+                             &edited[i], err));
     }
-    for (int i = 0; i < FIGURES; i++)
+    for (int i = 0; i < n; i++)
         if (drawn[i])
-            TRY(gnuplot_render(place, figures[i].name,
+            TRY(gnuplot_render(place, list[i].name,
                                style_edited || edited[i] ? STATUS_USAGE : STATUS_MACHINE, err));
 out:
+    arena_free(&a);
+    return status;
+}
+
+static int put_main(const void *summary, FILE *dat) {
+    return figure_main(summary, dat);
+}
+
+static int put_loss(const void *summary, FILE *dat) {
+    return figure_loss(summary, dat);
+}
+
+int report_figures(struct run *const *runs, int n_runs, const char *folder, struct error *err) {
+    static const struct figure figures[] = {{"main", script_main, put_main},
+                                            {"loss", script_loss, put_loss}};
+    struct arena a = {0};
+    if (n_runs < 1)
+        return error_set(err, STATUS_USAGE, "no runs, so no figures");
+    const struct summary s = summary_of(runs, n_runs, &a);
+    int status = figures_draw(figures, sizeof figures / sizeof *figures, &s, folder, err);
     arena_free(&a);
     return status;
 }

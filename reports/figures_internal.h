@@ -13,7 +13,18 @@
 #include <stdio.h>
 
 /* scripts_*.c: lines, NULL-terminated. */
-extern const char *const script_style[], *const script_main[], *const script_loss[];
+extern const char *const script_style[],
+    *const script_main[], *const script_loss[], *const script_roofline[], *const script_kernels[];
+
+struct figure {
+    const char *name;
+    const char *const *script;
+    int (*put)(const void *data, FILE *dat); /* its data as text; 0: there is nothing to draw */
+};
+
+/* FOLDER/figures/NAME.{dat,gp,svg,png,pdf} of each, and style.gp. */
+int figures_draw(const struct figure *list, int n, const void *data, const char *folder,
+                 struct error *err);
 
 /* The data of a figure as text; 0 when there is nothing to draw. */
 int figure_main(const struct summary *s, FILE *dat);
@@ -21,6 +32,8 @@ int figure_loss(const struct summary *s, FILE *dat);
 
 /* A field of a .dat file: clean, without quotes, at most `columns` wide. */
 char *figure_text(const char *text, int columns, struct arena *a);
+/* Between ticks: 1, 2 or 5 times a power of ten, at most `ticks` of them in the range. */
+double figure_step(double range, int ticks);
 /* One block of one line of text for each line of a caption of `columns`. */
 void figure_caption(const char *text, int columns, FILE *dat, struct arena *a);
 

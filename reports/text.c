@@ -1,6 +1,8 @@
 #include "reports/text_internal.h"
 
+#include <math.h>
 #include <stdint.h>
+#include <stdlib.h>
 #include <string.h>
 
 /* Takes one character off *text; -1 and one byte when it is not UTF-8 (RFC 3629). */
@@ -123,4 +125,33 @@ char *text_wrap(const char *text, int columns, struct arena *a) {
     if (blank && blank > line && text_width(line) > columns)
         *blank = '\n';
     return copy;
+}
+
+/* ---- fields of CSV ---- */
+
+void csv_put_text(FILE *out, const char *text) {
+    if (!text[strcspn(text, ",\"\r\n")]) {
+        fputs(text, out);
+        return;
+    }
+    fputc('"', out);
+    for (; *text; text++) {
+        if (*text == '"')
+            fputc('"', out);
+        fputc(*text, out);
+    }
+    fputc('"', out);
+}
+
+void csv_put_number(FILE *out, double x) {
+    enum { ENOUGH = 17 };
+    char text[40] = "";
+    if (!isfinite(x))
+        return;
+    for (int digits = 1; digits <= ENOUGH; digits++) {
+        snprintf(text, sizeof text, "%.*g", digits, x);
+        if (strtod(text, NULL) == x)
+            break;
+    }
+    fputs(text, out);
 }

@@ -4,6 +4,8 @@
 
 #include "core/arena.h"
 
+#include <stdio.h>
+
 /* The text in valid UTF-8 on one line: control characters and broken bytes become '?'. */
 char *text_clean(const char *text, struct arena *a);
 /* Clean text for a figure, in which characters that fonts may lack become '?': pango draws a box
@@ -16,5 +18,10 @@ int text_width(const char *text);
 char *text_cut(const char *text, int columns, struct arena *a);
 /* Breaks at blanks into lines of at most `columns`, joined by '\n'. */
 char *text_wrap(const char *text, int columns, struct arena *a);
+
+/* Fields of CSV, RFC 4180: quotes where they are needed, and doubled inside; the shortest decimal
+ * number that reads back as the same double, nothing for one that is not finite. */
+void csv_put_text(FILE *out, const char *text);
+void csv_put_number(FILE *out, double x);
 
 #endif

@@ -222,6 +222,7 @@ int kernel_times_read(struct kernel_times *t, const char *path, struct error *er
     if (!h.status)
         get_all(&h, t);
     int status = h5_close(&h);
+    t->machine.code_commit = t->machine.code_commit ? t->machine.code_commit : "unknown";
     t->filter = t->filter ? t->filter : "";
     t->backends = t->backends ? t->backends : "";
     t->shapes = t->shapes ? t->shapes : "";

@@ -56,6 +56,15 @@ expect "kernels kept in a file" 0 '^argmax_rows 64x1024 ' "$program" kernels --f
 expect "kernels against what was kept" 0 '^argmax_rows 64x1024 .* 6$' "$program" kernels --against kernels.h5
 expect "that it is weaker is said" 0 'not launched in turns' "$program" kernels --against kernels.h5
 expect "kernels kept in a folder" 0 'are in kept/2.*h5' "$program" kernels --filter '^argmax_rows' --seconds 0.001 --out kept
+mkdir empty
+expect "kept kernels as a table" 0 '^argmax_rows 64x1024 .* 1 ' "$program" kernels report kept
+expect "their roofline" 0 '' test -s kept/figures/roofline.svg
+expect "kept kernels as CSV" 0 ',argmax_rows,rows cols,64x1024,' "$program" kernels csv kept kernels.h5
+expect "kept kernels that are none" 2 'kernels --out' "$program" kernels report empty
+expect "kept kernels of nowhere" 2 'nowhere: No such file' "$program" kernels csv nowhere
+echo broken >kept/z.h5
+expect "a kept file that is broken" 1 '1 file could not be read' "$program" kernels csv kept
+rm kept/z.h5
 expect "kernels against what has no launches" 2 'it has 0 launches, and 5' sh -c '"$0" kernels --against "$(echo kept/*.h5)"' "$program"
 expect "launches without a file" 2 'launches is for --out' "$program" kernels --launches 3
 expect "kernels into a file that cannot be" 3 'none/kernels.h5' "$program" kernels --filter '^argmax_rows' --seconds 0.001 --out none/kernels.h5
