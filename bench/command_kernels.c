@@ -61,6 +61,9 @@ static int run(struct invocation *call, struct error *err) {
             "--out keeps what is measured without --against, --self_test, --time_only");
     if (o->launches && !*o->out)
         return error_set(err, STATUS_USAGE, "--launches is for --out");
+    if (o->pin >= 0 && o->threads > 1)
+        return error_set(err, STATUS_USAGE, "--pin is one processor, and --threads are %d",
+                         o->threads);
     if (o->pin >= 0 && (status = quiet_pin(o->pin, err)))
         return status;
     if (!o->time_only) /* what launches does so once for all */

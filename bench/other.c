@@ -68,10 +68,8 @@ out:
 int other_open(struct other *o, const char *name, struct error *err) {
     char commit[PATH_BYTES];
     *o = (struct other){.program = name};
-    if (strchr(name, '/'))
-        return 0;
-    if (!access(name, X_OK)) { /* a file here comes before what PATH has */
-        o->program = arena_printf(&o->arena, "./%s", name);
+    if (!access(name, X_OK)) { /* a file here comes before revisions and what PATH has */
+        o->program = strchr(name, '/') ? name : arena_printf(&o->arena, "./%s", name);
         return 0;
     }
     return is_revision(name, &o->arena, commit) ? build(o, name, commit, err) : 0;

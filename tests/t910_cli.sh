@@ -68,6 +68,7 @@ rm kept/z.h5
 expect "kernels against what has no launches" 2 'it has 0 launches, and 5' sh -c '"$0" kernels --against "$(echo kept/*.h5)"' "$program"
 expect "launches without a file" 2 'launches is for --out' "$program" kernels --launches 3
 expect "kernels into a file that cannot be" 3 'none/kernels.h5' "$program" kernels --filter '^argmax_rows' --seconds 0.001 --out none/kernels.h5
+expect "two threads on one processor" 2 'pin is one processor' "$program" kernels --pin 0 --threads 2
 expect "kernels on a processor that there is not" 2 'pin 4000: ' "$program" kernels --pin 4000
 expect "kernels against itself and another" 2 'not both' "$program" kernels --self_test --against ./faster.sh
 expect "what a comparison is worth" 0 '^itself, 100 % slower +1 +1 ' "$program" kernels --filter '^argmax_rows 64x1024' --seconds 0.005 --self_test --planted 100
@@ -79,6 +80,8 @@ git -C others add . && git -C others -c user.name=a -c user.email=b commit -qm o
 git -C others -c user.name=a -c user.email=b rm -q Makefile
 git -C others -c user.name=a -c user.email=b commit -qm two
 expect "kernels against a revision" 5 '^argmax_rows 64x1024 .* slower ' env -C others "$program" kernels --filter '^argmax_rows' --seconds 0.001 --against HEAD~1
+git -C others branch some/where HEAD~1
+expect "kernels against a branch" 5 '^argmax_rows 64x1024 .* slower ' env -C others "$program" kernels --filter '^argmax_rows' --seconds 0.001 --against some/where
 expect "kernels against one that does not build" 2 'HEAD as a git revision: make -s ended' env -C others "$program" kernels --filter '^argmax_rows' --against HEAD
 expect "nothing is left of them" 0 '^1$' sh -c 'git -C others worktree list | wc -l'
 expect "the environment sets a command's own options" 2 'shapes odd: there are' env SSVBENCH_SHAPES=odd "$program" kernels
