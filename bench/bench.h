@@ -1,4 +1,4 @@
-/* bench.h -- what is benched: `ssvbench bench steps` and `ssvbench bench views`. */
+/* bench.h -- what is benched: `ssvbench bench steps`, `views` and `loader`. */
 #ifndef SSV_BENCH_BENCH_H
 #define SSV_BENCH_BENCH_H
 
@@ -10,5 +10,8 @@ int bench_steps(struct invocation *call, const struct bench_flags *o, struct err
  * none. */
 int bench_views(struct invocation *call, const struct bench_flags *o, const char *dataset,
                 struct error *err);
+/* bench_loader.c: batches of each method by loader threads; dataset NULL: `shapes`. */
+int bench_loader(struct invocation *call, const struct bench_flags *o, const char *dataset,
+                 struct error *err);
 
 #endif

@@ -6,8 +6,10 @@
 static const struct option_def bench_options[] = {
     OPTION_TEXT(struct bench_flags, filter, "", NULL, "extended regular expression on the names"),
     OPTION_BOOL(struct bench_flags, json, 0, "one JSON object a line"),
-    OPTION_INT(struct bench_flags, threads, 0, 0, 4096, "of steps; 0: one per processor"),
-    OPTION_INT(struct bench_flags, batch, 0, 0, 65536, "of steps; 0: what their names say"),
+    OPTION_INT(struct bench_flags, threads, 0, 0, 4096,
+               "of steps, of the loader at most; 0: one per processor"),
+    OPTION_INT(struct bench_flags, batch, 0, 0, 65536,
+               "of steps and of the loader; 0: what names of steps say"),
     OPTION_BOOL(struct bench_flags, profile, 0,
                 "of steps: also a table by kind of operation, on stderr"),
     OPTION_REAL(struct bench_flags, seconds, 5, 0.1, 3600, "time for each"),
@@ -20,15 +22,20 @@ static int run(struct invocation *call, struct error *err) {
         return bench_steps(call, o, err);
     if (!strcmp(what, "views") && call->argc <= 3)
         return bench_views(call, o, call->argc == 3 ? call->argv[2] : NULL, err);
-    return error_set(err, STATUS_USAGE, "bench %s: there are: steps, views [DATASET]", what);
+    if (!strcmp(what, "loader") && call->argc <= 3)
+        return bench_loader(call, o, call->argc == 3 ? call->argv[2] : NULL, err);
+    return error_set(err, STATUS_USAGE,
+                     "bench %s: there are: steps, views [DATASET], loader [DATASET]", what);
 }
 
 const struct command command_bench = {
     .name = "bench",
-    .arguments = "steps|views [DATASET] [--filter RE] [--json]",
+    .arguments = "steps|views [DATASET]|loader [DATASET]",
     .help =
         "Time whole training steps (name, images_per_s, gflops, percent_of_peak, peak_bytes), or\n"
-        "random views on one thread (name, views_per_s, microseconds), also of a dataset's images",
+        "random views on one thread (name, views_per_s, microseconds), also of a dataset's "
+        "images,\n"
+        "or batches of each method by loader threads (name, threads, images_per_s)",
     .run = run,
     .flags = bench_options,
     .flags_alone = 1};

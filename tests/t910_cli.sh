@@ -93,6 +93,9 @@ expect "bench views that match nothing" 2 'no view matches' "$program" bench vie
 expect "bench views of nowhere" 2 'nowhere' "$program" bench views folder:nowhere --seconds 0.1
 expect "bench views as JSON" 0 '"simclr/32px/of-32x32", "views_per_s"' "$program" bench views --json --seconds 0.1
 expect "bench views of a dataset" 0 '^read\+simclr-blur/16px/of-drawn ' "$program" bench views drawn=shapes:size=16,train=20,test=10 --seconds 0.1
+expect "bench loader" 0 '^mae/32px/of-shapes +1 +[1-9]' "$program" bench loader --filter mae --threads 1 --seconds 0.1
+expect "bench loader of a dataset as JSON" 0 '"name": "mae/32px/of-drawn", "threads": 1, "images_per_s": [1-9]' "$program" bench loader drawn=shapes:size=16,train=200,test=10 --filter mae --threads 1 --seconds 0.1 --json
+expect "bench loader that matches nothing" 2 'no method' "$program" bench loader --filter nothing
 expect "bench steps as JSON" 0 '"percent_of_peak"' "$program" bench steps --json --seconds 0.1 --filter 'mae/vit-micro/32px-p8'
 expect "bench steps with another batch" 0 'p8/b16"' "$program" bench steps --json --seconds 0.1 --batch 16 --filter 'mae/vit-micro/32px-p8'
 

@@ -68,7 +68,7 @@ small() { # what a command says explicitly, made small
         -e 's/fashion-mnist( |$)/fashion-mnist:train=64,test=32\1/' \
         -e "s#--against (OTHER|origin/main)#--against OTHER --pairs 5#" \
         -e "s/--planted 5/--planted 300/" \
-        -e 's/--batch [0-9]+/--batch 16/' -e 's/train=[0-9]+,test=[0-9]+/train=64,test=32/g' -e 's/bench (steps|views)/& --seconds 0.1/' -e 's/ssvbench kernels/& --seconds 0.001/' \
+        -e 's/--batch [0-9]+/--batch 16/' -e 's/train=[0-9]+,test=[0-9]+/train=64,test=32/g' -e 's/bench (steps|views|loader)/& --seconds 0.1/' -e 's/ssvbench kernels/& --seconds 0.001/' \
         -e '/ssvbench kernels .*(report|csv|--filter)/!s/(ssvbench kernels.*)/\1 --filter ^mse_f/'
 }
 
