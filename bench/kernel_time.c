@@ -1,6 +1,7 @@
 #include "bench/kernel_time.h"
 
 #include "core/clock.h"
+#include "core/energy.h"
 
 #include <math.h>
 #include <stdlib.h>
@@ -57,10 +58,13 @@ static int choose_calls(struct case_run *run, const struct kctx *c) {
 static void sample_warm(struct kernel_time *out, struct case_run *run,
                         const struct kernel_time_options *o) {
     const struct kctx c = context(o);
+    struct energy energy;
     int calls = choose_calls(run, &c);
+    energy_begin(&energy, ENERGY_COUNTERS);
     double end = clock_seconds() + o->seconds;
     while (out->n_warm < KERNEL_SAMPLES && (out->n_warm < LEAST_SAMPLES || clock_seconds() < end))
         out->warm[out->n_warm++] = time_calls(run, &c, calls, o->slowed);
+    out->joules = energy_end(&energy) / ((double)out->n_warm * calls);
     qsort(out->warm, (size_t)out->n_warm, sizeof *out->warm, compare);
 }
 
@@ -88,7 +92,7 @@ static void sample_cold(struct kernel_time *out, struct case_run *run,
 void kernel_time(struct kernel_time *out, const struct kernel_case *kernel, const int *dim,
                  const struct kernels *k, const struct kernel_time_options *o) {
     struct case_run run;
-    *out = (struct kernel_time){.wrong = -1};
+    *out = (struct kernel_time){.wrong = -1, .joules = NAN};
     case_open(&run, kernel, dim, k, 0, o->seed);
     out->flops = run.flops;
     out->bytes = case_bytes(&run);

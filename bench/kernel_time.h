@@ -22,6 +22,7 @@ struct kernel_time {
     int wrong; /* number of the buffer that is not ref's, or was written outside of; -1: none */
     int checked;
     double distance, flops, bytes;
+    double joules; /* a warm call, of whole packages; NAN: not counted here */
     int n_warm, n_cold;
     double warm[KERNEL_SAMPLES]; /* seconds a call, sorted: its buffers were just used */
     double cold[KERNEL_SAMPLES]; /* the same, after other memory was */

@@ -37,6 +37,7 @@ static void take(void *self, const struct kernel_shape *at, const char *shape, c
                            .q1 = kernel_time_quantile(t->warm, t->n_warm, 0.25),
                            .q3 = kernel_time_quantile(t->warm, t->n_warm, 0.75),
                            .cold = kernel_time_quantile(t->cold, t->n_cold, 0.5),
+                           .joules = t->joules,
                            .percent_of_roof = percent > 0 ? percent : NAN};
     struct kernel_samples samples = {
         .n_warm = t->n_warm, .n_cold = t->n_cold, .warm = t->warm, .cold = t->cold};

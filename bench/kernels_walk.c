@@ -61,6 +61,7 @@ static void print_json(const struct kernel_shape *at, const char *shape, const c
     }
     if (percent > 0)
         json_object_set_new(row, "percent_of_roof", json_real(percent));
+    json_object_set_new(row, "joules", json_real(t->joules)); /* not a number: left out */
     json_object_set_new(row, "warm", array_of(t->warm, t->n_warm));
     if (t->n_cold)
         json_object_set_new(row, "cold", array_of(t->cold, t->n_cold));
@@ -111,6 +112,16 @@ static void one(struct walk *w, const struct kernel_shape *at, const struct kern
     w->wrong += t.wrong >= 0;
 }
 
+/* NULL: there is none of that name; cpu: the fastest one, or what SSVBENCH_ISA says. */
+static const struct kernels *find_backend(const char *name, size_t length) {
+    const struct kernels *const *k = kernels_all();
+    if (length == strlen("cpu") && !strncmp(name, "cpu", length))
+        return kernels_cpu();
+    while (*k && (strlen((*k)->name) != length || strncmp((*k)->name, name, length) != 0))
+        k++;
+    return *k;
+}
+
 /* The backends asked for, in the order of kernels_all; n: how many. */
 static int choose(const char *asked, const struct kernels **chosen, int *n, struct error *err) {
     char names[TEXT] = "";
@@ -124,16 +135,14 @@ static int choose(const char *asked, const struct kernels **chosen, int *n, stru
         at += (size_t)snprintf(names + at, sizeof names - at, "%s%s", at ? ", " : "", (*k)->name);
     for (const char *s = asked; *s;) {
         size_t length = strcspn(s, ",");
-        const struct kernels *const *k = kernels_all();
-        while (*k && (strlen((*k)->name) != length || strncmp((*k)->name, s, length) != 0))
-            k++;
-        if (!*k)
+        const struct kernels *found = find_backend(s, length);
+        if (!found)
             return error_set(err, STATUS_USAGE,
                              "--backend: there is no \"%.*s\" here; there are: %s", (int)length, s,
                              names);
         if (*n == BACKENDS)
             return error_set(err, STATUS_USAGE, "--backend: more than %d names", BACKENDS);
-        chosen[(*n)++] = *k;
+        chosen[(*n)++] = found;
         s += length + (s[length] == ',');
     }
     return 0;

@@ -76,15 +76,15 @@ static int written(FILE *out, struct error *err) {
 
 int kernels_csv(const struct kernel_history *h, FILE *out, struct error *err) {
     fputs("created_utc,commit,dirty,kernel,dims,shape,backend,calls,flops,bytes,distance,warm_s,"
-          "warm_q1_s,warm_q3_s,cold_s,percent_of_roof\r\n",
+          "warm_q1_s,warm_q3_s,cold_s,warm_joules,percent_of_roof\r\n",
           out);
     for (int f = 0; f < h->n; f++)
         for (int i = 0; i < h->file[f].n; i++) {
             const struct run *m = &h->file[f].machine;
             const struct kernel_row *r = &h->file[f].rows[i];
-            const double numbers[] = {(double)r->calls,  r->flops, r->bytes, r->distance,
-                                      r->warm,           r->q1,    r->q3,    r->cold,
-                                      r->percent_of_roof};
+            const double numbers[] = {
+                (double)r->calls, r->flops,  r->bytes,          r->distance, r->warm, r->q1, r->q3,
+                r->cold,          r->joules, r->percent_of_roof};
             const char *const texts[] = {m->created_utc, m->code_commit, m->code_dirty ? "1" : "0",
                                          r->kernel,      r->dims,        r->shape,
                                          r->backend};

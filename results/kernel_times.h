@@ -27,6 +27,7 @@ struct kernel_row {
     double distance;        /* from ref, as a norm; NAN: not checked */
     double warm, q1, q3;    /* seconds a call: median and quartiles, its buffers just used */
     double cold;            /* median after other memory was used; NAN: not timed */
+    double joules;          /* a warm call, of whole packages; NAN: not counted */
     double percent_of_roof; /* NAN: not measured */
 };
 

@@ -142,6 +142,7 @@ const struct member schema_kernel_row[] = {
     REAL(kernel_row, q1, "warm_q1_s"),
     REAL(kernel_row, q3, "warm_q3_s"),
     REAL(kernel_row, cold, "cold_s"),
+    REAL(kernel_row, joules, "warm_joules"),
     REAL(kernel_row, percent_of_roof, "percent_of_roof"),
     END,
 };

@@ -42,6 +42,7 @@ static void fill(struct kernel_times *t) {
                                .q1 = 1e-6,
                                .q3 = 3e-6,
                                .cold = NAN,
+                               .joules = 0.25,
                                .percent_of_roof = 91.5};
         const struct kernel_samples s = {.n_warm = 1 + i % 4,
                                          .warm = samples,
@@ -83,7 +84,8 @@ static void what_was_written_is_read(void **state) {
         assert_string_equal(a->kernel, b->kernel);
         assert_string_equal(a->shape, b->shape);
         assert_int_equal(a->calls, b->calls);
-        assert_true(a->flops == b->flops && a->warm == b->warm && a->q3 == b->q3);
+        assert_true(a->flops == b->flops && a->warm == b->warm && a->q3 == b->q3 &&
+                    b->joules == 0.25);
         assert_true(isnan(b->cold) && isnan(b->distance) == i % 2);
         const struct kernel_samples *x = &t.samples[i], *y = &u.samples[i];
         expect_same(x->warm, x->n_warm, y->warm, y->n_warm);

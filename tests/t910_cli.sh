@@ -44,6 +44,7 @@ expect "kernels on the shapes of a wrong expression" 2 'expression' "$program" k
 expect "kernels on shapes that there are not" 2 'there are quick, vit' "$program" kernels --shapes odd
 expect "kernels that match nothing" 2 'no kernel matches' "$program" kernels --filter nothing
 expect "kernels of a backend that is not there" 2 'there is no "vax" here; there are: ref' "$program" kernels --backend vax
+expect "kernels of two backends" 0 '^argmax_rows 64x1024 +cpu-' "$program" kernels --backend ref,cpu --filter '^argmax' --seconds 0.001
 expect "a kernel on every shape of its tests" 0 '^multiply 12293 +ref ' "$program" kernels --filter '^multiply ' --backend ref --shapes tests --seconds 0.001
 cat >faster.sh <<END
 #!/bin/sh
