@@ -7,15 +7,24 @@
 #include <stdlib.h>
 #include <string.h>
 
+/* One step of each method, and of the encoders that convolve. */
+#define QUICK_STEPS                                                                                \
+    "^((supervised|mae)/vit-tiny|(split_brain|beit|simclr|dino|clip)/vit-micro|"                   \
+    "context_encoder/resnet-micro|split_brain/alexnet-micro|context_prediction|simclr/resnet18)"
+enum { QUICK_SHAPES = 3 };
+#define FLOPS_A_BYTE 10               /* that take as long, about, whatever the machine */
 #define DATA "shapes:train=64,test=1" /* pixels do not count, nothing is computed */
 
 static const struct shape_set {
     const char *name;
-    int from_tables, of_tests;
-    const char *steps; /* expression on names of workloads; NULL: none */
+    int from_tables, of_tests, most; /* most: for a kernel, of its calls in steps; 0: all */
+    const char *steps;               /* expression on names of workloads; NULL: none */
 } sets[] = {
-    {"quick", 1, 0, NULL}, {"vit", 0, 0, "/vit-"}, {"resnet", 0, 0, "/(resnet|alexnet)"},
-    {"all", 1, 0, "/"},    {"tests", 1, 1, NULL},
+    {"quick", 0, 0, QUICK_SHAPES, QUICK_STEPS},
+    {"vit", 0, 0, 0, "/vit-"},
+    {"resnet", 0, 0, 0, "/(resnet|alexnet)"},
+    {"all", 1, 0, 0, "/"},
+    {"tests", 1, 1, 0, NULL},
 };
 
 enum { SETS = sizeof sets / sizeof *sets };
@@ -43,11 +52,20 @@ static void add(struct kernel_shapes *s, int place, const int dim[CASE_DIMS], in
     memcpy(shape->dim, dim, used);
 }
 
-static void add_tables(struct kernel_shapes *s, int of_tests) {
+static int has_kernel(const struct kernel_shapes *s, int place) {
+    for (int i = 0; i < s->n; i++)
+        if (s->list[i].place == place)
+            return 1;
+    return 0;
+}
+
+/* only_missing: of kernels that are not there yet. */
+static void add_tables(struct kernel_shapes *s, int of_tests, int only_missing) {
     const struct kernel_case *kc;
     for (int i = 0; (kc = kernel_case_at(i)); i++)
-        for (int k = of_tests ? 0 : kc->n_shapes - kc->n_bench; k < kc->n_shapes; k++)
-            add(s, i, kc->shape[k], 0);
+        if (!only_missing || !has_kernel(s, i))
+            for (int k = of_tests ? 0 : kc->n_shapes - kc->n_bench; k < kc->n_shapes; k++)
+                add(s, i, kc->shape[k], 0);
 }
 
 static void note(void *self, const char *kernel, const int dim[CASE_DIMS]) {
@@ -102,6 +120,35 @@ out:
     return status;
 }
 
+/* What calls of a shape cost together, in bytes. */
+static double cost_of(const struct kernel_shape *shape) {
+    struct case_cost one = case_cost(shape->kernel, shape->dim);
+    double flops = one.flops / FLOPS_A_BYTE;
+    return (double)shape->calls * (flops > one.bytes ? flops : one.bytes);
+}
+
+/* Of each kernel the `most` shapes that cost most; of those that were not called, the tables'. */
+static void thin(struct kernel_shapes *s, int most) {
+    struct arena scratch = {0};
+    struct kernel_shape *all = ARENA_ARRAY(&scratch, struct kernel_shape, s->n + 1);
+    double *cost = ARENA_ARRAY(&scratch, double, s->n + 1);
+    int kept = 0;
+    memcpy(all, s->list, (size_t)s->n * sizeof *all);
+    for (int i = 0; i < s->n; i++)
+        cost[i] = cost_of(&all[i]);
+    for (int i = 0; i < s->n; i++) {
+        int before = 0;
+        for (int k = 0; k < s->n; k++)
+            before += all[k].place == all[i].place &&
+                      (cost[k] > cost[i] || (k < i && cost[k] == cost[i]));
+        if (before < most)
+            s->list[kept++] = all[i];
+    }
+    s->n = kept;
+    arena_free(&scratch);
+    add_tables(s, 0, 1);
+}
+
 static int by_kernel(const void *a, const void *b) {
     const struct kernel_shape *x = a, *y = b;
     return x->place != y->place ? x->place - y->place : x->order - y->order;
@@ -126,8 +173,10 @@ int kernel_shapes_open(struct kernel_shapes *s, const char *set, struct settings
                          "steps of `ssvbench bench steps`",
                          set);
     if (chosen->from_tables)
-        add_tables(s, chosen->of_tests);
+        add_tables(s, chosen->of_tests, 0);
     int status = chosen->steps ? add_steps(s, chosen->steps, settings, err) : 0;
+    if (!status && chosen->most)
+        thin(s, chosen->most);
     if (status)
         kernel_shapes_close(s);
     else

@@ -1,6 +1,8 @@
 /* kernel_shapes.h -- which kernels on which shapes: a set by its name.
  *
- *   quick     sizes of real networks, a few for each kernel (the last ones in kernels/cases_*.c)
+ *   quick     of the calls of one step of each method and of ResNet-18, for each kernel those that
+ *             cost most together; kernels that these do not call: sizes of real networks, the last
+ *             ones in kernels/cases_*.c
  *   vit       all that the steps of `bench steps` with a ViT call, from their graphs
  *   resnet    the same of ResNet and AlexNet
  *   step:RE   the same of the steps whose names the expression finds

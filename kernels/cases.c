@@ -82,6 +82,8 @@ real *case_real(struct case_run *r, enum case_role role, size_t rows, size_t wid
     if (r->c)
         return made(r)->data;
     struct case_buffer *b = make(r, role, rows, width, stride);
+    if (r->only_sizes)
+        return NULL;
     b->data = guarded(r, rows * stride);
     struct rng random = stream(r);
     if (role == CASE_INPUT || role == CASE_UPDATE)
@@ -95,7 +97,7 @@ real *case_real(struct case_run *r, enum case_role role, size_t rows, size_t wid
 
 real *case_positive(struct case_run *r, enum case_role role, size_t n) {
     real *data = case_real(r, role, n, 1, 1);
-    if (r->c)
+    if (!case_fills(r))
         return data;
     for (size_t i = 0; i < n; i++)
         data[i] = (real)(0.1 + fabs((double)data[i]));
@@ -108,6 +110,8 @@ int32_t *case_index(struct case_run *r, size_t n, int first, int end) {
     if (r->c)
         return made(r)->index;
     struct case_buffer *b = make(r, CASE_INPUT, n, 1, 1);
+    if (r->only_sizes)
+        return NULL;
     b->index = guarded(r, n);
     struct rng random = stream(r);
     for (size_t i = 0; i < n; i++)
@@ -119,6 +123,8 @@ int32_t *case_index_out(struct case_run *r, size_t rows, size_t width) {
     if (r->c)
         return made(r)->index;
     struct case_buffer *b = make(r, CASE_OUTPUT, rows, width, width);
+    if (r->only_sizes)
+        return NULL;
     return b->index = guarded(r, rows * width);
 }
 
@@ -134,6 +140,17 @@ void case_call(struct case_run *r, const struct kctx *c) {
     r->next = 0;
     r->kernel->run(r);
     r->calls++;
+}
+
+struct case_cost case_cost(const struct kernel_case *kernel, const int dim[CASE_DIMS]) {
+    struct case_run r = {.kernel = kernel, .k = kernels_ref(), .only_sizes = 1};
+    memcpy(r.dim, dim, sizeof r.dim);
+    kernel->run(&r);
+    return (struct case_cost){r.flops, case_bytes(&r)};
+}
+
+int case_fills(const struct case_run *r) {
+    return !r->c && !r->only_sizes;
 }
 
 int case_is_first(const struct case_run *r) {

@@ -46,6 +46,7 @@ struct case_run {
     const struct kernels *k;
     const struct kctx *c; /* NULL while buffers are made */
     int next, offset, calls;
+    int only_sizes; /* buffers have no memory */
     uint64_t seed;
     struct arena arena;
 };
@@ -80,13 +81,19 @@ int case_differs(const struct case_run *run, const struct case_run *ref, double 
 /* The number of the first buffer with a write outside its rows and widths, -1 when there is none.
  */
 int case_overrun(const struct case_run *r);
+/* The FLOPs and bytes of a call, without its buffers. */
+struct case_cost {
+    double flops, bytes;
+};
+struct case_cost case_cost(const struct kernel_case *kernel, const int dim[CASE_DIMS]);
 /* Every input read once, every output written once. */
 double case_bytes(const struct case_run *r);
 void case_close(struct case_run *r);
 
 /* For the functions of cases_*.c: whether this call is the first, which prepares what a network
- * prepares once for many calls. */
+ * prepares once for many calls; whether buffers are being filled, and there. */
 int case_is_first(const struct case_run *r);
+int case_fills(const struct case_run *r);
 /* The next buffer.  While they are made it is allocated and filled; in a call the same sequence of
  * calls returns what was made. */
 real *case_real(struct case_run *r, enum case_role role, size_t rows, size_t width, size_t stride);

@@ -151,7 +151,7 @@ static void maxpool_backward(struct case_run *r) {
     real *dy = in(r, d[0], oh * ow * d[3]);
     int32_t *arg = case_index(r, (size_t)(d[0] * oh * ow * d[3]), 0, k * k);
     real *dx = gradient(r, d[7], d[0], d[1] * d[2] * d[3]);
-    for (int i = 0; i < d[0] * oh * ow * d[3] && !r->c; i++) { /* a place in the window */
+    for (int i = 0; i < d[0] * oh * ow * d[3] && case_fills(r); i++) { /* a place in the window */
         int at = i / d[3] % (oh * ow);
         int row = within(at / ow * stride - pad + arg[i] / k, d[1]);
         arg[i] = row * d[2] + within(at % ow * stride - pad + arg[i] % k, d[2]);

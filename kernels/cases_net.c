@@ -74,7 +74,7 @@ static void attention_backward(struct case_run *r) {
     real *dy = in(r, s[0], t * s[2] * s[3]), *dqkv = out(r, s[0], t * 3 * s[2] * s[3]);
     real *dbias = s[4] & BIAS ? update(r, 1, s[2] * t * t) : NULL;
     r->flops = (8.0 * s[3] + 5) * s[0] * s[2] * t * (causal ? (t + 1) / 2.0 : t);
-    for (int i = 0; i < rows && !r->c; i++)
+    for (int i = 0; i < rows && case_fills(r); i++)
         for (int j = causal ? i % t + 1 : t; j < tp; j++)
             p[(size_t)i * (size_t)tp + (size_t)j] = 0;
     if (r->c)
@@ -102,7 +102,7 @@ static void attention_row_backward(struct case_run *r) {
     real *dqkv = out(r, s[0], t * 3 * s[2] * s[3]);
     real *dbias = s[4] & BIAS ? update(r, 1, s[2] * t * t) : NULL;
     r->flops = (8.0 * s[3] + 5) * s[0] * s[2] * t;
-    for (int i = 0; i < s[0] * s[2] && !r->c; i++)
+    for (int i = 0; i < s[0] * s[2] && case_fills(r); i++)
         for (int j = s[4] & CAUSAL ? row[one ? 0 : i / s[2]] + 1 : t; j < tp; j++)
             p[(size_t)i * (size_t)tp + (size_t)j] = 0;
     if (r->c)
@@ -141,7 +141,7 @@ static const int attention_shapes[][CASE_DIMS] = {
 static void batchnorm_stats(struct case_run *r) {
     const int *d = r->dim;
     real *x = in(r, d[0], d[1]), *mean = out(r, 1, d[1]), *var = out(r, 1, d[1]);
-    for (size_t i = 0; i < (size_t)d[0] * (size_t)d[1] && d[2] && !r->c; i++)
+    for (size_t i = 0; i < (size_t)d[0] * (size_t)d[1] && d[2] && case_fills(r); i++)
         x[i] += 1000;
     r->flops = 4.0 * d[0] * d[1];
     if (r->c)

@@ -76,6 +76,21 @@ static void they_say_what_was_asked_for(void **state) {
         }
 }
 
+/* What a call costs is told without its buffers, and is what it costs with them. */
+static void costs_need_no_memory(void **state) {
+    (void)state;
+    const struct kernel_case *kc;
+    for (int i = 0; (kc = kernel_case_at(i)); i++)
+        for (int s = 0; s < kc->n_shapes; s++) {
+            const struct case_cost cost = case_cost(kc, kc->shape[s]);
+            struct case_run run;
+            case_open(&run, kc, kc->shape[s], kernels_ref(), 0, 0);
+            assert_true(cost.flops == run.flops);
+            assert_true(cost.bytes == case_bytes(&run));
+            case_close(&run);
+        }
+}
+
 static void they_tell_nobody_without_a_watch(void **state) {
     (void)state;
     const struct kctx c = {.threads = 1};
@@ -88,6 +103,7 @@ static void they_tell_nobody_without_a_watch(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(they_say_what_was_asked_for),
+        cmocka_unit_test(costs_need_no_memory),
         cmocka_unit_test(they_tell_nobody_without_a_watch),
     };
     return cmocka_run_group_tests_name("watching", tests, NULL, NULL);

@@ -44,7 +44,7 @@ expect "kernels on the shapes of a wrong expression" 2 'expression' "$program" k
 expect "kernels on shapes that there are not" 2 'there are quick, vit' "$program" kernels --shapes odd
 expect "kernels that match nothing" 2 'no kernel matches' "$program" kernels --filter nothing
 expect "kernels of a backend that is not there" 2 'there is no "vax" here; there are: ref' "$program" kernels --backend vax
-expect "kernels of two backends" 0 '^argmax_rows 64x1024 +cpu-' "$program" kernels --backend ref,cpu --filter '^argmax' --seconds 0.001
+expect "kernels of two backends" 0 '^argmax_rows 512x512 +cpu-' "$program" kernels --backend ref,cpu --filter '^argmax' --seconds 0.001
 expect "a kernel on every shape of its tests" 0 '^multiply 12293 +ref ' "$program" kernels --filter '^multiply ' --backend ref --shapes tests --seconds 0.001
 cat >faster.sh <<END
 #!/bin/sh
@@ -52,11 +52,11 @@ cat >faster.sh <<END
 "$program" "\$@" | perl -pe 's/("seconds": )([0-9.e-]+)/\$1 . \$2 * 0.1/e'
 END
 chmod +x faster.sh
-expect "kernels against a faster program" 5 '^argmax_rows 64x1024 .* slower ' "$program" kernels --filter '^argmax_rows' --seconds 0.001 --against ./faster.sh
-expect "kernels kept in a file" 0 '^argmax_rows 64x1024 ' "$program" kernels --filter '^argmax_rows' --seconds 0.001 --launches 6 --out kernels.h5
+expect "kernels against a faster program" 5 '^argmax_rows 64x1024 .* slower ' "$program" kernels --shapes tests --filter '^argmax_rows 64x' --seconds 0.001 --against ./faster.sh
+expect "kernels kept in a file" 0 '^argmax_rows 64x1024 ' "$program" kernels --shapes tests --filter '^argmax_rows 64x' --seconds 0.001 --launches 6 --out kernels.h5
 expect "kernels against what was kept" 0 '^argmax_rows 64x1024 .* 6$' "$program" kernels --against kernels.h5
 expect "that it is weaker is said" 0 'not launched in turns' "$program" kernels --against kernels.h5
-expect "kernels kept in a folder" 0 'are in kept/2.*h5' "$program" kernels --filter '^argmax_rows' --seconds 0.001 --out kept
+expect "kernels kept in a folder" 0 'are in kept/2.*h5' "$program" kernels --shapes tests --filter '^argmax_rows 64x' --seconds 0.001 --out kept
 mkdir empty
 expect "kept kernels as a table" 0 '^argmax_rows 64x1024 .* 1 ' "$program" kernels report kept
 expect "their roofline" 0 '' test -s kept/figures/roofline.svg
@@ -68,27 +68,27 @@ expect "a kept file that is broken" 1 '1 file could not be read' "$program" kern
 rm kept/z.h5
 expect "kernels against what has no launches" 2 'it has 0 launches, and 5' sh -c '"$0" kernels --against "$(echo kept/*.h5)"' "$program"
 expect "launches without a file" 2 'launches is for --out' "$program" kernels --launches 3
-expect "kernels into a file that cannot be" 3 'none/kernels.h5' "$program" kernels --filter '^argmax_rows' --seconds 0.001 --out none/kernels.h5
+expect "kernels into a file that cannot be" 3 'none/kernels.h5' "$program" kernels --shapes tests --filter '^argmax_rows 64x' --seconds 0.001 --out none/kernels.h5
 expect "two threads on one processor" 2 'pin is one processor' "$program" kernels --pin 0 --threads 2
 expect "kernels on a processor that there is not" 2 'pin 4000: ' "$program" kernels --pin 4000
 expect "kernels against itself and another" 2 'not both' "$program" kernels --self_test --against ./faster.sh
-expect "what a comparison is worth" 0 '^itself, 100 % slower +1 +1 ' "$program" kernels --filter '^argmax_rows 64x1024' --seconds 0.005 --self_test --planted 100
-expect "what it is worth where nothing can be seen" 1 '0 of 1 found' "$program" kernels --filter '^argmax_rows 64x1024' --seconds 0.001 --self_test --planted 0
+expect "what a comparison is worth" 0 '^itself, 100 % slower +1 +1 ' "$program" kernels --shapes tests --filter '^argmax_rows 64x1024' --seconds 0.005 --self_test --planted 100
+expect "what it is worth where nothing can be seen" 1 '0 of 1 found' "$program" kernels --shapes tests --filter '^argmax_rows 64x1024' --seconds 0.001 --self_test --planted 0
 # A repository whose first commit is fast and whose second one does not build.
 git init -q others && mkdir others/src && cp faster.sh others/src/ssvbench
 printf 'build/ssvbench: src/ssvbench\n\tmkdir -p $(@D)\n\tcp $< $@\n' >others/Makefile
 git -C others add . && git -C others -c user.name=a -c user.email=b commit -qm one
 git -C others -c user.name=a -c user.email=b rm -q Makefile
 git -C others -c user.name=a -c user.email=b commit -qm two
-expect "kernels against a revision" 5 '^argmax_rows 64x1024 .* slower ' env -C others "$program" kernels --filter '^argmax_rows' --seconds 0.001 --against HEAD~1
+expect "kernels against a revision" 5 '^argmax_rows 64x1024 .* slower ' env -C others "$program" kernels --shapes tests --filter '^argmax_rows 64x' --seconds 0.001 --against HEAD~1
 git -C others branch some/where HEAD~1
-expect "kernels against a branch" 5 '^argmax_rows 64x1024 .* slower ' env -C others "$program" kernels --filter '^argmax_rows' --seconds 0.001 --against some/where
-expect "kernels against one that does not build" 2 'HEAD as a git revision: make -s ended' env -C others "$program" kernels --filter '^argmax_rows' --against HEAD
+expect "kernels against a branch" 5 '^argmax_rows 64x1024 .* slower ' env -C others "$program" kernels --shapes tests --filter '^argmax_rows 64x' --seconds 0.001 --against some/where
+expect "kernels against one that does not build" 2 'HEAD as a git revision: make -s ended' env -C others "$program" kernels --shapes tests --filter '^argmax_rows 64x' --against HEAD
 expect "nothing is left of them" 0 '^1$' sh -c 'git -C others worktree list | wc -l'
 expect "the environment sets a command's own options" 2 'shapes odd: there are' env SSVBENCH_SHAPES=odd "$program" kernels
-expect "kernels against nothing" 2 'cannot start ./nowhere' "$program" kernels --filter '^argmax_rows' --seconds 0.001 --against ./nowhere
-expect "kernels against what fails" 3 'false kernels ended with status 1' "$program" kernels --filter '^argmax_rows' --seconds 0.001 --against false
-expect "kernels against what is no ssvbench" 3 "not a kernel's time: kernels" "$program" kernels --filter '^argmax_rows' --seconds 0.001 --against echo
+expect "kernels against nothing" 2 'cannot start ./nowhere' "$program" kernels --shapes tests --filter '^argmax_rows 64x' --seconds 0.001 --against ./nowhere
+expect "kernels against what fails" 3 'false kernels ended with status 1' "$program" kernels --shapes tests --filter '^argmax_rows 64x' --seconds 0.001 --against false
+expect "kernels against what is no ssvbench" 3 "not a kernel's time: kernels" "$program" kernels --shapes tests --filter '^argmax_rows 64x' --seconds 0.001 --against echo
 expect "kernels as JSON" 0 '"kernel": "adamw".*"right": true.*"cold": \[' "$program" kernels --filter '^adamw ' --json --seconds 0.001 --seed 3
 expect "bench views that match nothing" 2 'no view matches' "$program" bench views --filter nothing
 expect "bench views of nowhere" 2 'nowhere' "$program" bench views folder:nowhere --seconds 0.1
