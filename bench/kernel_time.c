@@ -7,8 +7,10 @@
 #include <stdlib.h>
 
 enum {
-    MOST_CALLS = 64,  /* a sample: what is updated in place stays a normal number */
-    LEAST_SAMPLES = 5 /* however slow a call is */
+    MOST_CALLS = 64,   /* a sample: what is updated in place stays a normal number */
+    LEAST_SAMPLES = 5, /* however slow a call is */
+    PLACES = 4,
+    MOST_BYTES = 1 << 24 /* of a call, for more than one place */
 };
 #define SAMPLE_SECONDS 1e-4
 
@@ -55,16 +57,21 @@ static int choose_calls(struct case_run *run, const struct kctx *c) {
     return calls;
 }
 
-static void sample_warm(struct kernel_time *out, struct case_run *run,
+/* In turns on buffers in several places of memory: where they lie makes more of a difference than
+ * what is usually looked for. */
+static void sample_warm(struct kernel_time *out, struct case_run *runs, int places,
                         const struct kernel_time_options *o) {
     const struct kctx c = context(o);
     struct energy energy;
-    int calls = choose_calls(run, &c);
+    int calls = choose_calls(&runs[0], &c);
     energy_begin(&energy, ENERGY_COUNTERS);
     double end = clock_seconds() + o->seconds;
-    while (out->n_warm < KERNEL_SAMPLES && (out->n_warm < LEAST_SAMPLES || clock_seconds() < end))
+    while (out->n_warm < KERNEL_SAMPLES && (out->n_warm < LEAST_SAMPLES || clock_seconds() < end)) {
+        struct case_run *run = &runs[out->n_warm % places];
+        case_call(run, &c); /* the others had the caches */
         out->warm[out->n_warm++] = time_calls(run, &c, calls, o->slowed);
-    out->joules = energy_end(&energy) / ((double)out->n_warm * calls);
+    }
+    out->joules = energy_end(&energy) / ((double)out->n_warm * (calls + 1));
     qsort(out->warm, (size_t)out->n_warm, sizeof *out->warm, compare);
 }
 
@@ -91,18 +98,21 @@ static void sample_cold(struct kernel_time *out, struct case_run *run,
 
 void kernel_time(struct kernel_time *out, const struct kernel_case *kernel, const int *dim,
                  const struct kernels *k, const struct kernel_time_options *o) {
-    struct case_run run;
+    struct case_run runs[PLACES];
+    int places = case_cost(kernel, dim).bytes > MOST_BYTES ? 1 : PLACES;
     *out = (struct kernel_time){.wrong = -1, .joules = NAN};
-    case_open(&run, kernel, dim, k, 0, o->seed);
-    out->flops = run.flops;
-    out->bytes = case_bytes(&run);
+    for (int i = 0; i < places; i++)
+        case_open(&runs[i], kernel, dim, k, 0, o->seed);
+    out->flops = runs[0].flops;
+    out->bytes = case_bytes(&runs[0]);
     if (!o->warm_only)
-        check(out, &run, kernel, dim, o);
+        check(out, &runs[0], kernel, dim, o);
     if (out->wrong < 0)
-        sample_warm(out, &run, o);
+        sample_warm(out, runs, places, o);
     if (out->wrong < 0 && !o->warm_only)
-        sample_cold(out, &run, o);
-    case_close(&run);
+        sample_cold(out, &runs[0], o);
+    for (int i = 0; i < places; i++)
+        case_close(&runs[i]);
 }
 
 double kernel_time_quantile(const double *sorted, int n, double q) {

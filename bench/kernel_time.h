@@ -24,7 +24,8 @@ struct kernel_time {
     double distance, flops, bytes;
     double joules; /* a warm call, of whole packages; NAN: not counted here */
     int n_warm, n_cold;
-    double warm[KERNEL_SAMPLES]; /* seconds a call, sorted: its buffers were just used */
+    double warm[KERNEL_SAMPLES]; /* seconds a call, sorted: its buffers were just used; these lie in
+                                  * several places of memory in turns */
     double cold[KERNEL_SAMPLES]; /* the same, after other memory was */
 };
 

@@ -1,4 +1,5 @@
-/* kernels_keep.c -- what a walk measured, and the medians of some launches, into an HDF5 file. */
+/* kernels_keep.c -- what a walk measured, and the fastest samples of some launches, into an HDF5
+ * file. */
 #include "bench/kernels.h"
 #include "bench/other.h"
 #include "bench/turns.h"

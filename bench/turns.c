@@ -47,8 +47,8 @@ static int take(void *self, const char *line, struct error *err) {
     const char *kernel, *shape, *backend;
     double seconds;
     int status = 0;
-    if (json_unpack(row, "{s:s, s:s, s:s, s:F}", "kernel", &kernel, "shape", &shape, "backend",
-                    &backend, "seconds", &seconds) ||
+    if (json_unpack(row, "{s:s, s:s, s:s, s:[F]}", "kernel", &kernel, "shape", &shape, "backend",
+                    &backend, "warm", &seconds) ||
         !(seconds > 0))
         status = error_set(err, STATUS_MACHINE, "not a kernel's time: %.200s", line);
     else {

@@ -18,7 +18,7 @@ enum { TURNS_SIDES = 3 };
 struct turns_row {
     const char *name, *filter; /* kernel, shape, backend; an expression for the first two */
     int n[TURNS_SIDES];
-    double seconds[TURNS_SIDES][SPEED_PAIRS]; /* the median of each launch */
+    double seconds[TURNS_SIDES][SPEED_PAIRS]; /* the fastest sample of each launch */
     int most;                                 /* pairs to look at; 0: all */
     int pairs;                    /* 0: only one of the two sides that were compared has it */
     struct speed_verdict verdict; /* of turns_decide */

@@ -7,7 +7,7 @@
  *                    cold[row,sample_cold] launches[row,launch]: seconds, NaN behind the last
  *     /kernels/tables/summary   a row a kernel, shape and backend
  *
- * A launch is one number: the median of the samples of a process of its own, which is the unit of
+ * A launch is one number: the fastest sample of a process of its own, which is the unit of
  * results/speed_verdict.h.
  */
 #ifndef SSV_RESULTS_KERNEL_TIMES_H

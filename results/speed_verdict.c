@@ -6,7 +6,7 @@
 #include <math.h>
 
 #define LEAST_FLOOR 1.03
-#define DISTANCES 3
+#define DISTANCES 1.5
 #define SAME_MOST 1.05
 #define FALSE_ALARMS 0.01
 #define LEVEL 0.95

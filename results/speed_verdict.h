@@ -1,8 +1,9 @@
 /* speed_verdict.h -- did code become slower, from the times of two builds launched in turns.
  *
- * One number a launch: the median of its samples.  What differs between launches (where memory came
- * to lie, what the machine did) is then between numbers, not inside of one, and turns make it the
- * same for both builds.  Ratios are looked at as logarithms.
+ * One number a launch: its fastest sample, since whatever disturbs a sample makes it longer.  What
+ * differs between launches (where memory came to lie, what the machine did) is then between
+ * numbers, not inside of one, and turns make it the same for both builds.  Ratios are looked at as
+ * logarithms.
  */
 #ifndef SSV_RESULTS_SPEED_VERDICT_H
 #define SSV_RESULTS_SPEED_VERDICT_H
@@ -27,9 +28,9 @@ struct speed_verdict {
 };
 
 /* Slower or faster: p below 0.01 after Benjamini and Hochberg's adjustment, and the ratio beyond a
- * floor of 3 %, or of three times the median distance of launches of the same build that followed
- * each other, where that is more.  The same: the interval is inside the floor, and inside of 5 %
- * where that is less.  Everything else is undecided. */
+ * floor of 3 %, or of one and a half times the median distance of launches of the same build that
+ * followed each other, where that is more.  The same: the interval is inside the floor, and inside
+ * of 5 % where that is less.  Everything else is undecided. */
 void speed_verdicts(const struct speed_series *series, int n, struct speed_verdict *out);
 
 #endif
