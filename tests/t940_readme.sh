@@ -63,7 +63,7 @@ small() { # what a command says explicitly, made small
         -e 's/cifar10:FOLDER/cifar10:cifar10/g' -e 's/idx:FOLDER/idx:idx/' -e 's/stl10:FOLDER/stl10:stl10/g' \
         -e "s/'webdataset:.*'/webdataset:packed-train-000000.tar,test=packed-test-000000.tar/" \
         -e 's#ROOT,test_share=0.1#ROOT/train,test_share=0.1#' \
-        -e 's/segmentation:FOLDER/segmentation:segmentation,size=16/' \
+        -e 's/segmentation:FOLDER(,size=64)?/segmentation:segmentation,size=16/' \
         -e 's/captions:FOLDER,size=64/captions:captions,size=16/' \
         -e 's/fashion-mnist( |$)/fashion-mnist:train=64,test=32\1/' \
         -e "s#--against (OTHER|origin/main)#--against OTHER --pairs 5#" \
@@ -78,6 +78,7 @@ while IFS= read -r line; do
     command=$(small <<<"$line")
     case $command in # every method takes long, however small
     *'run quick'*) command+=' --methods random,mae --protocols linear,knn --linear.epochs 1' ;;
+    *'run camvid'*) command+=' --methods random --protocols segment' ;;
     esac
     if [[ $command == *RUN-FOLDER* ]]; then
         command=${command/RUN-FOLDER/"$(find out -maxdepth 1 -name "mae-*" | sort | head -1)"}
