@@ -73,9 +73,8 @@ out:
 }
 
 /* FILE.h5 as it is; else a name in that folder, by time and commit, so that names are in order. */
-static int choose_path(const struct kernel_times *t, const char *out, const char **path,
+static int choose_path(struct kernel_times *t, const char *out, const char **path,
                        struct error *err) {
-    struct arena *a = (struct arena *)&t->machine.arena;
     size_t n = strlen(out);
     char when[sizeof t->machine.created_utc];
     int at = 0;
@@ -86,7 +85,7 @@ static int choose_path(const struct kernel_times *t, const char *out, const char
         if (*s != '-' && *s != ':')
             when[at++] = *s;
     when[at] = '\0';
-    *path = arena_printf(a, "%s/%s-%.12s%s.h5", out, when, t->machine.code_commit,
+    *path = arena_printf(&t->machine.arena, "%s/%s-%.12s%s.h5", out, when, t->machine.code_commit,
                          t->machine.code_dirty ? "-dirty" : "");
     return make_folders(out, err);
 }
