@@ -99,12 +99,12 @@ static void sample_cold(struct kernel_time *out, struct case_run *run,
 void kernel_time(struct kernel_time *out, const struct kernel_case *kernel, const int *dim,
                  const struct kernels *k, const struct kernel_time_options *o) {
     struct case_run runs[PLACES];
-    int places = case_cost(kernel, dim).bytes > MOST_BYTES ? 1 : PLACES;
-    *out = (struct kernel_time){.wrong = -1, .joules = NAN};
+    const struct case_cost cost = case_cost(kernel, dim);
+    int places = cost.bytes > MOST_BYTES ? 1 : PLACES;
+    *out =
+        (struct kernel_time){.wrong = -1, .joules = NAN, .flops = cost.flops, .bytes = cost.bytes};
     for (int i = 0; i < places; i++)
         case_open(&runs[i], kernel, dim, k, 0, o->seed);
-    out->flops = runs[0].flops;
-    out->bytes = case_bytes(&runs[0]);
     if (!o->warm_only)
         check(out, &runs[0], kernel, dim, o);
     if (out->wrong < 0)

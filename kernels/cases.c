@@ -78,6 +78,22 @@ static void keep_start(struct case_run *r, struct case_buffer *b) {
     memcpy(b->start, b->data, n * sizeof *b->start);
 }
 
+/* Drawing normals takes longer than most kernels: those of a large buffer repeat, with a prime
+ * period, so that no two rows or columns of it are the same. */
+static void fill_normal(struct case_run *r, struct case_buffer *b) {
+    enum { PERIOD = 16381 };
+    size_t n = b->rows * b->width, drawn = n < PERIOD ? n : PERIOD, next = 0;
+    real *normal = ARENA_ARRAY(&r->arena, real, drawn + 1);
+    struct rng random = stream(r);
+    for (size_t i = 0; i < drawn; i++)
+        normal[i] = (real)rng_normal(&random);
+    for (size_t i = 0; i < b->rows; i++)
+        for (size_t j = 0; j < b->width; j++, next++) {
+            next = next < drawn ? next : 0;
+            b->data[i * b->stride + j] = normal[next];
+        }
+}
+
 real *case_real(struct case_run *r, enum case_role role, size_t rows, size_t width, size_t stride) {
     if (r->c)
         return made(r)->data;
@@ -85,11 +101,8 @@ real *case_real(struct case_run *r, enum case_role role, size_t rows, size_t wid
     if (r->only_sizes)
         return NULL;
     b->data = guarded(r, rows * stride);
-    struct rng random = stream(r);
     if (role == CASE_INPUT || role == CASE_UPDATE)
-        for (size_t i = 0; i < rows; i++)
-            for (size_t j = 0; j < width; j++)
-                b->data[i * stride + j] = (real)rng_normal(&random);
+        fill_normal(r, b);
     if (role == CASE_UPDATE)
         keep_start(r, b);
     return b->data;
