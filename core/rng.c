@@ -1,32 +1,20 @@
 #include "core/rng.h"
 
 #include "core/error.h"
-
-#include <math.h>
+#include "core/rng_internal.h"
 
 void philox4x32_10(const uint32_t counter[4], const uint32_t key[2], uint32_t out[4]) {
-    uint32_t c0 = counter[0], c1 = counter[1], c2 = counter[2], c3 = counter[3];
-    uint32_t k0 = key[0], k1 = key[1];
-    for (int round = 0; round < 10; round++) {
-        uint64_t p0 = (uint64_t)0xD2511F53u * c0, p1 = (uint64_t)0xCD9E8D57u * c2;
-        c0 = (uint32_t)(p1 >> 32) ^ c1 ^ k0;
-        c2 = (uint32_t)(p0 >> 32) ^ c3 ^ k1;
-        c1 = (uint32_t)p1;
-        c3 = (uint32_t)p0;
-        k0 += 0x9E3779B9u;
-        k1 += 0xBB67AE85u;
-    }
-    out[0] = c0, out[1] = c1, out[2] = c2, out[3] = c3;
+    philox_rounds(counter, key, out);
 }
 
 struct rng rng_at(struct rng_key key, uint32_t epoch, uint32_t sample) {
     return (struct rng){.key = {(uint32_t)key.seed, key.purpose},
                         .counter = {0, sample, epoch, (uint32_t)(key.seed >> 32)},
-                        .used = 4};
+                        .used = RNG_WORDS};
 }
 
 uint32_t rng_u32(struct rng *r) {
-    if (r->used == 4) {
+    if (r->used == RNG_WORDS) {
         philox4x32_10(r->counter, r->key, r->block);
         r->counter[0]++;
         r->used = 0;
@@ -35,17 +23,12 @@ uint32_t rng_u32(struct rng *r) {
 }
 
 double rng_uniform(struct rng *r) {
-    uint32_t hi = rng_u32(r) >> 5, lo = rng_u32(r) >> 6;
-    return (hi * 67108864.0 + lo) * (1.0 / 9007199254740992.0);
+    uint32_t high = rng_u32(r);
+    return rng_uniform_of(high, rng_u32(r));
 }
 
 double rng_range(struct rng *r, double lo, double hi) {
     return lo + (hi - lo) * rng_uniform(r);
-}
-
-double rng_normal(struct rng *r) {
-    double u = 1.0 - rng_uniform(r), v = rng_uniform(r);
-    return sqrt(-2.0 * log(u)) * cos(2.0 * 3.14159265358979323846 * v);
 }
 
 uint32_t rng_below(struct rng *r, uint32_t n) {

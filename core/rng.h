@@ -8,6 +8,7 @@
 #ifndef SSV_CORE_RNG_H
 #define SSV_CORE_RNG_H
 
+#include <stddef.h>
 #include <stdint.h>
 
 enum rng_purpose {               /* written into results: append only */
@@ -44,7 +45,9 @@ struct rng rng_at(struct rng_key key, uint32_t epoch, uint32_t sample);
 uint32_t rng_u32(struct rng *r);
 double rng_uniform(struct rng *r); /* [0, 1), 53 bits */
 double rng_range(struct rng *r, double lo, double hi);
-double rng_normal(struct rng *r);                              /* N(0, 1), Box-Muller */
+double rng_normal(struct rng *r); /* N(0, 1), Box-Muller */
+/* What n calls of rng_normal return, in half the time. */
+void rng_normals(struct rng *r, double *out, size_t n);
 uint32_t rng_below(struct rng *r, uint32_t n);                 /* 0..n-1 without bias; n > 0 */
 void rng_permutation(struct rng *r, int32_t *out, uint32_t n); /* Fisher-Yates of 0..n-1 */
 /* Element i of the permutation of 0..n-1 that belongs to (key, epoch), without writing it down: a

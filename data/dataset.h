@@ -49,6 +49,7 @@ struct record {
     uint8_t *mask;               /* (mask_height, mask_width), 0..mask_classes-1 or MASK_IGNORE */
     int mask_height, mask_width; /* as annotated, where pixels may be made smaller; 0: no mask */
     int no_mask;                 /* set by the caller: it may be left out */
+    int no_pixels;               /* set by the caller: for label and captions one pixel will do */
     char caption[256]; /* the first one, cut at a character when longer; "" when there is none */
     int n_captions;
     const char *const *captions; /* (n_captions), in the dataset's memory; NULL: caption is all */

@@ -316,7 +316,8 @@ int photos_read(const struct dataset *d, enum split split, long index, struct re
     const struct photos *photos = d->state;
     const struct photo *p = &photos->photo[split][index];
     long place = split == SPLIT_TRAIN ? index : d->count[SPLIT_TRAIN] + index;
-    int status = read_pixels(d, p, place, out, err);
+    int status = out->no_pixels ? record_reserve(out, 1, 1, CHANNELS, 0, err)
+                                : read_pixels(d, p, place, out, err);
     if (status)
         return status;
     out->label = p->label;

@@ -207,7 +207,7 @@ static int read_segmentation(const struct dataset *d, enum split split, long ind
                              struct record *out, struct error *err) {
     const struct segmentation *s = d->state;
     int status = photos_read(d, split, index, out, err);
-    if (!status && !out->no_mask)
+    if (!status && !out->no_mask && !out->no_pixels)
         status = read_mask(s, s->photos.photo[split][index].place, out, err);
     return status;
 }

@@ -53,14 +53,15 @@ static int read_shapes(const struct dataset *d, enum split split, long index, st
                        struct error *err) {
     const uint64_t *seed = d->state;
     struct shape_scene scene;
-    int status = record_reserve(out, d->height, d->width, 3, 1, err);
+    int side = out->no_pixels ? 1 : d->height;
+    int status = record_reserve(out, side, side, 3, 1, err);
     if (status)
         return status;
     shape_scene_make(&scene, *seed, split, index);
     out->label = scene.label;
     memcpy(out->caption, scene.caption, sizeof out->caption);
     out->n_captions = 1;
-    return shape_scene_draw(&scene, d->height, out->pixels, out->mask, err);
+    return out->no_pixels ? 0 : shape_scene_draw(&scene, side, out->pixels, out->mask, err);
 }
 
 const struct dataset_source dataset_shapes = {

@@ -83,14 +83,13 @@ static void keep_start(struct case_run *r, struct case_buffer *b) {
 static void fill_normal(struct case_run *r, struct case_buffer *b) {
     enum { PERIOD = 16381 };
     size_t n = b->rows * b->width, drawn = n < PERIOD ? n : PERIOD, next = 0;
-    real *normal = ARENA_ARRAY(&r->arena, real, drawn + 1);
+    double *normal = ARENA_ARRAY(&r->arena, double, drawn + 1);
     struct rng random = stream(r);
-    for (size_t i = 0; i < drawn; i++)
-        normal[i] = (real)rng_normal(&random);
+    rng_normals(&random, normal, drawn);
     for (size_t i = 0; i < b->rows; i++)
         for (size_t j = 0; j < b->width; j++, next++) {
             next = next < drawn ? next : 0;
-            b->data[i * b->stride + j] = normal[next];
+            b->data[i * b->stride + j] = (real)normal[next];
         }
 }
 

@@ -67,7 +67,7 @@ struct towers {
 /* All captions of the first training images, up to `most`. */
 static int read_captions(const struct dataset *d, long most, struct arena *a, const char ***out,
                          long *n, struct error *err) {
-    struct record r = {0};
+    struct record r = {.no_pixels = 1};
     int status = 0;
     *n = 0;
     *out = ARENA_ARRAY(a, const char *, most);

@@ -65,8 +65,25 @@ static uint32_t name_hash(const char *group, const char *name) {
     return h;
 }
 
+/* Of a stream that nothing else is drawn from. */
+struct normals {
+    struct rng stream;
+    int left;
+    double ahead[128];
+};
+
+static double next_normal(struct normals *n) {
+    enum { AHEAD = sizeof n->ahead / sizeof *n->ahead };
+    if (!n->left) {
+        rng_normals(&n->stream, n->ahead, AHEAD);
+        n->left = AHEAD;
+    }
+    return n->ahead[AHEAD - n->left--];
+}
+
 static void draw(const struct param *p, const char *group, uint64_t seed, real *w) {
     struct rng r = rng_at((struct rng_key){seed, RNG_INIT}, 0, name_hash(group, p->name));
+    struct normals normals = {.stream = r};
     double fan_out = p->dim[0], fan_in = (double)p->count / p->dim[0];
     double a = sqrt(6.0 / (fan_in + fan_out));
     double he_fan = p->ndim == 4 ? fan_out * p->dim[1] * p->dim[2] : fan_out; /* channels last */
@@ -83,11 +100,11 @@ static void draw(const struct param *p, const char *group, uint64_t seed, real *
             x = p->scale;
             break;
         case INIT_NORMAL:
-            x = p->scale * rng_normal(&r);
+            x = p->scale * next_normal(&normals);
             break;
         case INIT_TRUNC_NORMAL:
             do
-                x = rng_normal(&r);
+                x = next_normal(&normals);
             while (fabs(x) > 2);
             x *= p->scale;
             break;
@@ -95,7 +112,7 @@ static void draw(const struct param *p, const char *group, uint64_t seed, real *
             x = rng_range(&r, -a, a);
             break;
         case INIT_HE:
-            x = sqrt(2 / he_fan) * rng_normal(&r);
+            x = sqrt(2 / he_fan) * next_normal(&normals);
             break;
         }
         w[i] = (real)x;

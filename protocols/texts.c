@@ -23,7 +23,7 @@ void texts_add(struct text_list *all, const char *text, int32_t image) {
 
 int texts_read(struct text_list *all, const struct dataset *d, enum split split,
                struct error *err) {
-    struct record r = {0};
+    struct record r = {.no_pixels = 1};
     int status = 0;
     for (long i = 0; i < d->count[split]; i++) {
         TRY(dataset_read(d, split, i, &r, err));

@@ -177,6 +177,29 @@ static void test_normal(void **state) {
     assert_true(fabs(beyond / (double)DRAWS - 0.05) < 5 * sqrt(0.05 * 0.95 / DRAWS));
 }
 
+/* What the library's functions say, to the last bits, and the same numbers one by one as many at a
+ * time, wherever in the stream. */
+static void test_normals(void **state) {
+    (void)state;
+    enum { MOST = 1000 };
+    static const size_t counts[] = {0, 1, 63, 64, 65, 129, MOST};
+    struct rng one = stream(31), many = one, plain = one;
+    double x[MOST];
+    for (int odd = 0; odd < 2; odd++) {
+        for (size_t c = 0; c < sizeof counts / sizeof *counts; c++) {
+            rng_normals(&many, x, counts[c]);
+            for (size_t i = 0; i < counts[c]; i++) {
+                double u = 1 - rng_uniform(&plain), v = rng_uniform(&plain);
+                double expected = sqrt(-2 * log(u)) * cos(2 * 3.14159265358979323846 * v);
+                assert_true(x[i] == rng_normal(&one));
+                assert_true(fabs(x[i] - expected) < 4e-15);
+            }
+        }
+        assert_int_equal(rng_u32(&one), rng_u32(&many));
+        rng_u32(&plain);
+    }
+}
+
 static void test_below_small(void **state) {
     (void)state;
     struct rng r = stream(4);
@@ -299,6 +322,7 @@ int main(void) {
         cmocka_unit_test(test_same_stream_again),
         cmocka_unit_test(test_uniform),
         cmocka_unit_test(test_normal),
+        cmocka_unit_test(test_normals),
         cmocka_unit_test(test_below_small),
         cmocka_unit_test(test_below_has_no_bias),
         cmocka_unit_test(test_permutation),

@@ -333,6 +333,12 @@ static void test_captions_name_the_class_and_no_other(void **state) {
         assert_null(strstr(r.caption, "a orange"));
         assert_null(strstr(r.caption, "  "));
         assert_true(strlen(r.caption) > 20 && strlen(r.caption) < 120);
+        struct record text = {.no_pixels = 1};
+        reads(&d, SPLIT_TRAIN, i, &text);
+        assert_string_equal(text.caption, r.caption);
+        assert_int_equal(text.label, r.label);
+        assert_int_equal(text.height * text.width, 1);
+        record_free(&text);
     }
     record_free(&r);
     dataset_close(&d);

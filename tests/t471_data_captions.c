@@ -259,6 +259,10 @@ static void a_broken_image_is_named_when_it_is_read(void **state) {
     opens(&d, spec(here, "captions", ",size=16"));
     assert_int_equal(dataset_read(&d, SPLIT_TEST, 0, &r, &err), STATUS_USAGE);
     assert_non_null(strstr(err.message, "/1.jpg: "));
+    r.no_pixels = 1;
+    reads(&d, SPLIT_TEST, 0, &r);
+    expect_captions(&r, CAPTIONS("a cat", "a sleeping cat"));
+    r.no_pixels = 0;
     reads(&d, SPLIT_TRAIN, 0, &r);
     record_free(&r);
     dataset_close(&d);
