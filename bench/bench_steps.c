@@ -124,7 +124,8 @@ int bench_steps(struct invocation *call, const struct bench_flags *o, struct err
                                           .data = &data,
                                           .kernels = context.kernels,
                                           .threads = o->threads ? o->threads : context.threads,
-                                          .profile = o->profile};
+                                          .profile = o->profile,
+                                          .recompute = o->recompute};
     peak = peak_flops(config.threads, 1);
     if (!o->json)
         printf("%-42s %12s %10s %16s %14s %8s\n", "name", "images_per_s", "gflops",

@@ -12,6 +12,9 @@ static const struct option_def bench_options[] = {
                "of steps and of the loader; 0: what names of steps say"),
     OPTION_BOOL(struct bench_flags, profile, 0,
                 "of steps: also a table by kind of operation, on stderr"),
+    OPTION_BOOL(
+        struct bench_flags, recompute, 0,
+        "of steps: activations computed twice where samples meet, as `run --recompute` does"),
     OPTION_REAL(struct bench_flags, seconds, 5, 0.1, 3600, "time for each"),
     OPTION_END};
 

@@ -29,7 +29,7 @@ struct stepper_config {
     const struct dataset *data;
     const struct kernels *kernels;
     const struct kernel_watch *watch; /* NULL: not watching */
-    int threads, profile;
+    int threads, profile, recompute;
 };
 
 struct stepper {

@@ -4,11 +4,16 @@
  * the step, and memory for the whole batch.  What is cheap is given up instead after its last
  * reader on the way forth and computed again, chunk by chunk, in each phase of the way back that
  * reads it: the output of batch norm from its input, and the output of the next block from that.
- * After Chen et al. 2016 (arXiv:1604.06174), but for what costs next to nothing only. */
+ * After Chen et al. 2016 (arXiv:1604.06174), but for what costs next to nothing only.
+ *
+ * With graph.recompute also what is dear, with what it saved: a phase begins its way back with its
+ * way forth, and keeps what came in from the phase before.  For two towers below a contrastive loss
+ * that is the gradient cache of Gao et al. 2021 (arXiv:2101.06983). */
 #include "nn/plan_internal.h"
 
-/* As many values may depend on each other before one is kept. */
-enum { DEPTH = 3 };
+/* As many values may depend on each other before one is kept: all of them, or those of as many
+ * phases. */
+enum { DEPTH = 3, PHASES = 3 };
 
 static int reads(const struct tensor *user, const struct tensor *t) {
     for (int s = 0; s < user->n_src; s++)
@@ -21,10 +26,24 @@ static int reads_back(const struct tensor *user, const struct tensor *t) {
     return is_value(user) && user->needs_grad && reads(user, t);
 }
 
+static int moves_only(const struct tensor *t) {
+    double forward, backward;
+    t->op->flops(t, &forward, &backward);
+    return forward == 0;
+}
+
+static int may_be_given_up(const struct graph *g, const struct tensor *t) {
+    if (!is_value(t) || t->output || t->op->whole)
+        return 0;
+    return t->op->cheap ? t->needs_grad : g->recompute && (t->needs_grad || moves_only(t));
+}
+
 /* Whether every phase that reads t on the way back can make it first. */
 static int can_be_made(const struct graph *g, const struct tensor *t) {
+    if (!may_be_given_up(g, t))
+        return 0;
     const struct phase *own = phase_at(g, t->number);
-    if (!is_value(t) || !t->op->cheap || t->output || !t->needs_grad)
+    if (t->needs_grad && phase_at(g, way_back(g, t)) == own)
         return 0;
     for (int i = t->number; i < g->n; i++) {
         const struct tensor *user = g->tensors[i];
@@ -37,7 +56,13 @@ static int can_be_made(const struct graph *g, const struct tensor *t) {
     return 1;
 }
 
-/* For each tensor how many values one after the other are made again for it; 0: it is kept. */
+/* By how much t is deeper than what it is made from. */
+static int step_up(const struct graph *g, const struct tensor *source, const struct tensor *t) {
+    return !g->recompute || phase_at(g, source->number) != phase_at(g, t->number);
+}
+
+/* For each tensor how many values, or phases, one after the other are made again for it; 0: it is
+ * kept. */
 static int *find_depths(struct graph *g) {
     int *depth = ARENA_ARRAY(&g->arena, int, g->n + 1);
     for (int i = 0; i < g->n; i++) {
@@ -45,10 +70,12 @@ static int *find_depths(struct graph *g) {
         if (!can_be_made(g, t))
             continue;
         depth[i] = 1;
-        for (int s = 0; s < t->n_src; s++)
-            if (t->src[s] && depth[t->src[s]->number] >= depth[i])
-                depth[i] = depth[t->src[s]->number] + 1;
-        if (depth[i] > DEPTH)
+        for (int s = 0; s < t->n_src; s++) {
+            int below = t->src[s] ? depth[t->src[s]->number] : 0;
+            if (below && below + step_up(g, t->src[s], t) > depth[i])
+                depth[i] = below + step_up(g, t->src[s], t);
+        }
+        if (depth[i] > (g->recompute ? PHASES : DEPTH))
             depth[i] = 0;
     }
     return depth;
@@ -69,7 +96,16 @@ static void make_for(struct graph *g, struct tensor *t, int position) {
         a->first = position;
 }
 
+static int saves(const struct tensor *t) {
+    size_t n = 0;
+    for (int k = 0; k < MAX_SAVED; k++)
+        n += t->saved_per_sample[k];
+    return n > 0;
+}
+
 static void find_readers(struct graph *g, struct tensor *t) {
+    if (g->recompute && saves(t) && t->needs_grad)
+        make_for(g, t, way_back(g, t));
     for (int i = t->number; i < g->n; i++) {
         const struct tensor *user = g->tensors[i];
         if (reads_back(user, t))

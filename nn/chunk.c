@@ -1,5 +1,5 @@
 /* chunk.c -- where an operation finds its buffers. */
-#include "nn/graph.h"
+#include "nn/plan_internal.h"
 
 static real *piece(const struct chunk *c, const struct buffer *b) {
     CHECK(b->dies >= b->born, "a buffer that was never planned");
@@ -13,10 +13,8 @@ static real *output(const struct chunk *c, const struct tensor *t) {
 }
 
 static real *value(const struct chunk *c, const struct tensor *t) {
-    for (const struct again *a = t->again; a; a = a->next_of)
-        if (a->first <= c->position && c->position <= a->last)
-            return piece(c, &a->value);
-    return piece(c, &t->value);
+    const struct again *a = again_at(t, c->position);
+    return piece(c, a ? &a->value : &t->value);
 }
 
 const real *chunk_value(const struct chunk *c, const struct tensor *t) {
@@ -86,7 +84,8 @@ int chunk_adds(const struct chunk *c, const struct tensor *t, int s) {
 real *chunk_saved(const struct chunk *c, const struct tensor *t, int i) {
     if (t->kind == TENSOR_SHARED)
         return c->shared + t->shared_saved_offset[i];
-    return piece(c, &t->saved[i]);
+    const struct again *a = again_at(t, c->position);
+    return piece(c, a ? &a->saved[i] : &t->saved[i]);
 }
 
 const real *chunk_packed(const struct chunk *c, const struct tensor *t) {

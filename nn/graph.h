@@ -66,7 +66,7 @@ struct buffer { /* a planned piece of the chunk arena */
 struct again {
     struct tensor *t;
     int first, last;
-    struct buffer value;
+    struct buffer value, saved[MAX_SAVED];
     struct again *next_of; /* the same tensor in another phase */
     struct again *next_at; /* the next at the same position, which may read this one */
 };
@@ -114,6 +114,7 @@ struct graph {
     int train;      /* has a gradient */
     int evaluating; /* batch norm uses its running statistics; set before building */
     int freezes;    /* parameters asked for now get no gradient: see graph_freeze */
+    int recompute; /* keep next to nothing for the way back across a barrier; set before planning */
     /* planned */
     int planned;
     struct phase *phases; /* (n_phases) */

@@ -9,6 +9,8 @@
  */
 #include "nn/plan_internal.h"
 
+#include <string.h>
+
 /* A tensor needs a gradient when a parameter is among what it was made from and an objective among
  * what is made from it. */
 static void find_gradients(struct graph *g) {
@@ -123,11 +125,14 @@ static void extend(struct buffer *b, int position) {
 
 /* On the way back a value is found where its phase made it again, or where it was kept. */
 static void extend_read_back(struct tensor *t, int position) {
-    struct buffer *b = &t->value;
-    for (struct again *a = t->again; a; a = a->next_of)
-        if (a->first <= position && position <= a->last)
-            b = &a->value;
-    extend(b, position);
+    struct again *a = again_at(t, position);
+    extend(a ? &a->value : &t->value, position);
+}
+
+static void extend_saved(struct tensor *t, int position) {
+    struct again *a = again_at(t, position);
+    for (int k = 0; k < MAX_SAVED; k++)
+        extend(a ? &a->saved[k] : &t->saved[k], position);
 }
 
 static void find_lives(struct graph *g) {
@@ -136,11 +141,13 @@ static void find_lives(struct graph *g) {
         struct tensor *t = g->tensors[i];
         t->value = (struct buffer){.per_sample = t->per_sample, .born = end, .dies = -1};
         t->grad = t->value;
-        for (struct again *a = t->again; a; a = a->next_of)
-            a->value = t->value;
         for (int k = 0; k < MAX_SAVED; k++)
             t->saved[k] =
                 (struct buffer){.per_sample = t->saved_per_sample[k], .born = end, .dies = -1};
+        for (struct again *a = t->again; a; a = a->next_of) {
+            a->value = t->value;
+            memcpy(a->saved, t->saved, sizeof a->saved);
+        }
     }
     for (int i = 0; i < g->n; i++) {
         struct tensor *t = g->tensors[i];
@@ -150,10 +157,10 @@ static void find_lives(struct graph *g) {
         for (int s = 0; s < t->n_src; s++)
             if (is_value(t->src[s]))
                 extend(&t->src[s]->value, i);
-        for (int k = 0; k < MAX_SAVED; k++)
-            extend(&t->saved[k], i);
+        extend_saved(t, i);
         for (struct again *a = t->again; a; a = a->next_of) {
             extend(&a->value, a->first);
+            extend_saved(t, a->first);
             for (int s = 0; s < t->n_src; s++)
                 if (is_value(t->src[s]))
                     extend_read_back(t->src[s], a->first);
@@ -170,8 +177,7 @@ static void find_lives(struct graph *g) {
         extend(&owner->grad, position);
         if (t->op->backward_reads & BACKWARD_READS_OUT)
             extend_read_back(t, position);
-        for (int k = 0; k < MAX_SAVED; k++)
-            extend(&t->saved[k], position);
+        extend_saved(t, position);
         for (int s = 0; s < t->n_src; s++) {
             struct tensor *u = t->src[s];
             if (!is_value(u))
@@ -225,7 +231,8 @@ void graph_plan(struct graph *g) {
     find_lives(g);
     struct pieces pieces[2] = {{0}};
     for (int i = 0; i < 2; i++)
-        pieces[i].list = ARENA_ARRAY(&g->arena, struct piece, g->n * (2 + MAX_SAVED) + n_again + 1);
+        pieces[i].list = ARENA_ARRAY(&g->arena, struct piece,
+                                     g->n * (2 + MAX_SAVED) + n_again * (1 + MAX_SAVED) + 1);
     for (int i = 0; i < g->n; i++) {
         struct tensor *t = g->tensors[i];
         if (t->kind != TENSOR_VALUE)
@@ -238,6 +245,9 @@ void graph_plan(struct graph *g) {
             for (struct again *a = t->again; a; a = a->next_of)
                 collect(g, pieces, &a->value);
         }
+        for (struct again *a = t->again; a; a = a->next_of)
+            for (int k = 0; k < MAX_SAVED; k++)
+                collect(g, pieces, &a->saved[k]);
         if (t->needs_grad && !t->grad_alias)
             collect(g, pieces, &t->grad);
         for (int k = 0; k < MAX_SAVED; k++)

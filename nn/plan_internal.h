@@ -17,6 +17,14 @@ size_t place(struct arena *a, struct piece *pieces, int n);
  * and g->again, and returns how many. */
 int find_again(struct graph *g);
 
+/* Where t is found at this position instead of where it was kept, or NULL. */
+static inline struct again *again_at(const struct tensor *t, int position) {
+    struct again *a = t->again;
+    while (a && (position < a->first || a->last < position))
+        a = a->next_of;
+    return a;
+}
+
 /* The phase in which something runs at this position, such as the ends of every life. */
 const struct phase *phase_at(const struct graph *g, int position);
 

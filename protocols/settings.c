@@ -65,6 +65,9 @@ static const struct option_def machine_options[] = {
     OPTION_INT(struct machine, threads, 0, 0, 4096, "compute threads; 0: one per processor"),
     OPTION_INT(struct machine, loader_threads, 0, 0, 256,
                "threads that prepare images; 0: by processors"),
+    OPTION_BOOL(struct machine, recompute, 0,
+                "in pretraining, where samples meet, compute activations twice instead of keeping "
+                "them: less memory, more work, the same bits"),
     OPTION_REAL(struct machine, checkpoint_seconds, 30, 0, 1e9, "time between checkpoints"),
     OPTION_INT(struct machine, cache_mib, 256, 0, 1048576,
                "keep extracted features on disk up to this size for each split; 0: never"),

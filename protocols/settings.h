@@ -39,6 +39,7 @@ struct judging {
 struct machine {
     const char *out;
     int threads, loader_threads; /* 0: by the number of processors */
+    int recompute;
     double checkpoint_seconds;
     int cache_mib;
     int profile;

@@ -1,5 +1,5 @@
 /* Networks of convolutions, batch norm and what the newer methods are made of, for
- * tests/g320_nn_gradients.c, whose helpers they use. */
+ * tests/gradient_net.h, whose helpers they use. */
 #ifndef SSV_TESTS_GRADIENT_CASES_CONV_H
 #define SSV_TESTS_GRADIENT_CASES_CONV_H
 

@@ -1,4 +1,4 @@
-/* Networks of activations, normalised rows, branches and losses, for tests/g320_nn_gradients.c,
+/* Networks of activations, normalised rows, branches and losses, for tests/gradient_net.h,
  * whose helpers they use. */
 #ifndef SSV_TESTS_GRADIENT_CASES_ROWS_H
 #define SSV_TESTS_GRADIENT_CASES_ROWS_H

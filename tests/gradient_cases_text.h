@@ -1,4 +1,4 @@
-/* CLIP's loss, the text tower, and attention with a mask and a bias, for tests/g320_nn_gradients.c,
+/* CLIP's loss, the text tower, and attention with a mask and a bias, for tests/gradient_net.h,
  * whose helpers they use. */
 #ifndef SSV_TESTS_GRADIENT_CASES_TEXT_H
 #define SSV_TESTS_GRADIENT_CASES_TEXT_H
