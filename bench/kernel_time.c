@@ -57,21 +57,24 @@ static int choose_calls(struct case_run *run, const struct kctx *c) {
     return calls;
 }
 
-/* In turns on buffers in several places of memory: where they lie makes more of a difference than
- * what is usually looked for. */
-static void sample_warm(struct kernel_time *out, struct case_run *runs, int places,
+/* More samples, in turns on buffers in several places of memory: where they lie makes more of a
+ * difference than what is usually looked for. */
+static void sample_warm(struct kernel_time *out, struct case_run *runs, int places, double seconds,
                         const struct kernel_time_options *o) {
     const struct kctx c = context(o);
     struct energy energy;
-    int calls = choose_calls(&runs[0], &c);
+    int calls = choose_calls(&runs[0], &c), before = out->n_warm;
+    int least = before + (before ? 2 : LEAST_SAMPLES);
     energy_begin(&energy, ENERGY_COUNTERS);
-    double end = clock_seconds() + o->seconds;
-    while (out->n_warm < KERNEL_SAMPLES && (out->n_warm < LEAST_SAMPLES || clock_seconds() < end)) {
+    double end = clock_seconds() + seconds;
+    while (out->n_warm < KERNEL_SAMPLES && (out->n_warm < least || clock_seconds() < end)) {
         struct case_run *run = &runs[out->n_warm % places];
         case_call(run, &c); /* the others had the caches */
         out->warm[out->n_warm++] = time_calls(run, &c, calls, o->slowed);
     }
-    out->joules = energy_end(&energy) / ((double)out->n_warm * (calls + 1));
+    int n = out->n_warm - before;
+    double joules = energy_end(&energy) / ((double)n * (calls + 1));
+    out->joules = before ? (out->joules * before + joules * n) / out->n_warm : joules;
     qsort(out->warm, (size_t)out->n_warm, sizeof *out->warm, compare);
 }
 
@@ -105,14 +108,30 @@ void kernel_time(struct kernel_time *out, const struct kernel_case *kernel, cons
         (struct kernel_time){.wrong = -1, .joules = NAN, .flops = cost.flops, .bytes = cost.bytes};
     for (int i = 0; i < places; i++)
         case_open(&runs[i], kernel, dim, k, 0, o->seed);
-    if (!o->warm_only)
-        check(out, &runs[0], kernel, dim, o);
-    if (out->wrong < 0)
-        sample_warm(out, runs, places, o);
-    if (out->wrong < 0 && !o->warm_only)
+    check(out, &runs[0], kernel, dim, o);
+    if (out->wrong < 0) {
+        sample_warm(out, runs, places, o->seconds, o);
         sample_cold(out, &runs[0], o);
+    }
     for (int i = 0; i < places; i++)
         case_close(&runs[i]);
+}
+
+void kernel_time_pass(struct kernel_time *out, int pass, const struct kernel_case *kernel,
+                      const int *dim, const struct kernels *k,
+                      const struct kernel_time_options *o) {
+    enum { PAGE = 4096, LINE = 64 };
+    struct arena spacer = {0};
+    struct case_run run;
+    const struct case_cost cost = case_cost(kernel, dim);
+    if (!pass)
+        *out = (struct kernel_time){
+            .wrong = -1, .joules = NAN, .flops = cost.flops, .bytes = cost.bytes};
+    arena_alloc(&spacer, (size_t)pass * (3 * PAGE + 5 * LINE) + 1);
+    case_open(&run, kernel, dim, k, 0, o->seed);
+    sample_warm(out, &run, 1, o->seconds / KERNEL_PASSES, o);
+    case_close(&run);
+    arena_free(&spacer);
 }
 
 double kernel_time_quantile(const double *sorted, int n, double q) {

@@ -4,7 +4,7 @@
 
 #include "kernels/cases.h"
 
-enum { KERNEL_SAMPLES = 1024 };
+enum { KERNEL_SAMPLES = 1024, KERNEL_PASSES = 4 };
 
 struct kernel_time_options {
     int threads;
@@ -14,7 +14,6 @@ struct kernel_time_options {
     real *workspace;  /* (threads * KERNEL_WORKSPACE) */
     char *flush;      /* (flush_bytes) of other memory, read before every cold call */
     size_t flush_bytes;
-    int warm_only; /* neither a check nor cold calls */
     double slowed; /* share of time to waste, to see whether a comparison finds it */
 };
 
@@ -33,6 +32,12 @@ struct kernel_time {
  */
 void kernel_time(struct kernel_time *out, const struct kernel_case *kernel, const int *dim,
                  const struct kernels *k, const struct kernel_time_options *o);
+
+/* Adds a share of the warm samples, with buffers in yet another place; pass 0..KERNEL_PASSES-1.
+ * For comparisons: passes over all kernels spread the samples of each over the whole launch, so
+ * that what disturbs the machine for a second does not have all of them. */
+void kernel_time_pass(struct kernel_time *out, int pass, const struct kernel_case *kernel,
+                      const int *dim, const struct kernels *k, const struct kernel_time_options *o);
 
 double kernel_time_quantile(const double *sorted, int n, double q); /* NAN when n is 0 */
 

@@ -6,6 +6,7 @@
  * bandwidth take at least, whichever is longer, over the time taken. */
 #include "bench/kernels.h"
 #include "bench/peak.h"
+#include "core/arena.h"
 
 #include <jansson.h>
 #include <regex.h>
@@ -22,7 +23,7 @@ struct walk {
     regex_t filter;
     struct bandwidth bandwidth;
     double flops; /* a second, at most */
-    int shown, wrong;
+    int wrong;
     const struct kernels_sink *sink; /* NULL: printed only */
 };
 
@@ -93,23 +94,47 @@ static void print_row(const struct kernel_shape *at, const char *shape, const ch
            kernel_time_quantile(t->cold, t->n_cold, 0.5) * 1e6, gflops, gb, percent);
 }
 
-static void one(struct walk *w, const struct kernel_shape *at, const struct kernels *k) {
-    static struct kernel_time t; /* its samples are too many for the stack */
-    const struct kernel_case *kc = at->kernel;
-    char shape[TEXT], name[TEXT + 64];
-    snprintf(name, sizeof name, "%s %s", kc->name, shape_text(kc, at->dim, shape));
-    if (regexec(&w->filter, name, 0, NULL, 0))
-        return;
-    kernel_time(&t, kc, at->dim, k, &w->time);
-    double percent = t.n_warm && w->flops > 0
-                         ? 100 * roof(w, &t) / kernel_time_quantile(t.warm, t.n_warm, 0.5)
+/* A kernel on a shape by a backend. */
+struct item {
+    const struct kernel_shape *at;
+    const struct kernels *k;
+};
+
+static void show(struct walk *w, const struct item *item, const struct kernel_time *t) {
+    char shape[TEXT];
+    shape_text(item->at->kernel, item->at->dim, shape);
+    double percent = t->n_warm && w->flops > 0
+                         ? 100 * roof(w, t) / kernel_time_quantile(t->warm, t->n_warm, 0.5)
                          : 0;
-    (w->o->json ? print_json : print_row)(at, shape, k->name, &t, percent);
+    (w->o->json ? print_json : print_row)(item->at, shape, item->k->name, t, percent);
     fflush(stdout);
-    if (w->sink && t.n_warm)
-        w->sink->take(w->sink->self, at, shape, k->name, &t, percent);
-    w->shown++;
-    w->wrong += t.wrong >= 0;
+    if (w->sink && t->n_warm)
+        w->sink->take(w->sink->self, item->at, shape, item->k->name, t, percent);
+    w->wrong += t->wrong >= 0;
+}
+
+/* Those that the filter finds; their number. */
+static int find_items(const struct walk *w, const struct kernel_shapes *shapes,
+                      const struct kernels *const *chosen, int n, struct item *items) {
+    int found = 0;
+    for (int i = 0; i < shapes->n; i++) {
+        const struct kernel_shape *at = &shapes->list[i];
+        char shape[TEXT], name[TEXT + 64];
+        snprintf(name, sizeof name, "%s %s", at->kernel->name,
+                 shape_text(at->kernel, at->dim, shape));
+        if (regexec(&w->filter, name, 0, NULL, 0))
+            continue;
+        for (int b = 0; b < n; b++) {
+            CHECK(chosen[b], "backend %d of %d is not there", b, n);
+            items[found++] = (struct item){at, chosen[b]};
+        }
+    }
+    return found;
+}
+
+static int stopped(const volatile sig_atomic_t *stop, const struct item *item, struct error *err) {
+    return *stop ? error_set(err, STATUS_INTERRUPTED, "stopped before %s", item->at->kernel->name)
+                 : 0;
 }
 
 /* NULL: there is none of that name; cpu: the fastest one, or what SSVBENCH_ISA says. */
@@ -148,21 +173,53 @@ static int choose(const char *asked, const struct kernels **chosen, int *n, stru
     return 0;
 }
 
-static int walk(struct walk *w, const struct kernel_shapes *shapes,
-                const struct kernels *const *chosen, int n, const volatile sig_atomic_t *stop,
-                struct error *err) {
-    for (int i = 0; i < shapes->n; i++)
-        for (int b = 0; b < n; b++) {
-            if (*stop)
-                return error_set(err, STATUS_INTERRUPTED, "stopped before %s",
-                                 shapes->list[i].kernel->name);
-            one(w, &shapes->list[i], chosen[b]);
+/* Each checked, timed and shown before the next. */
+static int check_and_time(struct walk *w, const struct item *items, int n,
+                          const volatile sig_atomic_t *stop, struct error *err) {
+    static struct kernel_time t; /* its samples are too many for the stack */
+    for (int i = 0; i < n; i++) {
+        int status = stopped(stop, &items[i], err);
+        if (status)
+            return status;
+        kernel_time(&t, items[i].at->kernel, items[i].at->dim, items[i].k, &w->time);
+        show(w, &items[i], &t);
+    }
+    return 0;
+}
+
+static int time_in_passes(struct walk *w, const struct item *items, int n,
+                          const volatile sig_atomic_t *stop, struct error *err) {
+    struct slab slab = {0};
+    int status = 0;
+    TRY(slab_alloc(&slab, sizeof(struct kernel_time) * (size_t)n, "samples", err));
+    struct kernel_time *t = slab.data;
+    for (int pass = 0; pass < KERNEL_PASSES; pass++)
+        for (int i = 0; i < n; i++) {
+            TRY(stopped(stop, &items[i], err));
+            kernel_time_pass(&t[i], pass, items[i].at->kernel, items[i].at->dim, items[i].k,
+                             &w->time);
         }
-    if (!w->shown)
-        return error_set(err, STATUS_USAGE, "no kernel matches --filter \"%s\"", w->o->filter);
-    return w->wrong ? error_set(err, STATUS_FINDING, "%d of %d are not what ref computes", w->wrong,
-                                w->shown)
-                    : 0;
+    for (int i = 0; i < n; i++)
+        show(w, &items[i], &t[i]);
+out:
+    slab_free(&slab);
+    return status;
+}
+
+static int walk(struct walk *w, const struct kernel_shapes *shapes,
+                const struct kernels *const *chosen, int n_chosen,
+                const volatile sig_atomic_t *stop, struct error *err) {
+    struct arena scratch = {0};
+    struct item *items = ARENA_ARRAY(&scratch, struct item, shapes->n * n_chosen + 1);
+    int n = find_items(w, shapes, chosen, n_chosen, items), status = 0;
+    if (!n)
+        status = error_set(err, STATUS_USAGE, "no kernel matches --filter \"%s\"", w->o->filter);
+    else
+        status = (w->o->time_only ? time_in_passes : check_and_time)(w, items, n, stop, err);
+    if (!status && w->wrong)
+        status = error_set(err, STATUS_FINDING, "%d of %d are not what ref computes", w->wrong, n);
+    arena_free(&scratch);
+    return status;
 }
 
 static int measure_roof(struct walk *w, const struct kernels *k, struct error *err) {
@@ -199,7 +256,6 @@ int kernels_walk(const struct invocation *call, const struct kernels_sink *sink,
                                           .seed = (uint64_t)o->seed,
                                           .tolerance = TOLERANCE,
                                           .seconds = o->seconds,
-                                          .warm_only = o->time_only,
                                           .slowed = o->slowed / 100,
                                           .workspace = workspace.data,
                                           .flush = flush.data,
