@@ -78,6 +78,7 @@ while IFS= read -r line; do
     command=$(small <<<"$line")
     case $command in # every method takes long, however small
     *'run quick'*) command+=' --methods random,mae --protocols linear,knn --linear.epochs 1' ;;
+    *'run cifar10'*) command+=' --methods random,clip --protocols linear,zeroshot' ;;
     *'run camvid'*) command+=' --methods random --protocols segment' ;;
     esac
     if [[ $command == *RUN-FOLDER* ]]; then
