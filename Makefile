@@ -46,6 +46,10 @@ FLAGS_avx512  := -mavx512f -mavx512dq -mavx512bw -mavx512vl -mfma -mprefer-vecto
 FLAGS_wide    := -mavx2 -mfma -DVEC_BYTES=64 -Wno-psabi
 WIDEOBJ := $(if $(filter avx512,$(ISAS)),$(BUILD)/obj/kernels/kernels.wide.o $(CPUSRC:%.c=$(BUILD)/obj/%.wide.o))
 
+# The CUDA kernels on the processor, for their tests.
+CXX      = $(if $(findstring clang,$(CC)),clang++,g++)
+EMULATED := $(patsubst %,$(BUILD)/emulated/%.o,$(basename $(wildcard kernels/cuda/*.cu) tests/cuda/emulator.cpp)) \
+  $(BUILD)/obj/kernels/cuda/table.o
 CLIOBJ  := $(CLISRC:%.c=$(BUILD)/obj/%.o)
 OBJ     := $(SRC:%.c=$(BUILD)/obj/%.o) $(foreach i,$(ISAS),$(CPUSRC:%.c=$(BUILD)/obj/%.$(i).o))
 LIB     := $(BUILD)/libssvbench.a
@@ -78,16 +82,28 @@ $(BUILD)/obj/%.o: %.c $(BUILD)/flags
 	$(COMPILE) -c -o $@ $<
 $(BUILD)/f64/%.o: %.c $(BUILD)/flags
 	$(COMPILE) -DSSV_F64 -c -o $@ $<
+# Aligned, so that a change of one kernel leaves the others' instructions where they lie in a cache line.
 define ISA_RULE
 $(BUILD)/obj/kernels/cpu/%.$(1).o: NOTE = , $(1)
 $(BUILD)/obj/kernels/cpu/%.$(1).o: kernels/cpu/%.c $(BUILD)/flags
-	$$(COMPILE) -DISA=$(1) $(FLAGS_$(1)) -ffp-contract=fast -fno-math-errno -fno-trapping-math -c -o $$@ $$<
+	$$(COMPILE) -DISA=$(1) $(FLAGS_$(1)) -falign-functions=64 -ffp-contract=fast -fno-math-errno -fno-trapping-math -c -o $$@ $$<
 endef
 $(foreach i,$(ISAS) wide,$(eval $(call ISA_RULE,$(i))))
 $(BUILD)/obj/kernels/kernels.wide.o: kernels/kernels.c $(BUILD)/flags
 	$(COMPILE) -DSSV_ISA_WIDE -c -o $@ $<
 $(TESTS): $(BUILD)/tests/%: tests/%.c $(WIDEOBJ) $(LIB)
-	$(COMPILE) -o $@ $< $(WIDEOBJ) $(LIB) -lcmocka $(LIBS)
+	$(COMPILE) -o $@ $< $(WITH_$(@F)) $(WIDEOBJ) $(LIB) -lcmocka $(LIBS)
+CXXFLAGS_ALL = -std=c++17 $(O) -g -ffp-contract=off -Itests/cuda -Wall -Wextra -Wshadow -Wno-unknown-pragmas $(SANITIZE)
+COMPILEXX = @mkdir -p $(@D) && echo "$(CXX) $<" && $(CXX) $(CPPFLAGS_ALL) $(CXXFLAGS_ALL) -MMD -MP
+$(BUILD)/emulated/%.o: %.cu $(BUILD)/flags
+	$(COMPILEXX) -x c++ -c -o $@ $<
+$(BUILD)/emulated/%.o: %.cpp $(BUILD)/flags
+	$(COMPILEXX) -c -o $@ $<
+$(BUILD)/tests/t250_kernels_cuda: $(EMULATED)
+WITH_t250_kernels_cuda = $(EMULATED) -lstdc++
+FAULTS := $(BUILD)/emulated/tests/cuda/faults.o $(BUILD)/emulated/tests/cuda/emulator.o
+$(BUILD)/tests/t251_cuda_emulator: $(FAULTS)
+WITH_t251_cuda_emulator = $(FAULTS) -lstdc++
 $(TESTS64): $(BUILD)/tests/%: tests/%.c $(LIB64)
 	$(COMPILE) -DSSV_F64 -o $@ $< $(LIB64) -lcmocka $(LIBS)
 $(FUZZ): $(BUILD)/fuzz/%: tests/fuzz/%.c $(FUZZOBJ)
@@ -119,7 +135,7 @@ $(BUILD)/flags $(BUILD)/version: FORCE
 	@mkdir -p $(@D); echo "$$STAMP_$(@F)" | cmp -s - $@ || echo "$$STAMP_$(@F)" >$@
 FORCE:
 
--include $(OBJ:.o=.d) $(WIDEOBJ:.o=.d) $(CLIOBJ:.o=.d) $(F64OBJ:.o=.d) $(TESTS:=.d) $(TESTS64:=.d) $(FUZZ:=.d)
+-include $(OBJ:.o=.d) $(EMULATED:.o=.d) $(WIDEOBJ:.o=.d) $(CLIOBJ:.o=.d) $(F64OBJ:.o=.d) $(TESTS:=.d) $(TESTS64:=.d) $(FUZZ:=.d)
 
 # A fresh machine has no packages yet when make reads this file, so what follows the set-up is
 # another make.  Without -j it uses every processor.
@@ -151,8 +167,9 @@ fuzz-now: $(if $(FUZZING),$(if $(HAS_LIBFUZZER),$(FUZZ)))
 bench: all
 	$(BUILD)/ssvbench bench steps
 
-CHECKED := $(SRC) $(CLISRC) $(CPUSRC)
-FORMATTED := $(CHECKED) $(wildcard $(addsuffix /*.h,$(FOLDERS) bench kernels/cpu tests) tests/*.c tests/fuzz/*.[ch])
+CHECKED := $(SRC) $(CLISRC) $(CPUSRC) kernels/cuda/table.c
+FORMATTED := $(CHECKED) $(wildcard $(addsuffix /*.h,$(FOLDERS) bench kernels/cpu tests) tests/*.c tests/fuzz/*.[ch]) \
+  $(wildcard kernels/cuda/*.* tests/cuda/*.*)
 check:
 	@tools/setup.sh check
 	@+$(MAKE) -k format-check includes exit-codes shellcheck cppcheck tidy

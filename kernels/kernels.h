@@ -32,6 +32,8 @@ struct kctx {
     int threads;
     real *workspace;                  /* threads * KERNEL_WORKSPACE reals, aligned to 64 bytes */
     const struct kernel_watch *watch; /* of the kernels of kernels/watch.h alone */
+    void
+        *device; /* of kernels that run elsewhere: a struct of theirs; pointers are to its memory */
 };
 
 /* Formulas in kernels/ref/activation.c; GELU is the exact one: x/2 (1 + erf(x / sqrt 2)). */

@@ -1,20 +1,11 @@
 /* Every kernel of the list, on every backend that this processor runs, over the shapes of its case:
  * against ref, for overruns, for any number of threads and for any number of rows. */
-#include "kernels/cases.h"
+#include "tests/kernel_checks.h"
 
 #include <math.h>
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
-
-#include <cmocka.h>
 
 enum { MAX_THREADS = 3 };
-static const double tolerance = 2e-6; /* of float sums of some hundred terms, as a norm */
 
 static const char *const names[] = {
 #define KERNEL(name, parameters) #name,
@@ -48,125 +39,29 @@ static int teardown(void **state) {
     return 0;
 }
 
-/* "cpu-avx2 axpby 7 0 0 ...", for the message of a failure */
-static const char *where(const struct kernels *k, const struct kernel_case *kc, const int *dim,
-                         char text[static 256]) {
-    int n = snprintf(text, 256, "%s %s (%s):", k->name, kc->name, kc->dims);
-    for (int i = 0; i < CASE_DIMS; i++)
-        n += snprintf(text + n, 256 - (size_t)n, " %d", dim[i]);
-    return text;
-}
-
-static void compare(const struct case_run *run, const struct case_run *ref, const char *place) {
-    double worst;
-    int wrong = case_differs(run, ref, tolerance, &worst);
-    if (wrong >= 0)
-        fail_msg("%s: buffer %d is not that of ref: %g away", place, wrong, worst);
-    if (case_overrun(run) >= 0)
-        fail_msg("%s: wrote outside buffer %d", place, case_overrun(run));
-}
-
-static void same_bits(const struct case_run *run, const struct case_run *first, int rows,
-                      const char *place, const char *what) {
-    for (int i = 0; i < first->n_buffers; i++) {
-        const struct case_buffer *a = &run->buffer[i], *b = &first->buffer[i];
-        if (a->role == CASE_SCRATCH)
-            continue;
-        size_t n = a->rows * a->stride;
-        const void *x = a->index ? (const void *)a->index : a->data;
-        const void *y = b->index ? (const void *)b->index : b->data;
-        if (rows >= 0)
-            n = a->rows == (size_t)first->dim[first->kernel->rows] ? (size_t)rows * a->stride : 0;
-        if (memcmp(x, y, n * sizeof(real)) != 0)
-            fail_msg("%s: buffer %d depends on the number of %s", place, i, what);
-    }
-}
-
-typedef void check_one(void **state, const struct kernels *k, const struct kernel_case *kc,
-                       const int *dim, const char *place);
-
-/* check(...) for every backend, kernel and shape but the large ones */
 static void walk(void **state, check_one *check) {
-    for (const struct kernels *const *k = kernels_all(); *k; k++)
-        for (int i = 0; kernel_case_at(i); i++) {
-            const struct kernel_case *kc = kernel_case_at(i);
-            for (int s = 0; s < kc->n_shapes - kc->n_bench; s++) {
-                char text[256];
-                check(state, *k, kc, kc->shape[s], where(*k, kc, kc->shape[s], text));
-            }
-        }
-}
-
-static void check_against_ref(void **state, const struct kernels *k, const struct kernel_case *kc,
-                              const int *dim, const char *place) {
     const struct kctx c = context(state, 1);
-    struct case_run ref, run;
-    case_open(&ref, kc, dim, kernels_ref(), 0, 0);
-    case_call(&ref, &c);
-    for (int offset = 0; offset < 2; offset++) {
-        case_open(&run, kc, dim, k, offset, 0);
-        case_call(&run, &c);
-        compare(&run, &ref, place);
-        case_close(&run);
-    }
-    case_close(&ref);
+    for (const struct kernels *const *k = kernels_all(); *k; k++)
+        check_all(check, &c, *k);
 }
 
-static void check_threads(void **state, const struct kernels *k, const struct kernel_case *kc,
-                          const int *dim, const char *place) {
+static void check_threads(const struct kctx *c, const struct kernels *k,
+                          const struct kernel_case *kc, const int *dim, const char *place) {
     struct case_run one, many;
-    struct kctx c = context(state, 1);
+    struct kctx shared = *c;
     case_open(&one, kc, dim, k, 0, 0);
-    case_call(&one, &c);
-    for (c.threads = 2; c.threads <= MAX_THREADS; c.threads++) {
+    case_call(&one, c);
+    for (shared.threads = 2; shared.threads <= MAX_THREADS; shared.threads++) {
         case_open(&many, kc, dim, k, 0, 0);
-        case_call(&many, &c);
+        case_call(&many, &shared);
         same_bits(&many, &one, -1, place, "threads");
         case_close(&many);
     }
     case_close(&one);
 }
 
-static void check_rows(void **state, const struct kernels *k, const struct kernel_case *kc,
-                       const int *dim, const char *place) {
-    if (kc->rows < 0)
-        return;
-    const struct kctx c = context(state, 1);
-    int all = dim[kc->rows];
-    const int few[] = {1, all / 2, all - 1};
-    struct case_run whole, part;
-    case_open(&whole, kc, dim, k, 0, 0);
-    case_call(&whole, &c);
-    for (int i = 0; i < 3; i++) {
-        if (few[i] < 1 || few[i] > all)
-            continue;
-        case_open(&part, kc, dim, k, 0, 0);
-        part.dim[kc->rows] = few[i];
-        case_call(&part, &c);
-        same_bits(&part, &whole, few[i], place, "rows");
-        case_close(&part);
-    }
-    case_close(&whole);
-}
-
 static void test_against_ref(void **state) {
     walk(state, check_against_ref);
-}
-
-/* A second call on what was restored is the first one. */
-static void check_restore(void **state, const struct kernels *k, const struct kernel_case *kc,
-                          const int *dim, const char *place) {
-    const struct kctx c = context(state, 1);
-    struct case_run once, twice;
-    case_open(&once, kc, dim, k, 0, 1);
-    case_call(&once, &c);
-    case_open(&twice, kc, dim, k, 0, 1);
-    case_call(&twice, &c);
-    case_restore(&twice);
-    case_call(&twice, &c);
-    same_bits(&twice, &once, -1, place, "calls");
-    case_close(&once);
-    case_close(&twice);
 }
 
 static void test_restore(void **state) {

@@ -1,0 +1,218 @@
+/* columns.cu -- sums over rows, and what needs them: gradients of gains and biases, batch norm. */
+#include "kernels/cuda/device.cuh"
+
+namespace {
+
+/* to (cols), which may be NULL, gains the sum. */
+__device__ void add_to(float *to, int col, float sum) {
+    if (to)
+        to[col] += sum;
+}
+
+struct column_sum {
+    size_t cols;
+    const float *x;
+    float *out;
+    __device__ void operator()(size_t row, int col, float *v) const {
+        v[0] += x[row * cols + (size_t)col];
+    }
+    __device__ void finish(int col, const float *v) const {
+        out[col] += v[0];
+    }
+};
+
+struct branch_gain {
+    size_t rows, cols; /* rows of a sample */
+    const float *x, *s, *dy;
+    float *dgamma;
+    __device__ void operator()(size_t row, int col, float *v) const {
+        size_t at = row * cols + (size_t)col;
+        v[0] += (s ? s[row / rows] : 1) * dy[at] * x[at];
+    }
+    __device__ void finish(int col, const float *v) const {
+        dgamma[col] += v[0];
+    }
+};
+
+struct branch {
+    size_t cols, sample;
+    const float *x, *gamma, *s, *residual;
+    float *y;
+    __device__ void operator()(size_t i) const {
+        float scale = (gamma ? gamma[i % cols] : 1) * (s ? s[i / sample] : 1);
+        y[i] = scale * x[i] + (residual ? residual[i] : 0);
+    }
+};
+
+struct branch_slope {
+    size_t cols, sample;
+    const float *gamma, *s, *dy;
+    int acc;
+    float *dx;
+    __device__ void operator()(size_t i) const {
+        float d = (gamma ? gamma[i % cols] : 1) * (s ? s[i / sample] : 1) * dy[i];
+        dx[i] = acc ? dx[i] + d : d;
+    }
+};
+
+struct mean_of_column {
+    int rows;
+    size_t cols;
+    const float *x;
+    float *mean;
+    __device__ void operator()(size_t row, int col, float *v) const {
+        v[0] += x[row * cols + (size_t)col];
+    }
+    __device__ void finish(int col, const float *v) const {
+        mean[col] = rows ? v[0] / (float)rows : 0;
+    }
+};
+
+struct variance_of_column {
+    int rows;
+    size_t cols;
+    const float *x, *mean;
+    float *var;
+    __device__ void operator()(size_t row, int col, float *v) const {
+        float d = x[row * cols + (size_t)col] - mean[col];
+        v[0] += d * d;
+    }
+    __device__ void finish(int col, const float *v) const {
+        var[col] = rows ? v[0] / (float)rows : 0;
+    }
+};
+
+struct batchnorm {
+    size_t cols;
+    const float *x, *mean, *rstd, *gamma, *beta, *residual;
+    int relu;
+    float *y;
+    __device__ void operator()(size_t i) const {
+        size_t j = i % cols;
+        float v = (x[i] - mean[j]) * rstd[j] * (gamma ? gamma[j] : 1) + (beta ? beta[j] : 0) +
+                  (residual ? residual[i] : 0);
+        y[i] = relu && v < 0 ? 0 : v;
+    }
+};
+
+/* y: NULL without a ReLU */
+__device__ float through_relu(const float *y, const float *dy, size_t at) {
+    return y && !(y[at] > 0) ? 0 : dy[at];
+}
+
+struct batchnorm_sums {
+    size_t cols;
+    const float *x, *mean, *rstd, *y, *dy;
+    float *sums, *dgamma, *dbeta; /* sums (2,cols) */
+    __device__ void operator()(size_t row, int col, float *v) const {
+        size_t at = row * cols + (size_t)col;
+        float g = through_relu(y, dy, at);
+        v[0] += g;
+        v[1] += g * (x[at] - mean[col]) * rstd[col];
+    }
+    __device__ void finish(int col, const float *v) const {
+        sums[col] = v[0];
+        sums[cols + (size_t)col] = v[1];
+        add_to(dgamma, col, v[1]);
+        add_to(dbeta, col, v[0]);
+    }
+};
+
+struct batchnorm_slope {
+    int rows;
+    size_t cols;
+    const float *x, *mean, *rstd, *gamma, *y, *dy, *sums;
+    int acc;
+    float *dx;
+    int acc_res;
+    float *dres;
+    __device__ void operator()(size_t i) const {
+        size_t j = i % cols;
+        float g = through_relu(y, dy, i), xhat = (x[i] - mean[j]) * rstd[j];
+        float d = (gamma ? gamma[j] : 1) * rstd[j] *
+                  (g - sums[j] / (float)rows - xhat * sums[cols + j] / (float)rows);
+        if (dres)
+            dres[i] = acc_res ? dres[i] + g : g;
+        if (dx)
+            dx[i] = acc ? dx[i] + d : d;
+    }
+};
+
+enum { PARTS = 512 };
+
+/* Each of PARTS x CUDA_BLOCK threads adds every so-manieth square, then a block its threads'. */
+__global__ void squares_kernel(size_t n, const float *x, double *parts) {
+    SHARED(double, sums, CUDA_BLOCK);
+    double sum = 0;
+    for (size_t i = (size_t)blockIdx.x * CUDA_BLOCK + threadIdx.x; i < n;
+         i += (size_t)PARTS * CUDA_BLOCK)
+        sum += (double)x[i] * (double)x[i];
+    sums[threadIdx.x] = sum;
+    for (unsigned half = CUDA_BLOCK / 2; half; half /= 2) {
+        __syncthreads();
+        if (threadIdx.x < half)
+            sums[threadIdx.x] += sums[threadIdx.x + half];
+    }
+    if (!threadIdx.x)
+        parts[blockIdx.x] = sums[0];
+}
+
+} // namespace
+
+void cuda_column_sum(const struct kctx *c, int rows, int cols, const real *x, real *out) {
+    columns<1>(c, rows, cols, 0, column_sum{(size_t)cols, x, out});
+}
+
+void cuda_branch_forward(const struct kctx *c, int n, int rows, int cols, const real *x,
+                         const real *gamma, const real *s, const real *residual, real *y) {
+    size_t sample = (size_t)rows * (size_t)cols;
+    each(c, (size_t)n * sample, branch{(size_t)cols, sample, x, gamma, s, residual, y});
+}
+
+void cuda_branch_backward(const struct kctx *c, int n, int rows, int cols, const real *x,
+                          const real *gamma, const real *s, const real *dy, int acc, real *dx,
+                          real *dgamma) {
+    size_t sample = (size_t)rows * (size_t)cols;
+    if (dgamma)
+        columns<1>(c, n * rows, cols, 0, branch_gain{(size_t)rows, (size_t)cols, x, s, dy, dgamma});
+    if (dx)
+        each(c, (size_t)n * sample, branch_slope{(size_t)cols, sample, gamma, s, dy, acc, dx});
+}
+
+void cuda_batchnorm_stats(const struct kctx *c, int rows, int cols, const real *x, real *mean,
+                          real *var) {
+    columns<1>(c, rows, cols, 0, mean_of_column{rows, (size_t)cols, x, mean});
+    columns<1>(c, rows, cols, 0, variance_of_column{rows, (size_t)cols, x, mean, var});
+}
+
+void cuda_batchnorm_apply(const struct kctx *c, int rows, int cols, const real *x, const real *mean,
+                          const real *rstd, const real *gamma, const real *beta,
+                          const real *residual, int relu, real *y) {
+    each(c, (size_t)rows * (size_t)cols,
+         batchnorm{(size_t)cols, x, mean, rstd, gamma, beta, residual, relu, y});
+}
+
+void cuda_batchnorm_backward(const struct kctx *c, int rows, int cols, const real *x,
+                             const real *mean, const real *rstd, const real *gamma, const real *y,
+                             const real *dy, int acc, real *dx, int acc_res, real *dres,
+                             real *dgamma, real *dbeta) {
+    float *sums = c->workspace;
+    columns<2>(c, rows, cols, 2 * (size_t)cols,
+               batchnorm_sums{(size_t)cols, x, mean, rstd, y, dy, sums, dgamma, dbeta});
+    if (dx || dres)
+        each(c, (size_t)rows * (size_t)cols,
+             batchnorm_slope{rows, (size_t)cols, x, mean, rstd, gamma, y, dy, sums, acc, dx,
+                             acc_res, dres});
+}
+
+double cuda_sum_squares(const struct kctx *c, size_t n, const real *x) {
+    double *parts = reinterpret_cast<double *>(c->workspace), host[PARTS] = {0}, sum = 0;
+    RUN(__func__, c, squares_kernel, dim3(PARTS), CUDA_BLOCK, 0, n, x, parts);
+    cuda_check(c,
+               cudaMemcpyAsync(host, parts, sizeof host, cudaMemcpyDeviceToHost, cuda_stream_of(c)),
+               __func__);
+    cuda_check(c, cudaStreamSynchronize(cuda_stream_of(c)), __func__);
+    for (int i = 0; i < PARTS; i++)
+        sum += host[i];
+    return sum;
+}

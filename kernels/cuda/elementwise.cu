@@ -1,0 +1,217 @@
+/* elementwise.cu -- an output element from the same element of the inputs, and what only moves. */
+#include "kernels/cuda/activation.cuh"
+#include "kernels/cuda/device.cuh"
+
+namespace {
+
+struct axpby {
+    float a, b;
+    const float *x;
+    float *y;
+    __device__ void operator()(size_t i) const {
+        y[i] = b != 0 ? a * x[i] + b * y[i] : a * x[i];
+    }
+};
+
+struct multiply {
+    const float *x;
+    float *y;
+    __device__ void operator()(size_t i) const {
+        y[i] *= x[i];
+    }
+};
+
+struct add_broadcast {
+    size_t inner;
+    const float *x, *b;
+    float *y;
+    __device__ void operator()(size_t i) const {
+        y[i] = x[i] + b[i % inner];
+    }
+};
+
+struct act_forward {
+    enum activation act;
+    const float *x;
+    float *y;
+    __device__ void operator()(size_t i) const {
+        y[i] = activate(act, x[i]);
+    }
+};
+
+struct act_backward {
+    enum activation act;
+    const float *x, *dy;
+    int acc;
+    float *dx;
+    __device__ void operator()(size_t i) const {
+        float d = dy[i] * activation_slope(act, x[i]);
+        dx[i] = acc ? dx[i] + d : d;
+    }
+};
+
+struct bce_forward {
+    const float *x;
+    float target, *loss;
+    __device__ void operator()(size_t i) const {
+        loss[i] = fmaxf(x[i], 0) - x[i] * target + log1pf(expf(-fabsf(x[i])));
+    }
+};
+
+struct bce_backward {
+    const float *x;
+    float target;
+    const float *dloss;
+    int acc;
+    float *dx;
+    __device__ void operator()(size_t i) const {
+        float d = dloss[i] * (1 / (1 + expf(-x[i])) - target);
+        dx[i] = acc ? dx[i] + d : d;
+    }
+};
+
+struct patches {
+    int channels, height, width, p;
+    /* Where pixel i of the images is among the patches. */
+    __device__ size_t place(size_t i) const {
+        int column = (int)(i % (size_t)width);
+        size_t rest = i / (size_t)width;
+        int row = (int)(rest % (size_t)height);
+        rest /= (size_t)height;
+        int channel = (int)(rest % (size_t)channels);
+        size_t image = rest / (size_t)channels;
+        size_t patch = (size_t)(row / p) * (size_t)(width / p) + (size_t)(column / p);
+        size_t inside = ((size_t)channel * (size_t)p + (size_t)(row % p)) * (size_t)p;
+        return image * (size_t)channels * (size_t)height * (size_t)width +
+               patch * (size_t)channels * (size_t)p * (size_t)p + inside + (size_t)(column % p);
+    }
+};
+
+struct to_patches {
+    patches at;
+    const float *x;
+    float *y;
+    __device__ void operator()(size_t i) const {
+        y[at.place(i)] = x[i];
+    }
+};
+
+struct from_patches {
+    patches at;
+    const float *y;
+    int acc;
+    float *x;
+    __device__ void operator()(size_t i) const {
+        float v = y[at.place(i)];
+        x[i] = acc ? x[i] + v : v;
+    }
+};
+
+/* Lanes in pairs, the pairs in pairs, and so on. */
+struct reduce_lanes {
+    int lanes;
+    size_t stride;
+    const float *others;
+    float *first;
+    __device__ float sum(size_t i, int from, int n) const {
+        if (n == 1)
+            return from ? others[(size_t)(from - 1) * stride + i] : first[i];
+        int half = n / 2;
+        return sum(i, from, half) + sum(i, from + half, n - half);
+    }
+    __device__ void operator()(size_t i) const {
+        first[i] = sum(i, 0, lanes);
+    }
+};
+
+struct adamw {
+    float *w, *m, *v;
+    const float *g;
+    float gscale, lr, b1, b2, eps, wd, c1, c2;
+    __device__ void operator()(size_t i) const {
+        float gradient = gscale * g[i];
+        float first = b1 * m[i] + (1 - b1) * gradient;
+        float second = b2 * v[i] + (1 - b2) * gradient * gradient;
+        w[i] = w[i] - lr * wd * w[i] - lr * (first / c1) / (sqrtf(second / c2) + eps);
+        m[i] = first;
+        v[i] = second;
+    }
+};
+
+struct sgd {
+    float *w, *buf;
+    const float *g;
+    float gscale, lr, momentum, wd;
+    int nesterov, first;
+    __device__ void operator()(size_t i) const {
+        float gradient = gscale * g[i] + wd * w[i];
+        float velocity = first ? gradient : momentum * buf[i] + gradient;
+        w[i] -= lr * (nesterov ? gradient + momentum * velocity : velocity);
+        buf[i] = velocity;
+    }
+};
+
+size_t product(int a, int b) {
+    return (size_t)a * (size_t)b;
+}
+
+} // namespace
+
+void cuda_axpby(const struct kctx *c, size_t n, real a, const real *x, real b, real *y) {
+    each(c, n, axpby{a, b, x, y});
+}
+
+void cuda_multiply(const struct kctx *c, size_t n, const real *x, real *y) {
+    each(c, n, multiply{x, y});
+}
+
+void cuda_add_broadcast(const struct kctx *c, int n, int inner, const real *x, const real *b,
+                        real *y) {
+    each(c, product(n, inner), add_broadcast{(size_t)inner, x, b, y});
+}
+
+void cuda_act_forward(const struct kctx *c, enum activation act, size_t n, const real *x, real *y) {
+    each(c, n, act_forward{act, x, y});
+}
+
+void cuda_act_backward(const struct kctx *c, enum activation act, size_t n, const real *x,
+                       const real *dy, int acc, real *dx) {
+    each(c, n, act_backward{act, x, dy, acc, dx});
+}
+
+void cuda_bce_forward(const struct kctx *c, size_t n, const real *x, real target, real *loss) {
+    each(c, n, bce_forward{x, target, loss});
+}
+
+void cuda_bce_backward(const struct kctx *c, size_t n, const real *x, real target,
+                       const real *dloss, int acc, real *dx) {
+    each(c, n, bce_backward{x, target, dloss, acc, dx});
+}
+
+void cuda_patchify(const struct kctx *c, int n, int channels, int height, int width, int p,
+                   const real *x, real *y) {
+    const patches at = {channels, height, width, p};
+    each(c, product(n, channels) * product(height, width), to_patches{at, x, y});
+}
+
+void cuda_unpatchify(const struct kctx *c, int n, int channels, int height, int width, int p,
+                     const real *y, int acc, real *x) {
+    const patches at = {channels, height, width, p};
+    each(c, product(n, channels) * product(height, width), from_patches{at, y, acc, x});
+}
+
+void cuda_reduce_lanes(const struct kctx *c, int lanes, size_t n, size_t stride, const real *others,
+                       real *first) {
+    if (lanes > 0)
+        each(c, n, reduce_lanes{lanes, stride, others, first});
+}
+
+void cuda_adamw(const struct kctx *c, size_t n, real *w, const real *g, real *m, real *v,
+                real gscale, real lr, real b1, real b2, real eps, real wd, real c1, real c2) {
+    each(c, n, adamw{w, m, v, g, gscale, lr, b1, b2, eps, wd, c1, c2});
+}
+
+void cuda_sgd(const struct kctx *c, size_t n, real *w, const real *g, real *buf, real gscale,
+              real lr, real momentum, real wd, int nesterov, int first) {
+    each(c, n, sgd{w, buf, g, gscale, lr, momentum, wd, nesterov, first});
+}

@@ -1,0 +1,113 @@
+/* cuda_runtime.h -- what kernels/cuda needs of CUDA, on the processor.
+ *
+ *     g++ -x c++ -std=c++17 -Itests/cuda -I. -c kernels/cuda/rows.cu
+ *
+ * Every CUDA thread is a fiber; one block runs at a time, its threads in an order that a test
+ * chooses.  A race between the threads of a block shows in one of the orders; a barrier that some
+ * threads do not reach, a lane that is missing from a shuffle and a launch that no device takes end
+ * the program with one line.  Shared memory begins as NaN.  What it does not show: speed, the order
+ * of streams, and anything about the libraries.
+ */
+#ifndef SSV_TESTS_CUDA_RUNTIME_H
+#define SSV_TESTS_CUDA_RUNTIME_H
+
+#include "tests/cuda/emulator.h"
+
+#include <cmath>
+#include <cstddef>
+#include <cstdint>
+#include <cstring>
+
+#define CUDA_EMULATED 1
+#define __global__ static
+#define __device__
+#define __host__
+#define __forceinline__ inline
+#define __restrict__ __restrict
+#define __launch_bounds__(...)
+
+struct uint3 {
+    unsigned x, y, z;
+};
+struct dim3 {
+    unsigned x, y, z;
+    dim3(unsigned a = 1, unsigned b = 1, unsigned c = 1) : x(a), y(b), z(c) {}
+};
+struct alignas(16) float4 {
+    float x, y, z, w;
+};
+
+typedef int cudaError_t;
+typedef struct emulated_stream *cudaStream_t;
+enum { cudaSuccess, cudaErrorInvalidConfiguration = 9 };
+enum cudaMemcpyKind {
+    cudaMemcpyHostToDevice = 1,
+    cudaMemcpyDeviceToHost,
+    cudaMemcpyDeviceToDevice
+};
+
+/* Streams are in order, and done when a call returns. */
+cudaError_t cudaMemcpyAsync(void *to, const void *from, size_t n, enum cudaMemcpyKind kind,
+                            cudaStream_t stream);
+cudaError_t cudaMemsetAsync(void *to, int byte, size_t n, cudaStream_t stream);
+cudaError_t cudaStreamSynchronize(cudaStream_t stream);
+
+/* The thread that runs now, and its block. */
+extern uint3 emulated_thread, emulated_block;
+extern dim3 emulated_block_size, emulated_grid_size;
+#define threadIdx emulated_thread
+#define blockIdx emulated_block
+#define blockDim emulated_block_size
+#define gridDim emulated_grid_size
+
+cudaError_t emulated_launch(dim3 grid, dim3 block, size_t shared, void (*run)(void *), void *self);
+enum emulated_exchange { EMULATED_SHUFFLE, EMULATED_BALLOT };
+uint64_t emulated_warp(unsigned mask, uint64_t value, int from, enum emulated_exchange kind);
+void __syncthreads(void);
+void *emulated_dynamic_shared(void);
+/* Filled with NaN by the first thread of each block that comes here. */
+void emulated_shared(void *memory, size_t bytes, unsigned long *filled_for);
+
+template <class F> static inline cudaError_t emulate(dim3 grid, dim3 block, size_t shared, F body) {
+    return emulated_launch(
+        grid, block, shared, [](void *f) { (*static_cast<F *>(f))(); }, &body);
+}
+
+#define LAUNCH(kernel, grid, block, shared, stream, ...)                                           \
+    ((void)(stream), emulate((grid), (block), (shared), [=] { kernel(__VA_ARGS__); }))
+#define SHARED(type, name, count)                                                                  \
+    static type name[count];                                                                       \
+    static unsigned long name##_filled_for;                                                        \
+    emulated_shared(name, sizeof name, &name##_filled_for)
+#define DYNAMIC_SHARED(type, name) type *name = static_cast<type *>(emulated_dynamic_shared())
+
+static inline int emulated_lane(void) {
+    return (int)((threadIdx.x + blockDim.x * (threadIdx.y + blockDim.y * threadIdx.z)) % 32);
+}
+
+template <class T> static inline T __shfl_xor_sync(unsigned mask, T value, int with) {
+    static_assert(sizeof(T) <= sizeof(uint64_t), "one register or two");
+    uint64_t bits = 0;
+    memcpy(&bits, &value, sizeof value);
+    bits = emulated_warp(mask, bits, emulated_lane() ^ with, EMULATED_SHUFFLE);
+    memcpy(&value, &bits, sizeof value);
+    return value;
+}
+
+static inline unsigned __ballot_sync(unsigned mask, int predicate) {
+    return (unsigned)emulated_warp(mask, predicate != 0, 0, EMULATED_BALLOT);
+}
+
+static inline void __syncwarp(void) {
+    emulated_warp(0xffffffffu, 0, 0, EMULATED_BALLOT);
+}
+
+static inline int __ffs(int x) {
+    return __builtin_ffs(x);
+}
+
+static inline float rsqrtf(float x) {
+    return 1 / sqrtf(x);
+}
+
+#endif

@@ -1,0 +1,379 @@
+/* emulator.cpp -- threads of a block as fibers, see cuda_runtime.h. */
+#include "cuda_runtime.h"
+
+#include <cstdio>
+#include <cstdlib>
+#include <sys/mman.h>
+#include <vector>
+
+#ifdef __has_feature
+#if __has_feature(address_sanitizer)
+#define __SANITIZE_ADDRESS__ 1
+#endif
+#endif
+#ifdef __SANITIZE_ADDRESS__
+#define FIBERS_ARE_WATCHED 1
+#include <sanitizer/common_interface_defs.h>
+#endif
+
+uint3 emulated_thread, emulated_block;
+dim3 emulated_block_size, emulated_grid_size;
+
+namespace {
+
+enum { WARP = 32, MOST_THREADS = 1024, MOST_DEPTH = 64, MOST_GRID_Y = 65535 };
+enum { STACK = 256 << 10, PAGE = 4096, MOST_SHARED = 227 << 10 };
+
+enum state { NEW, READY, AT_WARP, AT_BLOCK, DONE };
+
+struct fiber {
+    void *at; /* its stack pointer while another runs */
+    char *stack;
+    void *watched; /* the sanitizer's */
+    struct thread *thread;
+};
+
+struct thread {
+    uint3 index;
+    int warp, lane;
+    enum state state;
+    struct fiber *fiber;
+    unsigned mask; /* what it waits for at a warp's exchange */
+    enum emulated_exchange kind;
+    uint64_t given, got;
+    int from;
+};
+
+struct machine {
+    std::vector<struct thread> threads;
+    std::vector<struct fiber *> idle;
+    struct fiber scheduler, *running;
+    struct thread *now;
+    void (*run)(void *);
+    void *self;
+    char *shared;
+    size_t shared_bytes;
+    unsigned long blocks, launches; /* so far */
+    enum emulated_order order;
+    unsigned seed;
+};
+
+/* Never taken down: fibers rest in it until the program ends. */
+struct machine &m = *new machine();
+
+[[noreturn]] void die(const char *what) {
+    fprintf(stderr, "CUDA emulator: %s; block %u %u %u", what, blockIdx.x, blockIdx.y, blockIdx.z);
+    if (m.now)
+        fprintf(stderr, ", thread %u %u %u", m.now->index.x, m.now->index.y, m.now->index.z);
+    fputc('\n', stderr);
+    abort();
+}
+
+/* ---- fibers ---- */
+
+#ifdef __x86_64__
+extern "C" void emulated_swap(void **save, void *to);
+asm(".text\n"
+    ".globl emulated_swap\n"
+    "emulated_swap:\n"
+    "    pushq %rbp\n    pushq %rbx\n    pushq %r12\n    pushq %r13\n    pushq %r14\n    pushq "
+    "%r15\n"
+    "    movq %rsp, (%rdi)\n"
+    "    movq %rsi, %rsp\n"
+    "    popq %r15\n    popq %r14\n    popq %r13\n    popq %r12\n    popq %rbx\n    popq %rbp\n"
+    "    ret\n");
+
+void begin_at(struct fiber *f, void (*entry)(void)) {
+    enum { SAVED = 6 };
+    void **top = reinterpret_cast<void **>(f->stack + STACK);
+    *--top = nullptr; /* keeps the stack aligned as after a call */
+    *--top = reinterpret_cast<void *>(entry);
+    for (int i = 0; i < SAVED; i++)
+        *--top = nullptr;
+    f->at = top;
+}
+
+void swap(struct fiber *from, struct fiber *to) {
+    emulated_swap(&from->at, to->at);
+}
+#else
+#include <ucontext.h>
+
+void begin_at(struct fiber *f, void (*entry)(void)) {
+    ucontext_t *u = new ucontext_t;
+    getcontext(u);
+    u->uc_stack.ss_sp = f->stack;
+    u->uc_stack.ss_size = STACK;
+    u->uc_link = nullptr;
+    makecontext(u, entry, 0);
+    f->at = u;
+}
+
+void swap(struct fiber *from, struct fiber *to) {
+    if (!from->at)
+        from->at = new ucontext_t;
+    swapcontext(static_cast<ucontext_t *>(from->at), static_cast<ucontext_t *>(to->at));
+}
+#endif
+
+#ifdef FIBERS_ARE_WATCHED
+const void *scheduler_stack;
+size_t scheduler_stack_bytes;
+#endif
+
+void go_on_with(struct fiber *to) {
+    struct fiber *from = m.running;
+    m.running = to;
+#ifdef FIBERS_ARE_WATCHED
+    int home = to == &m.scheduler;
+    __sanitizer_start_switch_fiber(&from->watched, home ? scheduler_stack : to->stack,
+                                   home ? scheduler_stack_bytes : (size_t)STACK);
+#endif
+    swap(from, to);
+#ifdef FIBERS_ARE_WATCHED
+    if (from == &m.scheduler)
+        __sanitizer_finish_switch_fiber(from->watched, nullptr, nullptr);
+    else
+        __sanitizer_finish_switch_fiber(from->watched, &scheduler_stack, &scheduler_stack_bytes);
+#endif
+}
+
+/* A fiber runs one thread after the other, and rests between them. */
+void fiber_main(void) {
+#ifdef FIBERS_ARE_WATCHED
+    __sanitizer_finish_switch_fiber(nullptr, &scheduler_stack, &scheduler_stack_bytes);
+#endif
+    for (;;) {
+        struct fiber *f = m.running;
+        m.run(m.self);
+        f = m.running;
+        f->thread->state = DONE;
+        f->thread = nullptr;
+        m.idle.push_back(f);
+        go_on_with(&m.scheduler);
+    }
+}
+
+struct fiber *get_fiber(void) {
+    if (!m.idle.empty()) {
+        struct fiber *f = m.idle.back();
+        m.idle.pop_back();
+        return f;
+    }
+    struct fiber *f = new struct fiber();
+    void *stack = mmap(nullptr, STACK, PROT_READ | PROT_WRITE,
+                       MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    if (stack == MAP_FAILED || mprotect(stack, PAGE, PROT_NONE))
+        die("no memory for a stack");
+    f->stack = static_cast<char *>(stack);
+    begin_at(f, fiber_main);
+    return f;
+}
+
+/* ---- the threads of a block ---- */
+
+void resume(struct thread *t) {
+    if (t->state == NEW) {
+        t->fiber = get_fiber();
+        t->fiber->thread = t;
+    }
+    t->state = READY;
+    m.now = t;
+    emulated_thread = t->index;
+    go_on_with(t->fiber);
+    m.now = nullptr;
+}
+
+void wait_as(enum state state) {
+    struct thread *t = m.now;
+    t->state = state;
+    go_on_with(&m.scheduler);
+}
+
+unsigned random_number(void) {
+    m.seed ^= m.seed << 13, m.seed ^= m.seed >> 17, m.seed ^= m.seed << 5;
+    return m.seed;
+}
+
+void put_in_order(std::vector<int> *out, int n) {
+    out->resize((size_t)n);
+    for (int i = 0; i < n; i++)
+        (*out)[(size_t)i] = m.order == EMULATED_REVERSE ? n - 1 - i : i;
+    for (int i = n - 1; i > 0 && m.order == EMULATED_RANDOM; i--)
+        std::swap((*out)[(size_t)i], (*out)[random_number() % (unsigned)(i + 1)]);
+}
+
+/* A warp as far as it gets; whether any of its threads ran. */
+bool run_warp(size_t first, size_t end) {
+    static std::vector<int> lanes;
+    bool any = false;
+    for (bool more = true; more;) {
+        more = false;
+        put_in_order(&lanes, (int)(end - first));
+        for (int lane : lanes) {
+            struct thread *t = &m.threads[first + (size_t)lane];
+            if (t->state == NEW || t->state == READY) {
+                resume(t);
+                more = any = true;
+            }
+        }
+    }
+    return any;
+}
+
+/* When nobody can go on, everybody waits at the block's barrier, or something is wrong. */
+size_t release_barrier(void) {
+    size_t waiting = 0, done = 0;
+    for (const struct thread &t : m.threads) {
+        waiting += t.state == AT_BLOCK;
+        done += t.state == DONE;
+    }
+    if (done == m.threads.size())
+        return 0;
+    if (waiting < m.threads.size())
+        die(waiting && done ? "some threads returned, others wait in __syncthreads"
+                            : "threads wait at different places");
+    for (struct thread &t : m.threads)
+        t.state = READY;
+    return waiting;
+}
+
+void run_block(void) {
+    size_t n = m.threads.size();
+    std::vector<int> warps;
+    const dim3 size = emulated_block_size;
+    for (size_t i = 0; i < n; i++) {
+        unsigned at = (unsigned)i;
+        m.threads[i] = {};
+        m.threads[i].index = {at % size.x, at / size.x % size.y, at / (size.x * size.y)};
+        m.threads[i].warp = (int)(i / WARP);
+        m.threads[i].lane = (int)(i % WARP);
+    }
+    m.blocks++;
+    if (m.shared)
+        memset(m.shared, 0xff, m.shared_bytes);
+    do {
+        bool any = true;
+        while (any) {
+            any = false;
+            put_in_order(&warps, (int)((n + WARP - 1) / WARP));
+            for (int w : warps) {
+                size_t first = (size_t)w * WARP;
+                any |= run_warp(first, first + WARP < n ? first + WARP : n);
+            }
+        }
+    } while (release_barrier());
+}
+
+bool takes(dim3 grid, dim3 block, size_t shared) {
+    size_t threads = (size_t)block.x * block.y * block.z;
+    return threads && threads <= MOST_THREADS && block.z <= MOST_DEPTH && grid.x && grid.y &&
+           grid.z && grid.x < 1u << 31 && grid.y <= MOST_GRID_Y && grid.z <= MOST_GRID_Y &&
+           shared <= MOST_SHARED;
+}
+
+} // namespace
+
+cudaError_t emulated_launch(dim3 grid, dim3 block, size_t shared, void (*run)(void *), void *self) {
+    if (!takes(grid, block, shared))
+        return cudaErrorInvalidConfiguration;
+    size_t blocks = (size_t)grid.x * grid.y * grid.z;
+    emulated_grid_size = grid;
+    emulated_block_size = block;
+    m.threads.resize((size_t)block.x * block.y * block.z);
+    m.run = run;
+    m.self = self;
+    m.running = &m.scheduler;
+    m.shared_bytes = shared;
+    m.shared = shared ? static_cast<char *>(malloc(shared)) : nullptr;
+    m.launches++;
+    for (size_t i = 0; i < blocks; i++) {
+        size_t b = m.order == EMULATED_REVERSE ? blocks - 1 - i : i;
+        emulated_block = {(unsigned)(b % grid.x), (unsigned)(b / grid.x % grid.y),
+                          (unsigned)(b / ((size_t)grid.x * grid.y))};
+        run_block();
+    }
+    free(m.shared);
+    m.shared = nullptr;
+    return cudaSuccess;
+}
+
+cudaError_t cudaMemcpyAsync(void *to, const void *from, size_t n, enum cudaMemcpyKind kind,
+                            cudaStream_t stream) {
+    (void)kind, (void)stream;
+    memcpy(to, from, n);
+    return cudaSuccess;
+}
+
+cudaError_t cudaMemsetAsync(void *to, int byte, size_t n, cudaStream_t stream) {
+    (void)stream;
+    memset(to, byte, n);
+    return cudaSuccess;
+}
+
+cudaError_t cudaStreamSynchronize(cudaStream_t stream) {
+    (void)stream;
+    return cudaSuccess;
+}
+
+void emulated_schedule(enum emulated_order order, unsigned seed) {
+    m.order = order;
+    m.seed = seed ? seed : 1;
+}
+
+unsigned long emulated_launches(void) {
+    return m.launches;
+}
+
+void *emulated_dynamic_shared(void) {
+    if (!m.shared)
+        die("a launch without dynamic shared memory");
+    return m.shared;
+}
+
+void emulated_shared(void *memory, size_t bytes, unsigned long *filled_for) {
+    if (*filled_for == m.blocks)
+        return;
+    *filled_for = m.blocks;
+    memset(memory, 0xff, bytes);
+}
+
+void __syncthreads(void) {
+    wait_as(AT_BLOCK);
+}
+
+/* The last lane to come does it for all. */
+uint64_t emulated_warp(unsigned mask, uint64_t value, int from, enum emulated_exchange kind) {
+    struct thread *me = m.now, *warp = &m.threads[(size_t)me->warp * WARP];
+    size_t lanes = m.threads.size() - (size_t)me->warp * WARP;
+    unsigned there = lanes < WARP ? (1u << lanes) - 1 : ~0u;
+    me->mask = mask &= there;
+    me->given = value;
+    me->from = from;
+    me->kind = kind;
+    if (!(mask >> me->lane & 1))
+        die("a lane exchanges values without being in the mask");
+    for (int l = 0; l < WARP; l++) {
+        if (!(mask >> l & 1) || l == me->lane)
+            continue;
+        if (warp[l].state == DONE)
+            die("a lane in the mask of an exchange has returned");
+        if (warp[l].state != AT_WARP || warp[l].mask != mask || warp[l].kind != kind) {
+            wait_as(AT_WARP);
+            return me->got;
+        }
+    }
+    uint64_t ballot = 0;
+    for (int l = 0; l < WARP; l++)
+        ballot |= mask >> l & 1 && warp[l].given ? 1ull << l : 0;
+    for (int l = 0; l < WARP; l++) {
+        if (!(mask >> l & 1))
+            continue;
+        int source = warp[l].from & (WARP - 1);
+        if (kind == EMULATED_SHUFFLE && !(mask >> source & 1))
+            die("a shuffle reads a lane that is not in the mask");
+        warp[l].got = kind == EMULATED_BALLOT ? ballot : warp[source].given;
+        warp[l].state = READY;
+    }
+    return me->got;
+}

@@ -1,0 +1,18 @@
+/* emulator.h -- how a test drives the emulator; for C. */
+#ifndef SSV_TESTS_CUDA_EMULATOR_H
+#define SSV_TESTS_CUDA_EMULATOR_H
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* In which order the threads of a block run, between two barriers. */
+enum emulated_order { EMULATED_FORWARD, EMULATED_REVERSE, EMULATED_RANDOM, EMULATED_ORDERS };
+void emulated_schedule(enum emulated_order order, unsigned seed);
+unsigned long emulated_launches(void); /* so far */
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif

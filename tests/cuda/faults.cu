@@ -1,0 +1,56 @@
+/* faults.cu -- kernels with planted mistakes, which the emulator must show. */
+#include "tests/cuda/faults.h"
+
+#include <cuda_runtime.h>
+
+#ifndef CUDA_EMULATED
+#error "for the emulator only"
+#endif
+
+namespace {
+
+enum { THREADS = 64 };
+
+/* The other half's numbers are read before, or after, they are written. */
+__global__ void race_kernel(float *out) {
+    SHARED(float, x, THREADS);
+    x[threadIdx.x] = (float)threadIdx.x;
+    out[threadIdx.x] = x[THREADS - 1 - threadIdx.x];
+}
+
+__global__ void no_race_kernel(float *out) {
+    SHARED(float, x, THREADS);
+    x[threadIdx.x] = (float)threadIdx.x;
+    __syncthreads();
+    out[threadIdx.x] = x[THREADS - 1 - threadIdx.x];
+}
+
+__global__ void divergent_kernel(float *out) {
+    if (threadIdx.x < THREADS / 2)
+        __syncthreads();
+    out[threadIdx.x] = 0;
+}
+
+__global__ void missing_lane_kernel(float *out) {
+    if (threadIdx.x % 32 == 5)
+        return;
+    out[threadIdx.x] = __shfl_xor_sync(0xffffffffu, out[threadIdx.x], 1);
+}
+
+__global__ void not_in_mask_kernel(float *out) {
+    out[threadIdx.x] = __shfl_xor_sync(0xfffffffeu, out[threadIdx.x], 2);
+}
+
+__global__ void unset_kernel(float *out) {
+    SHARED(float, x, THREADS);
+    out[threadIdx.x] = x[threadIdx.x];
+}
+
+} // namespace
+
+void fault_run(enum fault fault, float *out) {
+    void (*const kernels[])(float *) = {race_kernel,         no_race_kernel,     divergent_kernel,
+                                        missing_lane_kernel, not_in_mask_kernel, unset_kernel};
+    void (*kernel)(float *) = kernels[fault];
+    LAUNCH(kernel, dim3(2), dim3(THREADS), 0, cudaStream_t(), out);
+}
