@@ -6,7 +6,8 @@
 #include "kernels/cases.h"
 
 /* The tables, one a family; `families` of cases.c lists them. */
-extern const struct kernel_case cases_table[], cases_conv[], cases_net[], cases_rows[];
+extern const struct kernel_case cases_table[], cases_conv[], cases_net[], cases_rows[],
+    cases_copy[];
 
 #define SHAPES(list, bench) list, sizeof list / sizeof *list, bench
 

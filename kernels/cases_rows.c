@@ -135,7 +135,28 @@ static const int argmax_shapes[][CASE_DIMS] = {
     {0, 3}, {1, 1}, {3, 2}, {5, 7}, {4, 31}, {9, 130}, {64, 1024},
 };
 
+/* rows cols */
+static void kl_uniform_forward(struct case_run *r) {
+    const int *d = r->dim;
+    real *x = in(r, d[0], d[1]), *p = out(r, d[0], d[1]), *y = out(r, 1, d[0]);
+    r->flops = 9.0 * d[0] * d[1];
+    if (r->c)
+        r->k->kl_uniform_forward(r->c, d[0], d[1], x, p, y);
+}
+
+/* rows cols acc */
+static void kl_uniform_backward(struct case_run *r) {
+    const int *d = r->dim;
+    real *p = case_positive(r, CASE_INPUT, (size_t)d[0] * (size_t)d[1]);
+    real *y = in(r, 1, d[0]), *dy = in(r, 1, d[0]), *dx = gradient(r, d[2], d[0], d[1]);
+    r->flops = 12.0 * d[0] * d[1];
+    if (r->c)
+        r->k->kl_uniform_backward(r->c, d[0], d[1], p, y, dy, d[2], dx);
+}
+
 const struct kernel_case cases_rows[] = {
+    {"kl_uniform_forward", "rows cols", 0, kl_uniform_forward, SHAPES(row_shapes, 2)},
+    {"kl_uniform_backward", "rows cols acc", 0, kl_uniform_backward, SHAPES(row_shapes, 2)},
     {"l2_normalize_rows_backward", "rows cols acc", 0, l2_normalize_rows_backward,
      SHAPES(row_shapes, 2)},
     {"softmax_rows", "rows cols in_place", 0, softmax_rows, SHAPES(row_shapes, 2)},

@@ -92,6 +92,18 @@ static inline int conv_out_w(const struct conv_shape *s) {
     KERNEL(axpby, (const struct kctx *c, size_t n, real a, const real *x, real b, real *y))        \
     /* y (n) = x * y */                                                                            \
     KERNEL(multiply, (const struct kctx *c, size_t n, const real *x, real *y))                     \
+    /* y (n) = value */                                                                            \
+    KERNEL(fill, (const struct kctx *c, size_t n, real value, real *y))                            \
+    /* y = acc * y + x for rows of cols, stored ldx and ldy reals apart; ldx = 0: one row for all. \
+     * With acc 0 bits are copied, whatever they mean. */                                          \
+    KERNEL(copy_rows, (const struct kctx *c, int rows, int cols, const real *x, int ldx, int acc,  \
+                       real *y, int ldy))                                                          \
+    /* y (rows,cols) = x[i * ldx + j * step]; step 0: one index for a row */                       \
+    KERNEL(copy_index_rows, (const struct kctx *c, int rows, int cols, const int32_t *x, int ldx,  \
+                             int step, int32_t *y))                                                \
+    /* y (n,rows_out) = x[i * ldx + places[i * ldp + j]], -1 where the place is negative */        \
+    KERNEL(pick_index, (const struct kctx *c, int n, int rows_out, const int32_t *x, int ldx,      \
+                        const int32_t *places, int ldp, int32_t *y))                               \
     KERNEL_RETURNS(double, sum_squares, (const struct kctx *c, size_t n, const real *x))           \
     /* y = act(x); y may be x */                                                                   \
     KERNEL(act_forward, (const struct kctx *c, enum activation act, size_t n, const real *x,       \
@@ -250,6 +262,13 @@ static inline int conv_out_w(const struct conv_shape *s) {
     KERNEL(soft_xent_backward, (const struct kctx *c, int rows, int cols, real scale,              \
                                 const real *p, const real *target, const real *dloss, int acc,     \
                                 real *dx))                                                         \
+    /* y (rows) = KL(softmax(x) || uniform) = log cols + sum_j p_j log p_j; p (rows,cols) receives \
+     * the softmax */                                                                              \
+    KERNEL(kl_uniform_forward, (const struct kctx *c, int rows, int cols, const real *x, real *p,  \
+                                real *y))                                                          \
+    /* dx = acc * dx + dy p (log p + H), H = log cols - y */                                       \
+    KERNEL(kl_uniform_backward, (const struct kctx *c, int rows, int cols, const real *p,          \
+                                 const real *y, const real *dy, int acc, real *dx))                \
     /* y (n,rows,cols) = gamma (cols; NULL: 1) s (n; NULL: 1) x + residual (NULL: 0): LayerScale   \
      * (Touvron et al. 2021) and stochastic depth (Huang et al. 2016) of a branch; y may be x or   \
      * residual */                                                                                 \

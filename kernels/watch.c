@@ -27,6 +27,23 @@ WATCH(gemm_packed,
       m, n, k, IF(bias, 1) + IF(slope, 2) + IF(residual, residual == y ? 8 : 4), lda - k, (int)act)
 WATCH(column_sum, (const struct kctx *c, int rows, int cols, REAL x, OUT out), rows, cols)
 WATCH(axpby, (const struct kctx *c, size_t n, UNUSED real a, REAL x, real b, OUT y), (int)n, b == 0)
+WATCH(fill, (const struct kctx *c, size_t n, UNUSED real value, OUT y), (int)n)
+WATCH(copy_rows,
+      (const struct kctx *c, int rows, int cols, REAL x, int ldx, int acc, OUT y, int ldy), rows,
+      cols, acc, IF(!ldx, 1), IF(ldx > cols, ldx - cols), ldy - cols)
+WATCH(copy_index_rows,
+      (const struct kctx *c, int rows, int cols, UNUSED const int32_t *x, int ldx, int step,
+       UNUSED int32_t *y),
+      rows, cols, ldx, step)
+WATCH(pick_index,
+      (const struct kctx *c, int n, int rows_out, UNUSED const int32_t *x, int ldx,
+       UNUSED const int32_t *places, int ldp, UNUSED int32_t *y),
+      n, rows_out, ldx, ldp)
+WATCH(kl_uniform_forward, (const struct kctx *c, int rows, int cols, REAL x, OUT p, OUT y), rows,
+      cols)
+WATCH(kl_uniform_backward,
+      (const struct kctx *c, int rows, int cols, REAL p, REAL y, REAL dy, int acc, OUT dx), rows,
+      cols, acc)
 WATCH(multiply, (const struct kctx *c, size_t n, REAL x, OUT y), (int)n)
 WATCH(act_forward, (const struct kctx *c, enum activation act, size_t n, REAL x, OUT y), (int)n,
       (int)act, x == y)

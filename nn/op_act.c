@@ -165,8 +165,7 @@ static const real *factors(const struct chunk *c, const struct tensor *t) {
         return NULL;
     const real *all = chunk_value(c, drop);
     real *s = chunk_saved(c, t, FACTORS);
-    for (size_t i = 0; i < (size_t)c->n; i++)
-        s[i] = all[i * drop->per_sample + (size_t)t->attr[COLUMN]];
+    c->k->copy_rows(&c->ctx, c->n, 1, all + t->attr[COLUMN], (int)drop->per_sample, 0, s, 1);
     return s;
 }
 

@@ -36,9 +36,7 @@ static const int32_t *labels(const struct chunk *c, const struct tensor *t) {
         return index;
     int32_t *all = (void *)chunk_saved(c, t, LABELS);
     int each = (int)t->src[TARGET]->per_sample == n;
-    for (int i = 0; i < c->n; i++)
-        for (int j = 0; j < n; j++)
-            all[i * n + j] = index[i * stride + (each ? j : 0)];
+    c->k->copy_index_rows(&c->ctx, c->n, n, index, stride, each, all);
     return all;
 }
 
@@ -128,10 +126,9 @@ static const real *weights(const struct chunk *c, const struct tensor *t) {
     const real *one = chunk_value(c, t->src[WEIGHT]);
     if (!t->saved_per_sample[WEIGHTS])
         return one;
-    size_t n = (size_t)t->attr[ROWS];
+    int n = t->attr[ROWS];
     real *all = chunk_saved(c, t, WEIGHTS);
-    for (size_t i = 0; i < n * (size_t)c->n; i++)
-        all[i] = one[i % n];
+    c->k->copy_rows(&c->ctx, c->n, n, one, 0, 0, all, n);
     return all;
 }
 

@@ -14,8 +14,12 @@ static size_t entries(const struct chunk *c, const struct tensor *t) {
     return t->kind == TENSOR_SHARED ? t->per_sample : t->per_sample * (size_t)c->n;
 }
 
+static void copy(const struct chunk *c, size_t n, const real *x, real *y) {
+    c->k->axpby(&c->ctx, n, 1, x, 0, y);
+}
+
 static void copy_forward(const struct chunk *c, const struct tensor *t) {
-    memcpy(chunk_result(c, t), chunk_value(c, t->src[X]), entries(c, t) * sizeof(real));
+    copy(c, entries(c, t), chunk_value(c, t->src[X]), chunk_result(c, t));
 }
 
 static void copy_backward(const struct chunk *c, const struct tensor *t) {
@@ -47,7 +51,7 @@ struct tensor *op_stop(struct graph *g, const char *name, struct tensor *x) {
 
 static void add_forward(const struct chunk *c, const struct tensor *t) {
     real *y = chunk_result(c, t);
-    memcpy(y, chunk_value(c, t->src[X]), entries(c, t) * sizeof(real));
+    copy(c, entries(c, t), chunk_value(c, t->src[X]), y);
     c->k->axpby(&c->ctx, entries(c, t), 1, chunk_value(c, t->src[Z]), 1, y);
 }
 
@@ -80,30 +84,24 @@ struct tensor *op_add(struct graph *g, const char *name, struct tensor *x, struc
 enum { ROWS, COLS_X, COLS_Z };
 
 static void concat_forward(const struct chunk *c, const struct tensor *t) {
-    const int *a = t->attr;
-    size_t rows = (size_t)a[ROWS] * (size_t)c->n, wx = (size_t)a[COLS_X], wz = (size_t)a[COLS_Z];
-    const real *x = chunk_value(c, t->src[X]), *z = chunk_value(c, t->src[Z]);
+    const int *a = t->attr, rows = a[ROWS] * c->n, all = a[COLS_X] + a[COLS_Z];
     real *y = chunk_result(c, t);
-    for (size_t i = 0; i < rows; i++) {
-        memcpy(y + i * (wx + wz), x + i * wx, wx * sizeof *y);
-        memcpy(y + i * (wx + wz) + wx, z + i * wz, wz * sizeof *y);
-    }
+    c->k->copy_rows(&c->ctx, rows, a[COLS_X], chunk_value(c, t->src[X]), a[COLS_X], 0, y, all);
+    c->k->copy_rows(&c->ctx, rows, a[COLS_Z], chunk_value(c, t->src[Z]), a[COLS_Z], 0,
+                    y + a[COLS_X], all);
 }
 
-static void part_backward(const struct chunk *c, const struct tensor *t, int s, size_t first,
-                          size_t width) {
+static void part_backward(const struct chunk *c, const struct tensor *t, int s, int first,
+                          int width) {
     real *d = chunk_grad_src(c, t, s);
-    size_t rows = (size_t)t->attr[ROWS] * (size_t)c->n;
-    size_t all = (size_t)t->attr[COLS_X] + (size_t)t->attr[COLS_Z];
-    const real *dy = chunk_grad(c, t) + first;
-    for (size_t i = 0; d && i < rows; i++)
-        for (size_t j = 0; j < width; j++)
-            d[i * width + j] = (t->acc[s] ? d[i * width + j] : 0) + dy[i * all + j];
+    if (d)
+        c->k->copy_rows(&c->ctx, t->attr[ROWS] * c->n, width, chunk_grad(c, t) + first,
+                        t->attr[COLS_X] + t->attr[COLS_Z], t->acc[s], d, width);
 }
 
 static void concat_backward(const struct chunk *c, const struct tensor *t) {
-    part_backward(c, t, X, 0, (size_t)t->attr[COLS_X]);
-    part_backward(c, t, Z, (size_t)t->attr[COLS_X], (size_t)t->attr[COLS_Z]);
+    part_backward(c, t, X, 0, t->attr[COLS_X]);
+    part_backward(c, t, Z, t->attr[COLS_X], t->attr[COLS_Z]);
 }
 
 static const struct op concat = {.name = "concat",

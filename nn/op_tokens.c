@@ -2,8 +2,6 @@
  * among tokens is. */
 #include "nn/ops.h"
 
-#include <math.h>
-
 /* pick: attr entries of x */
 
 enum { X, PLACES };
@@ -13,13 +11,8 @@ static void pick_forward(const struct chunk *c, const struct tensor *t) {
     int x_stride, places_stride, rows = t->dim[0];
     const int32_t *x = chunk_index(c, t->src[X], &x_stride);
     const int32_t *places = chunk_index(c, t->src[PLACES], &places_stride);
-    int32_t *y = chunk_index_result(c, t);
-    for (int i = 0; i < c->n; i++)
-        for (int j = 0; j < rows; j++) {
-            int32_t place = places[(size_t)i * (size_t)places_stride + (size_t)j];
-            y[(size_t)i * (size_t)rows + (size_t)j] =
-                place < 0 ? -1 : x[(size_t)i * (size_t)x_stride + (size_t)place];
-        }
+    c->k->pick_index(&c->ctx, c->n, rows, x, x_stride, places, places_stride,
+                     chunk_index_result(c, t));
 }
 
 static void pick_flops(const struct tensor *t, double *f, double *b) {
@@ -41,49 +34,19 @@ struct tensor *op_pick(struct graph *g, const char *name, struct tensor *x, stru
     return t;
 }
 
-/* kl_uniform: attr rows, classes; keeps the softmax p.  With H = -sum p log p,
- * y = log K - H and dy/dx_k = p_k (log p_k + H). */
+/* kl_uniform: attr rows, classes; keeps the softmax */
 
 enum { ROWS, CLASSES };
 
-static double row_entropy(const real *x, int classes, real *p) {
-    double most = (double)x[0], sum = 0, mean = 0;
-    for (int i = 1; i < classes; i++)
-        most = fmax(most, (double)x[i]);
-    int k = 0;
-    do {
-        double e = exp((double)x[k] - most);
-        p[k] = (real)e;
-        sum += e;
-        mean += e * ((double)x[k] - most);
-    } while (++k < classes);
-    for (k = 0; k < classes; k++)
-        p[k] = (real)((double)p[k] / sum);
-    return log(sum) - mean / sum;
-}
-
 static void kl_forward(const struct chunk *c, const struct tensor *t) {
-    int rows = c->n * t->attr[ROWS], classes = t->attr[CLASSES];
-    const real *x = chunk_value(c, t->src[X]);
-    real *y = chunk_result(c, t), *p = chunk_saved(c, t, 0);
-    for (int i = 0; i < rows; i++) {
-        size_t at = (size_t)i * (size_t)classes;
-        y[i] = (real)(log(classes) - row_entropy(x + at, classes, p + at));
-    }
+    c->k->kl_uniform_forward(&c->ctx, c->n * t->attr[ROWS], t->attr[CLASSES],
+                             chunk_value(c, t->src[X]), chunk_saved(c, t, 0), chunk_result(c, t));
 }
 
 static void kl_backward(const struct chunk *c, const struct tensor *t) {
-    int rows = c->n * t->attr[ROWS], classes = t->attr[CLASSES];
-    const real *y = chunk_value(c, t), *dy = chunk_grad(c, t), *p = chunk_saved(c, t, 0);
-    real *dx = chunk_grad_src(c, t, X);
-    for (int i = 0; i < rows; i++) {
-        double entropy = log(classes) - (double)y[i];
-        for (int k = 0; k < classes; k++) {
-            size_t at = (size_t)i * (size_t)classes + (size_t)k;
-            double share = (double)p[at], slope = share > 0 ? share * (log(share) + entropy) : 0;
-            dx[at] = (real)((t->acc[X] ? (double)dx[at] : 0) + (double)dy[i] * slope);
-        }
-    }
+    c->k->kl_uniform_backward(&c->ctx, c->n * t->attr[ROWS], t->attr[CLASSES], chunk_saved(c, t, 0),
+                              chunk_value(c, t), chunk_grad(c, t), t->acc[X],
+                              chunk_grad_src(c, t, X));
 }
 
 static void kl_flops(const struct tensor *t, double *f, double *b) {

@@ -33,6 +33,8 @@ const struct kernels *ISA_NAME(kernels_cpu)(void) {
         OWN(argmax_rows),
         OWN(column_sum),
         OWN(axpby),
+        OWN(fill),
+        OWN(copy_rows),
         OWN(multiply),
         OWN(sum_squares),
         OWN(act_forward),

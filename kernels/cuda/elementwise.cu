@@ -13,6 +13,43 @@ struct axpby {
     }
 };
 
+struct fill {
+    float value, *y;
+    __device__ void operator()(size_t i) const {
+        y[i] = value;
+    }
+};
+
+struct copy_rows {
+    size_t cols, ldx, ldy;
+    const float *x;
+    int acc;
+    float *y;
+    __device__ void operator()(size_t i) const {
+        float from = x[i / cols * ldx + i % cols], *to = y + i / cols * ldy + i % cols;
+        *to = acc ? *to + from : from;
+    }
+};
+
+struct copy_index_rows {
+    size_t cols, ldx, step;
+    const int32_t *x;
+    int32_t *y;
+    __device__ void operator()(size_t i) const {
+        y[i] = x[i / cols * ldx + i % cols * step];
+    }
+};
+
+struct pick_index {
+    size_t rows_out, ldx, ldp;
+    const int32_t *x, *places;
+    int32_t *y;
+    __device__ void operator()(size_t i) const {
+        int place = places[i / rows_out * ldp + i % rows_out];
+        y[i] = place < 0 ? -1 : x[i / rows_out * ldx + (size_t)place];
+    }
+};
+
 struct multiply {
     const float *x;
     float *y;
@@ -159,6 +196,26 @@ size_t product(int a, int b) {
 
 void cuda_axpby(const struct kctx *c, size_t n, real a, const real *x, real b, real *y) {
     each(c, n, axpby{a, b, x, y});
+}
+
+void cuda_fill(const struct kctx *c, size_t n, real value, real *y) {
+    each(c, n, fill{value, y});
+}
+
+void cuda_copy_rows(const struct kctx *c, int rows, int cols, const real *x, int ldx, int acc,
+                    real *y, int ldy) {
+    each(c, product(rows, cols), copy_rows{(size_t)cols, (size_t)ldx, (size_t)ldy, x, acc, y});
+}
+
+void cuda_copy_index_rows(const struct kctx *c, int rows, int cols, const int32_t *x, int ldx,
+                          int step, int32_t *y) {
+    each(c, product(rows, cols), copy_index_rows{(size_t)cols, (size_t)ldx, (size_t)step, x, y});
+}
+
+void cuda_pick_index(const struct kctx *c, int n, int rows_out, const int32_t *x, int ldx,
+                     const int32_t *places, int ldp, int32_t *y) {
+    each(c, product(n, rows_out),
+         pick_index{(size_t)rows_out, (size_t)ldx, (size_t)ldp, x, places, y});
 }
 
 void cuda_multiply(const struct kctx *c, size_t n, const real *x, real *y) {

@@ -283,6 +283,36 @@ struct l2_slope {
     }
 };
 
+struct kl_uniform {
+    int cols;
+    const float *x;
+    float *p, *y;
+    __device__ void operator()(size_t row, int lane) const {
+        size_t at = row * (size_t)cols;
+        float most, rest = log_sum(cols, lane, 1, x + at, &most), mean = 0;
+        EACH_OF(j, lane, cols) {
+            float below = x[at + (size_t)j] - most - rest; /* log p */
+            p[at + (size_t)j] = expf(below);
+            mean += p[at + (size_t)j] > 0 ? p[at + (size_t)j] * below : 0;
+        }
+        mean = warp_sum(mean);
+        if (!lane)
+            y[row] = cols ? logf((float)cols) + mean : 0;
+    }
+};
+
+struct kl_uniform_slope {
+    size_t cols;
+    const float *p, *y, *dy;
+    int acc;
+    float *dx;
+    __device__ void operator()(size_t i) const {
+        size_t row = i / cols;
+        float d = p[i] > 0 ? dy[row] * p[i] * (logf(p[i]) + logf((float)cols) - y[row]) : 0;
+        dx[i] = acc ? dx[i] + d : d;
+    }
+};
+
 struct argmax {
     int cols;
     const float *x;
@@ -409,6 +439,16 @@ void cuda_l2_normalize_rows(const struct kctx *c, int n, int cols, real eps, con
 void cuda_l2_normalize_rows_backward(const struct kctx *c, int n, int cols, real eps, const real *y,
                                      const real *norm, const real *dy, int acc, real *dx) {
     rows(c, (size_t)n, l2_slope{cols, eps, y, norm, dy, acc, dx});
+}
+
+void cuda_kl_uniform_forward(const struct kctx *c, int n, int cols, const real *x, real *p,
+                             real *y) {
+    rows(c, (size_t)n, kl_uniform{cols, x, p, y});
+}
+
+void cuda_kl_uniform_backward(const struct kctx *c, int n, int cols, const real *p, const real *y,
+                              const real *dy, int acc, real *dx) {
+    each(c, (size_t)n * (size_t)cols, kl_uniform_slope{(size_t)cols, p, y, dy, acc, dx});
 }
 
 void cuda_argmax_rows(const struct kctx *c, int n, int cols, const real *x, int32_t *index) {
