@@ -60,7 +60,34 @@ static const int pick_shapes[][CASE_DIMS] = {
     {4, 6, 5, 0}, {4, 6, 0, 6}, {64, 24, 49, 24},
 };
 
+/* n taps cols rows */
+static void combine_rows_forward(struct case_run *r) {
+    const int *d = r->dim, n = d[0], taps = d[1], cols = d[2], rows = d[3] ? d[3] : 5;
+    int32_t *row = case_index(r, (size_t)n * (size_t)taps, 0, rows);
+    real *weight = in(r, n, taps), *x = in(r, rows, cols), *y = out(r, n, cols);
+    r->flops = 2.0 * n * taps * cols;
+    if (r->c)
+        r->k->combine_rows_forward(r->c, n, taps, cols, row, weight, x, y);
+}
+
+static void combine_rows_backward(struct case_run *r) {
+    const int *d = r->dim, n = d[0], taps = d[1], cols = d[2], rows = d[3];
+    int32_t *row = case_index(r, (size_t)n * (size_t)taps, 0, rows);
+    real *weight = in(r, n, taps), *dy = in(r, n, cols), *dx = update(r, rows, cols);
+    r->flops = 2.0 * n * taps * cols;
+    if (r->c)
+        r->k->combine_rows_backward(r->c, n, taps, rows, cols, row, weight, dy, dx);
+}
+
+static const int combine_shapes[][CASE_DIMS] = {
+    {0, 3, 4, 5}, {3, 0, 4, 5},    {3, 4, 0, 5},      {1, 1, 1, 1},
+    {5, 3, 7, 4}, {9, 16, 33, 17}, {17, 16, 192, 65},
+};
+
 const struct kernel_case cases_copy[] = {
+    {"combine_rows_forward", "n taps cols", 0, combine_rows_forward, SHAPES(combine_shapes, 1)},
+    {"combine_rows_backward", "n taps cols rows", -1, combine_rows_backward,
+     SHAPES(combine_shapes, 1)},
     {"fill", "n", 0, fill, SHAPES(fill_shapes, 1)},
     {"copy_rows", "rows cols acc one_row pad_x pad_y", 0, copy_rows, SHAPES(copy_shapes, 2)},
     {"copy_index_rows", "rows cols ldx step", 0, copy_index_rows, SHAPES(copy_index_shapes, 2)},

@@ -219,7 +219,63 @@ static const int batchnorm_backward_shapes[][CASE_DIMS] = {
     {64 * 1024, 64, AFFINE | RELU | DRES},
 };
 
+/* n rows cols running */
+static void batchnorm_combine(struct case_run *r) {
+    const int *d = r->dim;
+    real *moments = case_positive(r, CASE_INPUT, (size_t)d[0] * 2 * (size_t)d[2]);
+    real *batch = out(r, d[0], 2 * d[2]);
+    real *mean = d[3] ? update(r, 1, d[2]) : NULL, *var = d[3] ? update(r, 1, d[2]) : NULL;
+    r->flops = 8.0 * d[0] * d[2];
+    if (r->c)
+        r->k->batchnorm_combine(r->c, d[0], d[1], d[2], 1e-5, moments, batch, 0.1, mean, var);
+}
+
+/* n rows cols */
+static void batchnorm_combine_backward(struct case_run *r) {
+    const int *d = r->dim;
+    real *moments = in(r, d[0], 2 * d[2]), *batch = in(r, d[0], 2 * d[2]);
+    real *dbatch = in(r, d[0], 2 * d[2]), *dmoments = out(r, d[0], 2 * d[2]);
+    r->flops = 5.0 * d[0] * d[2];
+    if (r->c)
+        r->k->batchnorm_combine_backward(r->c, d[0], d[1], d[2], moments, batch, dbatch, dmoments);
+}
+
+static const int combine_shapes[][CASE_DIMS] = {
+    {0, 3, 3, 1}, {3, 5, 0, 1},   {1, 1, 1, 1},      {1, 7, 3},
+    {5, 4, 9, 1}, {70, 2, 33, 1}, {256, 64, 128, 1},
+};
+
+/* n cols gain */
+static void batchnorm_slopes(struct case_run *r) {
+    const int *d = r->dim;
+    real *rstd = case_positive(r, CASE_INPUT, (size_t)d[1]), *gamma = d[2] ? in(r, 1, d[1]) : NULL;
+    real *sums = in(r, d[0], 2 * d[1]), *dbatch = out(r, d[0], 2 * d[1]);
+    r->flops = 4.0 * d[0] * d[1];
+    if (r->c)
+        r->k->batchnorm_slopes(r->c, d[0], d[1], rstd, gamma, sums, dbatch);
+}
+
+static const int slopes_shapes[][CASE_DIMS] = {
+    {0, 3}, {3, 0, 1}, {1, 1}, {3, 7, 1}, {5, 33, 0}, {256, 128, 1},
+};
+
+/* n */
+static void reciprocal_root(struct case_run *r) {
+    int n = r->dim[0];
+    real *x = case_positive(r, CASE_INPUT, (size_t)n), *y = out(r, 1, n);
+    r->flops = 2.0 * n;
+    if (r->c)
+        r->k->reciprocal_root(r->c, (size_t)n, 1e-5, x, y);
+}
+
+static const int root_shapes[][CASE_DIMS] = {{0}, {1}, {7}, {33}, {512}};
+
 const struct kernel_case cases_net[] = {
+    {"batchnorm_combine", "n rows cols running", -1, batchnorm_combine, SHAPES(combine_shapes, 1)},
+    {"batchnorm_combine_backward", "n rows cols", -1, batchnorm_combine_backward,
+     SHAPES(combine_shapes, 1)},
+    {"batchnorm_slopes", "n cols gain", 0, batchnorm_slopes, SHAPES(slopes_shapes, 1)},
+    {"reciprocal_root", "n", -1, reciprocal_root, SHAPES(root_shapes, 1)},
     {"act_forward", "n act in_place", 0, act_forward, SHAPES(act_forward_shapes, 4)},
     {"act_backward", "n act acc in_place", 0, act_backward, SHAPES(act_backward_shapes, 4)},
     {"attention_forward", "n t heads d options", 0, attention_forward, SHAPES(attention_shapes, 3)},

@@ -139,6 +139,24 @@ static inline int conv_out_w(const struct conv_shape *s) {
                                 const real *mean, const real *rstd, const real *gamma,             \
                                 const real *y, const real *dy, int acc, real *dx, int acc_res,     \
                                 real *dres, real *dgamma, real *dbeta))                            \
+    /* What samples know of themselves to what the batch is: moments (n,2,cols) mean and biased    \
+     * variance over rows of each, batch (n,2,cols) mean and 1 / sqrt(variance + eps) of all, for  \
+     * each sample the same.  running_mean and running_var (cols), or NULL, move by momentum, with \
+     * the unbiased variance. */                                                                   \
+    KERNEL(batchnorm_combine, (const struct kctx *c, int n, int rows, int cols, double eps,            \
+                               const real *moments, real *batch, double momentum,                  \
+                               real *running_mean, real *running_var))                             \
+    /* dmoments (n,2,cols) = A + B (mean - that of the batch), and B: minus the sums of dbatch     \
+     * (n,2,cols) over the samples, by the number of rows */                                       \
+    KERNEL(batchnorm_combine_backward, (const struct kctx *c, int n, int rows, int cols,           \
+                                        const real *moments, const real *batch,                    \
+                                        const real *dbatch, real *dmoments))                       \
+    /* dbatch (n,2,cols) = s sums[1], s rstd sums[0] with s = gamma (cols; NULL: 1) rstd (cols), of\
+     * sums (n,2,cols) of g xhat and of g */                                                       \
+    KERNEL(batchnorm_slopes, (const struct kctx *c, int n, int cols, const real *rstd,             \
+                              const real *gamma, const real *sums, real *dbatch))                  \
+    /* y (n) = 1 / sqrt(x + eps) */                                                                \
+    KERNEL(reciprocal_root, (const struct kctx *c, size_t n, double eps, const real *x, real *y))      \
     /* Vaswani et al. 2017, eq. (1), per image and head.  qkv (n,t,3,heads,d), y (n,t,heads*d);    \
      * p (n,heads,t,tp) receives softmax(q k' * scale + bias), tp = attention_stride(t) with zeros \
      * after column t, kept for the backward pass.  bias (heads,t,t) or NULL.  causal: token i     \
@@ -185,6 +203,13 @@ static inline int conv_out_w(const struct conv_shape *s) {
     KERNEL(gather_backward, (const struct kctx *c, int n, int rows_in, int rows_out, int cols,     \
                              const real *dy, const int32_t *index, int index_stride, int acc,      \
                              real *dx, real *dfill))                                               \
+    /* y[i,:] = sum_t weight[i,t] x[row[i,t],:]; y (n,cols), row and weight (n,taps), x (.,cols) */\
+    KERNEL(combine_rows_forward, (const struct kctx *c, int n, int taps, int cols,                 \
+                                  const int32_t *row, const real *weight, const real *x, real *y)) \
+    /* dx (rows,cols) is added to */                                                               \
+    KERNEL(combine_rows_backward, (const struct kctx *c, int n, int taps, int rows, int cols,      \
+                                   const int32_t *row, const real *weight, const real *dy,         \
+                                   real *dx))                                                      \
     /* Non-overlapping patches in raster order: x (n,channels,height,width) to y                   \
      * (n, (height/p)*(width/p), channels*p*p), a patch stored (channel, row, column); p divides   \
      * height and width. */                                                                        \

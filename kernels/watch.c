@@ -70,6 +70,26 @@ WATCH(batchnorm_backward,
       rows, cols,
       IF(gamma, 1) + IF(y, 4) + IF(acc, 8) + IF(acc_res, 32) + IF(dx == dy, 64) + IF(!dx, 256) +
           IF(dres, dres == dy ? 128 : 16))
+WATCH(batchnorm_combine,
+      (const struct kctx *c, int n, int rows, int cols, UNUSED double eps, REAL moments, OUT batch,
+       UNUSED double momentum, OUT running_mean, OUT running_var),
+      n, rows, cols, IF(running_mean, 1))
+WATCH(batchnorm_combine_backward,
+      (const struct kctx *c, int n, int rows, int cols, REAL moments, REAL batch, REAL dbatch,
+       OUT dmoments),
+      n, rows, cols)
+WATCH(batchnorm_slopes,
+      (const struct kctx *c, int n, int cols, REAL rstd, REAL gamma, REAL sums, OUT dbatch), n,
+      cols, IF(gamma, 1))
+WATCH(reciprocal_root, (const struct kctx *c, size_t n, UNUSED double eps, REAL x, OUT y), (int)n)
+WATCH(combine_rows_forward,
+      (const struct kctx *c, int n, int taps, int cols, UNUSED const int32_t *row, REAL weight,
+       REAL x, OUT y),
+      n, taps, cols)
+WATCH(combine_rows_backward,
+      (const struct kctx *c, int n, int taps, int rows, int cols, UNUSED const int32_t *row,
+       REAL weight, REAL dy, OUT dx),
+      n, taps, cols, rows)
 WATCH(attention_forward,
       (const struct kctx *c, int n, int t, int heads, int d, UNUSED real scale, int causal,
        REAL bias, REAL qkv, OUT p, OUT y),

@@ -184,9 +184,8 @@ static void run_backward(const struct exec *x, const struct chunk *c, const stru
     double start = times ? clock_seconds() : 0;
     if (t->objective) {
         real *d = chunk_grad_in_place(c, t);
-        real value = (real)(x->weights[t->number] / n_batch);
-        for (size_t i = 0; i < t->per_sample * (size_t)c->n; i++)
-            d[i] = value;
+        c->k->fill(&c->ctx, t->per_sample * (size_t)c->n, (real)(x->weights[t->number] / n_batch),
+                   d);
     }
     t->op->backward(c, t);
     if (times)

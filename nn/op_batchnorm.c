@@ -25,9 +25,7 @@
  */
 #include "nn/ops.h"
 
-#include <math.h>
 #include <stdio.h>
-#include <string.h>
 
 enum { ROWS, COLS, RELU }; /* attr: rows of a sample, columns, whether negative values become 0 */
 enum { X };                /* the first source of all but statistics */
@@ -84,59 +82,21 @@ static const struct op moments = {.name = "batchnorm_moments",
 
 enum { MOMENTS, RUNNING_MEAN, RUNNING_VAR };
 
-static void move(const struct chunk *c, const struct tensor *statistic, int j, double batch) {
-    real *running = c->g->model->value + statistic->param->offset + j;
-    *running += (real)(MOMENTUM * (batch - (double)*running));
+static real *running(const struct chunk *c, const struct tensor *t, int s) {
+    return c->updates ? c->g->model->value + t->src[s]->param->offset : NULL;
 }
 
-/* Samples are equally large: the batch's mean is that of their means, and its variance the mean of
- * their variances and of the squared distances of their means. */
 static void statistics_forward(const struct chunk *c, const struct tensor *t) {
-    size_t cols = (size_t)t->attr[COLS], n = (size_t)c->n;
-    const real *m = chunk_value(c, t->src[MOMENTS]);
-    real *y = chunk_result(c, t);
-    double count = rows(c, t), unbiased = count > 1 ? count / (count - 1) : 1;
-    for (size_t j = 0; j < cols; j++) {
-        double mean = 0, var = 0;
-        for (size_t i = 0; i < n; i++)
-            mean += (double)m[2 * i * cols + j];
-        mean /= (double)n;
-        for (size_t i = 0; i < n; i++) {
-            double d = (double)m[2 * i * cols + j] - mean;
-            var += (double)m[(2 * i + 1) * cols + j] + d * d;
-        }
-        var /= (double)n;
-        y[j] = (real)mean;
-        y[cols + j] = (real)(1 / sqrt(var + EPS));
-        if (c->updates) {
-            move(c, t->src[RUNNING_MEAN], (int)j, mean);
-            move(c, t->src[RUNNING_VAR], (int)j, var * unbiased);
-        }
-    }
-    for (size_t i = 1; i < n; i++)
-        memcpy(y + 2 * i * cols, y, 2 * cols * sizeof *y);
+    c->k->batchnorm_combine(&c->ctx, c->n, t->attr[ROWS], t->attr[COLS], EPS,
+                            chunk_value(c, t->src[MOMENTS]), chunk_result(c, t), MOMENTUM,
+                            running(c, t, RUNNING_MEAN), running(c, t, RUNNING_VAR));
     c->g->model->version += c->updates != 0;
 }
 
 static void statistics_backward(const struct chunk *c, const struct tensor *t) {
-    size_t cols = (size_t)t->attr[COLS], n = (size_t)c->n;
-    const real *m = chunk_value(c, t->src[MOMENTS]), *batch = chunk_value(c, t);
-    const real *dy = chunk_grad(c, t);
-    real *d = chunk_grad_src(c, t, MOMENTS);
-    double count = rows(c, t);
-    for (size_t j = 0; j < cols; j++) {
-        double a = 0, b = 0;
-        for (size_t i = 0; i < n; i++) {
-            a -= (double)dy[2 * i * cols + j];
-            b -= (double)dy[(2 * i + 1) * cols + j];
-        }
-        a /= count;
-        b /= count;
-        for (size_t i = 0; i < n; i++) {
-            d[2 * i * cols + j] = (real)(a + b * ((double)m[2 * i * cols + j] - (double)batch[j]));
-            d[(2 * i + 1) * cols + j] = (real)b;
-        }
-    }
+    c->k->batchnorm_combine_backward(&c->ctx, c->n, t->attr[ROWS], t->attr[COLS],
+                                     chunk_value(c, t->src[MOMENTS]), chunk_value(c, t),
+                                     chunk_grad(c, t), chunk_grad_src(c, t, MOMENTS));
 }
 
 static void statistics_flops(const struct tensor *t, double *f, double *b) {
@@ -174,7 +134,7 @@ static void sum_gradient(const struct chunk *c, const struct tensor *t, const re
     size_t cols = (size_t)t->attr[COLS], each = t->per_sample;
     const real *x = chunk_value(c, t->src[X]), *y = t->attr[RELU] ? chunk_value(c, t) : NULL;
     real *g = chunk_grad_in_place(c, t);
-    memset(sums, 0, 2 * cols * (size_t)c->n * sizeof *sums);
+    c->k->fill(&c->ctx, 2 * cols * (size_t)c->n, 0, sums);
     for (int i = 0; i < c->n; i++, x += each, g += each, sums += 2 * cols) {
         c->k->batchnorm_backward(&c->ctx, t->attr[ROWS], t->attr[COLS], x, mean, rstd, NULL, y, g,
                                  0, NULL, 0, y ? g : NULL, sums, sums + cols);
@@ -186,13 +146,12 @@ static void sum_gradient(const struct chunk *c, const struct tensor *t, const re
 static void parameter_gradient(const struct chunk *c, const struct tensor *t, const real *sums) {
     size_t cols = (size_t)t->attr[COLS];
     real *dgamma = chunk_grad_src(c, t, GAMMA), *dbeta = chunk_grad_src(c, t, BETA);
-    for (size_t i = 0; i < (size_t)c->n; i++, sums += 2 * cols)
-        for (size_t j = 0; j < cols; j++) {
-            if (dgamma)
-                dgamma[j] += sums[j];
-            if (dbeta)
-                dbeta[j] += sums[cols + j];
-        }
+    for (size_t i = 0; i < (size_t)c->n; i++, sums += 2 * cols) {
+        if (dgamma)
+            c->k->axpby(&c->ctx, cols, 1, sums, 1, dgamma);
+        if (dbeta)
+            c->k->axpby(&c->ctx, cols, 1, sums + cols, 1, dbeta);
+    }
 }
 
 /* Everything but what goes through the statistics. */
@@ -207,7 +166,7 @@ static void apply_backward_with(const struct chunk *c, const struct tensor *t, c
     if (!t->src[X]->needs_grad)
         return;
     real *dx = chunk_grad_in_place(c, t->src[X]);
-    memset(zeros, 0, (size_t)t->attr[COLS] * sizeof *zeros);
+    c->k->fill(&c->ctx, (size_t)t->attr[COLS], 0, zeros);
     c->k->batchnorm_apply(&c->ctx, rows(c, t), t->attr[COLS], g, zeros, rstd, value_of(c, t, GAMMA),
                           NULL, dx != g && t->acc[X] ? dx : NULL, 0, dx);
 }
@@ -215,15 +174,11 @@ static void apply_backward_with(const struct chunk *c, const struct tensor *t, c
 static void apply_backward(const struct chunk *c, const struct tensor *t) {
     size_t cols = (size_t)t->attr[COLS];
     const real *mean = chunk_value(c, t->src[STATISTICS]), *rstd = mean + cols;
-    const real *gamma = value_of(c, t, GAMMA), *sums = chunk_saved(c, t, SUMS);
+    const real *sums = chunk_saved(c, t, SUMS);
     apply_backward_with(c, t, mean, rstd);
     real *d = chunk_grad_src(c, t, STATISTICS);
-    for (size_t i = 0; d && i < (size_t)c->n; i++, d += 2 * cols, sums += 2 * cols)
-        for (size_t j = 0; j < cols; j++) {
-            real scale = (gamma ? gamma[j] : 1) * rstd[j];
-            d[j] = scale * sums[cols + j];
-            d[cols + j] = scale * rstd[j] * sums[j];
-        }
+    if (d)
+        c->k->batchnorm_slopes(&c->ctx, c->n, t->attr[COLS], rstd, value_of(c, t, GAMMA), sums, d);
 }
 
 static void apply_flops(const struct tensor *t, double *f, double *b) {
@@ -253,9 +208,8 @@ static const struct op training[2][2] = {
 enum { EVAL_MEAN = STATISTICS, EVAL_VAR = SOURCES, EVAL_SOURCES };
 
 static void eval_prepare(const struct chunk *c, const struct tensor *t, real *rstd) {
-    const real *var = chunk_value(c, t->src[EVAL_VAR]);
-    for (int i = 0; i < t->attr[COLS]; i++)
-        rstd[i] = (real)(1 / sqrt((double)var[i] + EPS));
+    c->k->reciprocal_root(&c->ctx, (size_t)t->attr[COLS], EPS, chunk_value(c, t->src[EVAL_VAR]),
+                          rstd);
 }
 
 static void eval_forward(const struct chunk *c, const struct tensor *t) {

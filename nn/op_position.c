@@ -59,31 +59,24 @@ void interpolate_positions(int from, int to, int dim, const real *in, real *out)
         }
 }
 
-/* resize_positions: attr grid of the table, other grid, width */
+/* resize_positions: attr width, rows of either; each row of the other grid is a sum of TAPS */
 
-enum { FROM, TO, WIDTH };
+enum { TABLE, ROW, WEIGHT };
+enum { WIDTH, FROM_ROWS, TO_ROWS };
 
 static void resize_forward(const struct chunk *c, const struct tensor *t) {
-    interpolate_positions(t->attr[FROM], t->attr[TO], t->attr[WIDTH], chunk_value(c, t->src[0]),
-                          chunk_result(c, t));
+    int stride;
+    c->k->combine_rows_forward(&c->ctx, t->attr[TO_ROWS], TAPS, t->attr[WIDTH],
+                               chunk_index(c, t->src[ROW], &stride), chunk_value(c, t->src[WEIGHT]),
+                               chunk_value(c, t->src[TABLE]), chunk_result(c, t));
 }
 
 static void resize_backward(const struct chunk *c, const struct tensor *t) {
-    real *dx = chunk_grad_src(c, t, 0);
-    const real *dy = chunk_grad(c, t);
-    size_t width = (size_t)t->attr[WIDTH];
-    int to = t->attr[TO];
-    for (size_t d = 0; d < width; d++)
-        dx[d] += dy[d];
-    for (int row = 0; row < to; row++)
-        for (int col = 0; col < to; col++) {
-            struct tap tap[TAPS];
-            find_taps(t->attr[FROM], to, row, col, tap);
-            const real *p = dy + width * (size_t)(1 + row * to + col);
-            for (int i = 0; i < TAPS; i++)
-                for (size_t d = 0; d < width; d++)
-                    dx[width * (1 + tap[i].row) + d] += tap[i].weight * p[d];
-        }
+    int stride;
+    c->k->combine_rows_backward(&c->ctx, t->attr[TO_ROWS], TAPS, t->attr[FROM_ROWS], t->attr[WIDTH],
+                                chunk_index(c, t->src[ROW], &stride),
+                                chunk_value(c, t->src[WEIGHT]), chunk_grad(c, t),
+                                chunk_grad_src(c, t, TABLE));
 }
 
 static const struct op resize = {.name = "resize_positions",
@@ -92,21 +85,46 @@ static const struct op resize = {.name = "resize_positions",
                                  .flops = no_flops,
                                  .alias_src = -1};
 
+/* CLS is its own; then the places of the grid. */
+static void all_taps(int from, int to, int32_t *row, real *weight) {
+    for (int i = 0; i < TAPS; i++) {
+        row[i] = 0;
+        weight[i] = i == 0;
+    }
+    for (int place = 0; place < to * to; place++) {
+        struct tap tap[TAPS];
+        find_taps(from, to, place / to, place % to, tap);
+        for (int i = 0; i < TAPS; i++) {
+            row[(1 + place) * TAPS + i] = 1 + (int32_t)tap[i].row;
+            weight[(1 + place) * TAPS + i] = tap[i].weight;
+        }
+    }
+}
+
 struct tensor *op_resize_positions(struct graph *g, const char *name, struct tensor *table,
                                    int from, int to) {
     CHECK(table->ndim == 2 && table->dim[0] == 1 + from * from, "%s: not the table of a grid of %d",
           name, from);
-    struct tensor *t = graph_value(g, &resize, name, 2, (const int[]){1 + to * to, table->dim[1]},
-                                   (struct tensor *const[]){table}, 1);
-    t->attr[FROM] = from;
-    t->attr[TO] = to;
+    struct arena scratch = {0};
+    int rows = 1 + to * to;
+    int32_t *row = ARENA_ARRAY(&scratch, int32_t, rows * TAPS);
+    real *weight = ARENA_ARRAY(&scratch, real, rows * TAPS);
+    all_taps(from, to, row, weight);
+    struct tensor *const src[] = {
+        [TABLE] = table,
+        [ROW] = graph_const_index(g, "taps", rows * TAPS, row),
+        [WEIGHT] = graph_const(g, "weights of taps", 2, (const int[]){rows, TAPS}, weight)};
+    struct tensor *t = graph_value(g, &resize, name, 2, (const int[]){rows, table->dim[1]}, src, 3);
     t->attr[WIDTH] = table->dim[1];
+    t->attr[FROM_ROWS] = table->dim[0];
+    t->attr[TO_ROWS] = rows;
+    arena_free(&scratch);
     return t;
 }
 
-/* relative_bias: attr grid, heads, entries of a head's table */
+/* relative_bias: attr heads, entries of a head's table, pairs of tokens */
 
-enum { GRID, HEADS, ENTRIES };
+enum { HEADS, ENTRIES, PAIRS };
 
 /* The table's entry for query i and key j; the last three are those of CLS. */
 static int offset_of(int grid, int entries, int i, int j) {
@@ -116,26 +134,20 @@ static int offset_of(int grid, int entries, int i, int j) {
     return (rows + grid - 1) * (2 * grid - 1) + cols + grid - 1;
 }
 
+/* A row of one number for each entry, picked for each pair of tokens. */
 static void bias_forward(const struct chunk *c, const struct tensor *t) {
     const int *a = t->attr;
-    const real *table = chunk_value(c, t->src[0]);
-    real *y = chunk_result(c, t);
-    int tokens = 1 + a[GRID] * a[GRID];
-    for (int h = 0; h < a[HEADS]; h++)
-        for (int i = 0; i < tokens; i++)
-            for (int j = 0; j < tokens; j++)
-                *y++ = table[h * a[ENTRIES] + offset_of(a[GRID], a[ENTRIES], i, j)];
+    int stride;
+    c->k->gather_forward(&c->ctx, a[HEADS], a[ENTRIES], a[PAIRS], 1, chunk_value(c, t->src[TABLE]),
+                         chunk_index(c, t->src[ROW], &stride), 0, NULL, chunk_result(c, t));
 }
 
 static void bias_backward(const struct chunk *c, const struct tensor *t) {
     const int *a = t->attr;
-    const real *dy = chunk_grad(c, t);
-    real *d = chunk_grad_src(c, t, 0);
-    int tokens = 1 + a[GRID] * a[GRID];
-    for (int h = 0; h < a[HEADS]; h++)
-        for (int i = 0; i < tokens; i++)
-            for (int j = 0; j < tokens; j++)
-                d[h * a[ENTRIES] + offset_of(a[GRID], a[ENTRIES], i, j)] += *dy++;
+    int stride;
+    c->k->gather_backward(&c->ctx, a[HEADS], a[ENTRIES], a[PAIRS], 1, chunk_grad(c, t),
+                          chunk_index(c, t->src[ROW], &stride), 0, 1, chunk_grad_src(c, t, TABLE),
+                          NULL);
 }
 
 static const struct op relative_bias = {.name = "relative_bias",
@@ -149,11 +161,17 @@ struct tensor *op_relative_bias(struct graph *g, const char *name, int group, in
     struct tensor *table =
         graph_param(g, group, name, 2, (const int[]){heads, entries}, INIT_ZERO, 0);
     table->param->decay = 0;
-    struct tensor *t =
-        graph_value(g, &relative_bias, "relative_bias", 3, (const int[]){heads, tokens, tokens},
-                    (struct tensor *const[]){table}, 1);
-    t->attr[GRID] = grid;
+    struct arena scratch = {0};
+    int32_t *entry = ARENA_ARRAY(&scratch, int32_t, tokens * tokens);
+    for (int i = 0; i < tokens * tokens; i++)
+        entry[i] = offset_of(grid, entries, i / tokens, i % tokens);
+    struct tensor *const src[] = {table,
+                                  graph_const_index(g, "relative_places", tokens * tokens, entry)};
+    struct tensor *t = graph_value(g, &relative_bias, "relative_bias", 3,
+                                   (const int[]){heads, tokens, tokens}, src, 2);
     t->attr[HEADS] = heads;
     t->attr[ENTRIES] = entries;
+    t->attr[PAIRS] = tokens * tokens;
+    arena_free(&scratch);
     return t;
 }

@@ -138,6 +138,76 @@ struct batchnorm_slope {
     }
 };
 
+/* A column of all samples, by one thread: they are few. */
+struct batchnorm_combine {
+    int n, rows;
+    size_t cols;
+    float eps;
+    const float *moments;
+    float *batch, momentum, *running_mean, *running_var;
+    __device__ void operator()(size_t j) const {
+        float count = (float)n * (float)rows, mean = 0, var = 0;
+        for (size_t i = 0; i < (size_t)n; i++)
+            mean += moments[2 * i * cols + j];
+        mean /= (float)n;
+        for (size_t i = 0; i < (size_t)n; i++) {
+            float d = moments[2 * i * cols + j] - mean;
+            var += moments[(2 * i + 1) * cols + j] + d * d;
+        }
+        var /= (float)n;
+        for (size_t i = 0; i < (size_t)n; i++) {
+            batch[2 * i * cols + j] = mean;
+            batch[(2 * i + 1) * cols + j] = 1 / sqrtf(var + eps);
+        }
+        if (running_mean)
+            running_mean[j] += momentum * (mean - running_mean[j]);
+        if (running_var)
+            running_var[j] +=
+                momentum * (var * (count > 1 ? count / (count - 1) : 1) - running_var[j]);
+    }
+};
+
+struct batchnorm_combine_slope {
+    int n, rows;
+    size_t cols;
+    const float *moments, *batch, *dbatch;
+    float *dmoments;
+    __device__ void operator()(size_t j) const {
+        float count = (float)n * (float)rows, a = 0, b = 0;
+        for (size_t i = 0; i < (size_t)n; i++) {
+            a -= dbatch[2 * i * cols + j];
+            b -= dbatch[(2 * i + 1) * cols + j];
+        }
+        a /= count;
+        b /= count;
+        for (size_t i = 0; i < (size_t)n; i++) {
+            dmoments[2 * i * cols + j] = a + b * (moments[2 * i * cols + j] - batch[j]);
+            dmoments[(2 * i + 1) * cols + j] = b;
+        }
+    }
+};
+
+struct batchnorm_slopes {
+    size_t cols;
+    const float *rstd, *gamma, *sums;
+    float *dbatch;
+    __device__ void operator()(size_t i) const {
+        size_t j = i % cols, at = i / cols * 2 * cols + j;
+        float scale = (gamma ? gamma[j] : 1) * rstd[j];
+        dbatch[at] = scale * sums[at + cols];
+        dbatch[at + cols] = scale * rstd[j] * sums[at];
+    }
+};
+
+struct reciprocal_root {
+    float eps;
+    const float *x;
+    float *y;
+    __device__ void operator()(size_t i) const {
+        y[i] = 1 / sqrtf(x[i] + eps);
+    }
+};
+
 enum { PARTS = 512 };
 
 /* Each of PARTS x CUDA_BLOCK threads adds every so-manieth square, then a block its threads'. */
@@ -203,6 +273,31 @@ void cuda_batchnorm_backward(const struct kctx *c, int rows, int cols, const rea
         each(c, (size_t)rows * (size_t)cols,
              batchnorm_slope{rows, (size_t)cols, x, mean, rstd, gamma, y, dy, sums, acc, dx,
                              acc_res, dres});
+}
+
+void cuda_batchnorm_combine(const struct kctx *c, int n, int rows, int cols, double eps,
+                            const real *moments, real *batch, double momentum, real *running_mean,
+                            real *running_var) {
+    if (n)
+        each(c, (size_t)cols,
+             batchnorm_combine{n, rows, (size_t)cols, (float)eps, moments, batch, (float)momentum,
+                               running_mean, running_var});
+}
+
+void cuda_batchnorm_combine_backward(const struct kctx *c, int n, int rows, int cols,
+                                     const real *moments, const real *batch, const real *dbatch,
+                                     real *dmoments) {
+    each(c, (size_t)cols,
+         batchnorm_combine_slope{n, rows, (size_t)cols, moments, batch, dbatch, dmoments});
+}
+
+void cuda_batchnorm_slopes(const struct kctx *c, int n, int cols, const real *rstd,
+                           const real *gamma, const real *sums, real *dbatch) {
+    each(c, (size_t)n * (size_t)cols, batchnorm_slopes{(size_t)cols, rstd, gamma, sums, dbatch});
+}
+
+void cuda_reciprocal_root(const struct kctx *c, size_t n, double eps, const real *x, real *y) {
+    each(c, n, reciprocal_root{(float)eps, x, y});
 }
 
 double cuda_sum_squares(const struct kctx *c, size_t n, const real *x) {

@@ -66,6 +66,36 @@ struct fill_gradient {
     }
 };
 
+struct combine_rows {
+    size_t taps, cols;
+    const int32_t *row;
+    const float *weight, *x;
+    float *y;
+    __device__ void operator()(size_t i) const {
+        size_t at = i / cols * taps;
+        float sum = 0;
+        for (size_t t = 0; t < taps; t++)
+            sum += weight[at + t] * x[(size_t)row[at + t] * cols + i % cols];
+        y[i] = sum;
+    }
+};
+
+/* Each row of dx looks for its taps. */
+struct combine_rows_slope {
+    size_t n, taps, cols;
+    const int32_t *row;
+    const float *weight, *dy;
+    float *dx;
+    __device__ void operator()(size_t i) const {
+        int own = (int)(i / cols);
+        float sum = 0;
+        for (size_t t = 0; t < n * taps; t++)
+            if (row[t] == own)
+                sum += weight[t] * dy[t / taps * cols + i % cols];
+        dx[i] += sum;
+    }
+};
+
 struct pooling {
     int h, w, ch, k, stride, pad, oh, ow;
 };
@@ -216,6 +246,17 @@ void cuda_gather_backward(const struct kctx *c, int n, int rows_in, int rows_out
         columns<1>(
             c, n * rows_out, cols, 0,
             fill_gradient{(size_t)rows_out, (size_t)cols, (size_t)index_stride, dy, index, dfill});
+}
+
+void cuda_combine_rows_forward(const struct kctx *c, int n, int taps, int cols, const int32_t *row,
+                               const real *weight, const real *x, real *y) {
+    each(c, product(n, cols, 1, 1), combine_rows{(size_t)taps, (size_t)cols, row, weight, x, y});
+}
+
+void cuda_combine_rows_backward(const struct kctx *c, int n, int taps, int rows, int cols,
+                                const int32_t *row, const real *weight, const real *dy, real *dx) {
+    each(c, product(rows, cols, 1, 1),
+         combine_rows_slope{(size_t)n, (size_t)taps, (size_t)cols, row, weight, dy, dx});
 }
 
 void cuda_maxpool_forward(const struct kctx *c, int n, int h, int w, int ch, int k, int stride,

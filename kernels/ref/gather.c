@@ -1,4 +1,5 @@
-/* gather.c -- rows picked by index; a negative index stands for a shared fill row. */
+/* gather.c -- rows picked by index, of which a negative one stands for a shared fill row; rows that
+ * are sums of a few others. */
 #include "kernels/ref/ref.h"
 
 #include <string.h>
@@ -49,4 +50,25 @@ void ref_gather_backward(const struct kctx *c, int n, int rows_in, int rows_out,
                         dy[((size_t)i * (size_t)rows_out + (size_t)j) * (size_t)cols + (size_t)e];
         dfill[e] = (real)(dfill[e] + sum);
     }
+}
+
+void ref_combine_rows_forward(const struct kctx *c, int n, int taps, int cols, const int32_t *row,
+                              const real *weight, const real *x, real *y) {
+    (void)c;
+    for (int i = 0; i < n; i++, row += taps, weight += taps)
+        for (int e = 0; e < cols; e++) {
+            double sum = 0;
+            for (int t = 0; t < taps; t++)
+                sum += (double)weight[t] * (double)x[(size_t)row[t] * (size_t)cols + (size_t)e];
+            *y++ = (real)sum;
+        }
+}
+
+void ref_combine_rows_backward(const struct kctx *c, int n, int taps, int rows, int cols,
+                               const int32_t *row, const real *weight, const real *dy, real *dx) {
+    (void)c, (void)rows;
+    for (int i = 0; i < n; i++, row += taps, weight += taps, dy += cols)
+        for (int t = 0; t < taps; t++)
+            for (int e = 0; e < cols; e++)
+                dx[(size_t)row[t] * (size_t)cols + (size_t)e] += weight[t] * dy[e];
 }
