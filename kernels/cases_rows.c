@@ -154,7 +154,72 @@ static void kl_uniform_backward(struct case_run *r) {
         r->k->kl_uniform_backward(r->c, d[0], d[1], p, y, dy, d[2], dx);
 }
 
+enum { LOGARITHM = 1, PARTNER = 2, OWN = 4, DLOG = 8, NO_GRADIENT = 16 };
+
+/* n dim views options */
+static void contrast_rows(struct case_run *r) {
+    const int *d = r->dim, o = d[3];
+    real *x = in(r, d[0], d[1]), *y = d[2] ? x : in(r, d[0], d[1]);
+    real *log_scale = o & LOGARITHM ? in(r, 1, 1) : NULL;
+    real *sums = out(r, 1, d[0]), *partner = o & PARTNER ? out(r, 1, d[0]) : NULL;
+    r->flops = (2.0 * d[1] + 5) * d[0] * d[0];
+    if (r->c)
+        r->k->contrast_rows(r->c, d[0], d[1], d[2], 0.3, log_scale, x, y, sums, partner);
+}
+
+static const int contrast_shapes[][CASE_DIMS] = {
+    {0, 3, 0, 0},           {3, 0, 0, PARTNER},
+    {1, 1, 0, PARTNER},     {2, 3, 1, PARTNER},
+    {7, 5, 0, LOGARITHM},   {33, 17, 0, LOGARITHM | PARTNER},
+    {70, 31, 1, 0},         {130, 40, 1, PARTNER},
+    {256, 128, 1, PARTNER}, {128, 128, 0, LOGARITHM | PARTNER},
+};
+
+/* n dim views options acc; the slopes are those of large sums, so that they are not all 0 */
+static void contrast_gradient(struct case_run *r) {
+    const int *d = r->dim, o = d[3], n = d[0];
+    real *x = in(r, n, d[1]), *y = d[2] ? x : in(r, n, d[1]);
+    real *log_scale = o & LOGARITHM ? in(r, 1, 1) : NULL;
+    real *weight = in(r, 1, n), *sums = case_positive(r, CASE_INPUT, (size_t)n);
+    real *col = d[2] ? sums : case_positive(r, CASE_INPUT, (size_t)n);
+    real *dx = o & NO_GRADIENT ? NULL : gradient(r, d[4], n, d[1]);
+    real *own = o & OWN ? out(r, 1, n) : NULL, *dlog = o & DLOG ? update(r, 1, 1) : NULL;
+    r->flops = (4.0 * d[1] + 10) * n * n;
+    if (r->c)
+        r->k->contrast_gradient(r->c, n, d[1], d[2], 0.1, log_scale, x, y, weight, sums, col, d[4],
+                                dx, own, dlog);
+}
+
+static const int contrast_gradient_shapes[][CASE_DIMS] = {
+    {0, 3, 0, 0},
+    {3, 0, 0, OWN},
+    {1, 1, 0, OWN | DLOG},
+    {2, 3, 1, 0, 1},
+    {7, 5, 0, LOGARITHM | OWN},
+    {33, 17, 0, LOGARITHM | OWN | DLOG, 1},
+    {33, 17, 0, OWN | DLOG | NO_GRADIENT},
+    {70, 300, 1, 0},
+    {130, 40, 1, 0, 1},
+    {256, 128, 1, 0},
+    {128, 128, 0, LOGARITHM | OWN | DLOG},
+};
+
+/* n both */
+static void contrast_loss(struct case_run *r) {
+    int n = r->dim[0];
+    real *sums = in(r, 1, n), *col = r->dim[1] ? in(r, 1, n) : NULL, *loss = update(r, 1, n);
+    r->flops = 2.0 * n;
+    if (r->c)
+        r->k->contrast_loss(r->c, n, sums, col, loss);
+}
+
+static const int contrast_loss_shapes[][CASE_DIMS] = {{0}, {1}, {7, 1}, {33}, {256, 1}};
+
 const struct kernel_case cases_rows[] = {
+    {"contrast_rows", "n dim views options", -1, contrast_rows, SHAPES(contrast_shapes, 2)},
+    {"contrast_gradient", "n dim views options acc", -1, contrast_gradient,
+     SHAPES(contrast_gradient_shapes, 2)},
+    {"contrast_loss", "n both", -1, contrast_loss, SHAPES(contrast_loss_shapes, 1)},
     {"kl_uniform_forward", "rows cols", 0, kl_uniform_forward, SHAPES(row_shapes, 2)},
     {"kl_uniform_backward", "rows cols acc", 0, kl_uniform_backward, SHAPES(row_shapes, 2)},
     {"l2_normalize_rows_backward", "rows cols acc", 0, l2_normalize_rows_backward,

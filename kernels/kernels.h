@@ -294,6 +294,29 @@ static inline int conv_out_w(const struct conv_shape *s) {
     /* dx = acc * dx + dy p (log p + H), H = log cols - y */                                       \
     KERNEL(kl_uniform_backward, (const struct kctx *c, int rows, int cols, const real *p,          \
                                  const real *y, const real *dy, int acc, real *dx))                \
+    /* Which of a batch's rows belong together, in both directions: logit (i,j) = s <x_i, y_j> for x,\
+     * y (n,dim), s = scale, or scale exp(*log_scale) where that is not NULL.                      \
+     *     R_i = log sum_j exp logit (i,j)        loss of row i    = R_i - logit (i, partner of i) \
+     *     C_j = log sum_i exp logit (i,j)        loss of column j = C_j - logit (partner of j, j) \
+     * The partner of row i is column i.  With views, n is even, x and y are one matrix in which rows\
+     * 2k and 2k+1 are views of a sample: partners, and no row is compared with itself.            \
+     * r (n) receives R, partner (n; NULL: not wanted) the logits with the partners.  C is R of x and\
+     * y swapped.  Like batchnorm_stats they share their work among c->threads. */                 \
+    KERNEL(contrast_rows, (const struct kctx *c, int n, int dim, int views, double scale,          \
+                           const real *log_scale, const real *x, const real *y, real *r,           \
+                           real *partner))                                                         \
+    /* Of sum_i weight_i (loss of row i + loss of column i):                                       \
+     *     g_ij = weight_i (exp(logit - R_i) - [j is the partner of i])                            \
+     *          + weight_j (exp(logit - C_j) - [j is the partner of i])                            \
+     * dx_i = acc dx_i + s sum_j g_ij y_j; own (n) receives sum_j g_ij logit (i,j), and the sum of it\
+     * is added to dlog, the gradient of log(s).  dx, and own with dlog, may be NULL. */           \
+    KERNEL(contrast_gradient, (const struct kctx *c, int n, int dim, int views, double scale,      \
+                               const real *log_scale, const real *x, const real *y,                \
+                               const real *weight, const real *r, const real *col, int acc,        \
+                               real *dx, real *own, real *dlog))                                   \
+    /* loss (n) = r - loss, or (r + col) / 2 - loss where col is not NULL: of partners' logits */  \
+    KERNEL(contrast_loss, (const struct kctx *c, int n, const real *r, const real *col,            \
+                           real *loss))                                                            \
     /* y (n,rows,cols) = gamma (cols; NULL: 1) s (n; NULL: 1) x + residual (NULL: 0): LayerScale   \
      * (Touvron et al. 2021) and stochastic depth (Huang et al. 2016) of a branch; y may be x or   \
      * residual */                                                                                 \

@@ -205,6 +205,15 @@ WATCH(branch_backward,
       (const struct kctx *c, int n, int rows, int cols, REAL x, REAL gamma, REAL s, REAL dy,
        int acc, OUT dx, OUT dgamma),
       n, rows, cols, IF(gamma, 1) + IF(s, 2) + IF(dx == dy, 8) + IF(acc, 16) + IF(!dx, 32))
+WATCH(contrast_rows,
+      (const struct kctx *c, int n, int dim, int views, UNUSED double scale, REAL log_scale, REAL x,
+       REAL y, OUT r, OUT partner),
+      n, dim, views, IF(log_scale, 1) + IF(partner, 2))
+WATCH(contrast_gradient,
+      (const struct kctx *c, int n, int dim, int views, UNUSED double scale, REAL log_scale, REAL x,
+       REAL y, REAL weight, REAL r, REAL col, int acc, OUT dx, OUT own, OUT dlog),
+      n, dim, views, IF(log_scale, 1) + IF(own, 4) + IF(dlog, 8) + IF(!dx, 16), acc)
+WATCH(contrast_loss, (const struct kctx *c, int n, REAL r, REAL col, OUT loss), n, IF(col, 1))
 WATCH(bce_forward, (const struct kctx *c, size_t n, REAL x, UNUSED real target, OUT loss), (int)n)
 WATCH(bce_backward,
       (const struct kctx *c, size_t n, REAL x, UNUSED real target, REAL dloss, int acc, OUT dx),

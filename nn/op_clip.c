@@ -4,53 +4,42 @@
  *     loss of sample i = 1/2 (cross-entropy of row i + cross-entropy of column i), both with target
  * i
  */
-#include "nn/contrast.h"
 #include "nn/ops.h"
 
-#include <math.h>
-
 enum { IMAGES, TEXTS, LOG_SCALE };
-enum { ROWS, COLUMNS }; /* saved: R (n); C (n), then room for dscale (n) */
+enum {
+    ROWS,
+    COLUMNS
+}; /* saved: R (n); C (n), then room for each row's part of the scale's gradient (n) */
 
-static struct contrast describe(const struct chunk *c, const struct tensor *t, int from, int to) {
-    return (struct contrast){.kernels = c->k,
-                             .ctx = &c->ctx,
-                             .x = chunk_value(c, t->src[from]),
-                             .y = chunk_value(c, t->src[to]),
-                             .n = c->n,
-                             .dim = t->src[from]->dim[0],
-                             .scale = exp((double)*chunk_value(c, t->src[LOG_SCALE]))};
+static const real *scale(const struct chunk *c, const struct tensor *t) {
+    return chunk_value(c, t->src[LOG_SCALE]);
 }
 
 static void forward(const struct chunk *c, const struct tensor *t) {
-    const struct contrast images = describe(c, t, IMAGES, TEXTS),
-                          texts = describe(c, t, TEXTS, IMAGES);
+    const real *images = chunk_value(c, t->src[IMAGES]), *texts = chunk_value(c, t->src[TEXTS]);
+    int dim = t->src[IMAGES]->dim[0];
     real *r = chunk_saved(c, t, ROWS), *col = chunk_saved(c, t, COLUMNS),
          *loss = chunk_result(c, t);
-    contrast_rows(&images, r, loss); /* the partners' logits, for now */
-    contrast_rows(&texts, col, NULL);
-    for (int i = 0; i < c->n; i++)
-        loss[i] = (real)(((double)r[i] + (double)col[i]) / 2 - (double)loss[i]);
+    /* in loss the partners' logits, for now */
+    c->k->contrast_rows(&c->ctx, c->n, dim, 0, 1, scale(c, t), images, texts, r, loss);
+    c->k->contrast_rows(&c->ctx, c->n, dim, 0, 1, scale(c, t), texts, images, col, NULL);
+    c->k->contrast_loss(&c->ctx, c->n, r, col, loss);
 }
 
 static void backward(const struct chunk *c, const struct tensor *t) {
-    const struct contrast images = describe(c, t, IMAGES, TEXTS),
-                          texts = describe(c, t, TEXTS, IMAGES);
+    const real *images = chunk_value(c, t->src[IMAGES]), *texts = chunk_value(c, t->src[TEXTS]);
+    int dim = t->src[IMAGES]->dim[0];
     const real *r = chunk_saved(c, t, ROWS);
-    real *col = chunk_saved(c, t, COLUMNS), *dscale = col + c->n;
-    real *weight = chunk_grad_in_place(c, t);
-    for (int i = 0; i < c->n; i++)
-        weight[i] /= 2;
-    contrast_gradient(&images, weight, r, col, t->acc[IMAGES], chunk_grad_src(c, t, IMAGES),
-                      dscale);
-    real *d = chunk_grad_src(c, t, TEXTS), *dlog = chunk_grad_src(c, t, LOG_SCALE);
+    real *col = chunk_saved(c, t, COLUMNS), *own = col + c->n, *weight = chunk_grad_in_place(c, t);
+    c->k->axpby(&c->ctx, (size_t)c->n, (real)0.5, weight, 0, weight);
+    c->k->contrast_gradient(&c->ctx, c->n, dim, 0, 1, scale(c, t), images, texts, weight, r, col,
+                            t->acc[IMAGES], chunk_grad_src(c, t, IMAGES), own,
+                            chunk_grad_src(c, t, LOG_SCALE));
+    real *d = chunk_grad_src(c, t, TEXTS);
     if (d)
-        contrast_gradient(&texts, weight, col, r, t->acc[TEXTS], d, NULL);
-    double sum = 0;
-    for (int i = 0; i < c->n; i++)
-        sum += (double)dscale[i];
-    if (dlog)
-        *dlog += (real)sum;
+        c->k->contrast_gradient(&c->ctx, c->n, dim, 0, 1, scale(c, t), texts, images, weight, col,
+                                r, t->acc[TEXTS], d, NULL, NULL);
 }
 
 /* Its products take 4 n dim for each direction, which depends on the batch: not counted. */

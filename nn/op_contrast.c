@@ -6,37 +6,26 @@
  *     loss_r = log sum over c != r of exp s[r,c]  -  s[r,r']
  *
  * The sum over rows is what the gradient is of, so every row gets it as a row and as a column
- * (contrast.h).
+ * (contrast_rows in kernels.h).
  */
-#include "nn/contrast.h"
 #include "nn/ops.h"
 
 enum { VIEWS = 2, Z = 0, LOG_SUMS = 0 };
 
-static struct contrast describe(const struct chunk *c, const struct tensor *t) {
-    const real *z = chunk_value(c, t->src[Z]);
-    return (struct contrast){.kernels = c->k,
-                             .ctx = &c->ctx,
-                             .x = z,
-                             .y = z,
-                             .n = VIEWS * c->n,
-                             .dim = t->src[Z]->dim[1],
-                             .views = 1,
-                             .scale = 1 / t->real_attr};
-}
-
 static void forward(const struct chunk *c, const struct tensor *t) {
-    const struct contrast q = describe(c, t);
+    const real *z = chunk_value(c, t->src[Z]);
+    int n = VIEWS * c->n, dim = t->src[Z]->dim[1];
     real *sum = chunk_saved(c, t, LOG_SUMS), *loss = chunk_result(c, t);
-    contrast_rows(&q, sum, loss); /* the partners' similarities, for now */
-    for (int i = 0; i < q.n; i++)
-        loss[i] = sum[i] - loss[i];
+    /* in loss the partners' similarities, for now */
+    c->k->contrast_rows(&c->ctx, n, dim, 1, 1 / t->real_attr, NULL, z, z, sum, loss);
+    c->k->contrast_loss(&c->ctx, n, sum, NULL, loss);
 }
 
 static void backward(const struct chunk *c, const struct tensor *t) {
-    const struct contrast q = describe(c, t);
-    const real *sum = chunk_saved(c, t, LOG_SUMS);
-    contrast_gradient(&q, chunk_grad(c, t), sum, sum, t->acc[Z], chunk_grad_src(c, t, Z), NULL);
+    const real *z = chunk_value(c, t->src[Z]), *sum = chunk_saved(c, t, LOG_SUMS);
+    c->k->contrast_gradient(&c->ctx, VIEWS * c->n, t->src[Z]->dim[1], 1, 1 / t->real_attr, NULL, z,
+                            z, chunk_grad(c, t), sum, sum, t->acc[Z], chunk_grad_src(c, t, Z), NULL,
+                            NULL);
 }
 
 /* 4 dim for each pair of views, and as much again for the gradient, depend on the batch: not

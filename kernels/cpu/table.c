@@ -31,6 +31,8 @@ const struct kernels *ISA_NAME(kernels_cpu)(void) {
         OWN(bce_forward),
         OWN(bce_backward),
         OWN(argmax_rows),
+        OWN(contrast_rows),
+        OWN(contrast_gradient),
         OWN(column_sum),
         OWN(axpby),
         OWN(fill),

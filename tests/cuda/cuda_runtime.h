@@ -94,6 +94,15 @@ template <class T> static inline T __shfl_xor_sync(unsigned mask, T value, int w
     return value;
 }
 
+template <class T> static inline T __shfl_sync(unsigned mask, T value, int from) {
+    static_assert(sizeof(T) <= sizeof(uint64_t), "one register or two");
+    uint64_t bits = 0;
+    memcpy(&bits, &value, sizeof value);
+    bits = emulated_warp(mask, bits, from, EMULATED_SHUFFLE);
+    memcpy(&value, &bits, sizeof value);
+    return value;
+}
+
 static inline unsigned __ballot_sync(unsigned mask, int predicate) {
     return (unsigned)emulated_warp(mask, predicate != 0, 0, EMULATED_BALLOT);
 }
