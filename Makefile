@@ -99,8 +99,9 @@ $(BUILD)/emulated/%.o: %.cu $(BUILD)/flags
 	$(COMPILEXX) -x c++ -c -o $@ $<
 $(BUILD)/emulated/%.o: %.cpp $(BUILD)/flags
 	$(COMPILEXX) -c -o $@ $<
-$(BUILD)/tests/t250_kernels_cuda: $(EMULATED)
+$(BUILD)/tests/t250_kernels_cuda $(BUILD)/tests/t260_nn_device: $(EMULATED)
 WITH_t250_kernels_cuda = $(EMULATED) -lstdc++
+WITH_t260_nn_device = $(EMULATED) -lstdc++
 FAULTS := $(BUILD)/emulated/tests/cuda/faults.o $(BUILD)/emulated/tests/cuda/emulator.o
 $(BUILD)/tests/t251_cuda_emulator: $(FAULTS)
 WITH_t251_cuda_emulator = $(FAULTS) -lstdc++

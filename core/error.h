@@ -25,6 +25,10 @@ struct error {
     char message[1024]; /* one line, no final newline */
 };
 
+#ifdef __cplusplus /* kernels/cuda */
+extern "C" {
+#endif
+
 /* Fills *err and returns status, so that `return error_set(err, STATUS_USAGE, ...)` reads well. */
 int error_set(struct error *err, int status, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
@@ -32,8 +36,12 @@ int error_set(struct error *err, int status, const char *format, ...)
 /* Puts "context: " in front of the message already in *err; returns its status. */
 int error_prefix(struct error *err, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
-_Noreturn void check_failed(const char *file, int line, const char *condition, const char *format,
-                            ...) __attribute__((format(printf, 4, 5)));
+void check_failed(const char *file, int line, const char *condition, const char *format, ...)
+    __attribute__((noreturn, format(printf, 4, 5)));
+
+#ifdef __cplusplus
+}
+#endif
 
 #define CHECK(condition, ...)                                                                      \
     ((condition) ? (void)0 : check_failed(__FILE__, __LINE__, #condition, __VA_ARGS__))

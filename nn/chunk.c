@@ -26,9 +26,9 @@ const real *chunk_value(const struct chunk *c, const struct tensor *t) {
         CHECK(c->bound[t->number], "scalar %s is not bound", t->name);
         return c->bound[t->number];
     case TENSOR_CONST:
-        return t->constant;
+        return c->bound[t->number];
     case TENSOR_PARAM:
-        return c->g->model->value + t->param->offset;
+        return c->values + t->param->offset;
     case TENSOR_SHARED:
         return c->shared + t->shared_offset;
     case TENSOR_VALUE:
@@ -55,7 +55,7 @@ const int32_t *chunk_index(const struct chunk *c, const struct tensor *t, int *s
     CHECK(t->kind == TENSOR_INDEX, "%s is not an index", t->name);
     *stride = t->constant ? 0 : t->dim[0];
     if (t->constant)
-        return t->constant;
+        return c->bound[t->number];
     CHECK(c->bound[t->number], "index %s is not bound", t->name);
     return (const int32_t *)c->bound[t->number] + t->per_sample * (size_t)c->first;
 }

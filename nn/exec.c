@@ -1,6 +1,7 @@
 #include "nn/exec.h"
 
 #include "core/clock.h"
+#include "nn/away.h"
 #include "nn/lanes.h"
 
 #include <omp.h>
@@ -22,11 +23,12 @@ struct exec {
     struct graph *g;
     struct exec_config config;
     int lanes;
-    const void **bound; /* (g->n) */
+    const void **bound; /* (g->n) where kernels find it */
     struct worker *workers;
     double *weights; /* (g->n) what each objective counts now */
-    struct slab activations, crossing, outputs, packed, shared, workspace;
+    struct slab activations, crossing, outputs, packed, shared, workspace, gradient;
     struct lanes gradients;
+    struct away *away; /* NULL without a device */
     long packed_version;
     double seconds_prepare, seconds_reduce, seconds_total;
     long runs, samples;
@@ -49,27 +51,41 @@ static int choose_lanes(const struct graph *g, const struct exec_config *c) {
 static int allocate(struct exec *x, struct error *err) {
     const struct graph *g = x->g;
     const struct exec_config *c = &x->config;
-    size_t arena = g->chunk_per_sample * (size_t)c->chunk;
-    int status = 0;
-    TRY(slab_alloc(&x->activations, arena * sizeof(real) * (size_t)c->threads, "activations", err));
-    TRY(slab_alloc(&x->outputs, g->output_per_sample * sizeof(real) * (size_t)c->batch, "outputs",
-                   err));
-    TRY(slab_alloc(&x->packed, g->packed_count * sizeof(real), "packed weights", err));
-    TRY(slab_alloc(&x->workspace, sizeof(real) * KERNEL_WORKSPACE * (size_t)c->threads, "workspace",
-                   err));
-    TRY(slab_alloc(&x->crossing, g->batch_per_sample * sizeof(real) * (size_t)c->batch,
-                   "activations of the whole batch", err));
-    TRY(slab_alloc(&x->shared, g->shared_count * sizeof(real), "shared values", err));
+    size_t arena = g->chunk_per_sample * (size_t)c->chunk, batch = (size_t)c->batch;
     if (g->train)
-        TRY(lanes_open(&x->gradients, &x->arena, g, x->lanes, err));
+        lanes_open(&x->gradients, &x->arena, g, x->lanes);
+    const struct {
+        struct slab *slab;
+        size_t reals;
+        const char *what;
+    } all[] = {
+        {&x->activations, arena * (size_t)c->threads, "activations"},
+        {&x->outputs, g->output_per_sample * batch, "outputs"},
+        {&x->packed, g->packed_count, "packed weights"},
+        {&x->workspace, KERNEL_WORKSPACE * (size_t)c->threads, "workspace"},
+        {&x->crossing, g->batch_per_sample * batch, "activations of the whole batch"},
+        {&x->shared, g->shared_count, "shared values"},
+        {&x->gradient, lanes_reals(&x->gradients), "gradients"},
+    };
+    int status = 0;
+    for (size_t i = 0; i < sizeof all / sizeof *all; i++)
+        TRY(memory_get(c->device, all[i].slab, all[i].reals * sizeof(real), all[i].what, err));
+    x->gradients.data = x->gradient.data;
+    for (int i = 0; i < g->n; i++)
+        if (g->tensors[i]->constant)
+            x->bound[i] = g->tensors[i]->constant;
+    if (c->device)
+        TRY(away_open(&x->away, c->device, &x->arena, g, c->batch, x->bound, err));
     for (int i = 0; i < c->threads; i++) {
         struct worker *w = &x->workers[i];
         w->chunk = (struct chunk){
             .k = c->kernels,
             .ctx = {.threads = 1,
                     .workspace = (real *)x->workspace.data + (size_t)i * KERNEL_WORKSPACE,
-                    .watch = c->watch},
+                    .watch = c->watch,
+                    .device = c->device ? c->device->queue : NULL},
             .g = g,
+            .values = x->away ? away_values(x->away) : g->model->value,
             .bound = x->bound,
             .arena = (real *)x->activations.data + (size_t)i * arena,
             .capacity = c->chunk,
@@ -94,6 +110,11 @@ int exec_open(struct exec **out, struct graph *g, const struct exec_config *conf
     x->arena = arena;
     x->g = g;
     x->config = *config;
+    if (x->config.device) {
+        x->config.kernels = x->config.device->kernels;
+        x->config.threads = 1;
+        x->config.chunk = x->config.batch;
+    }
     if (!x->config.chunk)
         x->config.chunk = CHUNK;
     if (x->config.chunk > x->config.batch)
@@ -116,11 +137,11 @@ int exec_open(struct exec **out, struct graph *g, const struct exec_config *conf
 void exec_close(struct exec *x) {
     if (!x)
         return;
-    struct slab *const slabs[] = {&x->activations, &x->crossing, &x->outputs,
-                                  &x->packed,      &x->shared,   &x->workspace};
+    struct slab *const slabs[] = {&x->activations, &x->crossing,  &x->outputs, &x->packed,
+                                  &x->shared,      &x->workspace, &x->gradient};
     for (size_t i = 0; i < sizeof slabs / sizeof *slabs; i++)
-        slab_free(slabs[i]);
-    lanes_close(&x->gradients);
+        memory_put(x->config.device, slabs[i]);
+    away_close(x->away);
     struct arena arena = x->arena; /* x lies in its own arena */
     arena_free(&arena);
 }
@@ -129,7 +150,10 @@ void exec_bind(struct exec *x, const struct tensor *input, const void *data) {
     CHECK(input->kind == TENSOR_INPUT || input->kind == TENSOR_SCALAR ||
               (input->kind == TENSOR_INDEX && !input->constant),
           "%s is not an input", input->name);
-    x->bound[input->number] = data;
+    if (x->away && input->kind != TENSOR_SCALAR)
+        away_bind(x->away, input, data);
+    else
+        x->bound[input->number] = data;
 }
 
 void exec_weigh(struct exec *x, const struct tensor *objective, double weight) {
@@ -139,16 +163,18 @@ void exec_weigh(struct exec *x, const struct tensor *objective, double weight) {
 
 const real *exec_output(const struct exec *x, const struct tensor *t) {
     CHECK(t->output, "%s is not an output", t->name);
-    return (const real *)x->outputs.data + t->output_offset * (size_t)x->config.batch;
+    const real *outputs = x->away ? away_outputs(x->away) : x->outputs.data;
+    return outputs + t->output_offset * (size_t)x->config.batch;
 }
 
 const real *exec_shared(const struct exec *x, const struct tensor *t) {
     CHECK(t->kind == TENSOR_SHARED, "%s is not shared", t->name);
-    return (const real *)x->shared.data + t->shared_offset;
+    const real *shared = x->away ? away_shared(x->away) : x->shared.data;
+    return shared + t->shared_offset;
 }
 
 const real *exec_gradient(const struct exec *x) {
-    return lanes_gradient(&x->gradients, 0);
+    return x->away ? away_gradient(x->away) : lanes_gradient(&x->gradients, 0);
 }
 
 /* What only the weights decide: shared values in their order, then packed matrices. */
@@ -236,10 +262,12 @@ static void choose_lane(const struct exec *x, struct chunk *c, int lane) {
 }
 
 /* A lane without chunks is all zeros. */
-static void clear_lane(const struct exec *x, int lane, int phase, const struct extent *e) {
+static void clear_lane(const struct exec *x, const struct chunk *c, int lane, int phase,
+                       const struct extent *e) {
     const struct share share = share_of(x, lane, e->n);
     if (x->g->train && e->first)
-        lanes_clear(&x->gradients, lane, phase, share.first == share.end);
+        lanes_clear(&x->gradients, x->config.kernels, &c->ctx, lane, phase,
+                    share.first == share.end);
 }
 
 static void run_lane(struct exec *x, struct worker *w, int phase, int lane,
@@ -247,7 +275,7 @@ static void run_lane(struct exec *x, struct worker *w, int phase, int lane,
     const struct share share = share_of(x, lane, e->n);
     int chunk = x->config.chunk;
     choose_lane(x, &w->chunk, lane);
-    clear_lane(x, lane, phase, e);
+    clear_lane(x, &w->chunk, lane, phase, e);
     for (int i = share.first; i < share.end; i++) {
         w->chunk.first = (long)i * chunk;
         w->chunk.n = e->n - i * chunk < chunk ? e->n - i * chunk : chunk;
@@ -265,7 +293,7 @@ static void run_whole(struct exec *x, int phase, const struct extent *e) {
     whole.fresh = 0;
     choose_lane(x, &whole, 0);
     for (int lane = 0; lane < x->lanes; lane++)
-        clear_lane(x, lane, phase, e);
+        clear_lane(x, &whole, lane, phase, e);
     run_positions(x, &whole, &x->g->phases[phase], e->n, x->workers[0].times);
 }
 
@@ -280,8 +308,8 @@ static void run_phase(struct exec *x, int phase, const struct extent *e) {
     if (!x->g->train || !e->last)
         return;
     double start = clock_seconds();
-    const struct kctx c = {
-        .threads = x->config.threads, .workspace = x->workspace.data, .watch = x->config.watch};
+    struct kctx c = x->workers[0].chunk.ctx;
+    c.threads = x->config.threads;
     lanes_add(&x->gradients, x->config.kernels, &c, phase);
     x->seconds_reduce += clock_seconds() - start;
 }
@@ -320,12 +348,19 @@ static double run(struct exec *x, const struct extent *e) {
     CHECK(e->n > 0 && e->n <= x->config.batch, "%d samples in a graph for %d", e->n,
           x->config.batch);
     double start = clock_seconds();
+    if (x->away)
+        away_send(x->away, x->bound, e->n);
     prepare(x);
     double prepared = clock_seconds();
     for (int i = 0; i < x->g->n_phases; i++)
         run_phase(x, i, e);
     if (x->g->train && e->last)
         finish_shared(x);
+    if (x->away)
+        away_fetch(x->away, &(struct away_results){.outputs = x->outputs.data,
+                                                   .shared = x->shared.data,
+                                                   .gradient = e->last ? x->gradient.data : NULL,
+                                                   .updated = e->updates});
     x->seconds_prepare += prepared - start;
     x->seconds_total += clock_seconds() - start;
     x->runs++;
@@ -361,7 +396,7 @@ double exec_flops(const struct exec *x, int n) {
 
 size_t exec_peak_bytes(const struct exec *x) {
     return x->g->model->slab.bytes + x->activations.bytes + x->crossing.bytes + x->outputs.bytes +
-           x->packed.bytes + x->shared.bytes + x->gradients.slab.bytes + x->workspace.bytes;
+           x->packed.bytes + x->shared.bytes + x->gradient.bytes + x->workspace.bytes;
 }
 
 void exec_profile_reset(struct exec *x) {

@@ -11,6 +11,7 @@
 #ifndef SSV_NN_EXEC_H
 #define SSV_NN_EXEC_H
 
+#include "kernels/device.h"
 #include "nn/graph.h"
 
 #include <stdio.h>
@@ -22,6 +23,9 @@ struct exec_config {
     int lanes; /* 0: by the size of the model */
     int profile;
     const struct kernel_watch *watch; /* when kernels are those of kernels/watch.h */
+    /* NULL: the processor.  Otherwise its kernels compute, the batch is one chunk, and results are
+     * copied out after each run; inputs stay in the processor's memory. */
+    struct device *device;
 };
 
 struct exec;

@@ -163,7 +163,8 @@ struct chunk {
     struct kctx ctx;
     int n; /* samples in this chunk */
     const struct graph *g;
-    const void *const *bound; /* per tensor: inputs of the whole batch */
+    const void *const *bound; /* per tensor: inputs of the whole batch, constants */
+    real *values;             /* the model's, where kernels see them */
     long first;               /* the chunk's first sample in the batch */
     real *arena;              /* this thread's */
     int capacity;             /* samples the arena is made for */

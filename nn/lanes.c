@@ -2,8 +2,6 @@
 
 #include "nn/plan_internal.h"
 
-#include <string.h>
-
 /* What no gradient goes to, such as a teacher, is in no range: it stays the zeros that it was
  * allocated as. */
 struct lane_range {
@@ -90,30 +88,33 @@ static void find_places(struct lanes *l, struct arena *a, const struct graph *g)
     }
 }
 
-int lanes_open(struct lanes *l, struct arena *a, const struct graph *g, int n, struct error *err) {
+void lanes_open(struct lanes *l, struct arena *a, const struct graph *g, int n) {
     CHECK(g->planned && g->train && n > 0, "lanes of a graph that is not planned or not trained");
     *l = (struct lanes){.n = n, .first = g->model->count + g->shared_grad_count};
     find_ranges(l, a, g);
     place_ranges(l, a);
     find_places(l, a, g);
-    return slab_alloc(&l->slab, (l->first + (size_t)(n - 1) * l->spare) * sizeof(real), "gradients",
-                      err);
+}
+
+size_t lanes_reals(const struct lanes *l) {
+    return l->n ? l->first + (size_t)(l->n - 1) * l->spare : 0;
 }
 
 real *lanes_gradient(const struct lanes *l, int lane) {
-    return (real *)l->slab.data + (lane ? l->first + (size_t)(lane - 1) * l->spare : 0);
+    return l->data + (lane ? l->first + (size_t)(lane - 1) * l->spare : 0);
 }
 
 const size_t *lanes_places(const struct lanes *l, int lane) {
     return l->places[lane > 0];
 }
 
-void lanes_clear(const struct lanes *l, int lane, int phase, int all) {
+void lanes_clear(const struct lanes *l, const struct kernels *k, const struct kctx *c, int lane,
+                 int phase, int all) {
     real *gradient = lanes_gradient(l, lane);
     for (int i = 0; i < l->n_ranges; i++) {
         const struct lane_range *r = &l->ranges[i];
         if (r->spare.born == phase && (all || !r->written))
-            memset(gradient + (lane ? r->spare.offset : r->offset), 0, r->count * sizeof *gradient);
+            k->fill(c, r->count, 0, gradient + (lane ? r->spare.offset : r->offset));
     }
 }
 
@@ -124,8 +125,4 @@ void lanes_add(const struct lanes *l, const struct kernels *k, const struct kctx
             k->reduce_lanes(c, l->n, r->count, l->spare, lanes_gradient(l, 1) + r->spare.offset,
                             lanes_gradient(l, 0) + r->offset);
     }
-}
-
-void lanes_close(struct lanes *l) {
-    slab_free(&l->slab);
 }

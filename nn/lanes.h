@@ -13,7 +13,7 @@
 struct lane_range;
 
 struct lanes {
-    struct slab slab;
+    real *data;
     int n;
     size_t first, spare;       /* reals of the first lane, of each of the others */
     struct lane_range *ranges; /* (n_ranges) runs of reals that live equally long */
@@ -21,15 +21,17 @@ struct lanes {
     size_t *places[2]; /* (g->n) of the gradient of a tensor: in the first lane, in the others */
 };
 
-/* n >= 1 lanes for a planned graph with a gradient, whose model is allocated; tables in a. */
-int lanes_open(struct lanes *l, struct arena *a, const struct graph *g, int n, struct error *err);
+/* n >= 1 lanes for a planned graph with a gradient, whose model is allocated; tables in a.  Their
+ * memory, l->data (lanes_reals), is the caller's: zeros. */
+void lanes_open(struct lanes *l, struct arena *a, const struct graph *g, int n);
+size_t lanes_reals(const struct lanes *l);
 real *lanes_gradient(const struct lanes *l, int lane);
 const size_t *lanes_places(const struct lanes *l, int lane);
 /* Zeros in a lane for what this phase is the first to give to: all, or only what its first chunk
  * does not write anyway (chunk_adds). */
-void lanes_clear(const struct lanes *l, int lane, int phase, int all);
+void lanes_clear(const struct lanes *l, const struct kernels *k, const struct kctx *c, int lane,
+                 int phase, int all);
 /* The sum of the lanes in the first, for what this phase is the last to give to. */
 void lanes_add(const struct lanes *l, const struct kernels *k, const struct kctx *c, int phase);
-void lanes_close(struct lanes *l);
 
 #endif

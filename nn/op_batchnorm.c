@@ -83,7 +83,7 @@ static const struct op moments = {.name = "batchnorm_moments",
 enum { MOMENTS, RUNNING_MEAN, RUNNING_VAR };
 
 static real *running(const struct chunk *c, const struct tensor *t, int s) {
-    return c->updates ? c->g->model->value + t->src[s]->param->offset : NULL;
+    return c->updates ? c->values + t->src[s]->param->offset : NULL;
 }
 
 static void statistics_forward(const struct chunk *c, const struct tensor *t) {

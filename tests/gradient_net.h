@@ -276,6 +276,7 @@ static void *draw_input(const struct tensor *t, uint32_t key) {
 
 struct net_run {
     int threads, recompute;
+    struct device *device;
 };
 
 static void open_net(struct net *n, const struct net_case *c, const struct net_run *run,
@@ -297,7 +298,8 @@ static void open_net(struct net *n, const struct net_case *c, const struct net_r
                                        .threads = run->threads,
                                        .batch = BATCH,
                                        .chunk = CHUNK,
-                                       .lanes = 2};
+                                       .lanes = 2,
+                                       .device = run->device};
     assert_int_equal(exec_open(x, &n->graph, &config, &err), 0);
     for (int i = 0; i < n->n_input; i++) {
         data[i] = draw_input(n->input[i], (uint32_t)i);

@@ -39,7 +39,12 @@ struct alignas(16) float4 {
 
 typedef int cudaError_t;
 typedef struct emulated_stream *cudaStream_t;
-enum { cudaSuccess, cudaErrorInvalidConfiguration = 9 };
+enum {
+    cudaSuccess,
+    cudaErrorMemoryAllocation = 2,
+    cudaErrorInvalidConfiguration = 9,
+    cudaErrorInvalidDevice = 101
+};
 enum cudaMemcpyKind {
     cudaMemcpyHostToDevice = 1,
     cudaMemcpyDeviceToHost,
@@ -51,6 +56,15 @@ cudaError_t cudaMemcpyAsync(void *to, const void *from, size_t n, enum cudaMemcp
                             cudaStream_t stream);
 cudaError_t cudaMemsetAsync(void *to, int byte, size_t n, cudaStream_t stream);
 cudaError_t cudaStreamSynchronize(cudaStream_t stream);
+cudaError_t cudaStreamCreate(cudaStream_t *stream);
+cudaError_t cudaStreamDestroy(cudaStream_t stream);
+/* Memory that the processor cannot touch but by a copy or in a kernel; it begins as NaN. */
+cudaError_t cudaMalloc(void **out, size_t bytes);
+cudaError_t cudaFree(void *memory);
+cudaError_t cudaMemGetInfo(size_t *free_bytes, size_t *all);
+cudaError_t cudaSetDevice(int number); /* there is device 0 */
+cudaError_t cudaGetLastError(void);
+const char *cudaGetErrorString(cudaError_t error);
 
 /* The thread that runs now, and its block. */
 extern uint3 emulated_thread, emulated_block;

@@ -272,7 +272,90 @@ bool takes(dim3 grid, dim3 block, size_t shared) {
            shared <= MOST_SHARED;
 }
 
+/* ---- memory ----
+ *
+ * One stretch of addresses, handed out from the bottom; when all of it was given back it is begun
+ * anew.  Without permission but while somebody works. */
+
+enum { MEMORY = 1 << 28, PIECE = 256 };
+
+struct {
+    char *base;
+    size_t used, pieces;
+} memory;
+
+void permit(int how) {
+    size_t pages = (memory.used + PAGE - 1) / PAGE * PAGE;
+    if (pages && mprotect(memory.base, pages, how))
+        die("no permission for memory");
+}
+
+struct working {
+    working() {
+        permit(PROT_READ | PROT_WRITE);
+    }
+    ~working() {
+        permit(PROT_NONE);
+    }
+};
+
 } // namespace
+
+cudaError_t cudaMalloc(void **out, size_t bytes) {
+    size_t room = (bytes + PIECE - 1) / PIECE * PIECE;
+    if (!memory.base) {
+        void *p =
+            mmap(nullptr, MEMORY, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+        if (p == MAP_FAILED)
+            die("no addresses for memory");
+        memory.base = static_cast<char *>(p);
+    }
+    if (room > MEMORY - memory.used)
+        return cudaErrorMemoryAllocation;
+    *out = memory.base + memory.used;
+    memory.used += room;
+    memory.pieces++;
+    working now;
+    memset(*out, 0xff, room);
+    return cudaSuccess;
+}
+
+cudaError_t cudaFree(void *p) {
+    if (p && !--memory.pieces)
+        memory.used = 0;
+    return cudaSuccess;
+}
+
+cudaError_t cudaMemGetInfo(size_t *free_bytes, size_t *all) {
+    *free_bytes = MEMORY - memory.used;
+    *all = MEMORY;
+    return cudaSuccess;
+}
+
+cudaError_t cudaSetDevice(int number) {
+    return number ? cudaErrorInvalidDevice : cudaSuccess;
+}
+
+cudaError_t cudaStreamCreate(cudaStream_t *stream) {
+    *stream = nullptr;
+    return cudaSuccess;
+}
+
+cudaError_t cudaStreamDestroy(cudaStream_t stream) {
+    (void)stream;
+    return cudaSuccess;
+}
+
+cudaError_t cudaGetLastError(void) {
+    return cudaSuccess;
+}
+
+const char *cudaGetErrorString(cudaError_t error) {
+    return error == cudaErrorMemoryAllocation       ? "out of memory"
+           : error == cudaErrorInvalidConfiguration ? "invalid configuration argument"
+           : error == cudaErrorInvalidDevice        ? "invalid device ordinal"
+                                                    : "no error";
+}
 
 cudaError_t emulated_launch(dim3 grid, dim3 block, size_t shared, void (*run)(void *), void *self) {
     if (!takes(grid, block, shared))
@@ -287,6 +370,7 @@ cudaError_t emulated_launch(dim3 grid, dim3 block, size_t shared, void (*run)(vo
     m.shared_bytes = shared;
     m.shared = shared ? static_cast<char *>(malloc(shared)) : nullptr;
     m.launches++;
+    working now;
     for (size_t i = 0; i < blocks; i++) {
         size_t b = m.order == EMULATED_REVERSE ? blocks - 1 - i : i;
         emulated_block = {(unsigned)(b % grid.x), (unsigned)(b / grid.x % grid.y),
@@ -301,12 +385,14 @@ cudaError_t emulated_launch(dim3 grid, dim3 block, size_t shared, void (*run)(vo
 cudaError_t cudaMemcpyAsync(void *to, const void *from, size_t n, enum cudaMemcpyKind kind,
                             cudaStream_t stream) {
     (void)kind, (void)stream;
+    working now;
     memcpy(to, from, n);
     return cudaSuccess;
 }
 
 cudaError_t cudaMemsetAsync(void *to, int byte, size_t n, cudaStream_t stream) {
     (void)stream;
+    working now;
     memset(to, byte, n);
     return cudaSuccess;
 }

@@ -1,0 +1,116 @@
+/* runtime.cu -- a CUDA device as kernels/device.h has it. */
+#include "kernels/cuda/runtime.h"
+
+#include <cuda_runtime.h>
+
+#include <stdio.h>
+#include <stdlib.h>
+
+namespace {
+
+struct cuda_device {
+    struct device base;
+    struct cuda_queue queue;
+    char name[32];
+};
+
+struct cuda_device *own(struct device *d) {
+    return reinterpret_cast<struct cuda_device *>(d); /* base comes first */
+}
+
+cudaStream_t stream_of(struct device *d) {
+    return static_cast<cudaStream_t>(own(d)->queue.stream);
+}
+
+/* Kept for check. */
+void keep(struct device *d, cudaError_t error, const char *where) {
+    struct cuda_queue *q = &own(d)->queue;
+    if (error == cudaSuccess || q->error)
+        return;
+    q->error = (int)error;
+    q->where = where;
+}
+
+int allocate(struct device *d, void **out, size_t bytes, const char *what, struct error *err) {
+    const double mib = 1 << 20;
+    size_t free_bytes = 0, all = 0;
+    *out = NULL;
+    cudaError_t error = cudaMalloc(out, bytes ? bytes : 1);
+    if (error == cudaSuccess)
+        error = cudaMemsetAsync(*out, 0, bytes, stream_of(d));
+    if (error == cudaSuccess)
+        return 0;
+    cudaGetLastError(); /* it is said here */
+    cudaMemGetInfo(&free_bytes, &all);
+    return error_set(
+        err, STATUS_MACHINE,
+        "%s: %s needs %.1f MiB, %.1f of %.1f MiB are free (%s): use a smaller batch or "
+        "model",
+        d->name, what, (double)bytes / mib, (double)free_bytes / mib, (double)all / mib,
+        cudaGetErrorString(error));
+}
+
+void release(struct device *d, void *memory) {
+    keep(d, cudaFree(memory), "freeing memory");
+}
+
+void copy(struct device *d, void *to, const void *from, size_t bytes, enum cudaMemcpyKind kind,
+          const char *where) {
+    keep(d, cudaMemcpyAsync(to, from, bytes, kind, stream_of(d)), where);
+    keep(d, cudaStreamSynchronize(stream_of(d)), where);
+}
+
+void copy_in(struct device *d, void *to, const void *from, size_t bytes) {
+    copy(d, to, from, bytes, cudaMemcpyHostToDevice, "copying to the device");
+}
+
+void copy_out(struct device *d, void *to, const void *from, size_t bytes) {
+    copy(d, to, from, bytes, cudaMemcpyDeviceToHost, "copying from the device");
+}
+
+int check(struct device *d, struct error *err) {
+    struct cuda_queue *q = &own(d)->queue;
+    keep(d, cudaStreamSynchronize(stream_of(d)), "waiting for the device");
+    if (!q->error)
+        return 0;
+    int error = q->error;
+    q->error = 0;
+    return error_set(err, STATUS_MACHINE, "%s: %s: %s", d->name, q->where,
+                     cudaGetErrorString((cudaError_t)error));
+}
+
+} // namespace
+
+int cuda_device_open(struct device **out, int number, struct error *err) {
+    struct cuda_device *d = static_cast<struct cuda_device *>(calloc(1, sizeof *d));
+    cudaStream_t stream;
+    *out = NULL;
+    if (!d)
+        return error_set(err, STATUS_MACHINE, "no memory");
+    snprintf(d->name, sizeof d->name, "cuda:%d", number);
+    d->base.name = d->name;
+    d->base.kernels = kernels_cuda();
+    d->base.queue = &d->queue;
+    d->base.allocate = allocate;
+    d->base.release = release;
+    d->base.copy_in = copy_in;
+    d->base.copy_out = copy_out;
+    d->base.check = check;
+    cudaError_t error = cudaSetDevice(number);
+    if (error == cudaSuccess)
+        error = cudaStreamCreate(&stream);
+    if (error != cudaSuccess) {
+        free(d);
+        return error_set(err, STATUS_MACHINE, "cuda:%d: %s", number, cudaGetErrorString(error));
+    }
+    d->queue.stream = stream;
+    *out = &d->base;
+    return 0;
+}
+
+void cuda_device_close(struct device *d) {
+    if (!d)
+        return;
+    cudaStreamDestroy(stream_of(d));
+    free(own(d));
+}

@@ -1,0 +1,140 @@
+#include "nn/away.h"
+
+#include <string.h>
+
+enum { OUTPUTS, SHARED, GRADIENT, RESULTS };
+
+struct crossing { /* an input */
+    const void *from;
+    struct slab to;
+};
+
+struct away {
+    struct device *device;
+    const struct graph *g;
+    struct slab values;
+    long version;              /* of the values there */
+    struct crossing *inputs;   /* (g->n) */
+    struct slab back[RESULTS]; /* the processor's */
+};
+
+int memory_get(struct device *d, struct slab *out, size_t bytes, const char *what,
+               struct error *err) {
+    if (!d)
+        return slab_alloc(out, bytes, what, err);
+    *out = (struct slab){.bytes = bytes};
+    return d->allocate(d, &out->data, bytes, what, err);
+}
+
+void memory_put(struct device *d, struct slab *s) {
+    if (!d)
+        slab_free(s);
+    else
+        d->release(d, s->data);
+    *s = (struct slab){0};
+}
+
+/* Indices and numbers are equally large. */
+_Static_assert(sizeof(int32_t) <= sizeof(real), "an index fits where a number does");
+
+static size_t element(const struct tensor *t) {
+    return t->kind == TENSOR_INDEX ? sizeof(int32_t) : sizeof(real);
+}
+
+static int open_tensor(struct away *w, const struct tensor *t, int batch, const void **bound,
+                       struct error *err) {
+    struct slab *to = &w->inputs[t->number].to;
+    size_t n = t->per_sample * (t->constant ? 1 : (size_t)batch);
+    int is_input = t->kind == TENSOR_INPUT || t->kind == TENSOR_INDEX || t->constant;
+    if (!is_input)
+        return 0;
+    int status = memory_get(w->device, to, n * element(t), t->name, err);
+    if (status)
+        return status;
+    if (t->constant)
+        w->device->copy_in(w->device, to->data, t->constant, n * element(t));
+    bound[t->number] = t->constant ? to->data : NULL;
+    return 0;
+}
+
+int away_open(struct away **out, struct device *d, struct arena *a, const struct graph *g,
+              int batch, const void **bound, struct error *err) {
+    struct away *w = *out = ARENA_NEW(a, struct away);
+    const size_t back[RESULTS] = {g->output_per_sample * (size_t)batch, g->shared_count,
+                                  g->train ? g->model->count : 0};
+    int status = 0;
+    w->device = d;
+    w->g = g;
+    w->version = -1;
+    w->inputs = ARENA_ARRAY(a, struct crossing, g->n + 1);
+    TRY(memory_get(d, &w->values, g->model->count * sizeof(real), "weights", err));
+    for (int i = 0; i < g->n; i++)
+        TRY(open_tensor(w, g->tensors[i], batch, bound, err));
+    for (int i = 0; i < RESULTS; i++)
+        TRY(slab_alloc(&w->back[i], back[i] * sizeof(real), "results of a device", err));
+out:
+    return status;
+}
+
+real *away_values(const struct away *w) {
+    return w->values.data;
+}
+
+void away_bind(struct away *w, const struct tensor *input, const void *data) {
+    w->inputs[input->number].from = data;
+}
+
+void away_send(struct away *w, const void **bound, int n) {
+    const struct model *m = w->g->model;
+    for (int i = 0; i < w->g->n; i++) {
+        const struct tensor *t = w->g->tensors[i];
+        const struct crossing *c = &w->inputs[i];
+        if (!c->from || t->constant)
+            continue;
+        w->device->copy_in(w->device, c->to.data, c->from, t->per_sample * (size_t)n * element(t));
+        bound[i] = c->to.data;
+    }
+    if (w->version != m->version)
+        w->device->copy_in(w->device, w->values.data, m->value, m->count * sizeof(real));
+    w->version = m->version;
+}
+
+static void fetch(struct away *w, int which, const real *from) {
+    if (from && w->back[which].bytes)
+        w->device->copy_out(w->device, w->back[which].data, from, w->back[which].bytes);
+}
+
+void away_fetch(struct away *w, const struct away_results *from) {
+    const struct model *m = w->g->model;
+    fetch(w, OUTPUTS, from->outputs);
+    fetch(w, SHARED, from->shared);
+    fetch(w, GRADIENT, from->gradient);
+    for (int i = 0; from->updated && i < w->g->n; i++) {
+        const struct param *p = w->g->tensors[i]->param;
+        if (p && p->statistic)
+            w->device->copy_out(w->device, m->value + p->offset, (real *)w->values.data + p->offset,
+                                p->count * sizeof(real));
+    }
+}
+
+const real *away_outputs(const struct away *w) {
+    return w->back[OUTPUTS].data;
+}
+
+const real *away_shared(const struct away *w) {
+    return w->back[SHARED].data;
+}
+
+const real *away_gradient(const struct away *w) {
+    return w->back[GRADIENT].data;
+}
+
+void away_close(struct away *w) {
+    if (!w)
+        return;
+    memory_put(w->device, &w->values);
+    for (int i = 0; i < w->g->n; i++)
+        memory_put(w->device, &w->inputs[i].to);
+    for (int i = 0; i < RESULTS; i++)
+        slab_free(&w->back[i]);
+}

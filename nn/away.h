@@ -1,0 +1,39 @@
+/* away.h -- what crosses when a graph runs on a device: inputs and weights there, results back.
+ *
+ * Everything here is for one executor.  The processor's side of results stays until the next run.
+ */
+#ifndef SSV_NN_AWAY_H
+#define SSV_NN_AWAY_H
+
+#include "kernels/device.h"
+#include "nn/graph.h"
+
+/* Zeroed memory where kernels compute: the device's, or the processor's when it is NULL. */
+int memory_get(struct device *d, struct slab *out, size_t bytes, const char *what,
+               struct error *err);
+void memory_put(struct device *d, struct slab *s);
+
+struct away;
+
+/* Room on the device for the model's values and a batch of every input; constants are sent now and
+ * found in bound (g->n).  *out lies in a; status 3 when the device has not enough memory. */
+int away_open(struct away **out, struct device *d, struct arena *a, const struct graph *g,
+              int batch, const void **bound, struct error *err);
+real *away_values(const struct away *w); /* the model's, on the device */
+/* data: the processor's, read at the next away_send. */
+void away_bind(struct away *w, const struct tensor *input, const void *data);
+/* n samples of every input that was bound, and the weights when they have changed. */
+void away_send(struct away *w, const void **bound, int n);
+
+struct away_results {
+    const real *outputs, *shared;
+    const real *gradient; /* NULL: it is not complete */
+    int updated;          /* running statistics were */
+};
+void away_fetch(struct away *w, const struct away_results *from);
+const real *away_outputs(const struct away *w);
+const real *away_shared(const struct away *w);
+const real *away_gradient(const struct away *w);
+void away_close(struct away *w); /* NULL: nothing */
+
+#endif

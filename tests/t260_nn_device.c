@@ -1,0 +1,105 @@
+/* A graph on a device: the CUDA kernels by the emulator, whose memory the processor cannot touch.
+ * Losses, gradients and running statistics are those of the reference kernels. */
+#include "kernels/cuda/runtime.h"
+#include "tests/cuda/emulator.h"
+#include "tests/gradient_net.h"
+
+#include <math.h>
+
+enum { MOST = 1 << 16 };
+static const double tolerance = 2e-4; /* of sums in float, through whole networks */
+
+struct outcome {
+    double loss[2];
+    size_t count;
+    real gradient[MOST], value[MOST];
+};
+
+/* Two runs: the second one with the statistics that the first one left. */
+static void run(const struct net_case *c, struct device *d, struct outcome *out) {
+    struct net n;
+    struct exec *x;
+    void *data[8] = {NULL};
+    open_net(&n, c, &(struct net_run){.threads = 1, .device = d}, &x, data);
+    out->count = n.model.count;
+    assert_true(out->count <= MOST);
+    for (int i = 0; i < 2; i++)
+        out->loss[i] = exec_run(x, BATCH - i);
+    memcpy(out->gradient, exec_gradient(x), out->count * sizeof(real));
+    memcpy(out->value, n.model.value, out->count * sizeof(real));
+    close_net(&n, x, data);
+}
+
+static double distance(const real *x, const real *y, size_t n) {
+    double difference = 0, size = 1e-30;
+    for (size_t i = 0; i < n; i++) {
+        difference += pow((double)x[i] - (double)y[i], 2);
+        size += pow((double)y[i], 2);
+    }
+    return sqrt(difference / size);
+}
+
+static void networks_are_those_of_the_processor(void **state) {
+    (void)state;
+    static struct outcome here, there;
+    struct error err;
+    struct device *d;
+    assert_int_equal(cuda_device_open(&d, 0, &err), 0);
+    emulated_schedule(EMULATED_RANDOM, 5);
+    for (int i = 0; i < CASES; i++) {
+        run(&cases[i], NULL, &here);
+        unsigned long before = emulated_launches();
+        run(&cases[i], d, &there);
+        assert_true(emulated_launches() > before);
+        if (d->check(d, &err))
+            fail_msg("%s: %s", cases[i].name, err.message);
+        double far = distance(there.gradient, here.gradient, here.count);
+        for (int k = 0; k < 2; k++)
+            assert_true(fabs(there.loss[k] - here.loss[k]) < tolerance * fabs(here.loss[k]));
+        if (!(far < tolerance))
+            fail_msg("%s: gradients are %g apart", cases[i].name, far);
+        assert_true(distance(there.value, here.value, here.count) < 1e-5);
+    }
+    cuda_device_close(d);
+}
+
+/* The same bits twice, in whatever order threads run. */
+static void a_device_repeats_itself(void **state) {
+    (void)state;
+    static struct outcome first, again;
+    struct error err;
+    struct device *d;
+    assert_int_equal(cuda_device_open(&d, 0, &err), 0);
+    for (int i = 0; i < CASES; i += 3) {
+        emulated_schedule(EMULATED_FORWARD, 0);
+        run(&cases[i], d, &first);
+        emulated_schedule(EMULATED_REVERSE, 0);
+        run(&cases[i], d, &again);
+        assert_memory_equal(first.gradient, again.gradient, first.count * sizeof(real));
+        assert_memory_equal(first.loss, again.loss, sizeof first.loss);
+    }
+    cuda_device_close(d);
+}
+
+static void what_a_device_lacks_is_said(void **state) {
+    (void)state;
+    struct error err;
+    struct device *d;
+    void *memory;
+    assert_int_equal(cuda_device_open(&d, 1, &err), STATUS_MACHINE);
+    assert_non_null(strstr(err.message, "cuda:1: "));
+    assert_int_equal(cuda_device_open(&d, 0, &err), 0);
+    assert_int_equal(d->allocate(d, &memory, (size_t)1 << 40, "activations", &err), STATUS_MACHINE);
+    assert_non_null(strstr(err.message, "cuda:0: activations needs 1048576.0 MiB, "));
+    assert_int_equal(d->check(d, &err), 0);
+    cuda_device_close(d);
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(networks_are_those_of_the_processor),
+        cmocka_unit_test(a_device_repeats_itself),
+        cmocka_unit_test(what_a_device_lacks_is_said),
+    };
+    return cmocka_run_group_tests_name("device", tests, NULL, NULL);
+}
