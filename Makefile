@@ -28,7 +28,7 @@ SANITIZE := $(if $(SAN),-fsanitize=address -fsanitize=undefined -fno-sanitize-re
 SANITIZE += $(if $(FUZZING),-fsanitize=fuzzer-no-link)
 CPPFLAGS_ALL := -I. -D_GNU_SOURCE $(shell pkg-config --cflags $(PKGS) 2>/dev/null) $(CPPFLAGS)
 CFLAGS_ALL := -std=c11 $(O) -g -fopenmp $(WARN) $(SANITIZE) $(CFLAGS)
-LIBS   := $(LDFLAGS) $(shell pkg-config --libs $(PKGS) 2>/dev/null) -lhdf5_hl -lcsv -lm -lpthread
+LIBS   := $(LDFLAGS) $(shell pkg-config --libs $(PKGS) 2>/dev/null) -lhdf5_hl -lcsv -lm -lpthread -ldl
 
 # The program's own folders; kernels/cpu is compiled once per instruction set.
 FOLDERS := core kernels kernels/ref nn data results methods protocols reports
@@ -46,10 +46,16 @@ FLAGS_avx512  := -mavx512f -mavx512dq -mavx512bw -mavx512vl -mfma -mprefer-vecto
 FLAGS_wide    := -mavx2 -mfma -DVEC_BYTES=64 -Wno-psabi
 WIDEOBJ := $(if $(filter avx512,$(ISAS)),$(BUILD)/obj/kernels/kernels.wide.o $(CPUSRC:%.c=$(BUILD)/obj/%.wide.o))
 
-# The CUDA kernels on the processor, for their tests.
+# The CUDA kernels on the processor, for their tests; and with nvcc for devices.
 CXX      = $(if $(findstring clang,$(CC)),clang++,g++)
-EMULATED := $(patsubst %,$(BUILD)/emulated/%.o,$(basename $(wildcard kernels/cuda/*.cu) tests/cuda/emulator.cpp)) \
-  $(BUILD)/obj/kernels/cuda/table.o
+CUDASRC := $(wildcard kernels/cuda/*.cu)
+PLUGC   := kernels/cuda/table.c kernels/cuda/plugin.c core/error.c
+EMULATED := $(patsubst %,$(BUILD)/emulated/%.o,$(basename $(CUDASRC) tests/cuda/emulator.cpp kernels/cuda/table.c))
+EMUPLUG := $(BUILD)/emulated/libssvbench_cuda.so
+NVCC    ?= $(firstword $(wildcard $(CUDA_HOME)/bin/nvcc) $(shell command -v nvcc))
+CUDAOBJ := $(CUDASRC:%.cu=$(BUILD)/cuda/%.o) $(PLUGC:%.c=$(BUILD)/cuda/%.o)
+CUDAPLUG := $(BUILD)/libssvbench_cuda.so
+ARCHES  := -gencode=arch=compute_80,code=sm_80 -gencode=arch=compute_90,code=sm_90 -gencode=arch=compute_90,code=compute_90
 CLIOBJ  := $(CLISRC:%.c=$(BUILD)/obj/%.o)
 OBJ     := $(SRC:%.c=$(BUILD)/obj/%.o) $(foreach i,$(ISAS),$(CPUSRC:%.c=$(BUILD)/obj/%.$(i).o))
 LIB     := $(BUILD)/libssvbench.a
@@ -67,7 +73,7 @@ FUZZOBJ := $(patsubst %.c,$(BUILD)/obj/%.o,$(wildcard core/*.c data/*.c nn/safet
 FUZZ_SECONDS ?= 5
 FUZZ_RUNS    ?= 100000
 
-all: $(BUILD)/ssvbench
+all: $(BUILD)/ssvbench $(if $(NVCC),$(CUDAPLUG))
 
 $(BUILD)/ssvbench: $(CLIOBJ) $(LIB)
 	@echo "$(CC) $@"
@@ -93,12 +99,20 @@ $(BUILD)/obj/kernels/kernels.wide.o: kernels/kernels.c $(BUILD)/flags
 	$(COMPILE) -DSSV_ISA_WIDE -c -o $@ $<
 $(TESTS): $(BUILD)/tests/%: tests/%.c $(WIDEOBJ) $(LIB)
 	$(COMPILE) -o $@ $< $(WITH_$(@F)) $(WIDEOBJ) $(LIB) -lcmocka $(LIBS)
-CXXFLAGS_ALL = -std=c++17 $(O) -g -ffp-contract=off -Itests/cuda -Wall -Wextra -Wshadow -Wno-unknown-pragmas $(SANITIZE)
+CXXFLAGS_ALL = -std=c++17 $(O) -g -fPIC -ffp-contract=off -Itests/cuda -Wall -Wextra -Wshadow -Wno-unknown-pragmas $(SANITIZE)
 COMPILEXX = @mkdir -p $(@D) && echo "$(CXX) $<" && $(CXX) $(CPPFLAGS_ALL) $(CXXFLAGS_ALL) -MMD -MP
 $(BUILD)/emulated/%.o: %.cu $(BUILD)/flags
 	$(COMPILEXX) -x c++ -c -o $@ $<
 $(BUILD)/emulated/%.o: %.cpp $(BUILD)/flags
 	$(COMPILEXX) -c -o $@ $<
+$(BUILD)/emulated/%.o $(BUILD)/cuda/%.o: %.c $(BUILD)/flags
+	$(COMPILE) -fPIC -fvisibility=hidden -c -o $@ $<
+$(BUILD)/cuda/%.o: %.cu $(BUILD)/flags
+	@mkdir -p $(@D) && echo "nvcc $<" && $(NVCC) -O3 -std=c++17 -I. $(ARCHES) -Xcompiler -fPIC,-fvisibility=hidden -c -o $@ $<
+$(CUDAPLUG): $(CUDAOBJ)
+	@echo "nvcc $@" && $(NVCC) -shared $(ARCHES) -o $@ $^
+$(EMUPLUG): $(EMULATED) $(BUILD)/emulated/kernels/cuda/plugin.o $(BUILD)/emulated/core/error.o
+	@echo "$(CXX) $@" && $(CXX) -shared $(SANITIZE) -o $@ $^
 $(BUILD)/tests/t250_kernels_cuda $(BUILD)/tests/t260_nn_device: $(EMULATED)
 WITH_t250_kernels_cuda = $(EMULATED) -lstdc++
 WITH_t260_nn_device = $(EMULATED) -lstdc++
@@ -151,7 +165,7 @@ test test-long:
 	@+$(AGAIN) tests
 	@$(if $(filter test-long,$@),SSV_LONG=1) SSVBENCH=$(abspath $(BUILD)/ssvbench) \
 	  tools/run-tests $(if $(filter test-long,$@),-t 7200) $(TESTS) $(TESTS64) $(SHTESTS)
-tests: all $(TESTS) $(TESTS64)
+tests: all $(TESTS) $(TESTS64) $(EMUPLUG)
 asan:
 	@tools/setup.sh test
 	@+$(AGAIN) BUILD=build-asan SAN=1 O=-O1 asan-programs
@@ -168,7 +182,7 @@ fuzz-now: $(if $(FUZZING),$(if $(HAS_LIBFUZZER),$(FUZZ)))
 bench: all
 	$(BUILD)/ssvbench bench steps
 
-CHECKED := $(SRC) $(CLISRC) $(CPUSRC) kernels/cuda/table.c
+CHECKED := $(SRC) $(CLISRC) $(CPUSRC) $(wildcard kernels/cuda/*.c)
 FORMATTED := $(CHECKED) $(wildcard $(addsuffix /*.h,$(FOLDERS) bench kernels/cpu tests) tests/*.c tests/fuzz/*.[ch]) \
   $(wildcard kernels/cuda/*.* tests/cuda/*.*)
 check:
@@ -205,7 +219,7 @@ info:
 	@$(call found,gnuplot,gnuplot --version)
 
 install: all
-	install -D -t $(DESTDIR)$(PREFIX)/bin $(BUILD)/ssvbench
+	install -D -t $(DESTDIR)$(PREFIX)/bin $(BUILD)/ssvbench $(if $(NVCC),$(CUDAPLUG))
 	install -D -m 644 -t $(DESTDIR)$(PREFIX)/share/doc/ssvbench LICENSE README.md $(wildcard docs/*.md)
 	install -D -m 644 -t $(DESTDIR)$(PREFIX)/share/ssvbench/suites $(wildcard suites/*.ini)
 	$(if $(wildcard reports/*.gp),install -D -m 644 -t $(DESTDIR)$(PREFIX)/share/ssvbench $(wildcard reports/*.gp))

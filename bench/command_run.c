@@ -3,6 +3,7 @@
 
 #include "bench/peak.h"
 #include "core/log.h"
+#include "kernels/plugin.h"
 #include "reports/report.h"
 
 #include <sched.h>
@@ -27,7 +28,14 @@ int invocation_context(const struct invocation *call, struct context *context, s
             err, STATUS_USAGE,
             "SSVBENCH_ISA names an instruction set that this processor or build does not "
             "have: leave it unset, or see `ssvbench env`");
+    struct device *device;
+    int fell_back, status = device_open(&device, m->device, &fell_back, err);
+    if (status)
+        return status;
+    if (fell_back)
+        log_message(LOG_WARN, "%s; networks run on the processor", err->message);
     *context = (struct context){.kernels = k,
+                                .device = device,
                                 .threads = n,
                                 .loader_threads = m->loader_threads        ? m->loader_threads
                                                   : loaders > LOADERS_MOST ? LOADERS_MOST

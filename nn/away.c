@@ -1,5 +1,7 @@
 #include "nn/away.h"
 
+#include "core/log.h"
+
 #include <string.h>
 
 enum { OUTPUTS, SHARED, GRADIENT, RESULTS };
@@ -115,6 +117,14 @@ void away_fetch(struct away *w, const struct away_results *from) {
             w->device->copy_out(w->device, m->value + p->offset, (real *)w->values.data + p->offset,
                                 p->count * sizeof(real));
     }
+}
+
+int away_failed(struct away *w) {
+    struct error err;
+    int status = w->device->check(w->device, &err);
+    if (status)
+        log_message(LOG_ERROR, "%s", err.message);
+    return status;
 }
 
 const real *away_outputs(const struct away *w) {

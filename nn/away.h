@@ -31,6 +31,8 @@ struct away_results {
     int updated;          /* running statistics were */
 };
 void away_fetch(struct away *w, const struct away_results *from);
+/* Whether something went wrong there, with one line of it in the log. */
+int away_failed(struct away *w);
 const real *away_outputs(const struct away *w);
 const real *away_shared(const struct away *w);
 const real *away_gradient(const struct away *w);

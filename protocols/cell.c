@@ -205,6 +205,7 @@ static int fill_row(struct cell *c, int number, struct arena *scratch, struct ev
         const struct protocol_input in = {.subject = &c->subject,
                                           .features = &c->features,
                                           .kernels = c->context->kernels,
+                                          .device = c->context->device,
                                           .threads = c->context->threads,
                                           .split_seed = (uint64_t)c->settings.judging.split_seed,
                                           .probe_seed = (uint64_t)c->settings.judging.probe_seed,

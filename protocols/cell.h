@@ -24,6 +24,7 @@
 /* The machine's side of a run, the same for all cells. */
 struct context {
     const struct kernels *kernels;
+    struct device *device; /* that networks run on; NULL: the processor */
     int threads, loader_threads;
     const volatile sig_atomic_t *stop; /* set by Ctrl-C */
     const struct machine *machine;

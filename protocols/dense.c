@@ -137,8 +137,11 @@ static int encode_each(struct dense *d, enum split split, const int32_t *index, 
                                           .n_slots = 1,
                                           .prepare = view,
                                           .self = d};
-    const struct exec_config config = {
-        .kernels = d->in->kernels, .threads = d->in->threads, .batch = batch, .chunk = s->chunk};
+    const struct exec_config config = {.kernels = d->in->kernels,
+                                       .device = d->in->device,
+                                       .threads = d->in->threads,
+                                       .batch = batch,
+                                       .chunk = s->chunk};
     struct arena scratch = {0};
     struct exec *x = NULL;
     struct loader *loader = NULL;

@@ -82,6 +82,7 @@ static int compute(struct cell *c, enum split split, struct error *err) {
                                          .prepare = prepare_sample,
                                          .self = c};
     const struct exec_config config = {.kernels = c->context->kernels,
+                                       .device = c->context->device,
                                        .threads = c->context->threads,
                                        .batch = EXTRACT_BATCH,
                                        .chunk = c->settings.plan.chunk};

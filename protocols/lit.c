@@ -271,6 +271,7 @@ static int train(struct lit *l, const int32_t *usable, int n, int batch, struct 
                                           .self = l,
                                           .builder = &l->train_builder,
                                           .exec = {.kernels = l->in->kernels,
+                                                   .device = l->in->device,
                                                    .threads = l->in->threads,
                                                    .batch = batch,
                                                    .chunk = l->in->subject->chunk},
@@ -294,6 +295,7 @@ static int project_test_images(struct lit *l, struct error *err) {
         return 0;
     float *out = ARENA_ARRAY(&l->arena, float, (size_t)n *(size_t)l->width);
     const struct exec_config config = {.kernels = l->in->kernels,
+                                       .device = l->in->device,
                                        .threads = l->in->threads,
                                        .batch = IMAGE_BATCH,
                                        .chunk = l->in->subject->chunk};

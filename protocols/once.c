@@ -172,6 +172,7 @@ static int run_cell(struct work *w, const struct once *o, struct error *err) {
                                           .self = settings_method(&c->settings, c->method),
                                           .builder = &w->stage->builder,
                                           .exec = {.kernels = c->context->kernels,
+                                                   .device = c->context->device,
                                                    .threads = c->context->threads,
                                                    .batch = w->batch,
                                                    .chunk = p->chunk,

@@ -88,6 +88,7 @@ static void fill_stage(struct work *w, struct show_graph *g) {
 static struct exec_config exec_config(const struct work *w) {
     const struct cell *c = &w->cell;
     return (struct exec_config){.kernels = c->context->kernels,
+                                .device = c->context->device,
                                 .threads = c->context->threads,
                                 .batch = w->show.n,
                                 .chunk = c->settings.plan.chunk,

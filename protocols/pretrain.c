@@ -45,6 +45,7 @@ static int open_stage(struct training *t, int stage, struct error *err) {
                                            .self = settings_method(&c->settings, c->method),
                                            .builder = &t->stage->builder,
                                            .exec = {.kernels = c->context->kernels,
+                                                    .device = c->context->device,
                                                     .threads = c->context->threads,
                                                     .batch = p->batch,
                                                     .chunk = p->chunk,

@@ -73,6 +73,7 @@ struct protocol_input {
     const struct subject *subject;
     const struct feature_set *features; /* names and widths only where no_features */
     const struct kernels *kernels;
+    struct device *device; /* for networks; NULL: the processor */
     int threads;
     uint64_t split_seed, probe_seed;
     struct arena *arena; /* for what goes into the result */

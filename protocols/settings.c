@@ -62,6 +62,8 @@ static const struct option_def judging_options[] = {
 
 static const struct option_def machine_options[] = {
     OPTION_TEXT(struct machine, out, "out", NULL, "folder for results"),
+    OPTION_TEXT(struct machine, device, "cpu", NULL,
+                "where networks run: cpu, cuda, cuda:N, or auto: cuda where there is one"),
     OPTION_INT(struct machine, threads, 0, 0, 4096, "compute threads; 0: one per processor"),
     OPTION_INT(struct machine, loader_threads, 0, 0, 256,
                "threads that prepare images; 0: by processors"),

@@ -53,6 +53,7 @@ static void fill(const struct text_coder *t, const char *const *texts, int n, vo
 int texts_encode(const struct text_coder *t, const struct protocol_input *in,
                  const char *const *texts, int n, float *out, struct error *err) {
     const struct exec_config config = {.kernels = in->kernels,
+                                       .device = in->device,
                                        .threads = in->threads,
                                        .batch = TEXT_BATCH,
                                        .chunk = in->subject->chunk};

@@ -184,6 +184,7 @@ static int train(struct tuned *t, struct error *err) {
                                           .self = t,
                                           .builder = &t->train_builder,
                                           .exec = {.kernels = c->in->kernels,
+                                                   .device = c->in->device,
                                                    .threads = c->in->threads,
                                                    .batch = c->batch,
                                                    .chunk = t->subject->chunk},
@@ -294,6 +295,7 @@ int tune_each(struct tuned *t, enum split split, const int32_t *subset, long n, 
                                           .prepare = view_sample,
                                           .self = t};
     const struct exec_config config = {.kernels = t->config.in->kernels,
+                                       .device = t->config.in->device,
                                        .threads = t->config.in->threads,
                                        .batch = ANSWER_BATCH,
                                        .chunk = t->subject->chunk};

@@ -1,0 +1,83 @@
+#include "kernels/plugin.h"
+
+#include <dlfcn.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#ifndef SSV_F64
+enum { PATH = 4096 };
+
+/* Mapping CUDA's libraries takes 0.3 s: only where there is a driver. */
+static int has_driver(void) {
+    void *driver = dlopen("libcuda.so.1", RTLD_LAZY | RTLD_LOCAL);
+    if (driver)
+        dlclose(driver);
+    return driver != NULL;
+}
+
+static int beside_program(char path[PATH], struct error *err) {
+    static const char name[] = "libssvbench_cuda.so";
+    ssize_t n = readlink("/proc/self/exe", path, PATH - sizeof name - 1);
+    if (n <= 0)
+        return error_set(err, STATUS_MACHINE, "cannot tell where this program lies");
+    path[n] = '\0';
+    char *slash = strrchr(path, '/');
+    memcpy(slash ? slash + 1 : path, name, sizeof name);
+    return 0;
+}
+
+static int find_plugin(char path[PATH], struct error *err) {
+    const char *asked = getenv("SSVBENCH_CUDA_PLUGIN");
+    if (asked && *asked) {
+        snprintf(path, PATH, "%s", asked);
+        return 0;
+    }
+    if (!has_driver())
+        return error_set(err, STATUS_MACHINE,
+                         "no CUDA device here: there is no driver (libcuda.so.1)");
+    return beside_program(path, err);
+}
+
+static int load(const struct device_plugin **out, struct error *err) {
+    char path[PATH];
+    int status = find_plugin(path, err);
+    if (status)
+        return status;
+    void *library = dlopen(path, RTLD_NOW | RTLD_LOCAL);
+    if (!library)
+        return error_set(err, STATUS_MACHINE, "the CUDA part cannot be loaded: %s", dlerror());
+    const struct device_plugin *(*plugin)(void);
+    void *symbol = dlsym(library, "device_plugin");
+    memcpy(&plugin, &symbol, sizeof plugin);
+    *out = symbol ? plugin() : NULL;
+    if (*out && (*out)->abi == DEVICE_PLUGIN_ABI && (*out)->kernels_size == sizeof(struct kernels))
+        return 0;
+    dlclose(library);
+    return error_set(err, STATUS_MACHINE, "%s is not of this version of the program: build both",
+                     path);
+}
+
+static int open_cuda(struct device **out, int number, struct error *err) {
+    const struct device_plugin *plugin = NULL;
+    int status = load(&plugin, err);
+    return plugin && !status ? plugin->open(out, number, err) : status;
+}
+
+int device_open(struct device **out, const char *name, int *fell_back, struct error *err) {
+    int number = 0, end = 0;
+    *out = NULL;
+    *fell_back = 0;
+    if (!strcmp(name, "cpu"))
+        return 0;
+    if (!strcmp(name, "cuda") ||
+        (sscanf(name, "cuda:%4d%n", &number, &end) == 1 && !name[end] && number >= 0))
+        return open_cuda(out, number, err);
+    if (strcmp(name, "auto") != 0)
+        return error_set(err, STATUS_USAGE, "there is no device \"%s\": cpu, cuda, cuda:N or auto",
+                         name);
+    *fell_back = open_cuda(out, 0, err) != 0;
+    return 0;
+}
+#endif

@@ -1,0 +1,27 @@
+/* plugin.h -- devices that are not compiled in: a library that is opened when it is asked for, so
+ * that one program runs where there is no such device, driver or library.
+ *
+ * libssvbench_cuda.so lies beside the program, or where $SSVBENCH_CUDA_PLUGIN says; it exports
+ * device_plugin.
+ */
+#ifndef SSV_KERNELS_PLUGIN_H
+#define SSV_KERNELS_PLUGIN_H
+
+#include "kernels/device.h"
+
+enum { DEVICE_PLUGIN_ABI = 1 }; /* counts up with struct device and struct kctx */
+
+struct device_plugin {
+    int abi;
+    size_t kernels_size; /* of struct kernels: the lists are the same */
+    int (*open)(struct device **out, int number, struct error *err);
+    void (*close)(struct device *d);
+};
+extern const struct device_plugin *device_plugin(void);
+
+/* name: cpu, cuda, cuda:N, or auto: cuda when it can be opened.  *out is NULL for the processor;
+ * where auto chose it, *fell_back is 1 and err->message says why.  Status 2 for another name, 3 for
+ * a device that cannot be opened. */
+int device_open(struct device **out, const char *name, int *fell_back, struct error *err);
+
+#endif
