@@ -105,7 +105,9 @@ $(BUILD)/emulated/%.o: %.cu $(BUILD)/flags
 	$(COMPILEXX) -x c++ -c -o $@ $<
 $(BUILD)/emulated/%.o: %.cpp $(BUILD)/flags
 	$(COMPILEXX) -c -o $@ $<
-$(BUILD)/emulated/%.o $(BUILD)/cuda/%.o: %.c $(BUILD)/flags
+$(BUILD)/emulated/%.o: %.c $(BUILD)/flags
+	$(COMPILE) -fPIC -fvisibility=hidden -c -o $@ $<
+$(BUILD)/cuda/%.o: %.c $(BUILD)/flags
 	$(COMPILE) -fPIC -fvisibility=hidden -c -o $@ $<
 $(BUILD)/cuda/%.o: %.cu $(BUILD)/flags
 	@mkdir -p $(@D) && echo "nvcc $<" && $(NVCC) -O3 -std=c++17 -I. $(ARCHES) -Xcompiler -fPIC,-fvisibility=hidden -c -o $@ $<
