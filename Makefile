@@ -110,7 +110,7 @@ $(BUILD)/emulated/%.o: %.c $(BUILD)/flags
 $(BUILD)/cuda/%.o: %.c $(BUILD)/flags
 	$(COMPILE) -fPIC -fvisibility=hidden -c -o $@ $<
 $(BUILD)/cuda/%.o: %.cu $(BUILD)/flags
-	@mkdir -p $(@D) && echo "nvcc $<" && $(NVCC) -O3 -std=c++17 -I. $(ARCHES) -Xcompiler -fPIC,-fvisibility=hidden -c -o $@ $<
+	@mkdir -p $(@D) && echo "nvcc $<" && $(NVCC) -O3 -std=c++17 -I. $(ARCHES) -Xcompiler -fPIC,-fvisibility=hidden -MMD -MP -MF $(@:.o=.d) -c -o $@ $<
 $(CUDAPLUG): $(CUDAOBJ)
 	@echo "nvcc $@" && $(NVCC) -shared $(ARCHES) -o $@ $^
 $(EMUPLUG): $(EMULATED) $(BUILD)/emulated/kernels/cuda/plugin.o $(BUILD)/emulated/core/error.o
@@ -152,7 +152,7 @@ $(BUILD)/flags $(BUILD)/version: FORCE
 	@mkdir -p $(@D); echo "$$STAMP_$(@F)" | cmp -s - $@ || echo "$$STAMP_$(@F)" >$@
 FORCE:
 
--include $(OBJ:.o=.d) $(EMULATED:.o=.d) $(WIDEOBJ:.o=.d) $(CLIOBJ:.o=.d) $(F64OBJ:.o=.d) $(TESTS:=.d) $(TESTS64:=.d) $(FUZZ:=.d)
+-include $(OBJ:.o=.d) $(EMULATED:.o=.d) $(CUDAOBJ:.o=.d) $(FAULTS:.o=.d) $(PLUGC:%.c=$(BUILD)/emulated/%.d) $(WIDEOBJ:.o=.d) $(CLIOBJ:.o=.d) $(F64OBJ:.o=.d) $(TESTS:=.d) $(TESTS64:=.d) $(FUZZ:=.d)
 
 # A fresh machine has no packages yet when make reads this file, so what follows the set-up is
 # another make.  Without -j it uses every processor.

@@ -15,7 +15,6 @@ struct device_plugin {
     int abi;
     size_t kernels_size; /* of struct kernels: the lists are the same */
     int (*open)(struct device **out, int number, struct error *err);
-    void (*close)(struct device *d);
 };
 extern const struct device_plugin *device_plugin(void);
 

@@ -2,7 +2,7 @@
 
 #include "core/log.h"
 
-#include <string.h>
+#include <stdlib.h>
 
 enum { OUTPUTS, SHARED, GRADIENT, RESULTS };
 
@@ -101,6 +101,14 @@ void away_send(struct away *w, const void **bound, int n) {
     w->version = m->version;
 }
 
+static void end_if_failed(struct away *w) {
+    struct error err;
+    if (!w->device->check(w->device, &err))
+        return;
+    log_message(LOG_ERROR, "%s", err.message);
+    exit(err.status);
+}
+
 static void fetch(struct away *w, int which, const real *from) {
     if (from && w->back[which].bytes)
         w->device->copy_out(w->device, w->back[which].data, from, w->back[which].bytes);
@@ -117,14 +125,7 @@ void away_fetch(struct away *w, const struct away_results *from) {
             w->device->copy_out(w->device, m->value + p->offset, (real *)w->values.data + p->offset,
                                 p->count * sizeof(real));
     }
-}
-
-int away_failed(struct away *w) {
-    struct error err;
-    int status = w->device->check(w->device, &err);
-    if (status)
-        log_message(LOG_ERROR, "%s", err.message);
-    return status;
+    end_if_failed(w);
 }
 
 const real *away_outputs(const struct away *w) {

@@ -30,9 +30,9 @@ struct away_results {
     const real *gradient; /* NULL: it is not complete */
     int updated;          /* running statistics were */
 };
+/* Where the device failed the program ends with one line and exit code 3, as where memory ends:
+ * nothing that follows would be right, and a run goes on from its checkpoint. */
 void away_fetch(struct away *w, const struct away_results *from);
-/* Whether something went wrong there, with one line of it in the log. */
-int away_failed(struct away *w);
 const real *away_outputs(const struct away *w);
 const real *away_shared(const struct away *w);
 const real *away_gradient(const struct away *w);

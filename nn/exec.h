@@ -36,7 +36,7 @@ int exec_open(struct exec **out, struct graph *g, const struct exec_config *conf
  */
 void exec_bind(struct exec *x, const struct tensor *input, const void *data);
 /* n samples (<= batch) forward; in a training graph also backward, leaving the gradient of the loss
- * in exec_gradient.  Returns the loss; NAN when the device failed. */
+ * in exec_gradient.  Returns the loss. */
 double exec_run(struct exec *x, int n);
 /* A batch in parts: each adds to the gradient of a batch of n_total samples, which is complete when
  * the part called with `last` is done; returns this part's share of the loss.  Only for graphs in

@@ -172,13 +172,6 @@ struct backward_bias {
     }
 };
 
-struct zero {
-    float *x;
-    __device__ void operator()(size_t i) const {
-        x[i] = 0;
-    }
-};
-
 void run_forward(const struct kctx *c, int n, const attention &a, float *p, float *y) {
     rows(c, (size_t)n * (size_t)a.heads * (size_t)(a.row ? 1 : a.t), forward{a, p, y});
 }
@@ -231,7 +224,7 @@ void cuda_attention_row_forward(const struct kctx *c, int n, int t, int heads, i
 void cuda_attention_row_backward(const struct kctx *c, int n, int t, int heads, int d, real scale,
                                  int causal, const real *qkv, const int32_t *row, int row_stride,
                                  const real *p, const real *dy, real *dqkv, real *dbias) {
-    each(c, (size_t)n * (size_t)t * 3 * (size_t)heads * (size_t)d, zero{dqkv});
+    cuda_fill(c, (size_t)n * (size_t)t * 3 * (size_t)heads * (size_t)d, 0, dqkv);
     run_backward(c, n, attention{t, heads, d, causal, scale, NULL, qkv, row, row_stride}, p, dy,
                  dqkv, dbias);
 }

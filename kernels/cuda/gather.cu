@@ -16,13 +16,6 @@ struct gather {
     }
 };
 
-struct zero {
-    float *x;
-    __device__ void operator()(size_t i) const {
-        x[i] = 0;
-    }
-};
-
 /* A warp for each row that was picked: the first pick of a row adds all picks of it, in order. */
 struct scatter {
     size_t rows_in, rows_out, cols, index_stride;
@@ -237,7 +230,7 @@ void cuda_gather_backward(const struct kctx *c, int n, int rows_in, int rows_out
                           const real *dy, const int32_t *index, int index_stride, int acc, real *dx,
                           real *dfill) {
     if (dx && !acc)
-        each(c, product(n, rows_in, cols, 1), zero{dx});
+        cuda_fill(c, product(n, rows_in, cols, 1), 0, dx);
     if (dx)
         rows(c, product(n, rows_out, 1, 1),
              scatter{(size_t)rows_in, (size_t)rows_out, (size_t)cols, (size_t)index_stride, dy,

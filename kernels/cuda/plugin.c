@@ -4,9 +4,7 @@
 #include "kernels/cuda/runtime.h"
 
 __attribute__((visibility("default"))) const struct device_plugin *device_plugin(void) {
-    static const struct device_plugin plugin = {.abi = DEVICE_PLUGIN_ABI,
-                                                .kernels_size = sizeof(struct kernels),
-                                                .open = cuda_device_open,
-                                                .close = cuda_device_close};
+    static const struct device_plugin plugin = {
+        .abi = DEVICE_PLUGIN_ABI, .kernels_size = sizeof(struct kernels), .open = cuda_device_open};
     return &plugin;
 }
