@@ -2,6 +2,7 @@
 # make demo       set up what is missing, build, run the demonstration, draw its figure
 # make test       set up what is missing, build, run every test; test-long: with more rounds
 # make check      format, include direction, exit codes, cppcheck, clang-tidy, shellcheck
+# make test-cuda  kernels and networks on the CUDA device that is here
 # make asan       every test program once more under the address and undefined-behaviour sanitizers
 # make fuzz       every fuzz target for FUZZ_SECONDS or FUZZ_RUNS, with clang's libFuzzer
 # make bench      whole training steps: images per second, GFLOPS, share of peak, memory
@@ -168,6 +169,10 @@ test test-long:
 	@$(if $(filter test-long,$@),SSV_LONG=1) SSVBENCH=$(abspath $(BUILD)/ssvbench) \
 	  tools/run-tests $(if $(filter test-long,$@),-t 7200) $(TESTS) $(TESTS64) $(SHTESTS)
 tests: all $(TESTS) $(TESTS64) $(EMUPLUG)
+test-cuda:
+	@tools/setup.sh test
+	@+$(AGAIN) $(CUDAPLUG) $(BUILD)/tests/t270_device
+	@SSV_DEVICE=1 SSVBENCH_CUDA_PLUGIN=$(abspath $(CUDAPLUG)) tools/run-tests $(BUILD)/tests/t270_device
 asan:
 	@tools/setup.sh test
 	@+$(AGAIN) BUILD=build-asan SAN=1 O=-O1 asan-programs
@@ -228,6 +233,6 @@ install: all
 clean:
 	rm -rf $(BUILD) build-asan build-fuzz
 
-.PHONY: all demo test test-long tests asan asan-programs fuzz fuzz-now bench check format format-check includes \
+.PHONY: all demo test test-long test-cuda tests asan asan-programs fuzz fuzz-now bench check format format-check includes \
   exit-codes shellcheck cppcheck tidy info install clean FORCE
 .DELETE_ON_ERROR:

@@ -118,15 +118,20 @@ int bench_steps(struct invocation *call, const struct bench_flags *o, struct err
     if (regcomp(&filter, o->filter, REG_EXTENDED | REG_NOSUB))
         return error_set(err, STATUS_USAGE, "--filter \"%s\" is not an extended regular expression",
                          o->filter);
+    call->settings->machine.device = o->device;
     TRY(invocation_context(call, &context, err));
     TRY(dataset_open(&data, "shapes:train=1024,test=1", err));
     const struct stepper_config config = {.settings = call->settings,
                                           .data = &data,
                                           .kernels = context.kernels,
+                                          .device = context.device,
                                           .threads = o->threads ? o->threads : context.threads,
                                           .profile = o->profile,
                                           .recompute = o->recompute};
-    peak = peak_flops(config.threads, 1);
+    if (!context.device)
+        peak = peak_flops(config.threads, 1);
+    else
+        TRY(peak_device(&peak, context.device, 1, err));
     if (!o->json)
         printf("%-42s %12s %10s %16s %14s %8s\n", "name", "images_per_s", "gflops",
                "percent_of_peak", "peak_bytes", "first_s");

@@ -26,6 +26,7 @@ struct invocation {
         } watch;
         struct bench_flags {
             const char *filter; /* extended regular expression on the names; "": all */
+            const char *device;
             int json, threads, profile, recompute;
             int batch;      /* 0: each step's own */
             double seconds; /* for each */

@@ -13,30 +13,52 @@ enum {
     MOST_BYTES = 1 << 24 /* of a call, for more than one place */
 };
 #define SAMPLE_SECONDS 1e-4
+#define DEVICE_SAMPLE_SECONDS 1e-3 /* a wait for it takes 10 us and more */
 
 static struct kctx context(const struct kernel_time_options *o) {
+    if (o->place)
+        return (struct kctx){
+            .threads = 1, .workspace = o->place->workspace, .device = o->place->device->queue};
     return (struct kctx){.threads = o->threads, .workspace = o->workspace};
 }
 
-static void check(struct kernel_time *out, struct case_run *run, const struct kernel_case *kernel,
-                  const int *dim, const struct kernel_time_options *o) {
-    const struct kctx c = context(o);
+static int open_there(struct case_run *run, const struct kernel_case *kernel, const int *dim,
+                      const struct kernels *k, const struct kernel_time_options *o,
+                      struct error *err) {
+    case_open(run, kernel, dim, k, 0, o->seed);
+    return o->place ? case_send(run, o->place->device, err) : 0;
+}
+
+/* Until a device has done what it was asked for; its failure is found when all is measured. */
+static void wait(const struct kernel_time_options *o) {
+    if (o->place)
+        o->place->device->wait(o->place->device);
+}
+
+static int check(struct kernel_time *out, struct case_run *run, const struct kernel_case *kernel,
+                 const int *dim, const struct kernel_time_options *o, struct error *err) {
+    const struct kctx c = context(o), here = {.threads = o->threads, .workspace = o->workspace};
     struct case_run ref;
     case_open(&ref, kernel, dim, kernels_ref(), 0, o->seed);
-    case_call(&ref, &c);
+    case_call(&ref, &here);
     case_call(run, &c);
+    int status = case_fetch(run, err);
     out->checked = 1;
     out->wrong = case_differs(run, &ref, o->tolerance, &out->distance);
     if (out->wrong < 0)
         out->wrong = case_overrun(run);
     case_close(&ref);
+    return status;
 }
 
-static double time_calls(struct case_run *run, const struct kctx *c, int calls, double slowed) {
+static double time_calls(struct case_run *run, int calls, double slowed,
+                         const struct kernel_time_options *o) {
+    const struct kctx c = context(o);
     case_restore(run);
     double start = clock_seconds();
     for (int i = 0; i < calls; i++)
-        case_call(run, c);
+        case_call(run, &c);
+    wait(o);
     double end = clock_seconds();
     if (slowed > 0)
         for (double until = end + slowed * (end - start); end < until;)
@@ -50,9 +72,10 @@ static int compare(const void *a, const void *b) {
 }
 
 /* As many calls a sample as take a tenth of a millisecond. */
-static int choose_calls(struct case_run *run, const struct kctx *c) {
+static int choose_calls(struct case_run *run, const struct kernel_time_options *o) {
+    const double enough = o->place ? DEVICE_SAMPLE_SECONDS : SAMPLE_SECONDS;
     int calls = 1;
-    while (calls < MOST_CALLS && time_calls(run, c, calls, 0) * calls < SAMPLE_SECONDS)
+    while (calls < MOST_CALLS && time_calls(run, calls, 0, o) * calls < enough)
         calls *= 2;
     return calls;
 }
@@ -63,14 +86,14 @@ static void sample_warm(struct kernel_time *out, struct case_run *runs, int plac
                         const struct kernel_time_options *o) {
     const struct kctx c = context(o);
     struct energy energy;
-    int calls = choose_calls(&runs[0], &c), before = out->n_warm;
+    int calls = choose_calls(&runs[0], o), before = out->n_warm;
     int least = before + (before ? 2 : LEAST_SAMPLES);
     energy_begin(&energy, ENERGY_COUNTERS);
     double end = clock_seconds() + seconds;
     while (out->n_warm < KERNEL_SAMPLES && (out->n_warm < least || clock_seconds() < end)) {
         struct case_run *run = &runs[out->n_warm % places];
         case_call(run, &c); /* the others had the caches */
-        out->warm[out->n_warm++] = time_calls(run, &c, calls, o->slowed);
+        out->warm[out->n_warm++] = time_calls(run, calls, o->slowed, o);
     }
     int n = out->n_warm - before;
     double joules = energy_end(&energy) / ((double)n * (calls + 1));
@@ -81,6 +104,12 @@ static void sample_warm(struct kernel_time *out, struct case_run *runs, int plac
 /* Other memory takes the caches. */
 static void flush(const struct kernel_time_options *o) {
     enum { LINE = 64 };
+    if (o->place) {
+        const struct kctx c = context(o);
+        o->place->device->kernels->fill(&c, o->place->flush_reals, 0, o->place->flush);
+        wait(o);
+        return;
+    }
     for (size_t i = 0; i < o->flush_bytes; i += LINE)
         ++*(volatile char *)(o->flush + i);
 }
@@ -94,32 +123,37 @@ static void sample_cold(struct kernel_time *out, struct case_run *run,
         flush(o);
         double start = clock_seconds();
         case_call(run, &c);
+        wait(o);
         out->cold[out->n_cold++] = clock_seconds() - start;
     }
     qsort(out->cold, (size_t)out->n_cold, sizeof *out->cold, compare);
 }
 
-void kernel_time(struct kernel_time *out, const struct kernel_case *kernel, const int *dim,
-                 const struct kernels *k, const struct kernel_time_options *o) {
-    struct case_run runs[PLACES];
+int kernel_time(struct kernel_time *out, const struct kernel_case *kernel, const int *dim,
+                const struct kernels *k, const struct kernel_time_options *o, struct error *err) {
+    struct case_run runs[PLACES] = {{.next = 0}};
+    int status = 0;
     const struct case_cost cost = case_cost(kernel, dim);
     int places = cost.bytes > MOST_BYTES ? 1 : PLACES;
     *out =
         (struct kernel_time){.wrong = -1, .joules = NAN, .flops = cost.flops, .bytes = cost.bytes};
     for (int i = 0; i < places; i++)
-        case_open(&runs[i], kernel, dim, k, 0, o->seed);
-    check(out, &runs[0], kernel, dim, o);
+        TRY(open_there(&runs[i], kernel, dim, k, o, err));
+    TRY(check(out, &runs[0], kernel, dim, o, err));
     if (out->wrong < 0) {
         sample_warm(out, runs, places, o->seconds, o);
         sample_cold(out, &runs[0], o);
     }
+    status = case_fetch(&runs[0], err);
+out:
     for (int i = 0; i < places; i++)
         case_close(&runs[i]);
+    return status;
 }
 
-void kernel_time_pass(struct kernel_time *out, int pass, const struct kernel_case *kernel,
-                      const int *dim, const struct kernels *k,
-                      const struct kernel_time_options *o) {
+int kernel_time_pass(struct kernel_time *out, int pass, const struct kernel_case *kernel,
+                     const int *dim, const struct kernels *k, const struct kernel_time_options *o,
+                     struct error *err) {
     enum { PAGE = 4096, LINE = 64 };
     struct arena spacer = {0};
     struct case_run run;
@@ -128,10 +162,14 @@ void kernel_time_pass(struct kernel_time *out, int pass, const struct kernel_cas
         *out = (struct kernel_time){
             .wrong = -1, .joules = NAN, .flops = cost.flops, .bytes = cost.bytes};
     arena_alloc(&spacer, (size_t)pass * (3 * PAGE + 5 * LINE) + 1);
-    case_open(&run, kernel, dim, k, 0, o->seed);
-    sample_warm(out, &run, 1, o->seconds / KERNEL_PASSES, o);
+    int status = open_there(&run, kernel, dim, k, o, err);
+    if (!status) {
+        sample_warm(out, &run, 1, o->seconds / KERNEL_PASSES, o);
+        status = case_fetch(&run, err);
+    }
     case_close(&run);
     arena_free(&spacer);
+    return status;
 }
 
 double kernel_time_quantile(const double *sorted, int n, double q) {

@@ -6,6 +6,13 @@
 
 enum { KERNEL_SAMPLES = 1024, KERNEL_PASSES = 4 };
 
+/* A device, with memory of its own for workspace and flush. */
+struct kernel_place {
+    struct device *device;
+    real *workspace, *flush;
+    size_t flush_reals;
+};
+
 struct kernel_time_options {
     int threads;
     uint64_t seed;    /* of the inputs */
@@ -14,6 +21,7 @@ struct kernel_time_options {
     real *workspace;  /* (threads * KERNEL_WORKSPACE) */
     char *flush;      /* (flush_bytes) of other memory, read before every cold call */
     size_t flush_bytes;
+    const struct kernel_place *place; /* that computes; NULL: the processor */
     double slowed; /* share of time to waste, to see whether a comparison finds it */
 };
 
@@ -29,15 +37,17 @@ struct kernel_time {
 };
 
 /* Checks on fresh random inputs against ref, with outputs that hold NaN; then times what is right.
- */
-void kernel_time(struct kernel_time *out, const struct kernel_case *kernel, const int *dim,
-                 const struct kernels *k, const struct kernel_time_options *o);
+ * On a device a sample counts from the first call asked for until the last one is done, and a cold
+ * call has the wait for it in it.  Status 3 when the device fails. */
+int kernel_time(struct kernel_time *out, const struct kernel_case *kernel, const int *dim,
+                const struct kernels *k, const struct kernel_time_options *o, struct error *err);
 
 /* Adds a share of the warm samples, with buffers in yet another place; pass 0..KERNEL_PASSES-1.
  * For comparisons: passes over all kernels spread the samples of each over the whole launch, so
  * that what disturbs the machine for a second does not have all of them. */
-void kernel_time_pass(struct kernel_time *out, int pass, const struct kernel_case *kernel,
-                      const int *dim, const struct kernels *k, const struct kernel_time_options *o);
+int kernel_time_pass(struct kernel_time *out, int pass, const struct kernel_case *kernel,
+                     const int *dim, const struct kernels *k, const struct kernel_time_options *o,
+                     struct error *err);
 
 double kernel_time_quantile(const double *sorted, int n, double q); /* NAN when n is 0 */
 

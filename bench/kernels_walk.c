@@ -7,6 +7,8 @@
 #include "bench/kernels.h"
 #include "bench/peak.h"
 #include "core/arena.h"
+#include "kernels/plugin.h"
+#include "nn/away.h"
 
 #include <jansson.h>
 #include <regex.h>
@@ -21,6 +23,9 @@ struct walk {
     const struct kernels_flags *o;
     struct kernel_time_options time;
     regex_t filter;
+    struct device *device; /* that is measured; NULL: the processor */
+    struct kernel_place place;
+    struct slab there[2]; /* of the place */
     struct bandwidth bandwidth;
     double flops; /* a second, at most */
     int wrong;
@@ -147,11 +152,19 @@ static const struct kernels *find_backend(const char *name, size_t length) {
     return *k;
 }
 
-/* The backends asked for, in the order of kernels_all; n: how many. */
-static int choose(const char *asked, const struct kernels **chosen, int *n, struct error *err) {
+/* The backends asked for, in the order of kernels_all; n: how many.  *device: whose they are. */
+static int choose(const char *asked, const struct kernels **chosen, int *n, struct device **device,
+                  struct error *err) {
     char names[TEXT] = "";
     size_t at = 0;
+    int fell_back;
     *n = 0;
+    if (!strncmp(asked, "cuda", strlen("cuda"))) {
+        int status = device_open(device, asked, &fell_back, err);
+        if (!status)
+            chosen[(*n)++] = (*device)->kernels;
+        return status;
+    }
     if (!*asked) {
         chosen[(*n)++] = kernels_cpu();
         return chosen[0] ? 0 : error_set(err, STATUS_USAGE, "SSVBENCH_ISA names no backend");
@@ -181,7 +194,9 @@ static int check_and_time(struct walk *w, const struct item *items, int n,
         int status = stopped(stop, &items[i], err);
         if (status)
             return status;
-        kernel_time(&t, items[i].at->kernel, items[i].at->dim, items[i].k, &w->time);
+        status = kernel_time(&t, items[i].at->kernel, items[i].at->dim, items[i].k, &w->time, err);
+        if (status)
+            return status;
         show(w, &items[i], &t);
     }
     return 0;
@@ -196,8 +211,8 @@ static int time_in_passes(struct walk *w, const struct item *items, int n,
     for (int pass = 0; pass < KERNEL_PASSES; pass++)
         for (int i = 0; i < n; i++) {
             TRY(stopped(stop, &items[i], err));
-            kernel_time_pass(&t[i], pass, items[i].at->kernel, items[i].at->dim, items[i].k,
-                             &w->time);
+            TRY(kernel_time_pass(&t[i], pass, items[i].at->kernel, items[i].at->dim, items[i].k,
+                                 &w->time, err));
         }
     for (int i = 0; i < n; i++)
         show(w, &items[i], &t[i]);
@@ -223,10 +238,15 @@ static int walk(struct walk *w, const struct kernel_shapes *shapes,
 }
 
 static int measure_roof(struct walk *w, const struct kernels *k, struct error *err) {
-    int status = bandwidth_measure(&w->bandwidth, k, w->o->threads, ROOF_SECONDS, err);
+    int status = bandwidth_measure(&w->bandwidth, k, w->device, w->o->threads, ROOF_SECONDS, err);
+    if (!status && w->device)
+        status = peak_device(&w->flops, w->device, ROOF_SECONDS, err);
     if (status)
         return status;
-    w->flops = peak_flops(w->o->threads, ROOF_SECONDS);
+    if (!w->device)
+        w->flops = peak_flops(w->o->threads, ROOF_SECONDS);
+    if (w->device)
+        fprintf(stderr, "%s, %s: ", w->device->name, w->device->description);
     fprintf(stderr, "peak %.1f GFLOP/s; GB/s of y = a x + b y over", w->flops * 1e-9);
     for (int i = 0; i < w->bandwidth.n; i++)
         fprintf(stderr, " %zu KiB: %.1f%s", w->bandwidth.bytes[i] >> 10,
@@ -234,6 +254,22 @@ static int measure_roof(struct walk *w, const struct kernels *k, struct error *e
     if (w->sink)
         w->sink->roof(w->sink->self, w->flops, &w->bandwidth);
     return 0;
+}
+
+static int open_place(struct walk *w, struct error *err) {
+    struct device *d = w->device;
+    int status = 0;
+    if (!d)
+        return 0;
+    TRY(memory_get(d, &w->there[0], KERNEL_WORKSPACE * sizeof(real), "workspace", err));
+    TRY(memory_get(d, &w->there[1], FLUSH_BYTES, "memory to fill caches with", err));
+    w->place = (struct kernel_place){.device = d,
+                                     .workspace = w->there[0].data,
+                                     .flush = w->there[1].data,
+                                     .flush_reals = FLUSH_BYTES / sizeof(real)};
+    w->time.place = &w->place;
+out:
+    return status;
 }
 
 int kernels_walk(const struct invocation *call, const struct kernels_sink *sink,
@@ -247,7 +283,7 @@ int kernels_walk(const struct invocation *call, const struct kernels_sink *sink,
     if (regcomp(&w.filter, o->filter, REG_EXTENDED | REG_NOSUB))
         return error_set(err, STATUS_USAGE, "--filter \"%s\" is not an extended regular expression",
                          o->filter);
-    TRY(choose(o->backend, chosen, &n, err));
+    TRY(choose(o->backend, chosen, &n, &w.device, err));
     TRY(kernel_shapes_open(&shapes, o->shapes, call->settings, err));
     TRY(slab_alloc(&workspace, sizeof(real) * KERNEL_WORKSPACE * (size_t)o->threads, "workspace",
                    err));
@@ -260,6 +296,7 @@ int kernels_walk(const struct invocation *call, const struct kernels_sink *sink,
                                           .workspace = workspace.data,
                                           .flush = flush.data,
                                           .flush_bytes = FLUSH_BYTES};
+    TRY(open_place(&w, err));
     if (!o->time_only)
         TRY(measure_roof(&w, chosen[n - 1], err));
     if (!o->json)
@@ -268,6 +305,8 @@ int kernels_walk(const struct invocation *call, const struct kernels_sink *sink,
     TRY(walk(&w, &shapes, chosen, n, call->stop, err));
 out:
     kernel_shapes_close(&shapes);
+    for (int i = 0; i < 2; i++)
+        memory_put(w.device, &w.there[i]);
     slab_free(&flush);
     slab_free(&workspace);
     regfree(&w.filter);

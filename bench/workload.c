@@ -77,6 +77,7 @@ static int build(struct stepper *s, const struct workload *w, const struct metho
                                            .self = settings_method(config->settings, method),
                                            .builder = &s->builder,
                                            .exec = {.kernels = config->kernels,
+                                                    .device = config->device,
                                                     .threads = config->threads,
                                                     .batch = w->batch,
                                                     .profile = config->profile,

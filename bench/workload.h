@@ -28,6 +28,7 @@ struct stepper_config {
     struct settings *settings; /* the method's options change and are put back by stepper_close */
     const struct dataset *data;
     const struct kernels *kernels;
+    struct device *device;            /* NULL: the processor */
     const struct kernel_watch *watch; /* NULL: not watching */
     int threads, profile, recompute;
 };

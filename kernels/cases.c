@@ -93,9 +93,14 @@ static void fill_normal(struct case_run *r, struct case_buffer *b) {
         }
 }
 
+/* Where a call finds it. */
+static void *place(const struct case_run *r, const struct case_buffer *b) {
+    return r->device && !b->returned ? b->there : b->index ? (void *)b->index : b->data;
+}
+
 real *case_real(struct case_run *r, enum case_role role, size_t rows, size_t width, size_t stride) {
     if (r->c)
-        return made(r)->data;
+        return place(r, made(r));
     struct case_buffer *b = make(r, role, rows, width, stride);
     if (r->only_sizes)
         return NULL;
@@ -118,9 +123,15 @@ real *case_positive(struct case_run *r, enum case_role role, size_t n) {
     return data;
 }
 
+real *case_returned(struct case_run *r, size_t n) {
+    real *data = case_real(r, CASE_OUTPUT, 1, n, n);
+    r->buffer[(r->c ? r->next : r->n_buffers) - 1].returned = 1;
+    return data;
+}
+
 int32_t *case_index(struct case_run *r, size_t n, int first, int end) {
     if (r->c)
-        return made(r)->index;
+        return place(r, made(r));
     struct case_buffer *b = make(r, CASE_INPUT, n, 1, 1);
     if (r->only_sizes)
         return NULL;
@@ -133,7 +144,7 @@ int32_t *case_index(struct case_run *r, size_t n, int first, int end) {
 
 int32_t *case_index_out(struct case_run *r, size_t rows, size_t width) {
     if (r->c)
-        return made(r)->index;
+        return place(r, made(r));
     struct case_buffer *b = make(r, CASE_OUTPUT, rows, width, width);
     if (r->only_sizes)
         return NULL;
@@ -145,6 +156,45 @@ void case_open(struct case_run *r, const struct kernel_case *kernel, const int d
     *r = (struct case_run){.kernel = kernel, .k = k, .offset = offset, .seed = seed};
     memcpy(r->dim, dim, sizeof r->dim);
     kernel->run(r);
+}
+
+static size_t bytes_of(const struct case_buffer *b) {
+    return b->rows * b->stride * sizeof(real);
+}
+
+/* With its guards, which a device's kernels must not touch either. */
+static size_t guarded_bytes(const struct case_buffer *b) {
+    return bytes_of(b) + 2 * GUARD * sizeof(real);
+}
+
+static real *first_guard(const struct case_buffer *b) {
+    return (b->index ? (real *)(void *)b->index : b->data) - GUARD;
+}
+
+int case_send(struct case_run *r, struct device *d, struct error *err) {
+    int status = 0;
+    r->device = d;
+    for (int i = 0; i < r->n_buffers && !status; i++) {
+        struct case_buffer *b = &r->buffer[i];
+        size_t shift = (size_t)r->offset * sizeof(real);
+        status = d->allocate(d, &b->memory, guarded_bytes(b) + shift, "a kernel's argument", err);
+        if (status)
+            break;
+        b->there = (real *)b->memory + GUARD + r->offset;
+        d->copy_in(d, b->there - GUARD, first_guard(b), guarded_bytes(b));
+    }
+    return status ? status : d->check(d, err);
+}
+
+int case_fetch(struct case_run *r, struct error *err) {
+    struct device *d = r->device;
+    if (!d)
+        return 0;
+    for (int i = 0; i < r->n_buffers; i++)
+        if (!r->buffer[i].returned)
+            d->copy_out(d, first_guard(&r->buffer[i]), r->buffer[i].there - GUARD,
+                        guarded_bytes(&r->buffer[i]));
+    return d->check(d, err);
 }
 
 void case_call(struct case_run *r, const struct kctx *c) {
@@ -177,6 +227,8 @@ void case_restore(struct case_run *r) {
             memcpy(b->data, b->start, n * sizeof *b->data);
         if (b->role == CASE_OUTPUT)
             fill_word(b->index ? (void *)b->index : b->data, n, poison);
+        if (r->device && (b->role == CASE_UPDATE || b->role == CASE_OUTPUT))
+            r->device->copy_in(r->device, b->there, first_guard(b) + GUARD, bytes_of(b));
     }
 }
 
@@ -243,5 +295,7 @@ double case_bytes(const struct case_run *r) {
 }
 
 void case_close(struct case_run *r) {
+    for (int i = 0; r->device && i < r->n_buffers; i++)
+        r->device->release(r->device, r->buffer[i].memory);
     arena_free(&r->arena);
 }

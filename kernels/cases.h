@@ -7,6 +7,8 @@
  *     case_restore(&r);                  // as they were opened, for another call
  *     case_close(&r);
  *
+ * For a device's kernels case_send follows case_open, and case_fetch the call.
+ *
  * The tests compare the buffers of two backends, the benchmark repeats case_call.  What a run
  * starts from is a function of kernel, shape and seed alone, so two backends start alike.
  *
@@ -17,7 +19,7 @@
 #define SSV_KERNELS_CASES_H
 
 #include "core/arena.h"
-#include "kernels/kernels.h"
+#include "kernels/device.h"
 
 enum { CASE_DIMS = 12, CASE_BUFFERS = 10 };
 
@@ -34,6 +36,9 @@ struct case_buffer {
     real *data;
     int32_t *index; /* instead of data */
     real *start;    /* what an update starts from */
+    int returned;   /* written by the case itself, from what a kernel returned */
+    real *there;    /* on the device, in place of data or index */
+    void *memory;   /* that it lies in */
 };
 
 struct case_run {
@@ -48,6 +53,7 @@ struct case_run {
     int next, offset, calls;
     int only_sizes; /* buffers have no memory */
     uint64_t seed;
+    struct device *device; /* where calls compute; NULL: here */
     struct arena arena;
 };
 
@@ -68,6 +74,10 @@ int kernel_case_dims(const struct kernel_case *kernel);
 /* Allocates and fills the buffers; they start `offset` reals after a multiple of 64 bytes. */
 void case_open(struct case_run *r, const struct kernel_case *kernel, const int dim[CASE_DIMS],
                const struct kernels *k, int offset, uint64_t seed);
+/* Calls and case_restore are on d's memory from here on, which holds what this one's does. */
+int case_send(struct case_run *r, struct device *d, struct error *err);
+/* What is there now, to be looked at here; the device's error where it had one. */
+int case_fetch(struct case_run *r, struct error *err);
 void case_call(struct case_run *r, const struct kctx *c);
 void case_restore(struct case_run *r);
 /* |a - b| / |b| over a buffer of reals, infinite where a number is not finite; two things that are
@@ -100,5 +110,6 @@ real *case_real(struct case_run *r, enum case_role role, size_t rows, size_t wid
 real *case_positive(struct case_run *r, enum case_role role, size_t n); /* 0.1 and up */
 int32_t *case_index(struct case_run *r, size_t n, int first, int end);  /* first..end-1 */
 int32_t *case_index_out(struct case_run *r, size_t rows, size_t width); /* to be written */
+real *case_returned(struct case_run *r, size_t n); /* for what a kernel returns, written here */
 
 #endif

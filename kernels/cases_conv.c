@@ -27,7 +27,7 @@ static double conv_flops(const struct case_run *r, const struct conv_shape *s) {
 
 static void conv2d_pack_size(struct case_run *r) {
     struct conv_shape s = conv_shape(r);
-    real *enough = out(r, 1, 2);
+    real *enough = case_returned(r, 2);
     for (int backward = 0; backward < 2 && r->c; backward++) {
         size_t size = r->k->conv2d_pack_size(&s, backward);
         enough[backward] = size >= (size_t)weights(&s) && size <= conv2d_pack_bound(&s);

@@ -34,7 +34,7 @@ static const int matrix_shapes[][CASE_DIMS] = {
 
 /* n k */
 static void gemm_pack_size(struct case_run *r) {
-    real *enough = out(r, 1, 1);
+    real *enough = case_returned(r, 1);
     if (r->c)
         *enough =
             r->k->gemm_pack_size(r->dim[0], r->dim[1]) >= (size_t)r->dim[0] * (size_t)r->dim[1];
@@ -146,7 +146,7 @@ static const int vector_shapes[][CASE_DIMS] = {
 /* n; the double as three floats that add up to it, so that its last bits are seen */
 static void sum_squares(struct case_run *r) {
     int n = r->dim[0];
-    real *x = in(r, n, 1), *parts = out(r, 1, 3);
+    real *x = in(r, n, 1), *parts = case_returned(r, 3);
     r->flops = 2.0 * n;
     if (!r->c)
         return;

@@ -11,6 +11,7 @@
 
 struct device {
     const char *name;              /* "cuda:0" */
+    const char *description;       /* "NVIDIA H100 80GB HBM3, 79.2 GiB" */
     const struct kernels *kernels; /* their pointers are to this memory */
     void *queue;                   /* kctx.device for them */
     /* Zeros, aligned to 256 bytes.  Status 3 with the sizes when there is not enough. */
@@ -20,6 +21,7 @@ struct device {
     /* Both return when it is done, and with it all that was asked for before. */
     void (*copy_in)(struct device *d, void *to, const void *from, size_t bytes);
     void (*copy_out)(struct device *d, void *to, const void *from, size_t bytes);
+    void (*wait)(struct device *d); /* until all that was asked for is done */
     /* Status 3 with the first thing that went wrong since the last call. */
     int (*check)(struct device *d, struct error *err);
 };

@@ -198,11 +198,19 @@ static void prepare(struct exec *x) {
     x->packed_version = g->model->version;
 }
 
-static void run_forward(const struct chunk *c, const struct tensor *t, struct op_time *times) {
+/* Seconds since start, when all that was asked for is done. */
+static double elapsed(const struct exec *x, double start) {
+    if (x->config.device)
+        x->config.device->wait(x->config.device);
+    return clock_seconds() - start;
+}
+
+static void run_forward(const struct exec *x, const struct chunk *c, const struct tensor *t,
+                        struct op_time *times) {
     double start = times ? clock_seconds() : 0;
     t->op->forward(c, t);
     if (times)
-        times[t->number].forward += clock_seconds() - start;
+        times[t->number].forward += elapsed(x, start);
 }
 
 static void run_backward(const struct exec *x, const struct chunk *c, const struct tensor *t,
@@ -215,7 +223,7 @@ static void run_backward(const struct exec *x, const struct chunk *c, const stru
     }
     t->op->backward(c, t);
     if (times)
-        times[t->number].backward += clock_seconds() - start;
+        times[t->number].backward += elapsed(x, start);
 }
 
 /* One chunk, or the whole batch, through one phase. */
@@ -225,12 +233,12 @@ static void run_positions(const struct exec *x, struct chunk *c, const struct ph
     for (int i = p->first; i <= p->last; i++) {
         c->position = i;
         for (const struct again *a = g->again[i]; a; a = a->next_at)
-            run_forward(c, a->t, times);
+            run_forward(x, c, a->t, times);
         const struct tensor *t = g->tensors[i < g->n ? i : 2 * g->n - 1 - i];
         if (t->kind != TENSOR_VALUE)
             continue;
         if (i < g->n)
-            run_forward(c, t, times);
+            run_forward(x, c, t, times);
         else if (t->needs_grad)
             run_backward(x, c, t, n_batch, times);
     }

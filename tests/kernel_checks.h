@@ -50,17 +50,40 @@ static void same_bits(const struct case_run *run, const struct case_run *first, 
     }
 }
 
+static struct device *checked_device; /* that computes; NULL: this processor */
+
+static void open_there(struct case_run *run) {
+    struct error err;
+    if (checked_device && case_send(run, checked_device, &err))
+        fail_msg("%s", err.message);
+}
+
+static void bring_back(struct case_run *run, const char *place) {
+    struct error err;
+    if (case_fetch(run, &err))
+        fail_msg("%s: %s", place, err.message);
+}
+
+/* c for the processor's own */
+static struct kctx beside(const struct kctx *c) {
+    static real workspace[KERNEL_WORKSPACE];
+    return checked_device ? (struct kctx){.threads = 1, .workspace = workspace} : *c;
+}
+
 typedef void check_one(const struct kctx *c, const struct kernels *k, const struct kernel_case *kc,
                        const int *dim, const char *place);
 
 static void check_against_ref(const struct kctx *c, const struct kernels *k,
                               const struct kernel_case *kc, const int *dim, const char *place) {
     struct case_run ref, run;
+    const struct kctx here = beside(c);
     case_open(&ref, kc, dim, kernels_ref(), 0, 0);
-    case_call(&ref, c);
+    case_call(&ref, &here);
     for (int offset = 0; offset < 2; offset++) {
         case_open(&run, kc, dim, k, offset, 0);
+        open_there(&run);
         case_call(&run, c);
+        bring_back(&run, place);
         compare(&run, &ref, place);
         case_close(&run);
     }
@@ -75,13 +98,17 @@ static void check_rows(const struct kctx *c, const struct kernels *k, const stru
     const int few[] = {1, all / 2, all - 1};
     struct case_run whole, part;
     case_open(&whole, kc, dim, k, 0, 0);
+    open_there(&whole);
     case_call(&whole, c);
+    bring_back(&whole, place);
     for (int i = 0; i < 3; i++) {
         if (few[i] < 1 || few[i] > all)
             continue;
         case_open(&part, kc, dim, k, 0, 0);
+        open_there(&part);
         part.dim[kc->rows] = few[i];
         case_call(&part, c);
+        bring_back(&part, place);
         same_bits(&part, &whole, few[i], place, "rows");
         case_close(&part);
     }
@@ -93,11 +120,15 @@ static void check_restore(const struct kctx *c, const struct kernels *k,
                           const struct kernel_case *kc, const int *dim, const char *place) {
     struct case_run once, twice;
     case_open(&once, kc, dim, k, 0, 1);
+    open_there(&once);
     case_call(&once, c);
+    bring_back(&once, place);
     case_open(&twice, kc, dim, k, 0, 1);
+    open_there(&twice);
     case_call(&twice, c);
     case_restore(&twice);
     case_call(&twice, c);
+    bring_back(&twice, place);
     same_bits(&twice, &once, -1, place, "calls");
     case_close(&once);
     case_close(&twice);

@@ -11,7 +11,7 @@ namespace {
 struct cuda_device {
     struct device base;
     struct cuda_queue queue;
-    char name[32];
+    char name[32], description[320];
 };
 
 struct cuda_device *own(struct device *d) {
@@ -68,9 +68,13 @@ void copy_out(struct device *d, void *to, const void *from, size_t bytes) {
     copy(d, to, from, bytes, cudaMemcpyDeviceToHost, "copying from the device");
 }
 
+void wait(struct device *d) {
+    keep(d, cudaStreamSynchronize(stream_of(d)), "waiting for the device");
+}
+
 int check(struct device *d, struct error *err) {
     struct cuda_queue *q = &own(d)->queue;
-    keep(d, cudaStreamSynchronize(stream_of(d)), "waiting for the device");
+    wait(d);
     if (!q->error)
         return 0;
     int error = q->error;
@@ -95,14 +99,21 @@ int cuda_device_open(struct device **out, int number, struct error *err) {
     d->base.release = release;
     d->base.copy_in = copy_in;
     d->base.copy_out = copy_out;
+    d->base.wait = wait;
     d->base.check = check;
+    struct cudaDeviceProp about;
     cudaError_t error = cudaSetDevice(number);
+    if (error == cudaSuccess)
+        error = cudaGetDeviceProperties(&about, number);
     if (error == cudaSuccess)
         error = cudaStreamCreate(&stream);
     if (error != cudaSuccess) {
         free(d);
         return error_set(err, STATUS_MACHINE, "cuda:%d: %s", number, cudaGetErrorString(error));
     }
+    snprintf(d->description, sizeof d->description, "%s, %.1f GiB", about.name,
+             (double)about.totalGlobalMem / (1 << 30));
+    d->base.description = d->description;
     d->queue.stream = stream;
     *out = &d->base;
     return 0;

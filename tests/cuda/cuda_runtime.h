@@ -63,6 +63,11 @@ cudaError_t cudaMalloc(void **out, size_t bytes);
 cudaError_t cudaFree(void *memory);
 cudaError_t cudaMemGetInfo(size_t *free_bytes, size_t *all);
 cudaError_t cudaSetDevice(int number); /* there is device 0 */
+struct cudaDeviceProp {
+    char name[256];
+    size_t totalGlobalMem;
+};
+cudaError_t cudaGetDeviceProperties(struct cudaDeviceProp *about, int number);
 cudaError_t cudaGetLastError(void);
 const char *cudaGetErrorString(cudaError_t error);
 

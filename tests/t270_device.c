@@ -1,0 +1,122 @@
+/* The device that --device cuda opens: its kernels on its own memory against ref, networks on it
+ * against the processor, the same bits twice.  Skipped where there is none. */
+#include "kernels/plugin.h"
+#include "tests/gradient_net.h"
+#include "tests/kernel_checks.h"
+
+#include <math.h>
+
+enum { MOST = 1 << 16 };
+static const double net_tolerance = 2e-4;
+
+struct fixture {
+    struct device *d;
+    void *workspace;
+};
+
+static int setup(void **state) {
+    static struct fixture f;
+    struct error err;
+    int fell_back;
+    *state = &f;
+    if (device_open(&f.d, "cuda", &fell_back, &err)) {
+        print_message("%s\n", err.message);
+        return getenv("SSV_DEVICE") != NULL; /* make test-cuda: there must be one */
+    }
+    print_message("%s: %s\n", f.d->name, f.d->description);
+    checked_device = f.d;
+    return f.d->allocate(f.d, &f.workspace, sizeof(real) * KERNEL_WORKSPACE, "workspace", &err);
+}
+
+static struct fixture *there(void **state) {
+    struct fixture *f = *state;
+    if (!f->d)
+        skip();
+    return f;
+}
+
+static void walk(void **state, check_one *check) {
+    struct fixture *f = there(state);
+    const struct kctx c = {.threads = 1, .workspace = f->workspace, .device = f->d->queue};
+    check_all(check, &c, f->d->kernels);
+}
+
+static void test_against_ref(void **state) {
+    walk(state, check_against_ref);
+}
+
+static void test_restore(void **state) {
+    walk(state, check_restore);
+}
+
+static void test_rows(void **state) {
+    walk(state, check_rows);
+}
+
+struct outcome {
+    double loss[2];
+    size_t count;
+    real gradient[MOST], value[MOST];
+};
+
+static void run(const struct net_case *c, struct device *d, struct outcome *out) {
+    struct net n;
+    struct exec *x;
+    void *data[8] = {NULL};
+    open_net(&n, c, &(struct net_run){.threads = 1, .device = d}, &x, data);
+    out->count = n.model.count;
+    assert_true(out->count <= MOST);
+    for (int i = 0; i < 2; i++)
+        out->loss[i] = exec_run(x, BATCH - i);
+    memcpy(out->gradient, exec_gradient(x), out->count * sizeof(real));
+    memcpy(out->value, n.model.value, out->count * sizeof(real));
+    close_net(&n, x, data);
+}
+
+static double distance(const real *x, const real *y, size_t n) {
+    double difference = 0, size = 1e-30;
+    for (size_t i = 0; i < n; i++) {
+        difference += pow((double)x[i] - (double)y[i], 2);
+        size += pow((double)y[i], 2);
+    }
+    return sqrt(difference / size);
+}
+
+static void test_networks(void **state) {
+    struct fixture *f = there(state);
+    static struct outcome here, once, twice;
+    for (int i = 0; i < CASES; i++) {
+        run(&cases[i], NULL, &here);
+        run(&cases[i], f->d, &once);
+        run(&cases[i], f->d, &twice);
+        for (int k = 0; k < 2; k++)
+            assert_true(fabs(once.loss[k] - here.loss[k]) < net_tolerance * fabs(here.loss[k]));
+        double far = distance(once.gradient, here.gradient, here.count);
+        if (!(far < net_tolerance))
+            fail_msg("%s: gradients are %g apart", cases[i].name, far);
+        assert_true(distance(once.value, here.value, here.count) < 1e-5);
+        assert_memory_equal(once.gradient, twice.gradient, once.count * sizeof(real));
+        assert_memory_equal(once.loss, twice.loss, sizeof once.loss);
+    }
+}
+
+static void test_too_much_memory(void **state) {
+    struct fixture *f = there(state);
+    struct error err;
+    void *memory;
+    assert_int_equal(f->d->allocate(f->d, &memory, (size_t)1 << 42, "activations", &err),
+                     STATUS_MACHINE);
+    assert_non_null(strstr(err.message, "activations needs 4194304.0 MiB, "));
+    assert_int_equal(f->d->check(f->d, &err), 0);
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_against_ref),
+        cmocka_unit_test(test_restore),
+        cmocka_unit_test(test_rows),
+        cmocka_unit_test(test_networks),
+        cmocka_unit_test(test_too_much_memory),
+    };
+    return cmocka_run_group_tests_name("device", tests, setup, NULL);
+}
