@@ -50,8 +50,8 @@ WIDEOBJ := $(if $(filter avx512,$(ISAS)),$(BUILD)/obj/kernels/kernels.wide.o $(C
 # The CUDA kernels on the processor, for their tests; and with nvcc for devices.
 CXX      = $(if $(findstring clang,$(CC)),clang++,g++)
 CUDASRC := $(wildcard kernels/cuda/*.cu)
-PLUGC   := kernels/cuda/table.c kernels/cuda/plugin.c core/error.c
-EMULATED := $(patsubst %,$(BUILD)/emulated/%.o,$(basename $(CUDASRC) tests/cuda/emulator.cpp kernels/cuda/table.c))
+PLUGC   := kernels/cuda/table.c kernels/cuda/plugin.c kernels/cuda/blas.c kernels/cuda/blas_load.c core/error.c
+EMULATED := $(patsubst %,$(BUILD)/emulated/%.o,$(basename $(CUDASRC) tests/cuda/emulator.cpp kernels/cuda/table.c kernels/cuda/blas.c tests/cuda/blas_standin.c))
 EMUPLUG := $(BUILD)/emulated/libssvbench_cuda.so
 NVCC    ?= $(firstword $(wildcard $(CUDA_HOME)/bin/nvcc) $(shell command -v nvcc))
 CUDAOBJ := $(CUDASRC:%.cu=$(BUILD)/cuda/%.o) $(PLUGC:%.c=$(BUILD)/cuda/%.o)
@@ -107,13 +107,13 @@ $(BUILD)/emulated/%.o: %.cu $(BUILD)/flags
 $(BUILD)/emulated/%.o: %.cpp $(BUILD)/flags
 	$(COMPILEXX) -c -o $@ $<
 $(BUILD)/emulated/%.o: %.c $(BUILD)/flags
-	$(COMPILE) -fPIC -fvisibility=hidden -c -o $@ $<
+	$(COMPILE) -Itests/cuda -fPIC -fvisibility=hidden -c -o $@ $<
 $(BUILD)/cuda/%.o: %.c $(BUILD)/flags
-	$(COMPILE) -fPIC -fvisibility=hidden -c -o $@ $<
+	$(COMPILE) -isystem $(dir $(NVCC))../include -fPIC -fvisibility=hidden -c -o $@ $<
 $(BUILD)/cuda/%.o: %.cu $(BUILD)/flags
 	@mkdir -p $(@D) && echo "nvcc $<" && $(NVCC) -O3 -std=c++17 -I. $(ARCHES) -Xcompiler -fPIC,-fvisibility=hidden -MMD -MP -MF $(@:.o=.d) -c -o $@ $<
 $(CUDAPLUG): $(CUDAOBJ)
-	@echo "nvcc $@" && $(NVCC) -shared $(ARCHES) -o $@ $^
+	@echo "nvcc $@" && $(NVCC) -shared $(ARCHES) -o $@ $^ -ldl
 $(EMUPLUG): $(EMULATED) $(BUILD)/emulated/kernels/cuda/plugin.o $(BUILD)/emulated/core/error.o
 	@echo "$(CXX) $@" && $(CXX) -shared $(SANITIZE) -o $@ $^
 $(BUILD)/tests/t250_kernels_cuda $(BUILD)/tests/t260_nn_device: $(EMULATED)
@@ -207,7 +207,7 @@ cppcheck:
 	@echo cppcheck
 	@cppcheck -q -j $(JOBS) --std=c11 --enable=warning,performance,portability --inline-suppr --error-exitcode=1 \
 	  --suppress=missingIncludeSystem -I. -D_GNU_SOURCE -D__x86_64__ -DISA=avx2 $(CHECKED)
-TIDY_FLAGS = $(CPPFLAGS_ALL) $(VERSION) -DISA=avx2 -std=c11 -fopenmp -mavx2 -mfma $(filter-out -Wno-dangling-pointer,$(WARN))
+TIDY_FLAGS = $(CPPFLAGS_ALL) -Itests/cuda $(VERSION) -DISA=avx2 -std=c11 -fopenmp -mavx2 -mfma $(filter-out -Wno-dangling-pointer,$(WARN))
 tidy:
 	@echo clang-tidy
 	@printf '%s\n' $(CHECKED) | xargs -P $(JOBS) -I{} sh -c \

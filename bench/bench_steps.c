@@ -119,6 +119,7 @@ int bench_steps(struct invocation *call, const struct bench_flags *o, struct err
         return error_set(err, STATUS_USAGE, "--filter \"%s\" is not an extended regular expression",
                          o->filter);
     call->settings->machine.device = o->device;
+    call->settings->machine.math = o->math;
     TRY(invocation_context(call, &context, err));
     TRY(dataset_open(&data, "shapes:train=1024,test=1", err));
     const struct stepper_config config = {.settings = call->settings,

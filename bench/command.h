@@ -26,13 +26,13 @@ struct invocation {
         } watch;
         struct bench_flags {
             const char *filter; /* extended regular expression on the names; "": all */
-            const char *device;
+            const char *device, *math;
             int json, threads, profile, recompute;
             int batch;      /* 0: each step's own */
             double seconds; /* for each */
         } bench;
         struct kernels_flags {
-            const char *filter, *backend, *shapes, *against, *out;
+            const char *filter, *backend, *math, *shapes, *against, *out;
             int json, time_only, self_test, threads, pin, seed, pairs, launches;
             double seconds, planted, slowed;
         } kernels;

@@ -29,11 +29,13 @@ int invocation_context(const struct invocation *call, struct context *context, s
             "SSVBENCH_ISA names an instruction set that this processor or build does not "
             "have: leave it unset, or see `ssvbench env`");
     struct device *device;
-    int fell_back, status = device_open(&device, m->device, &fell_back, err);
+    int fell_back, status = device_open(&device, m->device, m->math, &fell_back, err);
     if (status)
         return status;
     if (fell_back)
         log_message(LOG_WARN, "%s; networks run on the processor", err->message);
+    if (device && *device->note)
+        log_message(LOG_WARN, "%s", device->note);
     *context = (struct context){.kernels = k,
                                 .device = device,
                                 .threads = n,

@@ -153,14 +153,14 @@ static const struct kernels *find_backend(const char *name, size_t length) {
 }
 
 /* The backends asked for, in the order of kernels_all; n: how many.  *device: whose they are. */
-static int choose(const char *asked, const struct kernels **chosen, int *n, struct device **device,
-                  struct error *err) {
+static int choose(const char *asked, const char *math, const struct kernels **chosen, int *n,
+                  struct device **device, struct error *err) {
     char names[TEXT] = "";
     size_t at = 0;
     int fell_back;
     *n = 0;
     if (!strncmp(asked, "cuda", strlen("cuda"))) {
-        int status = device_open(device, asked, &fell_back, err);
+        int status = device_open(device, asked, math, &fell_back, err);
         if (!status)
             chosen[(*n)++] = (*device)->kernels;
         return status;
@@ -283,7 +283,7 @@ int kernels_walk(const struct invocation *call, const struct kernels_sink *sink,
     if (regcomp(&w.filter, o->filter, REG_EXTENDED | REG_NOSUB))
         return error_set(err, STATUS_USAGE, "--filter \"%s\" is not an extended regular expression",
                          o->filter);
-    TRY(choose(o->backend, chosen, &n, &w.device, err));
+    TRY(choose(o->backend, o->math, chosen, &n, &w.device, err));
     TRY(kernel_shapes_open(&shapes, o->shapes, call->settings, err));
     TRY(slab_alloc(&workspace, sizeof(real) * KERNEL_WORKSPACE * (size_t)o->threads, "workspace",
                    err));

@@ -9,10 +9,22 @@
 #include "core/error.h"
 #include "kernels/kernels.h"
 
+/* How products and convolutions are computed: by kernels of our own, or by the vendor's libraries
+ * with full single precision, or with operands rounded to 19 or 16 bits; sums are in float. */
+enum device_math { DEVICE_OWN, DEVICE_FP32, DEVICE_TF32, DEVICE_BF16, DEVICE_MATHS };
+
+/* Of a slab, for what is done with many tensors in one go. */
+struct device_range {
+    size_t offset, count;                      /* reals */
+    real a, b;                                 /* squares: of a x + b y */
+    real scale, lr, decay, correct1, correct2; /* adamw: as the kernel's gscale, lr, wd, c1, c2 */
+};
+
 struct device {
     const char *name;              /* "cuda:0" */
     const char *description;       /* "NVIDIA H100 80GB HBM3, 79.2 GiB" */
     const struct kernels *kernels; /* their pointers are to this memory */
+    const char *note;              /* what had to be done without, "": nothing */
     void *queue;                   /* kctx.device for them */
     /* Zeros, aligned to 256 bytes.  Status 3 with the sizes when there is not enough. */
     int (*allocate)(struct device *d, void **out, size_t bytes, const char *what,
@@ -21,6 +33,12 @@ struct device {
     /* Both return when it is done, and with it all that was asked for before. */
     void (*copy_in)(struct device *d, void *to, const void *from, size_t bytes);
     void (*copy_out)(struct device *d, void *to, const void *from, size_t bytes);
+    /* sums[i] (n): the sum of squares of a x + b y over range i; y may be NULL.  Waits. */
+    void (*squares)(struct device *d, int n, const struct device_range *range, const real *x,
+                    const real *y, double *sums);
+    /* kernels->adamw over every range. */
+    void (*adamw)(struct device *d, int n, const struct device_range *range, real *value,
+                  const real *gradient, real *m, real *v, real b1, real b2, real eps);
     void (*wait)(struct device *d); /* until all that was asked for is done */
     /* Status 3 with the first thing that went wrong since the last call. */
     int (*check)(struct device *d, struct error *err);

@@ -59,25 +59,39 @@ static int load(const struct device_plugin **out, struct error *err) {
                      path);
 }
 
-static int open_cuda(struct device **out, int number, struct error *err) {
+static int open_cuda(struct device **out, int number, enum device_math math, struct error *err) {
     const struct device_plugin *plugin = NULL;
     int status = load(&plugin, err);
-    return plugin && !status ? plugin->open(out, number, err) : status;
+    return plugin && !status ? plugin->open(out, number, math, err) : status;
 }
 
-int device_open(struct device **out, const char *name, int *fell_back, struct error *err) {
-    int number = 0, end = 0;
+const char *const device_maths[] = {
+    [DEVICE_OWN] = "own", [DEVICE_FP32] = "fp32", [DEVICE_TF32] = "tf32", [DEVICE_BF16] = "bf16"};
+
+static int find_math(const char *name, enum device_math *out, struct error *err) {
+    for (int i = 0; i < DEVICE_MATHS; i++)
+        if (!strcmp(name, device_maths[i])) {
+            *out = (enum device_math)i;
+            return 0;
+        }
+    return error_set(err, STATUS_USAGE, "there is no math \"%s\": own, fp32, tf32 or bf16", name);
+}
+
+int device_open(struct device **out, const char *name, const char *math_name, int *fell_back,
+                struct error *err) {
+    enum device_math math = DEVICE_FP32;
+    int number = 0, end = 0, status = find_math(math_name, &math, err);
     *out = NULL;
     *fell_back = 0;
-    if (!strcmp(name, "cpu"))
-        return 0;
+    if (status || !strcmp(name, "cpu"))
+        return status;
     if (!strcmp(name, "cuda") ||
         (sscanf(name, "cuda:%4d%n", &number, &end) == 1 && !name[end] && number >= 0))
-        return open_cuda(out, number, err);
+        return open_cuda(out, number, math, err);
     if (strcmp(name, "auto") != 0)
         return error_set(err, STATUS_USAGE, "there is no device \"%s\": cpu, cuda, cuda:N or auto",
                          name);
-    *fell_back = open_cuda(out, 0, err) != 0;
+    *fell_back = open_cuda(out, 0, math, err) != 0;
     return 0;
 }
 #endif

@@ -171,10 +171,10 @@ static void prepare(const void *self, const struct sample *s) {
 static void clamp_scale(const void *self, struct step *s) {
     (void)self;
     const struct towers *t = s->b->runtime;
-    struct model *m = s->b->model;
-    real *scale = &m->value[t->scale->offset];
+    real *scale = exec_value(s->exec, t->scale);
     *scale = (real)fmin(fmax((double)*scale, 0), log(100));
-    m->version++;
+    exec_value_changed(s->exec, t->scale);
+    s->b->model->version++;
 }
 
 /* The paper's rate is for batches of 32,768; scaled down with the batch it would train nothing. */

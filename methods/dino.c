@@ -270,7 +270,7 @@ static void move_centre(const struct dino *d, const struct step *s) {
     enum { COLUMNS = 64 };
     const struct runtime *r = s->b->runtime;
     const real *x = exec_output(s->exec, r->outputs);
-    real *centre = s->b->model->value + r->centre->offset;
+    real *centre = exec_value(s->exec, r->centre);
     size_t rows = (size_t)s->n * GLOBAL_CROPS, width = r->centre->count;
     for (size_t j = 0; j < width; j += COLUMNS) {
         size_t n = width - j < COLUMNS ? width - j : COLUMNS;
@@ -282,6 +282,7 @@ static void move_centre(const struct dino *d, const struct step *s) {
             centre[j + k] = (real)(d->centre_momentum * (double)centre[j + k] +
                                    (1 - d->centre_momentum) * sum[k] / (double)rows);
     }
+    exec_value_changed(s->exec, r->centre);
     s->b->model->version++;
 }
 
@@ -292,7 +293,7 @@ static void after(const void *self, struct step *s) {
     move_centre(d, s);
     double momentum = schedule_cosine(s->done, s->total, 0, d->momentum, 1);
     for (int i = 0; i < PARTS; i++)
-        model_ema(s->b->model, s->kernels, &s->ctx, student[i], teacher[i], momentum);
+        model_ema(s->b->model, s->kernels, &s->ctx, s->values, student[i], teacher[i], momentum);
 }
 
 static void encode(const void *self, struct builder *b, struct tensor *images,

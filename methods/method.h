@@ -119,6 +119,7 @@ struct step {
     struct builder *b;
     const struct kernels *kernels;
     const struct exec *exec; /* outputs of the step that was just run (after) */
+    real *values;            /* after: the model's, where kernels compute */
     int n;                   /* samples in the batch */
     long done, total;        /* steps before this one; in this stage */
     long per_epoch;

@@ -1,5 +1,7 @@
 #include "methods/trainer.h"
 
+#include "nn/away.h"
+
 #include <math.h>
 #include <string.h>
 
@@ -77,6 +79,9 @@ int trainer_open(struct trainer *t, const struct trainer_config *config, struct 
     struct exec_config part = c->exec;
     part.batch /= c->accumulate > 1 ? c->accumulate : 1;
     int status = exec_open(&t->exec, b->g, &part, err);
+    for (int i = 0; i < 2 && !status && part.device; i++)
+        status = memory_get(part.device, &t->moments[i], b->model->count * sizeof(real),
+                            "optimizer state", err);
     if (!status)
         status = check_accumulation(t, err);
     for (int i = 0; i < b->n_scalars && !status; i++)
@@ -84,7 +89,26 @@ int trainer_open(struct trainer *t, const struct trainer_config *config, struct 
     return status;
 }
 
+static int there(const struct trainer *t, struct exec_there *out) {
+    return t->exec && exec_there(t->exec, out);
+}
+
+void trainer_fetch(struct trainer *t) {
+    struct exec_there on;
+    if (!t->settled || !there(t, &on))
+        return;
+    const struct model *m = t->config.builder->model;
+    on.device->copy_out(on.device, m->m, t->moments[0].data, t->moments[0].bytes);
+    on.device->copy_out(on.device, m->v, t->moments[1].data, t->moments[1].bytes);
+    exec_fetch_values(t->exec); /* ends the program when the device failed */
+}
+
 void trainer_close(struct trainer *t) {
+    if (t->exec)
+        trainer_fetch(t);
+    for (int i = 0; i < 2; i++)
+        memory_put(t->config.exec.device, &t->moments[i]);
+    t->settled = 0;
     exec_close(t->exec);
     t->exec = NULL;
 }
@@ -169,21 +193,44 @@ void trainer_gradient(struct trainer *t, void *const *slots, int n, long done) {
     run_gradient(t, slots, n, done);
 }
 
+/* Weights, gradient and optimizer state where the step was run, and s's kernels for them; on a
+ * device they stay there from the first step on. */
+static struct optim_state place(struct trainer *t, struct step *s) {
+    const struct model *m = t->config.builder->model;
+    struct exec_there on;
+    s->values = m->value;
+    if (!there(t, &on))
+        return model_optim_state(m, exec_gradient(t->exec));
+    if (!t->settled) {
+        on.device->copy_in(on.device, t->moments[0].data, m->m, t->moments[0].bytes);
+        on.device->copy_in(on.device, t->moments[1].data, m->v, t->moments[1].bytes);
+        exec_settle(t->exec);
+        t->settled = 1;
+    }
+    struct optim_state state = model_optim_state(m, on.gradient);
+    s->values = state.value = on.values;
+    state.m = t->moments[0].data;
+    state.v = t->moments[1].data;
+    state.device = on.device;
+    s->kernels = on.device->kernels;
+    s->ctx = on.ctx;
+    return state;
+}
+
 int trainer_step(struct trainer *t, void *const *slots, int n, long done) {
     struct model *m = t->config.builder->model;
     struct step s = run_gradient(t, slots, n, done);
     t->lr = s.lr;
     t->optimizer[0].weight_decay = s.weight_decay;
-    const struct optim_state state = model_optim_state(m, exec_gradient(t->exec));
-    const struct kctx ctx = context(t);
+    const struct optim_state state = place(t, &s);
     double norm[TRAINER_OPTIMIZERS] = {0};
     for (int i = 0; i < t->n_optimizers; i++)
-        norm[i] = optimizer_norm(&t->optimizer[i], s.kernels, &ctx, &state, done + 1);
+        norm[i] = optimizer_norm(&t->optimizer[i], s.kernels, &s.ctx, &state, done + 1);
     t->grad_norm = norm[0];
     if (!isfinite(t->loss) || !isfinite(norm[0]) || !isfinite(norm[1]))
         return 0;
     for (int i = 0; i < t->n_optimizers; i++)
-        optimizer_step(&t->optimizer[i], s.kernels, &ctx, &state, i ? rate(t, i, done) : s.lr,
+        optimizer_step(&t->optimizer[i], s.kernels, &s.ctx, &state, i ? rate(t, i, done) : s.lr,
                        done + 1);
     m->version++;
     if (t->stage->after)

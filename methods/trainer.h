@@ -34,6 +34,8 @@ struct trainer {
     struct optimizer optimizer[TRAINER_OPTIMIZERS];
     const struct recipe *recipe[TRAINER_OPTIMIZERS];
     int n_optimizers;
+    struct slab moments[2]; /* m, v on a device */
+    int settled;            /* they, and the weights there, are the ones that count */
     /* of the last step */
     double loss, lr, grad_norm;
     double parts[METHOD_OBJECTIVES]; /* each objective in its method's own scale */
@@ -52,6 +54,9 @@ int trainer_step(struct trainer *t, void *const *slots, int n, long done);
 /* The gradient norm of what protocols evaluate for each objective alone, on the batch of the last
  * step. */
 void trainer_part_norms(struct trainer *t, int n, double norms[METHOD_OBJECTIVES]);
+/* Weights and optimizer state into the model, where a device has them: before they are looked at or
+ * saved.  trainer_close does so too. */
+void trainer_fetch(struct trainer *t);
 void trainer_close(struct trainer *t);
 
 /* For loader threads: the method's prepare and what the runner itself draws for a sample. */

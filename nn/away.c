@@ -15,7 +15,9 @@ struct away {
     struct device *device;
     const struct graph *g;
     struct slab values;
-    long version;              /* of the values there */
+    long version; /* of the values there */
+    int settled;  /* the values there are the ones that count */
+    int gradient_is_old;
     struct crossing *inputs;   /* (g->n) */
     struct slab back[RESULTS]; /* the processor's */
 };
@@ -96,7 +98,7 @@ void away_send(struct away *w, const void **bound, int n) {
         w->device->copy_in(w->device, c->to.data, c->from, t->per_sample * (size_t)n * element(t));
         bound[i] = c->to.data;
     }
-    if (w->version != m->version)
+    if (!w->settled && w->version != m->version)
         w->device->copy_in(w->device, w->values.data, m->value, m->count * sizeof(real));
     w->version = m->version;
 }
@@ -118,8 +120,8 @@ void away_fetch(struct away *w, const struct away_results *from) {
     const struct model *m = w->g->model;
     fetch(w, OUTPUTS, from->outputs);
     fetch(w, SHARED, from->shared);
-    fetch(w, GRADIENT, from->gradient);
-    for (int i = 0; from->updated && i < w->g->n; i++) {
+    w->gradient_is_old = 1;
+    for (int i = 0; from->updated && !w->settled && i < w->g->n; i++) {
         const struct param *p = w->g->tensors[i]->param;
         if (p && p->statistic)
             w->device->copy_out(w->device, m->value + p->offset, (real *)w->values.data + p->offset,
@@ -136,8 +138,34 @@ const real *away_shared(const struct away *w) {
     return w->back[SHARED].data;
 }
 
-const real *away_gradient(const struct away *w) {
+const real *away_gradient(struct away *w, const real *from) {
+    if (w->gradient_is_old)
+        fetch(w, GRADIENT, from);
+    w->gradient_is_old = 0;
     return w->back[GRADIENT].data;
+}
+
+void away_settle(struct away *w) {
+    w->settled = 1;
+}
+
+void away_fetch_values(struct away *w) {
+    const struct model *m = w->g->model;
+    if (w->settled)
+        w->device->copy_out(w->device, m->value, w->values.data, m->count * sizeof(real));
+    end_if_failed(w);
+}
+
+void away_get(struct away *w, const struct param *p) {
+    const real *from = w->values.data;
+    w->device->copy_out(w->device, w->g->model->value + p->offset, from + p->offset,
+                        p->count * sizeof(real));
+}
+
+void away_put(struct away *w, const struct param *p) {
+    real *to = w->values.data;
+    w->device->copy_in(w->device, to + p->offset, w->g->model->value + p->offset,
+                       p->count * sizeof(real));
 }
 
 void away_close(struct away *w) {

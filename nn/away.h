@@ -20,6 +20,12 @@ struct away;
 int away_open(struct away **out, struct device *d, struct arena *a, const struct graph *g,
               int batch, const void **bound, struct error *err);
 real *away_values(const struct away *w); /* the model's, on the device */
+/* From here on they are changed there: the model's own are older, until they are fetched. */
+void away_settle(struct away *w);
+void away_fetch_values(struct away *w);
+/* One parameter, brought into the model, and put back when it was changed there. */
+void away_get(struct away *w, const struct param *p);
+void away_put(struct away *w, const struct param *p);
 /* data: the processor's, read at the next away_send. */
 void away_bind(struct away *w, const struct tensor *input, const void *data);
 /* n samples of every input that was bound, and the weights when they have changed. */
@@ -27,15 +33,15 @@ void away_send(struct away *w, const void **bound, int n);
 
 struct away_results {
     const real *outputs, *shared;
-    const real *gradient; /* NULL: it is not complete */
-    int updated;          /* running statistics were */
+    int updated; /* running statistics were */
 };
 /* Where the device failed the program ends with one line and exit code 3, as where memory ends:
  * nothing that follows would be right, and a run goes on from its checkpoint. */
 void away_fetch(struct away *w, const struct away_results *from);
 const real *away_outputs(const struct away *w);
 const real *away_shared(const struct away *w);
-const real *away_gradient(const struct away *w);
+/* Copied out when it is first asked for after a run. */
+const real *away_gradient(struct away *w, const real *from);
 void away_close(struct away *w); /* NULL: nothing */
 
 #endif

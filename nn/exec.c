@@ -174,7 +174,7 @@ const real *exec_shared(const struct exec *x, const struct tensor *t) {
 }
 
 const real *exec_gradient(const struct exec *x) {
-    return x->away ? away_gradient(x->away) : lanes_gradient(&x->gradients, 0);
+    return x->away ? away_gradient(x->away, x->gradient.data) : lanes_gradient(&x->gradients, 0);
 }
 
 /* What only the weights decide: shared values in their order, then packed matrices. */
@@ -367,7 +367,6 @@ static double run(struct exec *x, const struct extent *e) {
     if (x->away)
         away_fetch(x->away, &(struct away_results){.outputs = x->outputs.data,
                                                    .shared = x->shared.data,
-                                                   .gradient = e->last ? x->gradient.data : NULL,
                                                    .updated = e->updates});
     x->seconds_prepare += prepared - start;
     x->seconds_total += clock_seconds() - start;
@@ -396,6 +395,36 @@ int exec_mixes_samples(const struct exec *x) {
 
 double exec_probe(struct exec *x, int n) {
     return run(x, &(struct extent){.n = n, .n_total = n, .first = 1, .last = 1});
+}
+
+int exec_there(const struct exec *x, struct exec_there *out) {
+    if (!x->away)
+        return 0;
+    *out = (struct exec_there){.device = x->config.device,
+                               .ctx = x->workers[0].chunk.ctx,
+                               .values = away_values(x->away),
+                               .gradient = x->gradient.data};
+    return 1;
+}
+
+void exec_settle(struct exec *x) {
+    away_settle(x->away);
+}
+
+void exec_fetch_values(struct exec *x) {
+    if (x->away)
+        away_fetch_values(x->away);
+}
+
+real *exec_value(const struct exec *x, const struct param *p) {
+    if (x->away)
+        away_get(x->away, p);
+    return x->g->model->value + p->offset;
+}
+
+void exec_value_changed(const struct exec *x, const struct param *p) {
+    if (x->away)
+        away_put(x->away, p);
 }
 
 double exec_flops(const struct exec *x, int n) {

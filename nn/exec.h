@@ -53,6 +53,22 @@ double exec_loss(const struct exec *x, const struct tensor *t, int n);
 const real *exec_output(const struct exec *x, const struct tensor *t); /* (batch, per_sample) */
 const real *exec_shared(const struct exec *x, const struct tensor *t); /* (per_sample) */
 const real *exec_gradient(const struct exec *x);                       /* (model->count) */
+/* Where weights and gradient are when a device computes.  0: there is none, and the model and
+ * exec_gradient are what counts. */
+struct exec_there {
+    struct device *device;
+    struct kctx ctx; /* for its kernels */
+    real *values;    /* (model->count) those of the last run */
+    const real *gradient;
+};
+int exec_there(const struct exec *x, struct exec_there *out);
+/* The values there are changed from here on, and the model's are not sent any more. */
+void exec_settle(struct exec *x);
+/* Into the model, where they were settled. */
+void exec_fetch_values(struct exec *x);
+/* A parameter in the model, as it is where the graph runs; to be told when it was changed. */
+real *exec_value(const struct exec *x, const struct param *p);
+void exec_value_changed(const struct exec *x, const struct param *p);
 double exec_flops(const struct exec *x, int n); /* of a run, the optimizer left out */
 size_t exec_peak_bytes(const struct exec *x);   /* weights, optimizer, gradients, activations */
 void exec_profile(const struct exec *x, FILE *out);

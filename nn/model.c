@@ -189,26 +189,26 @@ static struct param *find(const struct group *g, const char *name) {
 
 /* Parameters are matched by name: two groups need not have been described in the same order. */
 static void each_pair(struct model *m, int from, int to, const struct kernels *k,
-                      const struct kctx *c, double momentum) {
+                      const struct kctx *c, real *values, double momentum) {
     for (struct param *p = m->groups[to].first; p; p = p->next) {
         struct param *q = find(&m->groups[from], p->name);
         CHECK(q && q->count == p->count, "%s has no %s of that size", m->groups[from].name,
               p->name);
         if (!k)
-            memcpy(m->value + p->offset, m->value + q->offset, p->count * sizeof(real));
+            memcpy(values + p->offset, values + q->offset, p->count * sizeof(real));
         else if (!q->statistic)
-            ema_update(k, c, p->count, m->value + q->offset, momentum, m->value + p->offset);
+            ema_update(k, c, p->count, values + q->offset, momentum, values + p->offset);
     }
     m->version++;
 }
 
 void model_copy(struct model *m, int from, int to) {
-    each_pair(m, from, to, NULL, NULL, 0);
+    each_pair(m, from, to, NULL, NULL, m->value, 0);
 }
 
-void model_ema(struct model *m, const struct kernels *k, const struct kctx *c, int from, int to,
-               double momentum) {
-    each_pair(m, from, to, k, c, momentum);
+void model_ema(struct model *m, const struct kernels *k, const struct kctx *c, real *values,
+               int from, int to, double momentum) {
+    each_pair(m, from, to, k, c, values, momentum);
 }
 
 void model_freeze(struct model *m, int group, long until) {

@@ -77,11 +77,12 @@ struct param *model_param(struct model *m, int group, const char *name, int ndim
 int model_allocate(struct model *m, uint64_t seed, int with_state, struct error *err);
 /* The whole model as one slab for optimizer_step; gradient (count). */
 struct optim_state model_optim_state(const struct model *m, const real *gradient);
-/* For a teacher.  Group `to` starts as group `from`, follows it (teacher = momentum * teacher + (1
+/* For a teacher.  Group `to` starts as group `from`, follows it in values (count), which
+ * lie where the kernels compute (teacher = momentum * teacher + (1
  * - momentum) * student, running statistics excepted), and is held: touched by no optimizer. */
 void model_copy(struct model *m, int from, int to);
-void model_ema(struct model *m, const struct kernels *k, const struct kctx *c, int from, int to,
-               double momentum);
+void model_ema(struct model *m, const struct kernels *k, const struct kctx *c, real *values,
+               int from, int to, double momentum);
 void model_hold(struct model *m, int group);
 /* The optimizer leaves a group alone in its first `until` steps. */
 void model_freeze(struct model *m, int group, long until);

@@ -1,5 +1,7 @@
 #include "nn/optim.h"
 
+#include "core/arena.h"
+
 #include <math.h>
 
 /* What one tensor's update needs beside the slabs. */
@@ -31,9 +33,14 @@ static void sgd_update(const struct kernels *k, const struct kctx *c, const stru
 static double decayed_norm(const struct kernels *k, const struct kctx *c, const struct update *u) {
     const real *g = u->s->grad + u->fact->offset, *w = u->s->value + u->fact->offset;
     size_t n = u->fact->count;
+    double sum = 0;
+    if (u->s->device) {
+        const struct device_range range = {.count = n, .a = u->gscale, .b = u->wd};
+        u->s->device->squares(u->s->device, 1, &range, g, w, &sum);
+        return sqrt(sum);
+    }
     if (u->wd == 0)
         return (double)u->gscale * sqrt(k->sum_squares(c, n, g));
-    double sum = 0;
     for (size_t i = 0; i < n; i++) {
         double x = (double)u->gscale * (double)g[i] + (double)u->wd * (double)w[i];
         sum += x * x;
@@ -72,42 +79,87 @@ static double clip_scale(double clip, double norm) {
     return clip > 0 ? fmin(1, clip / (norm + 1e-6)) : 1;
 }
 
-double optimizer_norm(const struct optimizer *o, const struct kernels *k, const struct kctx *c,
-                      const struct optim_state *s, long t) {
-    CHECK(t >= 1, "steps count from 1, not %ld", t);
-    double sum = 0;
+/* The sum of squares of the gradient of each tensor that step t touches, 0 of others. */
+static double *squares_of(struct arena *scratch, const struct optimizer *o, const struct kernels *k,
+                          const struct kctx *c, const struct optim_state *s, long t) {
+    double *out = ARENA_ARRAY(scratch, double, s->n_facts + 1);
+    struct device_range *range = ARENA_ARRAY(scratch, struct device_range, s->n_facts + 1);
     for (int i = 0; i < s->n_facts; i++) {
         const struct param_fact *fact = &s->facts[i];
         CHECK(fact->offset <= s->count && fact->count <= s->count - fact->offset,
               "tensor %d ends behind the slab of %zu", i, s->count);
-        if (touches(o, fact, t))
-            sum += k->sum_squares(c, fact->count, s->grad + fact->offset);
+        size_t count = touches(o, fact, t) ? fact->count : 0;
+        range[i] = (struct device_range){.offset = fact->offset, .count = count, .a = 1};
+        if (!s->device)
+            out[i] = count ? k->sum_squares(c, count, s->grad + fact->offset) : 0;
     }
+    if (s->device)
+        s->device->squares(s->device, s->n_facts, range, s->grad, NULL, out);
+    return out;
+}
+
+static double norm_of(const struct optim_state *s, const double *squares) {
+    double sum = 0;
+    for (int i = 0; i < s->n_facts; i++)
+        sum += squares[i];
     return sqrt(sum);
 }
 
-double optimizer_step(const struct optimizer *o, const struct kernels *k, const struct kctx *c,
-                      const struct optim_state *s, double lr, long t) {
-    double norm = optimizer_norm(o, k, c, s, t);
-    if (!isfinite(norm))
-        return norm;
-    double gscale = o->clip_each ? 1 : clip_scale(o->clip, norm);
-    for (int i = 0; i < s->n_facts; i++) {
-        const struct param_fact *fact = &s->facts[i];
-        if (!touches(o, fact, t))
-            continue;
-        if (o->clip_each)
-            gscale =
-                clip_scale(o->clip, sqrt(k->sum_squares(c, fact->count, s->grad + fact->offset)));
-        struct update u = {.o = o,
+double optimizer_norm(const struct optimizer *o, const struct kernels *k, const struct kctx *c,
+                      const struct optim_state *s, long t) {
+    struct arena scratch = {0};
+    CHECK(t >= 1, "steps count from 1, not %ld", t);
+    double norm = norm_of(s, squares_of(&scratch, o, k, c, s, t));
+    arena_free(&scratch);
+    return norm;
+}
+
+static struct update describe(const struct optimizer *o, const struct optim_state *s, int i,
+                              double gscale, double lr, long t) {
+    const struct param_fact *fact = &s->facts[i];
+    return (struct update){.o = o,
                            .s = s,
                            .fact = fact,
                            .gscale = (real)gscale,
                            .lr = (real)(lr * (double)fact->lr_scale),
                            .wd = (real)(fact->decay && fact->ndim > 1 ? o->weight_decay : 0),
                            .t = t - fact->frozen_until};
-        updates[o->kind](k, c, &u);
-    }
+}
+
+/* One launch for all tensors instead of one each. */
+static void adamw_on_device(struct arena *scratch, const struct optimizer *o,
+                            const struct optim_state *s, int n, const struct update *u) {
+    struct device_range *range = ARENA_ARRAY(scratch, struct device_range, n + 1);
+    for (int i = 0; i < n; i++)
+        range[i] = (struct device_range){.offset = u[i].fact->offset,
+                                         .count = u[i].fact->count,
+                                         .scale = u[i].gscale,
+                                         .lr = u[i].lr,
+                                         .decay = u[i].wd,
+                                         .correct1 = (real)(1 - pow(o->b1, (double)u[i].t)),
+                                         .correct2 = (real)(1 - pow(o->b2, (double)u[i].t))};
+    s->device->adamw(s->device, n, range, s->value, s->grad, s->m, s->v, (real)o->b1, (real)o->b2,
+                     (real)o->eps);
+}
+
+double optimizer_step(const struct optimizer *o, const struct kernels *k, const struct kctx *c,
+                      const struct optim_state *s, double lr, long t) {
+    struct arena scratch = {0};
+    CHECK(t >= 1, "steps count from 1, not %ld", t);
+    const double *squares = squares_of(&scratch, o, k, c, s, t);
+    struct update *u = ARENA_ARRAY(&scratch, struct update, s->n_facts + 1);
+    double norm = norm_of(s, squares), all = clip_scale(o->clip, norm);
+    int n = 0;
+    for (int i = 0; i < s->n_facts && isfinite(norm); i++)
+        if (touches(o, &s->facts[i], t))
+            u[n++] = describe(o, s, i, o->clip_each ? clip_scale(o->clip, sqrt(squares[i])) : all,
+                              lr, t);
+    if (s->device && o->kind == OPTIMIZER_ADAMW)
+        adamw_on_device(&scratch, o, s, n, u);
+    else
+        for (int i = 0; i < n; i++)
+            updates[o->kind](k, c, &u[i]);
+    arena_free(&scratch);
     return norm;
 }
 

@@ -3,7 +3,7 @@
 #define SSV_NN_OPTIM_H
 
 #include "core/error.h"
-#include "kernels/kernels.h"
+#include "kernels/device.h"
 
 #include <stddef.h>
 
@@ -40,6 +40,7 @@ struct optim_state {
     size_t count;
     const struct param_fact *facts;
     int n_facts;
+    struct device *device; /* whose memory the slabs are; NULL: the processor's */
 };
 
 /* The L2 norm of the gradient of what step t would change, before clipping. */

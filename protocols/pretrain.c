@@ -113,6 +113,7 @@ static int save(struct training *t, const char *what, struct error *err) {
     int status = 0;
     if (t->stage)
         find_collapse(t);
+    trainer_fetch(&t->trainer);
     TRY(checkpoint_save(c->checkpoint, &c->model, t->done, c->run.config, err));
     snprintf(detail, sizeof detail, "{\"step\": %ld}", t->done);
     TRY(journal_event(&c->journal, what, detail, err));

@@ -38,7 +38,7 @@ struct judging {
 /* Where and how fast: decides nothing in the results. */
 struct machine {
     const char *out;
-    const char *device;
+    const char *device, *math;
     int threads, loader_threads; /* 0: by the number of processors */
     int recompute;
     double checkpoint_seconds;

@@ -39,12 +39,11 @@ static double distance(const real *x, const real *y, size_t n) {
     return sqrt(difference / size);
 }
 
-static void networks_are_those_of_the_processor(void **state) {
-    (void)state;
+static void compare_networks(enum device_math math) {
     static struct outcome here, there;
     struct error err;
     struct device *d;
-    assert_int_equal(cuda_device_open(&d, 0, &err), 0);
+    assert_int_equal(cuda_device_open(&d, 0, math, &err), 0);
     emulated_schedule(EMULATED_RANDOM, 5);
     for (int i = 0; i < CASES; i++) {
         run(&cases[i], NULL, &here);
@@ -63,13 +62,24 @@ static void networks_are_those_of_the_processor(void **state) {
     cuda_device_close(d);
 }
 
+static void networks_are_those_of_the_processor(void **state) {
+    (void)state;
+    compare_networks(DEVICE_OWN);
+}
+
+/* By the stand-in of tests/cuda/blas_standin.c. */
+static void products_by_a_library_are_too(void **state) {
+    (void)state;
+    compare_networks(DEVICE_FP32);
+}
+
 /* The same bits twice, in whatever order threads run. */
 static void a_device_repeats_itself(void **state) {
     (void)state;
     static struct outcome first, again;
     struct error err;
     struct device *d;
-    assert_int_equal(cuda_device_open(&d, 0, &err), 0);
+    assert_int_equal(cuda_device_open(&d, 0, DEVICE_FP32, &err), 0);
     for (int i = 0; i < CASES; i += 3) {
         emulated_schedule(EMULATED_FORWARD, 0);
         run(&cases[i], d, &first);
@@ -86,9 +96,9 @@ static void what_a_device_lacks_is_said(void **state) {
     struct error err;
     struct device *d;
     void *memory;
-    assert_int_equal(cuda_device_open(&d, 1, &err), STATUS_MACHINE);
+    assert_int_equal(cuda_device_open(&d, 1, DEVICE_OWN, &err), STATUS_MACHINE);
     assert_non_null(strstr(err.message, "cuda:1: "));
-    assert_int_equal(cuda_device_open(&d, 0, &err), 0);
+    assert_int_equal(cuda_device_open(&d, 0, DEVICE_FP32, &err), 0);
     assert_int_equal(d->allocate(d, &memory, (size_t)1 << 40, "activations", &err), STATUS_MACHINE);
     assert_non_null(strstr(err.message, "cuda:0: activations needs 1048576.0 MiB, "));
     assert_int_equal(d->check(d, &err), 0);
@@ -98,6 +108,7 @@ static void what_a_device_lacks_is_said(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(networks_are_those_of_the_processor),
+        cmocka_unit_test(products_by_a_library_are_too),
         cmocka_unit_test(a_device_repeats_itself),
         cmocka_unit_test(what_a_device_lacks_is_said),
     };

@@ -19,7 +19,8 @@ static int setup(void **state) {
     struct error err;
     int fell_back;
     *state = &f;
-    if (device_open(&f.d, "cuda", &fell_back, &err)) {
+    if (device_open(&f.d, "cuda", getenv("SSV_MATH") ? getenv("SSV_MATH") : "own", &fell_back,
+                    &err)) {
         print_message("%s\n", err.message);
         return getenv("SSV_DEVICE") != NULL; /* make test-cuda: there must be one */
     }

@@ -26,6 +26,8 @@ struct cuda_queue {
     void *stream;      /* a cudaStream_t */
     int error;         /* the first cudaError_t of a launch, 0: none */
     const char *where; /* the operation that it came from */
+    const char *says;  /* of a library; NULL: error is a cudaError_t */
+    struct blas *blas; /* NULL: products by kernels of our own */
 };
 
 #ifdef __cplusplus

@@ -1,5 +1,6 @@
 /* gemm.cu -- y = alpha op(a) op(b) + beta y, and the same with a right-hand side prepared once. */
 #include "kernels/cuda/activation.cuh"
+#include "kernels/cuda/blas.h"
 #include "kernels/cuda/tile.cuh"
 
 namespace {
@@ -64,10 +65,42 @@ struct pack {
     }
 };
 
+/* What follows a product by the library: y holds a b + bias. */
+struct product_end {
+    size_t n, ldy;
+    enum activation act;
+    float *slope;
+    const float *residual;
+    float *y;
+    __device__ void operator()(size_t i) const {
+        float *to = y + i / n * ldy + i % n, sum = *to;
+        if (slope)
+            slope[i] = activation_slope(act, sum);
+        *to = activate(act, sum) + (residual ? residual[i] : 0);
+    }
+};
+
+/* Whether the library has done it. */
+bool by_library(const struct kctx *c, const struct product *p, const char *where) {
+    struct cuda_queue *q = cuda_queue_of(c);
+    if (!q->blas || p->m <= 0 || p->n <= 0 || p->k <= 0)
+        return false;
+    int status = blas_product(q->blas, p);
+    if (status && status != BLAS_NONE && !q->error) {
+        q->error = status;
+        q->where = where;
+        q->says = blas_error(q->blas, status);
+    }
+    return status != BLAS_NONE;
+}
+
 } // namespace
 
 void cuda_gemm(const struct kctx *c, int ta, int tb, int m, int n, int k, real alpha, const real *a,
                int lda, const real *b, int ldb, real beta, real *y, int ldy) {
+    const struct product p = {m, n, k, ta, tb, alpha, beta, a, b, y, NULL, y, lda, ldb, ldy, ldy};
+    if (by_library(c, &p, "cuda_gemm"))
+        return;
     const plain work = {{a, (size_t)lda, ta}, {b, (size_t)ldb, tb}, alpha, beta, y, (size_t)ldy};
     tiles(c, m, n, k, k, 1, work);
 }
@@ -78,14 +111,46 @@ size_t cuda_gemm_pack_size(int n, int k) {
 
 void cuda_gemm_pack(const struct kctx *c, int tw, int n, int k, const real *w, int ldw,
                     real *packed) {
+    const struct packed_matrix there = {packed, w, ldw, tw};
+    struct cuda_queue *q = cuda_queue_of(c);
+    if (q->blas && n > 0 && k > 0 && !blas_remember(q->blas, &there))
+        return;
     each(c, (size_t)n * (size_t)k, pack{(size_t)n, {w, (size_t)ldw, tw}, packed});
 }
 
 void cuda_gemm_packed(const struct kctx *c, int m, int n, int k, const real *a, int lda,
                       const real *packed, const real *bias, enum activation act, real *slope,
                       const real *residual, real *y, int ldy) {
-    const packed_product work = {
-        {a, (size_t)lda, 0}, {packed, (size_t)n, 0}, (size_t)n, bias, act, slope, residual, y,
-        (size_t)ldy};
+    struct cuda_queue *q = cuda_queue_of(c);
+    const struct packed_matrix *there = q->blas ? blas_recall(q->blas, packed) : NULL;
+    matrix w = {packed, (size_t)n, 0};
+    if (there) {
+        int ends = act != ACT_NONE || slope, adds = residual && !ends;
+        const struct product p = {m,
+                                  n,
+                                  k,
+                                  0,
+                                  there->transposed,
+                                  1,
+                                  adds ? 1.0f : 0.0f,
+                                  a,
+                                  there->w,
+                                  adds ? residual : y,
+                                  bias,
+                                  y,
+                                  lda,
+                                  there->ldw,
+                                  adds ? n : ldy,
+                                  ldy};
+        w = {there->w, (size_t)there->ldw, there->transposed};
+        if ((!ends || residual != y) && by_library(c, &p, "cuda_gemm_packed")) {
+            if (ends)
+                each(c, (size_t)m * (size_t)n,
+                     product_end{(size_t)n, (size_t)ldy, act, slope, residual, y});
+            return;
+        }
+    }
+    const packed_product work = {{a, (size_t)lda, 0}, w, (size_t)n, bias, act, slope, residual, y,
+                                 (size_t)ldy};
     tiles(c, m, n, k, k, 1, work);
 }

@@ -1,6 +1,9 @@
 /* runtime.cu -- a CUDA device as kernels/device.h has it. */
 #include "kernels/cuda/runtime.h"
 
+#include "kernels/cuda/blas.h"
+#include "kernels/cuda/optim.h"
+
 #include <cuda_runtime.h>
 
 #include <stdio.h>
@@ -11,7 +14,8 @@ namespace {
 struct cuda_device {
     struct device base;
     struct cuda_queue queue;
-    char name[32], description[320];
+    struct cuda_lists lists;
+    char name[32], description[320], note[320];
 };
 
 struct cuda_device *own(struct device *d) {
@@ -68,6 +72,26 @@ void copy_out(struct device *d, void *to, const void *from, size_t bytes) {
     copy(d, to, from, bytes, cudaMemcpyDeviceToHost, "copying from the device");
 }
 
+struct kctx context(struct device *d) {
+    struct kctx c = {};
+    c.threads = 1;
+    c.device = &own(d)->queue;
+    return c;
+}
+
+void squares(struct device *d, int n, const struct device_range *range, const real *x,
+             const real *y, double *sums) {
+    const struct kctx c = context(d);
+    cuda_squares(&own(d)->lists, &c, n, range, x, y, sums);
+}
+
+void adamw(struct device *d, int n, const struct device_range *range, real *value,
+           const real *gradient, real *m, real *v, real b1, real b2, real eps) {
+    const struct kctx c = context(d);
+    const struct adam_numbers numbers = {b1, b2, eps};
+    cuda_adamw_ranges(&own(d)->lists, &c, n, range, &numbers, value, gradient, m, v);
+}
+
 void wait(struct device *d) {
     keep(d, cudaStreamSynchronize(stream_of(d)), "waiting for the device");
 }
@@ -78,14 +102,15 @@ int check(struct device *d, struct error *err) {
     if (!q->error)
         return 0;
     int error = q->error;
+    const char *says = q->says ? q->says : cudaGetErrorString((cudaError_t)error);
     q->error = 0;
-    return error_set(err, STATUS_MACHINE, "%s: %s: %s", d->name, q->where,
-                     cudaGetErrorString((cudaError_t)error));
+    q->says = NULL;
+    return error_set(err, STATUS_MACHINE, "%s: %s: %s", d->name, q->where, says);
 }
 
 } // namespace
 
-int cuda_device_open(struct device **out, int number, struct error *err) {
+int cuda_device_open(struct device **out, int number, enum device_math math, struct error *err) {
     struct cuda_device *d = static_cast<struct cuda_device *>(calloc(1, sizeof *d));
     cudaStream_t stream;
     *out = NULL;
@@ -99,6 +124,8 @@ int cuda_device_open(struct device **out, int number, struct error *err) {
     d->base.release = release;
     d->base.copy_in = copy_in;
     d->base.copy_out = copy_out;
+    d->base.squares = squares;
+    d->base.adamw = adamw;
     d->base.wait = wait;
     d->base.check = check;
     struct cudaDeviceProp about;
@@ -115,6 +142,11 @@ int cuda_device_open(struct device **out, int number, struct error *err) {
              (double)about.totalGlobalMem / (1 << 30));
     d->base.description = d->description;
     d->queue.stream = stream;
+    d->base.note = d->note;
+    struct error missing;
+    if (math != DEVICE_OWN && blas_open(&d->queue.blas, &d->base, stream, math, &missing))
+        snprintf(d->note, sizeof d->note, "%.200s: products by kernels of our own, which are slow",
+                 missing.message);
     *out = &d->base;
     return 0;
 }
@@ -122,6 +154,8 @@ int cuda_device_open(struct device **out, int number, struct error *err) {
 void cuda_device_close(struct device *d) {
     if (!d)
         return;
+    blas_close(own(d)->queue.blas);
+    cuda_lists_free(&own(d)->lists);
     cudaStreamDestroy(stream_of(d));
     free(own(d));
 }

@@ -10,7 +10,7 @@ extern "C" {
 #endif
 
 /* Status 3 when there is no such device or it does not answer. */
-int cuda_device_open(struct device **out, int number, struct error *err);
+int cuda_device_open(struct device **out, int number, enum device_math math, struct error *err);
 void cuda_device_close(struct device *d); /* NULL: nothing */
 
 #ifdef __cplusplus

@@ -3,6 +3,7 @@
 
 #include <cstdio>
 #include <cstdlib>
+#include <map>
 #include <sys/mman.h>
 #include <vector>
 
@@ -274,14 +275,15 @@ bool takes(dim3 grid, dim3 block, size_t shared) {
 
 /* ---- memory ----
  *
- * One stretch of addresses, handed out from the bottom; when all of it was given back it is begun
- * anew.  Without permission but while somebody works. */
+ * One stretch of addresses, of which the lowest gap that is wide enough is handed out.  Without
+ * permission but while somebody works. */
 
 enum { MEMORY = 1 << 28, PIECE = 256 };
 
 struct {
     char *base;
-    size_t used, pieces;
+    size_t used;                     /* where the last piece ends */
+    std::map<size_t, size_t> pieces; /* where they begin, how long they are */
 } memory;
 
 void permit(int how) {
@@ -301,8 +303,15 @@ struct working {
 
 } // namespace
 
+void emulated_work(void (*work)(void *), void *self) {
+    working now;
+    m.launches++;
+    work(self);
+}
+
 cudaError_t cudaMalloc(void **out, size_t bytes) {
-    size_t room = (bytes + PIECE - 1) / PIECE * PIECE;
+    const size_t piece = PIECE;
+    size_t room = (bytes + piece - 1) / piece * piece;
     if (!memory.base) {
         void *p =
             mmap(nullptr, MEMORY, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
@@ -310,24 +319,37 @@ cudaError_t cudaMalloc(void **out, size_t bytes) {
             die("no addresses for memory");
         memory.base = static_cast<char *>(p);
     }
-    if (room > MEMORY - memory.used)
+    room = room ? room : piece;
+    size_t at = 0;
+    for (const auto &taken : memory.pieces) {
+        if (taken.first - at >= room)
+            break;
+        at = taken.first + taken.second;
+    }
+    if (at + room > MEMORY || at + room < room)
         return cudaErrorMemoryAllocation;
-    *out = memory.base + memory.used;
-    memory.used += room;
-    memory.pieces++;
+    *out = memory.base + at;
+    memory.pieces[at] = room;
+    memory.used = at + room > memory.used ? at + room : memory.used;
     working now;
     memset(*out, 0xff, room);
     return cudaSuccess;
 }
 
 cudaError_t cudaFree(void *p) {
-    if (p && !--memory.pieces)
-        memory.used = 0;
+    if (!p)
+        return cudaSuccess;
+    if (!memory.pieces.erase((size_t)(static_cast<char *>(p) - memory.base)))
+        die("memory that was not handed out is given back");
+    const auto last = memory.pieces.rbegin();
+    memory.used = last == memory.pieces.rend() ? 0 : last->first + last->second;
     return cudaSuccess;
 }
 
 cudaError_t cudaMemGetInfo(size_t *free_bytes, size_t *all) {
-    *free_bytes = MEMORY - memory.used;
+    *free_bytes = MEMORY;
+    for (const auto &piece : memory.pieces)
+        *free_bytes -= piece.second;
     *all = MEMORY;
     return cudaSuccess;
 }

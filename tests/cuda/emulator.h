@@ -10,6 +10,8 @@ extern "C" {
 enum emulated_order { EMULATED_FORWARD, EMULATED_REVERSE, EMULATED_RANDOM, EMULATED_ORDERS };
 void emulated_schedule(enum emulated_order order, unsigned seed);
 unsigned long emulated_launches(void); /* so far */
+/* For stand-ins of libraries: work(self) with the device's memory at hand. */
+void emulated_work(void (*work)(void *), void *self);
 
 #ifdef __cplusplus
 }

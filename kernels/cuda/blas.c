@@ -1,0 +1,277 @@
+#include "kernels/cuda/blas.h"
+
+#include "kernels/cuda/blas_library.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+/* A product with everything that its kernel depends on. */
+struct key {
+    int m, n, k, ta, tb, lda, ldb, ld_add, ldy, adds, bias;
+    unsigned aligned[4]; /* bytes: a, b, add, y */
+};
+
+struct plan {
+    struct key key;
+    int used, none;
+    cublasLtMatmulDesc_t how;
+    cublasLtMatrixLayout_t a, b, add, y; /* as the library sees them: exchanged */
+    cublasLtMatmulAlgo_t algo;
+    size_t workspace;
+};
+
+struct blas {
+    struct blas_library f;
+    cublasLtHandle_t handle;
+    cudaStream_t stream;
+    cublasComputeType_t compute;
+    struct device *device;
+    void *workspace;    /* NULL: not needed yet */
+    struct plan *plans; /* (room), open addressing */
+    size_t n, room;
+    struct packed_matrix *packed; /* (packed_room), the same */
+    size_t n_packed, packed_room;
+};
+
+#define WORKSPACE ((size_t)32 << 20) /* what NVIDIA recommends for Hopper */
+enum { FIRST_ROOM = 256 };
+
+static size_t hash(const void *data, size_t bytes) {
+    const unsigned char *p = data;
+    size_t h = 1469598103934665603u; /* FNV-1a */
+    for (size_t i = 0; i < bytes; i++)
+        h = (h ^ p[i]) * 1099511628211u;
+    return h;
+}
+
+static struct plan *find_plan(struct plan *plans, size_t room, const struct key *key) {
+    size_t at = hash(key, sizeof *key) & (room - 1);
+    while (plans[at].used && memcmp(&plans[at].key, key, sizeof *key) != 0)
+        at = (at + 1) & (room - 1);
+    return &plans[at];
+}
+
+/* The place for a key, half of the places at least being free. */
+static struct plan *plan_place(struct blas *b, const struct key *key) {
+    if (2 * b->n >= b->room) {
+        size_t room = 2 * b->room;
+        struct plan *more = calloc(room, sizeof *more);
+        if (!more)
+            return NULL;
+        for (size_t i = 0; i < b->room; i++)
+            if (b->plans[i].used)
+                *find_plan(more, room, &b->plans[i].key) = b->plans[i];
+        free(b->plans);
+        b->plans = more;
+        b->room = room;
+    }
+    return find_plan(b->plans, b->room, key);
+}
+
+static struct packed_matrix *find_packed(struct packed_matrix *list, size_t room,
+                                         const void *packed) {
+    size_t at = hash(&packed, sizeof packed) & (room - 1);
+    while (list[at].packed && list[at].packed != packed)
+        at = (at + 1) & (room - 1);
+    return &list[at];
+}
+
+int blas_remember(struct blas *b, const struct packed_matrix *m) {
+    if (2 * b->n_packed >= b->packed_room) {
+        size_t room = 2 * b->packed_room;
+        struct packed_matrix *more = calloc(room, sizeof *more);
+        if (!more)
+            return BLAS_NONE;
+        for (size_t i = 0; i < b->packed_room; i++)
+            if (b->packed[i].packed)
+                *find_packed(more, room, b->packed[i].packed) = b->packed[i];
+        free(b->packed);
+        b->packed = more;
+        b->packed_room = room;
+    }
+    struct packed_matrix *place = find_packed(b->packed, b->packed_room, m->packed);
+    b->n_packed += !place->packed;
+    *place = *m;
+    return 0;
+}
+
+const struct packed_matrix *blas_recall(const struct blas *b, const void *packed) {
+    const struct packed_matrix *place = find_packed(b->packed, b->packed_room, packed);
+    return place->packed ? place : NULL;
+}
+
+int blas_open(struct blas **out, struct device *d, void *stream, enum device_math math,
+              struct error *err) {
+    static const cublasComputeType_t compute[] = {[DEVICE_FP32] = CUBLAS_COMPUTE_32F,
+                                                  [DEVICE_TF32] = CUBLAS_COMPUTE_32F_FAST_TF32,
+                                                  [DEVICE_BF16] = CUBLAS_COMPUTE_32F_FAST_16BF};
+    struct blas *b = calloc(1, sizeof *b);
+    int status = 0;
+    *out = NULL;
+    if (!b)
+        return error_set(err, STATUS_MACHINE, "no memory");
+    b->stream = stream;
+    b->compute = compute[math];
+    b->device = d;
+    b->room = b->packed_room = FIRST_ROOM;
+    b->plans = calloc(b->room, sizeof *b->plans);
+    b->packed = calloc(b->packed_room, sizeof *b->packed);
+    if (!b->plans || !b->packed)
+        status = error_set(err, STATUS_MACHINE, "no memory");
+    if (!status)
+        status = blas_load(&b->f, err);
+    if (!status && b->f.cublasLtCreate(&b->handle))
+        status = error_set(err, STATUS_MACHINE, "cuBLASLt does not start");
+    if (status)
+        blas_close(b);
+    else
+        *out = b;
+    return status;
+}
+
+static void forget(struct blas *b, struct plan *p) {
+    if (p->how)
+        b->f.cublasLtMatmulDescDestroy(p->how);
+    cublasLtMatrixLayout_t layouts[] = {p->a, p->b, p->add, p->y};
+    for (size_t i = 0; i < sizeof layouts / sizeof *layouts; i++)
+        if (layouts[i])
+            b->f.cublasLtMatrixLayoutDestroy(layouts[i]);
+}
+
+void blas_close(struct blas *b) {
+    if (!b)
+        return;
+    for (size_t i = 0; b->plans && i < b->room; i++)
+        if (b->plans[i].used)
+            forget(b, &b->plans[i]);
+    if (b->workspace)
+        b->device->release(b->device, b->workspace);
+    if (b->handle)
+        b->f.cublasLtDestroy(b->handle);
+    free(b->plans);
+    free(b->packed);
+    free(b);
+}
+
+/* Stored (rows,cols) row-major is (cols,rows) column-major. */
+static int layout(struct blas *b, cublasLtMatrixLayout_t *out, int rows, int cols, int ld) {
+    return b->f.cublasLtMatrixLayoutCreate(out, CUDA_R_32F, (uint64_t)cols, (uint64_t)rows, ld);
+}
+
+static int describe(struct blas *b, struct plan *p) {
+    const struct key *k = &p->key;
+    const cublasOperation_t a = k->ta ? CUBLAS_OP_T : CUBLAS_OP_N;
+    const cublasOperation_t c = k->tb ? CUBLAS_OP_T : CUBLAS_OP_N;
+    const cublasLtEpilogue_t end = k->bias ? CUBLASLT_EPILOGUE_BIAS : CUBLASLT_EPILOGUE_DEFAULT;
+    int s = b->f.cublasLtMatmulDescCreate(&p->how, b->compute, CUDA_R_32F);
+    const struct {
+        cublasLtMatmulDescAttributes_t name;
+        const void *value;
+        size_t bytes;
+    } set[] = {{CUBLASLT_MATMUL_DESC_TRANSA, &c, sizeof c},
+               {CUBLASLT_MATMUL_DESC_TRANSB, &a, sizeof a},
+               {CUBLASLT_MATMUL_DESC_EPILOGUE, &end, sizeof end}};
+    for (size_t i = 0; i < sizeof set / sizeof *set && !s; i++)
+        s = b->f.cublasLtMatmulDescSetAttribute(p->how, set[i].name, set[i].value, set[i].bytes);
+    if (!s)
+        s = layout(b, &p->a, k->ta ? k->k : k->m, k->ta ? k->m : k->k, k->lda);
+    if (!s)
+        s = layout(b, &p->b, k->tb ? k->n : k->k, k->tb ? k->k : k->n, k->ldb);
+    if (!s)
+        s = layout(b, &p->add, k->m, k->n, k->ld_add);
+    if (!s)
+        s = layout(b, &p->y, k->m, k->n, k->ldy);
+    return s;
+}
+
+static int choose(struct blas *b, struct plan *p) {
+    const size_t room = WORKSPACE;
+    const unsigned *to = p->key.aligned;
+    cublasLtMatmulPreference_t wish = NULL;
+    cublasLtMatmulHeuristicResult_t found;
+    int n = 0, s = b->f.cublasLtMatmulPreferenceCreate(&wish);
+    /* the library's A is our b */
+    const struct {
+        cublasLtMatmulPreferenceAttributes_t name;
+        const void *value;
+        size_t bytes;
+    } set[] = {{CUBLASLT_MATMUL_PREF_MAX_WORKSPACE_BYTES, &room, sizeof room},
+               {CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_A_BYTES, &to[1], sizeof *to},
+               {CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_B_BYTES, &to[0], sizeof *to},
+               {CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_C_BYTES, &to[2], sizeof *to},
+               {CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_D_BYTES, &to[3], sizeof *to}};
+    for (size_t i = 0; i < sizeof set / sizeof *set && !s; i++)
+        s = b->f.cublasLtMatmulPreferenceSetAttribute(wish, set[i].name, set[i].value,
+                                                      set[i].bytes);
+    if (!s)
+        s = b->f.cublasLtMatmulAlgoGetHeuristic(b->handle, p->how, p->b, p->a, p->add, p->y, wish,
+                                                1, &found, &n);
+    if (wish)
+        b->f.cublasLtMatmulPreferenceDestroy(wish);
+    if (s == BLAS_NONE || (!s && !n))
+        p->none = 1;
+    else if (!s) {
+        p->algo = found.algo;
+        p->workspace = found.workspaceSize;
+    }
+    return p->none ? 0 : s;
+}
+
+/* What of an address a kernel may count on. */
+static unsigned alignment(const void *p) {
+    enum { MOST = 256 };
+    uintptr_t low = (uintptr_t)p & (MOST - 1);
+    return low ? (unsigned)(low & -low) : MOST;
+}
+
+static int set_bias(struct blas *b, struct plan *plan, const float *bias) {
+    return bias ? b->f.cublasLtMatmulDescSetAttribute(plan->how, CUBLASLT_MATMUL_DESC_BIAS_POINTER,
+                                                      &bias, sizeof bias)
+                : 0;
+}
+
+int blas_product(struct blas *b, const struct product *p) {
+    struct key key;
+    const float *add = p->beta != 0 ? p->add : p->y;
+    memset(&key, 0, sizeof key); /* its bytes are compared */
+    key.m = p->m, key.n = p->n, key.k = p->k, key.ta = p->ta, key.tb = p->tb;
+    key.lda = p->lda, key.ldb = p->ldb, key.ldy = p->ldy;
+    key.ld_add = p->beta != 0 ? p->ld_add : p->ldy;
+    key.adds = p->beta != 0, key.bias = p->bias != NULL;
+    const void *at[] = {p->a, p->b, add, p->y};
+    for (int i = 0; i < 4; i++)
+        key.aligned[i] = alignment(at[i]);
+    struct plan *plan = plan_place(b, &key);
+    if (!plan)
+        return BLAS_NONE;
+    if (!plan->used) {
+        plan->key = key;
+        int s = describe(b, plan);
+        if (!s)
+            s = set_bias(b, plan, p->bias);
+        if (!s)
+            s = choose(b, plan);
+        if (s) {
+            forget(b, plan);
+            *plan = (struct plan){.used = 0};
+            return s;
+        }
+        plan->used = 1;
+        b->n++;
+    }
+    if (plan->none)
+        return BLAS_NONE;
+    struct error no_memory;
+    if (plan->workspace && !b->workspace &&
+        b->device->allocate(b->device, &b->workspace, WORKSPACE, "cuBLASLt", &no_memory))
+        return BLAS_NONE;
+    int s = set_bias(b, plan, p->bias);
+    return s ? s
+             : (int)b->f.cublasLtMatmul(b->handle, plan->how, &p->alpha, p->b, plan->b, p->a,
+                                        plan->a, &p->beta, add, plan->add, p->y, plan->y,
+                                        &plan->algo, b->workspace, plan->workspace, b->stream);
+}
+
+const char *blas_error(struct blas *b, int status) {
+    return b->f.cublasLtGetStatusString((cublasStatus_t)status);
+}

@@ -1,0 +1,140 @@
+/* optim.cu -- what an optimizer does with all tensors of a slab in one launch.  Ranges are cut into
+ * pieces, a block to each, so that how long a tensor is does not matter. */
+#include "kernels/cuda/optim.h"
+
+#include "kernels/cuda/device.cuh"
+
+#include <stdlib.h>
+
+namespace {
+
+enum { PIECE = 1 << 14 };
+
+struct piece {
+    struct device_range range;
+};
+
+__device__ double block_total(double x) {
+    SHARED(double, sums, CUDA_BLOCK / CUDA_WARP);
+    int lane = (int)threadIdx.x % CUDA_WARP, warp = (int)threadIdx.x / CUDA_WARP;
+    for (int with = CUDA_WARP / 2; with; with /= 2)
+        x += __shfl_xor_sync(cuda_all_lanes, x, with);
+    if (!lane)
+        sums[warp] = x;
+    __syncthreads();
+    double total = 0;
+    for (int i = 0; i < CUDA_BLOCK / CUDA_WARP; i++)
+        total += sums[i];
+    return total;
+}
+
+__global__ void squares_kernel(const struct piece *pieces, const float *x, const float *y,
+                               double *sums) {
+    const struct device_range r = pieces[blockIdx.x].range;
+    double sum = 0;
+    for (size_t i = threadIdx.x; i < r.count; i += CUDA_BLOCK) {
+        double v = (double)r.a * (double)x[r.offset + i];
+        if (y)
+            v += (double)r.b * (double)y[r.offset + i];
+        sum += v * v;
+    }
+    sum = block_total(sum);
+    if (!threadIdx.x)
+        sums[blockIdx.x] = sum;
+}
+
+__global__ void adamw_kernel(const struct piece *pieces, struct adam_numbers o, float *value,
+                             const float *gradient, float *m, float *v) {
+    const struct device_range r = pieces[blockIdx.x].range;
+    for (size_t i = r.offset + threadIdx.x; i < r.offset + r.count; i += CUDA_BLOCK) {
+        float g = r.scale * gradient[i];
+        float first = o.b1 * m[i] + (1 - o.b1) * g, second = o.b2 * v[i] + (1 - o.b2) * g * g;
+        m[i] = first;
+        v[i] = second;
+        value[i] = value[i] - r.lr * r.decay * value[i] -
+                   r.lr * (first / r.correct1) / (sqrtf(second / r.correct2) + o.eps);
+    }
+}
+
+size_t pieces_of(size_t count) {
+    return (count + PIECE - 1) / PIECE;
+}
+
+int grow(struct cuda_lists *l, size_t n) {
+    if (n <= l->room)
+        return 0;
+    cudaFree(l->pieces);
+    cudaFree(l->sums);
+    free(l->here);
+    l->pieces = l->sums = NULL;
+    l->room = 0;
+    l->here = malloc(n * sizeof(struct piece));
+    cudaError_t error =
+        l->here ? cudaMalloc(&l->pieces, n * sizeof(struct piece)) : cudaErrorMemoryAllocation;
+    if (error == cudaSuccess)
+        error = cudaMalloc(&l->sums, n * sizeof(double));
+    l->room = error == cudaSuccess ? n : 0;
+    return (int)error;
+}
+
+/* The pieces of all ranges, on the device; 0: none, or an error that is kept. */
+size_t send(struct cuda_lists *l, const struct kctx *c, int n, const struct device_range *range,
+            const char *where) {
+    size_t count = 0, at = 0;
+    for (int i = 0; i < n; i++)
+        count += pieces_of(range[i].count);
+    cudaError_t error = (cudaError_t)grow(l, count);
+    if (error != cudaSuccess || !count) {
+        cuda_check(c, error, where);
+        return 0;
+    }
+    struct piece *here = static_cast<struct piece *>(l->here);
+    for (int i = 0; i < n; i++)
+        for (size_t from = 0; from < range[i].count; from += PIECE, at++) {
+            here[at].range = range[i];
+            here[at].range.offset += from;
+            here[at].range.count = cuda_least(range[i].count - from, PIECE);
+        }
+    cuda_check(c,
+               cudaMemcpyAsync(l->pieces, here, count * sizeof *here, cudaMemcpyHostToDevice,
+                               cuda_stream_of(c)),
+               where);
+    return count;
+}
+
+} // namespace
+
+void cuda_squares(struct cuda_lists *l, const struct kctx *c, int n,
+                  const struct device_range *range, const real *x, const real *y, double *sums) {
+    size_t count = send(l, c, n, range, "squares"), at = 0;
+    for (int i = 0; i < n; i++)
+        sums[i] = 0;
+    if (!count)
+        return;
+    RUN("squares", c, squares_kernel, dim3((unsigned)count), CUDA_BLOCK, 0,
+        static_cast<const struct piece *>(l->pieces), x, y, static_cast<double *>(l->sums));
+    double *back = static_cast<double *>(l->here); /* what was sent is not needed any more */
+    cuda_check(c,
+               cudaMemcpyAsync(back, l->sums, count * sizeof *back, cudaMemcpyDeviceToHost,
+                               cuda_stream_of(c)),
+               "squares");
+    cuda_check(c, cudaStreamSynchronize(cuda_stream_of(c)), "squares");
+    for (int i = 0; i < n; i++)
+        for (size_t k = 0; k < pieces_of(range[i].count); k++)
+            sums[i] += back[at++];
+}
+
+void cuda_adamw_ranges(struct cuda_lists *l, const struct kctx *c, int n,
+                       const struct device_range *range, const struct adam_numbers *o, real *value,
+                       const real *gradient, real *m, real *v) {
+    size_t count = send(l, c, n, range, "adamw");
+    RUN("adamw", c, adamw_kernel, dim3((unsigned)count), CUDA_BLOCK, 0,
+        static_cast<const struct piece *>(l->pieces), *o, value, gradient, m, v);
+}
+
+void cuda_lists_free(struct cuda_lists *l) {
+    cudaFree(l->pieces);
+    cudaFree(l->sums);
+    free(l->here);
+    *l = {};
+}
