@@ -114,7 +114,8 @@ static const int attention_row_shapes[][CASE_DIMS] = {
     {0, 5, 2, 3, 0},         {2, 3, 0, 4, CAUSAL},          {1, 1, 1, 1, CAUSAL | BIAS | ONE_ROW},
     {2, 2, 1, 3, 0},         {3, 7, 3, 5, CAUSAL},          {3, 8, 2, 8, BIAS | ONE_ROW},
     {2, 17, 2, 16, ONE_ROW}, {4, 17, 2, 16, CAUSAL | BIAS}, {5, 65, 1, 33, BIAS},
-    {8, 65, 3, 64, ONE_ROW}, {8, 77, 8, 64, CAUSAL},
+    {2, 9, 2, 70, BIAS},     {1, 300, 1, 3, CAUSAL},        {8, 65, 3, 64, ONE_ROW},
+    {8, 77, 8, 64, CAUSAL},
 };
 
 static const int attention_shapes[][CASE_DIMS] = {
@@ -132,6 +133,11 @@ static const int attention_shapes[][CASE_DIMS] = {
     {2, 50, 2, 9, CAUSAL},
     {2, 65, 1, 33, 0},
     {2, 65, 1, 33, CAUSAL | BIAS},
+    {3, 20, 2, 70, BIAS},
+    {1, 130, 1, 4, 0},
+    {1, 101, 1, 66, CAUSAL | BIAS},
+    {1, 500, 1, 3, CAUSAL | BIAS},
+    {1, 485, 1, 65, 0},
     {8, 65, 3, 64, 0},
     {8, 65, 3, 64, BIAS},
     {8, 77, 8, 64, CAUSAL},

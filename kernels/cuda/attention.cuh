@@ -1,0 +1,228 @@
+/* attention.cuh -- products of tiles in shared memory, for attention.
+ *
+ * A block has up to 32 rows of a result: the queries or keys of one head of an image.  A warp has R
+ * of them.  Against 32 C rows of the other side each lane computes R x C dots; with weights for
+ * these rows each lane sums R x F features of them.  Rows are padded by four floats: then lanes
+ * that read float4 from rows of their own meet no other in a bank.
+ */
+#ifndef SSV_KERNELS_CUDA_ATTENTION_CUH
+#define SSV_KERNELS_CUDA_ATTENTION_CUH
+
+#include "kernels/cuda/device.cuh"
+
+template <int R_, int C_, int F_> struct tiling {
+    static constexpr int R = R_, C = C_, F = F_;
+    static constexpr int ROWS = 32, COLS = C * CUDA_WARP, WIDE = F * CUDA_WARP;
+    static constexpr int THREADS = ROWS / R * CUDA_WARP,
+                         RESIDENT = R < 8 ? 4 : 3; /* blocks at once */
+    static constexpr bool ALL = R < 8;             /* tokens of an image are in one tile */
+    static constexpr int LD = WIDE + 4;            /* of rows of features */
+    static constexpr int ACROSS_LD = COLS + 4;     /* of a row's numbers for the other side */
+    static constexpr int LEFT = ROWS * LD, RIGHT = COLS * LD, ACROSS = ROWS * ACROSS_LD;
+
+    /* Rows of a block, so that all have about as many and warps are full. */
+    static int each(int t) {
+        int blocks = (t + ROWS - 1) / ROWS, least = (t + blocks - 1) / blocks;
+        return (least + R - 1) / R * R;
+    }
+};
+
+/* run.template with<G>() with what suits t tokens and d features.  Few tokens: narrow tiles, more
+ * warps; many: more work for a lane, so that shared memory keeps up. */
+template <int F, class Run> void with_tokens(int t, const Run &run) {
+    switch ((t + CUDA_WARP - 1) / CUDA_WARP) {
+    case 1:
+        return run.template with<tiling<4, 1, F>>();
+    case 2:
+        return run.template with<tiling<4, 2, F>>();
+    case 3:
+        return run.template with<tiling<4, 3, F>>();
+    default:
+        return run.template with<tiling<8, 3, F>>();
+    }
+}
+
+template <class Run> void with_tiling(int t, int d, const Run &run) {
+    if (d <= CUDA_WARP)
+        with_tokens<1>(t, run);
+    else
+        with_tokens<2>(t, run);
+}
+
+/* One head's rows for the tokens of an image. */
+struct token_rows {
+    const float *x;
+    size_t ld;
+};
+
+/* qkv (n,t,3,heads,d), y (n,t,heads,d), p (n,heads,t,tp); pair = image * heads + head */
+struct attention {
+    int t, heads, d, causal;
+    float scale;
+    const float *qkv;
+
+    __device__ size_t p_ld() const {
+        return (size_t)((t + 7) / 8 * 8);
+    }
+    __device__ size_t y_ld() const {
+        return (size_t)heads * (size_t)d;
+    }
+    __device__ size_t qkv_ld() const {
+        return 3 * y_ld();
+    }
+    __device__ int head(size_t pair) const {
+        return (int)(pair % (size_t)heads);
+    }
+    /* Token 0 of q, k, v: part 0, 1, 2. */
+    __device__ size_t qkv_at(size_t pair, int part) const {
+        return pair / (size_t)heads * (size_t)t * qkv_ld() + (size_t)part * y_ld() +
+               (size_t)head(pair) * (size_t)d;
+    }
+    __device__ size_t y_at(size_t pair) const {
+        return pair / (size_t)heads * (size_t)t * y_ld() + (size_t)head(pair) * (size_t)d;
+    }
+    __device__ size_t p_at(size_t pair, int query) const {
+        return (pair * (size_t)t + (size_t)query) * p_ld();
+    }
+    __device__ token_rows part(size_t pair, int which) const {
+        return {qkv + qkv_at(pair, which), qkv_ld()};
+    }
+    __device__ token_rows of_y(const float *y, size_t pair) const {
+        return {y + y_at(pair), y_ld()};
+    }
+};
+
+/* What a block works on, of one head and image: tokens first .. first + rows - 1. */
+struct tile_place {
+    size_t pair;
+    int first, rows;
+};
+
+__device__ static inline tile_place place_of_block(int t, int each) {
+    unsigned blocks = (unsigned)((t + each - 1) / each);
+    int first = (int)(blockIdx.x % blocks) * each;
+    return {blockIdx.x / blocks, first, t - first < each ? t - first : each};
+}
+
+static inline unsigned blocks_of_pairs(size_t pairs, int t, int each) {
+    return (unsigned)(pairs * (size_t)((t + each - 1) / each));
+}
+
+__device__ static inline float4 four(const float *x) {
+    return *reinterpret_cast<const float4 *>(x);
+}
+
+__device__ static inline int round_to_four(int n) {
+    return (n + 3) / 4 * 4;
+}
+
+template <int M, int N> __device__ void set_zero(float (&x)[M][N]) {
+#pragma unroll
+    for (int i = 0; i < M; i++)
+#pragma unroll
+        for (int j = 0; j < N; j++)
+            x[i][j] = 0;
+}
+
+/* Features e0 .. of tokens first .. end - 1 by the whole block, zeros beyond. */
+template <class G, int ROWS>
+__device__ void load_rows(float *tile, const token_rows &from, int first, int end, int e0, int d) {
+    constexpr int STEP = G::THREADS / G::WIDE;    /* rows at once */
+    constexpr int WAIT = ROWS / STEP % 8 ? 4 : 8; /* for so many loads together */
+    const int e = (int)threadIdx.x % G::WIDE, rows = e0 + e < d ? end - first : 0;
+    int row = (int)threadIdx.x / G::WIDE;
+    const float *x = from.x + (size_t)(first + row) * from.ld + (size_t)(e0 + e);
+    float *to = tile + row * G::LD + e;
+#pragma unroll 1 /* or the addresses of all take registers */
+    for (int k = 0; k < ROWS / STEP; k += WAIT) {
+#pragma unroll
+        for (int i = 0; i < WAIT; i++, row += STEP, x += STEP * from.ld, to += STEP * G::LD)
+            *to = row < rows ? *x : 0;
+    }
+}
+
+/* sum[r][c] += the dot of the warp's row r and the lane's row in group c */
+template <class G>
+__device__ void add_dots(const float *left, const float *right, float (&sum)[G::R][G::C]) {
+#pragma unroll 4
+    for (int e = 0; e < G::WIDE; e += 4) {
+        float4 b[G::C];
+#pragma unroll
+        for (int c = 0; c < G::C; c++)
+            b[c] = four(right + c * CUDA_WARP * G::LD + e);
+#pragma unroll
+        for (int r = 0; r < G::R; r++) {
+            const float4 a = four(left + r * G::LD + e);
+#pragma unroll
+            for (int c = 0; c < G::C; c++) {
+                sum[r][c] += a.x * b[c].x;
+                sum[r][c] += a.y * b[c].y;
+                sum[r][c] += a.z * b[c].z;
+                sum[r][c] += a.w * b[c].w;
+            }
+        }
+    }
+}
+
+/* out[r][f] += sum_j weight[r][j] x[j][the lane's feature f]; rows is a multiple of four */
+template <class G>
+__device__ void mix_rows(const float *weight, int ld, const float *x, int rows,
+                         float (&out)[G::R][G::F]) {
+#pragma unroll 2
+    for (int j = 0; j < rows; j += 4) {
+        float b[4][G::F];
+#pragma unroll
+        for (int k = 0; k < 4; k++)
+#pragma unroll
+            for (int f = 0; f < G::F; f++)
+                b[k][f] = x[(j + k) * G::LD + f * CUDA_WARP];
+#pragma unroll
+        for (int r = 0; r < G::R; r++) {
+            const float4 a = four(weight + r * ld + j);
+#pragma unroll
+            for (int f = 0; f < G::F; f++) {
+                out[r][f] += a.x * b[0][f];
+                out[r][f] += a.y * b[1][f];
+                out[r][f] += a.z * b[2][f];
+                out[r][f] += a.w * b[3][f];
+            }
+        }
+    }
+}
+
+/* The thread's place in a block, and the block's tiles of features. */
+template <class G> struct tile_pair {
+    float *left, *right;
+    int lane, row; /* the warp's first */
+
+    __device__ explicit tile_pair(float *memory)
+        : left(memory), right(memory + G::LEFT), lane((int)threadIdx.x % CUDA_WARP),
+          row((int)threadIdx.x / CUDA_WARP * G::R) {}
+
+    /* sum = dots of l's rows from at.first with r's from `first`, up to `end`, when nobody reads
+     * the tiles any more.  `again`: left rows of before, where they are still there.  The right
+     * tile keeps the last features. */
+    __device__ void multiply(const tile_place &at, const token_rows &l, bool again,
+                             const token_rows &r, int first, int end, int d,
+                             float (&sum)[G::R][G::C]) const {
+        set_zero(sum);
+        for (int e0 = 0; e0 < d; e0 += G::WIDE) {
+            if (e0)
+                __syncthreads(); /* all have read the features before */
+            if (!again || d > G::WIDE)
+                load_rows<G, G::ROWS>(left, l, at.first, at.first + at.rows, e0, d);
+            load_rows<G, G::COLS>(right, r, first, end, e0, d);
+            __syncthreads();
+            if (row < at.rows)
+                add_dots<G>(left + row * G::LD, right + lane * G::LD, sum);
+        }
+    }
+
+    __device__ void load_right(const token_rows &r, int first, int end, int e0, int d) const {
+        __syncthreads();
+        load_rows<G, G::COLS>(right, r, first, end, e0, d);
+        __syncthreads();
+    }
+};
+
+#endif
