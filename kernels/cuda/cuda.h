@@ -26,6 +26,7 @@ struct cuda_queue {
     void *stream;      /* a cudaStream_t */
     int error;         /* the first cudaError_t of a launch, 0: none */
     const char *where; /* the operation that it came from */
+    double *answer;    /* a number that a call returns: here the processor and the device meet */
 };
 
 #ifdef __cplusplus

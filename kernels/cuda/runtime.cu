@@ -106,8 +106,11 @@ int cuda_device_open(struct device **out, int number, struct error *err) {
     if (error == cudaSuccess)
         error = cudaGetDeviceProperties(&about, number);
     if (error == cudaSuccess)
+        error = cudaMallocHost(reinterpret_cast<void **>(&d->queue.answer), sizeof(double));
+    if (error == cudaSuccess)
         error = cudaStreamCreate(&stream);
     if (error != cudaSuccess) {
+        cudaFreeHost(d->queue.answer);
         free(d);
         return error_set(err, STATUS_MACHINE, "cuda:%d: %s", number, cudaGetErrorString(error));
     }
@@ -122,6 +125,7 @@ int cuda_device_open(struct device **out, int number, struct error *err) {
 void cuda_device_close(struct device *d) {
     if (!d)
         return;
+    cudaFreeHost(own(d)->queue.answer);
     cudaStreamDestroy(stream_of(d));
     free(own(d));
 }
