@@ -168,11 +168,17 @@ static void contrast_rows(struct case_run *r) {
 }
 
 static const int contrast_shapes[][CASE_DIMS] = {
-    {0, 3, 0, 0},           {3, 0, 0, PARTNER},
-    {1, 1, 0, PARTNER},     {2, 3, 1, PARTNER},
-    {7, 5, 0, LOGARITHM},   {33, 17, 0, LOGARITHM | PARTNER},
-    {70, 31, 1, 0},         {130, 40, 1, PARTNER},
-    {256, 128, 1, PARTNER}, {128, 128, 0, LOGARITHM | PARTNER},
+    {0, 3, 0, 0},
+    {3, 0, 0, PARTNER},
+    {1, 1, 0, PARTNER},
+    {2, 3, 1, PARTNER},
+    {7, 5, 0, LOGARITHM},
+    {33, 17, 0, LOGARITHM | PARTNER},
+    {70, 31, 1, 0},
+    {130, 40, 1, PARTNER},
+    {1100, 2, 0, PARTNER},
+    {256, 128, 1, PARTNER},
+    {128, 128, 0, LOGARITHM | PARTNER},
 };
 
 /* n dim views options acc; the slopes are those of large sums, so that they are not all 0 */
@@ -200,6 +206,7 @@ static const int contrast_gradient_shapes[][CASE_DIMS] = {
     {33, 17, 0, OWN | DLOG | NO_GRADIENT},
     {70, 300, 1, 0},
     {130, 40, 1, 0, 1},
+    {800, 2, 0, OWN},
     {256, 128, 1, 0},
     {128, 128, 0, LOGARITHM | OWN | DLOG},
 };

@@ -9,12 +9,14 @@
 struct fixture {
     struct slab workspace;
     struct cuda_queue queue;
+    double answer;
 };
 
 static int setup(void **state) {
     static struct fixture f;
     struct error err;
     *state = &f;
+    f.queue.answer = &f.answer;
     return slab_alloc(&f.workspace, sizeof(real) * KERNEL_WORKSPACE, "workspace", &err);
 }
 

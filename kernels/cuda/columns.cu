@@ -1,5 +1,5 @@
 /* columns.cu -- sums over rows, and what needs them: gradients of gains and biases, batch norm. */
-#include "kernels/cuda/device.cuh"
+#include "kernels/cuda/team.cuh"
 
 namespace {
 
@@ -55,30 +55,21 @@ struct branch_slope {
     }
 };
 
-struct mean_of_column {
+/* In doubles, so that the variance can be had from sums over the same pass. */
+struct moments_of_column {
     int rows;
     size_t cols;
     const float *x;
-    float *mean;
-    __device__ void operator()(size_t row, int col, float *v) const {
-        v[0] += x[row * cols + (size_t)col];
+    float *mean, *var;
+    __device__ void operator()(size_t row, int col, double *v) const {
+        double d = (double)x[row * cols + (size_t)col];
+        v[0] += d;
+        v[1] += d * d;
     }
-    __device__ void finish(int col, const float *v) const {
-        mean[col] = rows ? v[0] / (float)rows : 0;
-    }
-};
-
-struct variance_of_column {
-    int rows;
-    size_t cols;
-    const float *x, *mean;
-    float *var;
-    __device__ void operator()(size_t row, int col, float *v) const {
-        float d = x[row * cols + (size_t)col] - mean[col];
-        v[0] += d * d;
-    }
-    __device__ void finish(int col, const float *v) const {
-        var[col] = rows ? v[0] / (float)rows : 0;
+    __device__ void finish(int col, const double *v) const {
+        double mu = rows ? v[0] / rows : 0, rest = rows ? v[1] / rows - mu * mu : 0;
+        mean[col] = (float)mu;
+        var[col] = (float)(rest > 0 ? rest : 0);
     }
 };
 
@@ -138,32 +129,33 @@ struct batchnorm_slope {
     }
 };
 
-/* A column of all samples, by one thread: they are few. */
 struct batchnorm_combine {
     int n, rows;
     size_t cols;
     float eps;
     const float *moments;
     float *batch, momentum, *running_mean, *running_var;
-    __device__ void operator()(size_t j) const {
+    __device__ void operator()(int col, const column_team &team) const {
+        const float *own = moments + col;
         float count = (float)n * (float)rows, mean = 0, var = 0;
-        for (size_t i = 0; i < (size_t)n; i++)
-            mean += moments[2 * i * cols + j];
-        mean /= (float)n;
-        for (size_t i = 0; i < (size_t)n; i++) {
-            float d = moments[2 * i * cols + j] - mean;
-            var += moments[(2 * i + 1) * cols + j] + d * d;
+        TEAM_EACH(i, team, n) {
+            mean += own[2 * (size_t)i * cols];
         }
-        var /= (float)n;
-        for (size_t i = 0; i < (size_t)n; i++) {
-            batch[2 * i * cols + j] = mean;
-            batch[(2 * i + 1) * cols + j] = 1 / sqrtf(var + eps);
+        mean = team.sum(mean) / (float)n;
+        TEAM_EACH(i, team, n) {
+            float d = own[2 * (size_t)i * cols] - mean;
+            var += own[(2 * (size_t)i + 1) * cols] + d * d;
         }
-        if (running_mean)
-            running_mean[j] += momentum * (mean - running_mean[j]);
-        if (running_var)
-            running_var[j] +=
-                momentum * (var * (count > 1 ? count / (count - 1) : 1) - running_var[j]);
+        var = team.sum(var) / (float)n;
+        TEAM_EACH(i, team, n) {
+            batch[2 * (size_t)i * cols + (size_t)col] = mean;
+            batch[(2 * (size_t)i + 1) * cols + (size_t)col] = 1 / sqrtf(var + eps);
+        }
+        if (running_mean && !team.rank)
+            running_mean[col] += momentum * (mean - running_mean[col]);
+        if (running_var && !team.rank)
+            running_var[col] +=
+                momentum * (var * (count > 1 ? count / (count - 1) : 1) - running_var[col]);
     }
 };
 
@@ -172,18 +164,21 @@ struct batchnorm_combine_slope {
     size_t cols;
     const float *moments, *batch, *dbatch;
     float *dmoments;
-    __device__ void operator()(size_t j) const {
+    __device__ void operator()(int col, const column_team &team) const {
+        const float *own = moments + col, *slope = dbatch + col;
         float count = (float)n * (float)rows, a = 0, b = 0;
-        for (size_t i = 0; i < (size_t)n; i++) {
-            a -= dbatch[2 * i * cols + j];
-            b -= dbatch[(2 * i + 1) * cols + j];
+        TEAM_EACH(i, team, n) {
+            a -= slope[2 * (size_t)i * cols];
+            b -= slope[(2 * (size_t)i + 1) * cols];
         }
-        a /= count;
-        b /= count;
-        for (size_t i = 0; i < (size_t)n; i++) {
-            dmoments[2 * i * cols + j] = a + b * (moments[2 * i * cols + j] - batch[j]);
-            dmoments[(2 * i + 1) * cols + j] = b;
-        }
+        a = team.sum(a) / count;
+        b = team.sum(b) / count;
+        team_batches(
+            team, n, [&](int i) { return own[2 * (size_t)i * cols] - batch[col]; },
+            [&](int i, float d) {
+                dmoments[2 * (size_t)i * cols + (size_t)col] = a + b * d;
+                dmoments[(2 * (size_t)i + 1) * cols + (size_t)col] = b;
+            });
     }
 };
 
@@ -208,23 +203,32 @@ struct reciprocal_root {
     }
 };
 
-enum { PARTS = 512 };
+enum { SQUARES_EACH = 8, SQUARES_MOST = 256 }; /* of a thread, while the blocks are not too many */
 
-/* Each of PARTS x CUDA_BLOCK threads adds every so-manieth square, then a block its threads'. */
-__global__ void squares_kernel(size_t n, const float *x, double *parts) {
-    SHARED(double, sums, CUDA_BLOCK);
+/* sums (blocks) of the squares that each block has */
+__global__ void __launch_bounds__(TEAM_MOST)
+    squares_kernel(size_t n, const float *x, double *sums) {
+    const block_team team = {(int)threadIdx.x, (int)blockDim.x};
+    size_t step = (size_t)gridDim.x * blockDim.x;
     double sum = 0;
-    for (size_t i = (size_t)blockIdx.x * CUDA_BLOCK + threadIdx.x; i < n;
-         i += (size_t)PARTS * CUDA_BLOCK)
+#pragma unroll 8
+    for (size_t i = (size_t)blockIdx.x * blockDim.x + threadIdx.x; i < n; i += step)
         sum += (double)x[i] * (double)x[i];
-    sums[threadIdx.x] = sum;
-    for (unsigned half = CUDA_BLOCK / 2; half; half /= 2) {
-        __syncthreads();
-        if (threadIdx.x < half)
-            sums[threadIdx.x] += sums[threadIdx.x + half];
+    sum = team.sum(sum);
+    if (!team.rank)
+        sums[blockIdx.x] = sum;
+}
+
+/* One block. */
+__global__ void add_kernel(int n, const double *x, double *out) {
+    const block_team team = {(int)threadIdx.x, (int)blockDim.x};
+    double sum = 0;
+    TEAM_EACH(i, team, n) {
+        sum += x[i];
     }
-    if (!threadIdx.x)
-        parts[blockIdx.x] = sums[0];
+    sum = team.sum(sum);
+    if (!team.rank)
+        *out = sum;
 }
 
 } // namespace
@@ -251,8 +255,7 @@ void cuda_branch_backward(const struct kctx *c, int n, int rows, int cols, const
 
 void cuda_batchnorm_stats(const struct kctx *c, int rows, int cols, const real *x, real *mean,
                           real *var) {
-    columns<1>(c, rows, cols, 0, mean_of_column{rows, (size_t)cols, x, mean});
-    columns<1>(c, rows, cols, 0, variance_of_column{rows, (size_t)cols, x, mean, var});
+    columns<2, double>(c, rows, cols, 0, moments_of_column{rows, (size_t)cols, x, mean, var});
 }
 
 void cuda_batchnorm_apply(const struct kctx *c, int rows, int cols, const real *x, const real *mean,
@@ -279,16 +282,16 @@ void cuda_batchnorm_combine(const struct kctx *c, int n, int rows, int cols, dou
                             const real *moments, real *batch, double momentum, real *running_mean,
                             real *running_var) {
     if (n)
-        each(c, (size_t)cols,
-             batchnorm_combine{n, rows, (size_t)cols, (float)eps, moments, batch, (float)momentum,
-                               running_mean, running_var});
+        team_columns(c, cols,
+                     batchnorm_combine{n, rows, (size_t)cols, (float)eps, moments, batch,
+                                       (float)momentum, running_mean, running_var});
 }
 
 void cuda_batchnorm_combine_backward(const struct kctx *c, int n, int rows, int cols,
                                      const real *moments, const real *batch, const real *dbatch,
                                      real *dmoments) {
-    each(c, (size_t)cols,
-         batchnorm_combine_slope{n, rows, (size_t)cols, moments, batch, dbatch, dmoments});
+    team_columns(c, cols,
+                 batchnorm_combine_slope{n, rows, (size_t)cols, moments, batch, dbatch, dmoments});
 }
 
 void cuda_batchnorm_slopes(const struct kctx *c, int n, int cols, const real *rstd,
@@ -301,13 +304,13 @@ void cuda_reciprocal_root(const struct kctx *c, size_t n, double eps, const real
 }
 
 double cuda_sum_squares(const struct kctx *c, size_t n, const real *x) {
-    double *parts = reinterpret_cast<double *>(c->workspace), host[PARTS] = {0}, sum = 0;
-    RUN(__func__, c, squares_kernel, dim3(PARTS), CUDA_BLOCK, 0, n, x, parts);
-    cuda_check(c,
-               cudaMemcpyAsync(host, parts, sizeof host, cudaMemcpyDeviceToHost, cuda_stream_of(c)),
-               __func__);
+    double *sums = reinterpret_cast<double *>(c->workspace), *answer = cuda_queue_of(c)->answer;
+    size_t blocks = (n + SQUARES_EACH * TEAM_MOST - 1) / (SQUARES_EACH * TEAM_MOST);
+    blocks = blocks ? cuda_least(blocks, SQUARES_MOST) : 1;
+    RUN(__func__, c, squares_kernel, dim3((unsigned)blocks), TEAM_MOST, 0, n, x,
+        blocks > 1 ? sums : answer);
+    if (blocks > 1)
+        RUN(__func__, c, add_kernel, dim3(1), CUDA_BLOCK, 0, (int)blocks, sums, answer);
     cuda_check(c, cudaStreamSynchronize(cuda_stream_of(c)), __func__);
-    for (int i = 0; i < PARTS; i++)
-        sum += host[i];
-    return sum;
+    return *answer;
 }

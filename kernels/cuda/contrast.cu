@@ -1,114 +1,143 @@
-/* contrast.cu -- formulas in kernels.h.  A warp to each row; logits are computed where they are
- * wanted, and never stored. */
-#include "kernels/cuda/device.cuh"
+/* contrast.cu -- formulas in kernels.h.  Products of as many rows with all others as fit into the
+ * workspace, then a team for each row of them.  A gradient has the exponentials of logits without
+ * the maximum taken off, which multiply errors: its logits are doubles. */
+#include "kernels/cuda/product.cuh"
+#include "kernels/cuda/team.cuh"
 
 namespace {
 
+/* to (m,n) = x (m,dim) y' (dim,n) */
+template <class T> struct dots {
+    typedef T part;
+    enum { LEFT_ALONG_K = 1, RIGHT_ALONG_K = 1 };
+    size_t n, dim;
+    const float *x, *y;
+    T *to;
+    __device__ float left(size_t, int i, int p) const {
+        return x[(size_t)i * dim + (size_t)p];
+    }
+    __device__ float right(size_t, int p, int j) const {
+        return y[(size_t)j * dim + (size_t)p];
+    }
+    __device__ void put(size_t, int i, int j, double sum) const {
+        to[(size_t)i * n + (size_t)j] = (T)sum;
+    }
+};
+
+/* dx (m,dim) = acc dx + slope (m,n) y (n,dim) */
+struct gather_slopes {
+    typedef float part;
+    enum { LEFT_ALONG_K = 1, RIGHT_ALONG_K = 0 };
+    size_t n, dim;
+    const double *slope;
+    const float *y;
+    int acc;
+    float *dx;
+    __device__ float left(size_t, int i, int p) const {
+        return (float)slope[(size_t)i * n + (size_t)p];
+    }
+    __device__ float right(size_t, int p, int j) const {
+        return y[(size_t)p * dim + (size_t)j];
+    }
+    __device__ void put(size_t, int i, int j, double sum) const {
+        float *to = dx + (size_t)i * dim + (size_t)j;
+        *to = (float)(acc ? (double)*to + sum : sum);
+    }
+};
+
+/* Rows first, first + 1, ... with all n. */
 struct pairs {
-    int n, dim, views;
-    float scale;
-    const float *log_scale, *x, *y;
-    __device__ float factor() const {
-        return log_scale ? scale * expf(*log_scale) : scale;
+    int n, views;
+    size_t first;
+    double scale;
+    const float *log_scale;
+    __device__ double factor() const {
+        return log_scale ? scale * exp((double)*log_scale) : scale;
     }
-    __device__ float logit(float s, size_t i, size_t j) const {
-        const float *a = x + i * (size_t)dim, *b = y + j * (size_t)dim;
-        float sum = 0;
-        for (int e = 0; e < dim; e++)
-            sum += a[e] * b[e];
-        return s * sum;
+    __device__ int partner_of(size_t i) const {
+        return (int)(views ? i ^ 1 : i);
     }
-    __device__ size_t partner_of(size_t i) const {
-        return views ? i ^ 1 : i;
+    __device__ bool compared(size_t i, int j) const {
+        return !views || (size_t)j != i;
     }
 };
 
 struct log_sums {
     pairs p;
+    const float *dots;
     float *r, *partner;
-    __device__ void operator()(size_t i, int lane) const {
-        float s = p.factor(), most = -INFINITY, sum = 0; /* of the lane's columns so far */
-        for (size_t j = (size_t)lane; j < (size_t)p.n; j += CUDA_WARP) {
-            if (p.views && j == i)
-                continue;
-            float l = p.logit(s, i, j), higher = fmaxf(most, l);
-            sum = sum * (most < higher ? expf(most - higher) : 1) + expf(l - higher);
-            most = higher;
+    template <class T> __device__ void operator()(size_t row, const T &team) const {
+        const float *dot = dots + row * (size_t)p.n, s = (float)p.factor();
+        float most = -INFINITY, sum = 0;
+        size_t i = p.first + row;
+        TEAM_EACH(j, team, p.n) {
+            most = p.compared(i, j) ? fmaxf(most, s * dot[j]) : most;
         }
-        float top = warp_max(most);
-        sum = warp_sum(most > -INFINITY ? sum * expf(most - top) : 0);
-        if (lane)
+        most = team.max(most);
+        TEAM_EACH(j, team, p.n) {
+            sum += p.compared(i, j) ? expf(s * dot[j] - most) : 0;
+        }
+        sum = team.sum(sum);
+        if (team.rank)
             return;
-        r[i] = sum > 0 ? top + logf(sum) : top;
+        r[i] = sum > 0 ? most + logf(sum) : most;
         if (partner)
-            partner[i] = p.logit(s, i, p.partner_of(i));
+            partner[i] = s * dot[p.partner_of(i)];
     }
 };
 
-enum { WIDE = 8, EACH_TIME = WIDE * CUDA_WARP }; /* entries of dx that a warp has in registers */
+/* Of a pair: its dot product, and what is known of the other. */
+struct other {
+    double dot;
+    float weight, col;
+};
 
-struct gradient {
+/* Dot products become s g. */
+struct slopes {
     pairs p;
+    double *dots;
     const float *weight, *r, *col;
-    int acc;
-    float *dx, *own;
+    float *own;
     /* g_ij; l: logit (i,j) */
-    __device__ float slope(size_t i, size_t j, float l) const {
-        if (p.views && i == j)
+    __device__ double slope(size_t i, int j, double l, other o) const {
+        if (!p.compared(i, j))
             return 0;
-        float g = weight[i] * expf(l - r[i]) + weight[j] * expf(l - col[j]);
-        return j == p.partner_of(i) ? g - weight[i] - weight[j] : g;
+        double mine = (double)weight[i], its = (double)o.weight;
+        double g = mine * exp(l - (double)r[i]) + its * exp(l - (double)o.col);
+        return j == p.partner_of(i) ? g - mine - its : g;
     }
-    __device__ void operator()(size_t i, int lane) const {
-        float s = p.factor(), mine = 0;
-        for (int e0 = 0; e0 == 0 || e0 < p.dim; e0 += EACH_TIME) {
-            float sum[WIDE];
-            for (int q = 0; q < WIDE; q++)
-                sum[q] = 0;
-            for (size_t j0 = 0; j0 < (size_t)p.n; j0 += CUDA_WARP) {
-                size_t j = j0 + (size_t)lane;
-                float l = j < (size_t)p.n ? p.logit(s, i, j) : 0;
-                float g = j < (size_t)p.n ? slope(i, j, l) : 0;
-                mine += e0 ? 0 : g * l;
-                add(j0, e0, lane, s * g, sum);
-            }
-            for (int q = 0; q < WIDE; q++) {
-                int e = e0 + lane + q * CUDA_WARP;
-                if (!dx || e >= p.dim)
-                    continue;
-                float *to = dx + i * (size_t)p.dim + (size_t)e;
-                *to = acc ? *to + sum[q] : sum[q];
-            }
-        }
-        mine = warp_sum(mine);
-        if (!lane && own)
-            own[i] = mine;
-    }
-    /* The lanes' slopes times their rows of y. */
-    __device__ void add(size_t j0, int e0, int lane, float g, float *sum) const {
-        for (int k = 0; k < CUDA_WARP; k++) {
-            float of_k = __shfl_sync(cuda_all_lanes, g, k);
-            for (int q = 0; q < WIDE; q++) {
-                int e = e0 + lane + q * CUDA_WARP;
-                if (j0 + (size_t)k < (size_t)p.n && e < p.dim)
-                    sum[q] += of_k * p.y[(j0 + (size_t)k) * (size_t)p.dim + (size_t)e];
-            }
-        }
+    template <class T> __device__ void operator()(size_t row, const T &team) const {
+        double *dot = dots + row * (size_t)p.n;
+        double s = p.factor(), sum = 0;
+        team_batches(
+            team, p.n,
+            [&](int j) {
+                return other{dot[j], weight[j], col[j]};
+            },
+            [&](int j, other o) {
+                double l = s * o.dot, g = slope(p.first + row, j, l, o);
+                sum += g * l;
+                dot[j] = s * g;
+            });
+        sum = team.sum(sum);
+        if (!team.rank && own)
+            own[p.first + row] = (float)sum;
     }
 };
 
-/* One warp. */
+/* One row. */
 struct add_all {
     int n;
     const float *own;
     float *to;
-    __device__ void operator()(size_t row, int lane) const {
-        float sum = 0;
-        for (int i = lane; i < n; i += CUDA_WARP)
-            sum += own[i];
-        sum = warp_sum(sum);
-        if (!lane)
-            to[row] += sum;
+    template <class T> __device__ void operator()(size_t row, const T &team) const {
+        double sum = 0;
+        TEAM_EACH(i, team, n) {
+            sum += (double)own[i];
+        }
+        sum = team.sum(sum);
+        if (!team.rank)
+            to[row] += (float)sum;
     }
 };
 
@@ -120,23 +149,44 @@ struct loss_of {
     }
 };
 
+/* Rows from `first` whose products, of so many bytes, are in the workspace together. */
+int rows_at_once(int n, int first, size_t bytes) {
+    size_t most = KERNEL_WORKSPACE * sizeof(float) / bytes / (size_t)n;
+    return (int)cuda_least((size_t)(n - first), most ? most : 1);
+}
+
 } // namespace
 
 void cuda_contrast_rows(const struct kctx *c, int n, int dim, int views, double scale,
                         const real *log_scale, const real *x, const real *y, real *r,
                         real *partner) {
-    const pairs p = {n, dim, views, (float)scale, log_scale, x, y};
-    rows(c, (size_t)n, log_sums{p, r, partner});
+    size_t width = (size_t)dim;
+    float *dot = c->workspace;
+    for (int first = 0, m; first < n; first += m) {
+        m = rows_at_once(n, first, sizeof *dot);
+        const pairs p = {n, views, (size_t)first, scale, log_scale};
+        products(c, 1, m, n, dim, dots<float>{(size_t)n, width, x + (size_t)first * width, y, dot});
+        team_rows(c, (size_t)m, n, log_sums{p, dot, r, partner});
+    }
 }
 
 void cuda_contrast_gradient(const struct kctx *c, int n, int dim, int views, double scale,
                             const real *log_scale, const real *x, const real *y, const real *weight,
                             const real *r, const real *col, int acc, real *dx, real *own,
                             real *dlog) {
-    const pairs p = {n, dim, views, (float)scale, log_scale, x, y};
-    rows(c, (size_t)n, gradient{p, weight, r, col, acc, dx, own});
+    size_t width = (size_t)dim;
+    double *dot = reinterpret_cast<double *>(c->workspace);
+    for (int first = 0, m; first < n; first += m) {
+        m = rows_at_once(n, first, sizeof *dot);
+        const pairs p = {n, views, (size_t)first, scale, log_scale};
+        size_t at = (size_t)first * width;
+        products(c, 1, m, n, dim, dots<double>{(size_t)n, width, x + at, y, dot});
+        team_rows(c, (size_t)m, n, slopes{p, dot, weight, r, col, own});
+        if (dx)
+            products(c, 1, m, dim, n, gather_slopes{(size_t)n, width, dot, y, acc, dx + at});
+    }
     if (dlog)
-        rows(c, 1, add_all{n, own, dlog});
+        team_rows(c, 1, n, add_all{n, own, dlog});
 }
 
 void cuda_contrast_loss(const struct kctx *c, int n, const real *r, const real *col, real *loss) {

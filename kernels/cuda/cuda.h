@@ -28,6 +28,7 @@ struct cuda_queue {
     const char *where; /* the operation that it came from */
     const char *says;  /* of a library; NULL: error is a cudaError_t */
     struct blas *blas; /* NULL: products by kernels of our own */
+    double *answer;    /* a number that a call returns: here the processor and the device meet */
 };
 
 #ifdef __cplusplus

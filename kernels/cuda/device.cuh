@@ -1,6 +1,6 @@
-/* device.cuh -- what kernels are written with: a launch that is checked, and three shapes of
- * kernels. An `each` computes every element of an output on its own.  A `rows` gives a warp to each
- * row. A `columns` sums over rows, in two steps whose order depends on the sizes alone.
+/* device.cuh -- what kernels are written with: a launch that is checked, and two shapes of kernels.
+ * An `each` computes every element of an output on its own.  A `rows` gives a warp to each row.
+ * More shapes are in team.cuh.
  *
  * The work is a struct with its operands and an operator(): what runs on the device.
  */
@@ -75,7 +75,7 @@ template <class W> static void each(const struct kctx *c, size_t n, const W &wor
 
 /* ---- rows: work(row, lane) by a whole warp ---- */
 
-__device__ static inline float warp_sum(float x) {
+template <class T> __device__ static inline T warp_sum(T x) {
     for (int with = CUDA_WARP / 2; with; with /= 2)
         x += __shfl_xor_sync(cuda_all_lanes, x, with);
     return x;
@@ -96,76 +96,6 @@ template <class W> __global__ void rows_kernel(size_t rows, W work) {
 
 template <class W> static void rows(const struct kctx *c, size_t n, const W &work, FROM_CALLER) {
     RUN(where, c, rows_kernel<W>, cuda_blocks(n, CUDA_BLOCK / CUDA_WARP), CUDA_BLOCK, 0, n, work);
-}
-
-/* ---- columns: N sums over rows for each column ----
- *
- * work(row, col, v) adds to its N sums v; work.finish(col, v) takes them.  Rows are cut into
- * stretches; the sums of a stretch go through the workspace and are added in order. */
-
-enum { COLUMNS_WIDE = 32, COLUMNS_HIGH = 8, COLUMNS_STRETCH = 128, COLUMNS_MOST = 256 };
-
-template <int N, class W>
-__global__ void columns_kernel(int rows, int cols, int stretch, float *partial, W work) {
-    SHARED(float, sums, N *COLUMNS_HIGH *COLUMNS_WIDE);
-    int col = (int)(blockIdx.x * COLUMNS_WIDE + threadIdx.x), first = (int)blockIdx.y * stretch;
-    int end = rows - first < stretch ? rows : first + stretch;
-    float v[N];
-    for (int k = 0; k < N; k++)
-        v[k] = 0;
-    for (int row = first + (int)threadIdx.y; row < end && col < cols; row += COLUMNS_HIGH)
-        work((size_t)row, col, v);
-    for (int k = 0; k < N; k++)
-        sums[(k * COLUMNS_HIGH + (int)threadIdx.y) * COLUMNS_WIDE + (int)threadIdx.x] = v[k];
-    __syncthreads();
-    if (threadIdx.y || col >= cols)
-        return;
-    for (int k = 0; k < N; k++) {
-        v[k] = 0;
-        for (int y = 0; y < COLUMNS_HIGH; y++)
-            v[k] += sums[(k * COLUMNS_HIGH + y) * COLUMNS_WIDE + (int)threadIdx.x];
-        if (partial)
-            partial[((size_t)blockIdx.y * N + (size_t)k) * (size_t)cols + (size_t)col] = v[k];
-    }
-    if (!partial)
-        work.finish(col, v);
-}
-
-template <int N, class W> struct columns_end {
-    int cols, stretches;
-    const float *partial;
-    W work;
-    __device__ void operator()(size_t col) const {
-        float v[N];
-        for (int k = 0; k < N; k++) {
-            v[k] = 0;
-            for (int s = 0; s < stretches; s++)
-                v[k] += partial[((size_t)s * N + (size_t)k) * (size_t)cols + col];
-        }
-        work.finish((int)col, v);
-    }
-};
-
-/* Sums of no rows are 0, and are finished too.  `reserved` reals of the workspace are in use. */
-template <int N, class W>
-static void columns(const struct kctx *c, int rows, int cols, size_t reserved, const W &work,
-                    FROM_CALLER) {
-    size_t room = (KERNEL_WORKSPACE - reserved) / ((size_t)N * (size_t)(cols > 0 ? cols : 1));
-    int most = (int)cuda_least(room, COLUMNS_MOST), stretch = COLUMNS_STRETCH;
-    while (most > 0 && (rows - 1) / stretch + 1 > most)
-        stretch *= 2;
-    int stretches = rows > 0 && most > 1 ? (rows - 1) / stretch + 1 : 1;
-    if (stretches == 1)
-        stretch = rows;
-    const dim3 block(COLUMNS_WIDE, COLUMNS_HIGH);
-    float *partial = stretches > 1 ? c->workspace + reserved : NULL;
-    RUN(where, c, (columns_kernel<N, W>),
-        dim3((unsigned)((cols + COLUMNS_WIDE - 1) / COLUMNS_WIDE), (unsigned)stretches), block, 0,
-        rows, cols, stretch, partial, work);
-    if (partial) {
-        const columns_end<N, W> end = {cols, stretches, partial, work};
-        each(c, (size_t)cols, end, where);
-    }
 }
 
 #endif

@@ -144,20 +144,30 @@ struct from_patches {
     }
 };
 
-/* Lanes in pairs, the pairs in pairs, and so on. */
-struct reduce_lanes {
+/* SPAN lanes as a tree; of more lanes, each of its leaves is the sum of every SPAN-th. */
+template <int SPAN> struct reduce_lanes {
     int lanes;
     size_t stride;
     const float *others;
     float *first;
-    __device__ float sum(size_t i, int from, int n) const {
-        if (n == 1)
-            return from ? others[(size_t)(from - 1) * stride + i] : first[i];
-        int half = n / 2;
-        return sum(i, from, half) + sum(i, from + half, n - half);
+    __device__ float lane(int at, size_t i) const {
+        return at >= lanes ? 0 : at ? others[(size_t)(at - 1) * stride + i] : first[i];
     }
     __device__ void operator()(size_t i) const {
-        first[i] = sum(i, 0, lanes);
+        float v[SPAN];
+#pragma unroll
+        for (int k = 0; k < SPAN; k++)
+            v[k] = lane(k, i);
+        for (int from = SPAN; from < lanes; from += SPAN)
+#pragma unroll
+            for (int k = 0; k < SPAN; k++)
+                v[k] += lane(from + k, i);
+#pragma unroll
+        for (int half = SPAN / 2; half; half /= 2)
+#pragma unroll
+            for (int k = 0; k < half; k++)
+                v[k] += v[k + half];
+        first[i] = v[0];
     }
 };
 
@@ -259,8 +269,16 @@ void cuda_unpatchify(const struct kctx *c, int n, int channels, int height, int 
 
 void cuda_reduce_lanes(const struct kctx *c, int lanes, size_t n, size_t stride, const real *others,
                        real *first) {
-    if (lanes > 0)
-        each(c, n, reduce_lanes{lanes, stride, others, first});
+    if (lanes < 2)
+        return;
+    if (lanes == 2)
+        each(c, n, reduce_lanes<2>{lanes, stride, others, first});
+    else if (lanes <= 4)
+        each(c, n, reduce_lanes<4>{lanes, stride, others, first});
+    else if (lanes <= 8)
+        each(c, n, reduce_lanes<8>{lanes, stride, others, first});
+    else
+        each(c, n, reduce_lanes<16>{lanes, stride, others, first});
 }
 
 void cuda_adamw(const struct kctx *c, size_t n, real *w, const real *g, real *m, real *v,

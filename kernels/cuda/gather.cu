@@ -1,5 +1,6 @@
 /* gather.cu -- rows picked by index, the maximum of windows, a matrix for each channel. */
-#include "kernels/cuda/device.cuh"
+#include "kernels/cuda/product.cuh"
+#include "kernels/cuda/team.cuh"
 
 namespace {
 
@@ -16,32 +17,49 @@ struct gather {
     }
 };
 
-/* A warp for each row that was picked: the first pick of a row adds all picks of it, in order. */
+/* What rows gain that were picked, in the order of the picks: dx[row] += weight * dy[pick / taps].
+ * A warp looks for the picks of one row, and adds a stretch of its columns in registers. */
 struct scatter {
-    size_t rows_in, rows_out, cols, index_stride;
-    const float *dy;
+    enum { EACH = 4, STRETCH = EACH * CUDA_WARP }; /* of picks as of columns */
+    size_t rows_in, picks, taps, cols, index_stride;
     const int32_t *index;
+    const float *weight; /* NULL: 1 */
+    const float *dy;
+    int acc;
     float *dx;
-    __device__ void operator()(size_t row, int lane) const {
-        size_t image = row / rows_out, j = row % rows_out;
-        const int32_t *picks = index + image * index_stride;
-        int to = picks[j], earlier = 0;
-        for (size_t k = (size_t)lane; k < j; k += CUDA_WARP)
-            earlier |= picks[k] == to;
-        if (to < 0 || __ballot_sync(cuda_all_lanes, earlier))
-            return;
-        for (size_t k0 = j; k0 < rows_out; k0 += CUDA_WARP) {
-            size_t k = k0 + (size_t)lane;
-            unsigned same = __ballot_sync(cuda_all_lanes, k < rows_out && picks[k] == to);
-            for (; same; same &= same - 1)
-                add(image, k0 + (size_t)(__ffs((int)same) - 1), to, lane);
+    __device__ void operator()(size_t item, int lane) const {
+        size_t parts = (cols + STRETCH - 1) / STRETCH, row = item / parts, image = row / rows_in;
+        const int32_t *picked = index + image * index_stride;
+        const int to = (int)(row % rows_in), first = (int)(item % parts) * STRETCH + lane;
+        float sum[EACH] = {0};
+        bool any = !acc; /* something to write */
+        for (size_t k0 = 0; k0 < picks; k0 += STRETCH) {
+            int there[EACH];
+#pragma unroll
+            for (int q = 0; q < EACH; q++) {
+                size_t k = k0 + (size_t)(q * CUDA_WARP + lane);
+                there[q] = k < picks ? picked[k] : -1;
+            }
+#pragma unroll
+            for (int q = 0; q < EACH; q++) {
+                unsigned same = __ballot_sync(cuda_all_lanes, there[q] == to);
+                any |= same != 0;
+                for (; same; same &= same - 1)
+                    add(image, k0 + (size_t)(q * CUDA_WARP + __ffs((int)same) - 1), first, sum);
+            }
+        }
+        for (int q = 0, e = first; any && q < EACH && e < (int)cols; q++, e += CUDA_WARP) {
+            float *own = dx + row * cols + (size_t)e;
+            *own = acc ? *own + sum[q] : sum[q];
         }
     }
-    __device__ void add(size_t image, size_t from, int to, int lane) const {
-        const float *x = dy + (image * rows_out + from) * cols;
-        float *y = dx + (image * rows_in + (size_t)to) * cols;
-        for (size_t e = (size_t)lane; e < cols; e += CUDA_WARP)
-            y[e] += x[e];
+    __device__ void add(size_t image, size_t pick, int first, float *sum) const {
+        const float *from = dy + (image * picks + pick) / taps * cols;
+        float w = weight ? weight[pick] : 1;
+#pragma unroll
+        for (int q = 0; q < EACH; q++)
+            if (first + q * CUDA_WARP < (int)cols)
+                sum[q] += w * from[first + q * CUDA_WARP];
     }
 };
 
@@ -70,22 +88,6 @@ struct combine_rows {
         for (size_t t = 0; t < taps; t++)
             sum += weight[at + t] * x[(size_t)row[at + t] * cols + i % cols];
         y[i] = sum;
-    }
-};
-
-/* Each row of dx looks for its taps. */
-struct combine_rows_slope {
-    size_t n, taps, cols;
-    const int32_t *row;
-    const float *weight, *dy;
-    float *dx;
-    __device__ void operator()(size_t i) const {
-        int own = (int)(i / cols);
-        float sum = 0;
-        for (size_t t = 0; t < n * taps; t++)
-            if (row[t] == own)
-                sum += weight[t] * dy[t / taps * cols + i % cols];
-        dx[i] += sum;
     }
 };
 
@@ -151,46 +153,69 @@ struct maxpool_slope {
 /* Of channelwise_fc: x (n,q,ch), w (ch,p,q), y (n,p,ch). */
 struct channels {
     size_t n, p, q, ch;
+    __device__ size_t in(int image, int b, size_t e) const {
+        return ((size_t)image * q + (size_t)b) * ch + e;
+    }
+    __device__ size_t out(int image, int a, size_t e) const {
+        return ((size_t)image * p + (size_t)a) * ch + e;
+    }
+    __device__ size_t weight(size_t e, int a, int b) const {
+        return (e * p + (size_t)a) * q + (size_t)b;
+    }
 };
 
+/* y[image,a,e] = sum over b of w[e,a,b] x[image,b,e], for each e */
 struct channelwise {
+    typedef float part;
+    enum { LEFT_ALONG_K = 1, RIGHT_ALONG_K = 1 };
     channels s;
     const float *x, *w, *bias;
     float *y;
-    __device__ void operator()(size_t i) const {
-        size_t e = i % s.ch, a = i / s.ch % s.p, image = i / s.ch / s.p;
-        const float *row = w + (e * s.p + a) * s.q;
-        float sum = bias ? bias[e * s.p + a] : 0;
-        for (size_t b = 0; b < s.q; b++)
-            sum += row[b] * x[(image * s.q + b) * s.ch + e];
-        y[i] = sum;
+    __device__ float left(size_t e, int a, int b) const {
+        return w[s.weight(e, a, b)];
+    }
+    __device__ float right(size_t e, int b, int image) const {
+        return x[s.in(image, b, e)];
+    }
+    __device__ void put(size_t e, int a, int image, double sum) const {
+        float more = bias ? bias[e * s.p + (size_t)a] : 0;
+        y[s.out(image, a, e)] = (float)sum + more;
     }
 };
 
 struct channelwise_slope {
+    typedef float part;
+    enum { LEFT_ALONG_K = 0, RIGHT_ALONG_K = 1 };
     channels s;
     const float *w, *dy;
     int acc;
     float *dx;
-    __device__ void operator()(size_t i) const {
-        size_t e = i % s.ch, b = i / s.ch % s.q, image = i / s.ch / s.q;
-        float sum = acc ? dx[i] : 0;
-        for (size_t a = 0; a < s.p; a++)
-            sum += w[(e * s.p + a) * s.q + b] * dy[(image * s.p + a) * s.ch + e];
-        dx[i] = sum;
+    __device__ float left(size_t e, int b, int a) const {
+        return w[s.weight(e, a, b)];
+    }
+    __device__ float right(size_t e, int a, int image) const {
+        return dy[s.out(image, a, e)];
+    }
+    __device__ void put(size_t e, int b, int image, double sum) const {
+        float *to = dx + s.in(image, b, e);
+        *to = acc ? *to + (float)sum : (float)sum;
     }
 };
 
 struct channelwise_weight {
+    typedef float part;
+    enum { LEFT_ALONG_K = 0, RIGHT_ALONG_K = 0 };
     channels s;
     const float *x, *dy;
     float *dw;
-    __device__ void operator()(size_t i) const {
-        size_t b = i % s.q, a = i / s.q % s.p, e = i / s.q / s.p;
-        float sum = 0;
-        for (size_t image = 0; image < s.n; image++)
-            sum += dy[(image * s.p + a) * s.ch + e] * x[(image * s.q + b) * s.ch + e];
-        dw[i] += sum;
+    __device__ float left(size_t e, int a, int image) const {
+        return dy[s.out(image, a, e)];
+    }
+    __device__ float right(size_t e, int image, int b) const {
+        return x[s.in(image, b, e)];
+    }
+    __device__ void put(size_t e, int a, int b, double sum) const {
+        dw[s.weight(e, a, b)] += (float)sum;
     }
 };
 
@@ -216,6 +241,10 @@ size_t product(int a, int b, int c, int d) {
     return (size_t)a * (size_t)b * (size_t)c * (size_t)d;
 }
 
+void scatter_all(const struct kctx *c, size_t images, const scatter &s, FROM_CALLER) {
+    rows(c, images * s.rows_in * ((s.cols + scatter::STRETCH - 1) / scatter::STRETCH), s, where);
+}
+
 } // namespace
 
 void cuda_gather_forward(const struct kctx *c, int n, int rows_in, int rows_out, int cols,
@@ -229,12 +258,18 @@ void cuda_gather_forward(const struct kctx *c, int n, int rows_in, int rows_out,
 void cuda_gather_backward(const struct kctx *c, int n, int rows_in, int rows_out, int cols,
                           const real *dy, const int32_t *index, int index_stride, int acc, real *dx,
                           real *dfill) {
-    if (dx && !acc)
-        cuda_fill(c, product(n, rows_in, cols, 1), 0, dx);
+    const scatter work = {(size_t)rows_in,
+                          (size_t)rows_out,
+                          1,
+                          (size_t)cols,
+                          (size_t)index_stride,
+                          index,
+                          NULL,
+                          dy,
+                          acc,
+                          dx};
     if (dx)
-        rows(c, product(n, rows_out, 1, 1),
-             scatter{(size_t)rows_in, (size_t)rows_out, (size_t)cols, (size_t)index_stride, dy,
-                     index, dx});
+        scatter_all(c, (size_t)n, work);
     if (dfill)
         columns<1>(
             c, n * rows_out, cols, 0,
@@ -248,8 +283,9 @@ void cuda_combine_rows_forward(const struct kctx *c, int n, int taps, int cols, 
 
 void cuda_combine_rows_backward(const struct kctx *c, int n, int taps, int rows, int cols,
                                 const int32_t *row, const real *weight, const real *dy, real *dx) {
-    each(c, product(rows, cols, 1, 1),
-         combine_rows_slope{(size_t)n, (size_t)taps, (size_t)cols, row, weight, dy, dx});
+    scatter_all(c, 1,
+                scatter{(size_t)rows, (size_t)n * (size_t)taps, (size_t)taps, (size_t)cols, 0, row,
+                        weight, dy, 1, dx});
 }
 
 void cuda_maxpool_forward(const struct kctx *c, int n, int h, int w, int ch, int k, int stride,
@@ -267,7 +303,7 @@ void cuda_maxpool_backward(const struct kctx *c, int n, int h, int w, int ch, in
 void cuda_channelwise_fc_forward(const struct kctx *c, int n, int p, int q, int ch, const real *x,
                                  const real *w, const real *bias, real *y) {
     const channels s = {(size_t)n, (size_t)p, (size_t)q, (size_t)ch};
-    each(c, product(n, p, ch, 1), channelwise{s, x, w, bias, y});
+    products(c, ch, p, n, q, channelwise{s, x, w, bias, y});
 }
 
 void cuda_channelwise_fc_backward(const struct kctx *c, int n, int p, int q, int ch, const real *x,
@@ -275,8 +311,8 @@ void cuda_channelwise_fc_backward(const struct kctx *c, int n, int p, int q, int
                                   real *dbias) {
     const channels s = {(size_t)n, (size_t)p, (size_t)q, (size_t)ch};
     if (dx)
-        each(c, product(n, q, ch, 1), channelwise_slope{s, w, dy, acc, dx});
-    each(c, product(ch, p, q, 1), channelwise_weight{s, x, dy, dw});
+        products(c, ch, q, n, p, channelwise_slope{s, w, dy, acc, dx});
+    products(c, ch, p, q, n, channelwise_weight{s, x, dy, dw});
     if (dbias)
         each(c, product(ch, p, 1, 1), channelwise_bias{s, dy, dbias});
 }

@@ -133,8 +133,11 @@ int cuda_device_open(struct device **out, int number, enum device_math math, str
     if (error == cudaSuccess)
         error = cudaGetDeviceProperties(&about, number);
     if (error == cudaSuccess)
+        error = cudaMallocHost(reinterpret_cast<void **>(&d->queue.answer), sizeof(double));
+    if (error == cudaSuccess)
         error = cudaStreamCreate(&stream);
     if (error != cudaSuccess) {
+        cudaFreeHost(d->queue.answer);
         free(d);
         return error_set(err, STATUS_MACHINE, "cuda:%d: %s", number, cudaGetErrorString(error));
     }
@@ -156,6 +159,7 @@ void cuda_device_close(struct device *d) {
         return;
     blas_close(own(d)->queue.blas);
     cuda_lists_free(&own(d)->lists);
+    cudaFreeHost(own(d)->queue.answer);
     cudaStreamDestroy(stream_of(d));
     free(own(d));
 }

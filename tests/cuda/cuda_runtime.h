@@ -61,6 +61,9 @@ cudaError_t cudaStreamDestroy(cudaStream_t stream);
 /* Memory that the processor cannot touch but by a copy or in a kernel; it begins as NaN. */
 cudaError_t cudaMalloc(void **out, size_t bytes);
 cudaError_t cudaFree(void *memory);
+/* The processor's, for both. */
+cudaError_t cudaMallocHost(void **out, size_t bytes);
+cudaError_t cudaFreeHost(void *memory);
 cudaError_t cudaMemGetInfo(size_t *free_bytes, size_t *all);
 cudaError_t cudaSetDevice(int number); /* there is device 0 */
 struct cudaDeviceProp {
@@ -138,6 +141,11 @@ static inline void __syncwarp(void) {
 
 static inline int __ffs(int x) {
     return __builtin_ffs(x);
+}
+
+/* Never fused with an addition. */
+static inline float __fmul_rn(float a, float b) {
+    return a * b;
 }
 
 static inline float rsqrtf(float x) {

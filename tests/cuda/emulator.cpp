@@ -346,6 +346,16 @@ cudaError_t cudaFree(void *p) {
     return cudaSuccess;
 }
 
+cudaError_t cudaMallocHost(void **out, size_t bytes) {
+    *out = malloc(bytes);
+    return *out ? cudaSuccess : cudaErrorMemoryAllocation;
+}
+
+cudaError_t cudaFreeHost(void *p) {
+    free(p);
+    return cudaSuccess;
+}
+
 cudaError_t cudaMemGetInfo(size_t *free_bytes, size_t *all) {
     *free_bytes = MEMORY;
     for (const auto &piece : memory.pieces)

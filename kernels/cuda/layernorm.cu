@@ -1,0 +1,211 @@
+/* layernorm.cu -- layer norm.  Rows of up to HELD_MOST columns lie in the registers of a warp and
+ * are read once; the backward pass adds up the gradients of gain and bias while it is there. */
+#include "kernels/cuda/team.cuh"
+
+namespace {
+
+enum { HELD_MOST = 24 * CUDA_WARP, BACKWARD_MOST = 512, WARPS = CUDA_BLOCK / CUDA_WARP };
+static_assert(2 * (size_t)BACKWARD_MOST * HELD_MOST <= KERNEL_WORKSPACE, "sums of blocks");
+
+/* j = lane + 32 k, the columns that a lane holds */
+#define HELD(k, j, lane, cols)                                                                     \
+    _Pragma("unroll") for (int k = 0, j = (lane); k < K; k++, j += CUDA_WARP) if (j < (cols))
+
+struct forward {
+    int cols;
+    float eps;
+    const float *x, *gamma, *beta;
+    float *y, *mean, *rstd;
+    __device__ void keep(size_t row, int rank, float mu, float r) const {
+        if (rank)
+            return;
+        mean[row] = mu;
+        rstd[row] = r;
+    }
+    __device__ float put(int j, float v, float mu, float r) const {
+        return (v - mu) * r * (gamma ? gamma[j] : 1) + (beta ? beta[j] : 0);
+    }
+    template <int K> __device__ void held(size_t row, int lane) const {
+        const float *xi = x + row * (size_t)cols;
+        float *yi = y + row * (size_t)cols, v[K] = {0}, sum = 0, squares = 0;
+        HELD(k, j, lane, cols) v[k] = xi[j];
+        HELD(k, j, lane, cols) sum += v[k];
+        float mu = cols ? warp_sum(sum) / (float)cols : 0;
+        HELD(k, j, lane, cols) squares += (v[k] - mu) * (v[k] - mu);
+        float r = 1 / sqrtf((cols ? warp_sum(squares) / (float)cols : 0) + eps);
+        HELD(k, j, lane, cols) yi[j] = put(j, v[k], mu, r);
+        keep(row, lane, mu, r);
+    }
+    template <class T> __device__ void operator()(size_t row, const T &team) const {
+        const float *xi = x + row * (size_t)cols;
+        float *yi = y + row * (size_t)cols, sum = 0, squares = 0;
+        TEAM_EACH(j, team, cols) {
+            sum += xi[j];
+        }
+        float mu = team.sum(sum) / (float)cols;
+        TEAM_EACH(j, team, cols) {
+            squares += (xi[j] - mu) * (xi[j] - mu);
+        }
+        float r = 1 / sqrtf(team.sum(squares) / (float)cols + eps);
+        team_batches(
+            team, cols, [&](int j) { return xi[j]; },
+            [&](int j, float v) { yi[j] = put(j, v, mu, r); });
+        keep(row, team.rank, mu, r);
+    }
+};
+
+/* x where it is normalized, and the gradient that reaches it */
+struct pair {
+    float xhat, g;
+};
+
+struct triple {
+    float xhat, g, before;
+};
+
+struct backward {
+    int cols;
+    const float *x, *gamma, *mean, *rstd, *dy;
+    int acc;
+    float *dx;
+    /* What the row adds to the gradients of gain and bias, too. */
+    template <int K> __device__ void held(size_t row, int lane, float *dgamma, float *dbeta) const {
+        const float *xi = x + row * (size_t)cols, *dyi = dy + row * (size_t)cols;
+        float *dxi = dx + row * (size_t)cols, mu = mean[row], r = rstd[row], sum = 0, dot = 0;
+        pair v[K] = {};
+        HELD(k, j, lane, cols) v[k] = {xi[j], dyi[j]};
+        HELD(k, j, lane, cols) {
+            v[k].xhat = (v[k].xhat - mu) * r;
+            dgamma[k] += v[k].g * v[k].xhat;
+            dbeta[k] += v[k].g;
+            v[k].g *= gamma ? gamma[j] : 1;
+            sum += v[k].g;
+            dot += v[k].g * v[k].xhat;
+        }
+        sum = warp_sum(sum) / (float)cols;
+        dot = warp_sum(dot) / (float)cols;
+        HELD(k, j, lane, cols) v[k].g = r * (v[k].g - sum - v[k].xhat * dot);
+        HELD(k, j, lane, cols) v[k].xhat = acc ? dxi[j] : 0; /* it is not needed any more */
+        HELD(k, j, lane, cols) dxi[j] = v[k].xhat + v[k].g;
+    }
+    template <class T> __device__ void operator()(size_t row, const T &team) const {
+        const float *xi = x + row * (size_t)cols, *dyi = dy + row * (size_t)cols;
+        float *dxi = dx + row * (size_t)cols, mu = mean[row], r = rstd[row], sum = 0, dot = 0;
+        auto load = [&](int j) {
+            return triple{(xi[j] - mu) * r, dyi[j] * (gamma ? gamma[j] : 1), acc ? dxi[j] : 0};
+        };
+        TEAM_EACH(j, team, cols) {
+            float g = dyi[j] * (gamma ? gamma[j] : 1);
+            sum += g;
+            dot += g * (xi[j] - mu) * r;
+        }
+        sum = team.sum(sum) / (float)cols;
+        dot = team.sum(dot) / (float)cols;
+        team_batches(team, cols, load,
+                     [&](int j, triple v) { dxi[j] = v.before + r * (v.g - sum - v.xhat * dot); });
+    }
+};
+
+struct gain {
+    size_t cols;
+    const float *x, *mean, *rstd, *dy;
+    float *dgamma, *dbeta;
+    __device__ void operator()(size_t row, int col, float *v) const {
+        size_t at = row * cols + (size_t)col;
+        v[0] += dy[at] * (x[at] - mean[row]) * rstd[row];
+        v[1] += dy[at];
+    }
+    __device__ void finish(int col, const float *v) const {
+        if (dgamma)
+            dgamma[col] += v[0];
+        if (dbeta)
+            dbeta[col] += v[1];
+    }
+};
+
+template <int K> __global__ void forward_kernel(size_t rows, forward work) {
+    int lane = (int)(threadIdx.x % CUDA_WARP);
+    size_t row = (size_t)blockIdx.x * WARPS + threadIdx.x / CUDA_WARP;
+    for (; row < rows; row += (size_t)gridDim.x * WARPS)
+        work.held<K>(row, lane);
+}
+
+/* to (cols) = the sum of the warps' v */
+template <int K> __device__ void add_warps(int cols, const float *v, float *to) {
+    SHARED(float, sums, WARPS *K *CUDA_WARP);
+    int lane = (int)(threadIdx.x % CUDA_WARP), warp = (int)(threadIdx.x / CUDA_WARP);
+    HELD(k, j, lane, cols) sums[warp * K * CUDA_WARP + j] = v[k];
+    __syncthreads();
+    for (int j = (int)threadIdx.x; j < cols; j += CUDA_BLOCK) {
+        float sum = 0;
+        for (int w = 0; w < WARPS; w++)
+            sum += sums[w * K * CUDA_WARP + j];
+        to[j] = sum;
+    }
+    __syncthreads();
+}
+
+/* partial (blocks,2,cols), or NULL: the gradients of gain and bias from each block's rows */
+template <int K>
+__global__ void __launch_bounds__(CUDA_BLOCK, 2)
+    backward_kernel(size_t rows, backward work, float *partial) {
+    int lane = (int)(threadIdx.x % CUDA_WARP), cols = work.cols;
+    size_t row = (size_t)blockIdx.x * WARPS + threadIdx.x / CUDA_WARP;
+    float dgamma[K] = {0}, dbeta[K] = {0};
+    for (; row < rows; row += (size_t)gridDim.x * WARPS)
+        work.held<K>(row, lane, dgamma, dbeta);
+    if (!partial)
+        return;
+    add_warps<K>(cols, dgamma, partial + 2 * (size_t)blockIdx.x * (size_t)cols);
+    add_warps<K>(cols, dbeta, partial + (2 * (size_t)blockIdx.x + 1) * (size_t)cols);
+}
+
+/* The kernel that holds so many columns. */
+template <class F> F by_width(int cols, F four, F eight, F sixteen, F most) {
+    return cols <= 4 * CUDA_WARP    ? four
+           : cols <= 8 * CUDA_WARP  ? eight
+           : cols <= 16 * CUDA_WARP ? sixteen
+                                    : most;
+}
+
+void backward_held(const struct kctx *c, size_t n, const backward &work, float *dgamma,
+                   float *dbeta) {
+    int cols = work.cols, wanted = dgamma || dbeta;
+    size_t each_warp = (n + WARPS * BACKWARD_MOST - 1) / (WARPS * BACKWARD_MOST); /* rows */
+    unsigned blocks = n ? cuda_blocks(n, WARPS * each_warp) : 0;
+    float *partial = wanted ? c->workspace : NULL;
+    auto kernel = by_width(cols, backward_kernel<4>, backward_kernel<8>, backward_kernel<16>,
+                           backward_kernel<24>);
+    RUN("cuda_layernorm_backward", c, kernel, blocks, CUDA_BLOCK, 0, n, work, partial);
+    const gain end = {(size_t)cols, NULL, NULL, NULL, NULL, dgamma, dbeta};
+    if (wanted)
+        team_columns(c, cols, columns_end<2, float, gain>{cols, (int)blocks, partial, end},
+                     "cuda_layernorm_backward");
+}
+
+} // namespace
+
+void cuda_layernorm_forward(const struct kctx *c, int n, int cols, real eps, const real *x,
+                            const real *gamma, const real *beta, real *y, real *mean, real *rstd) {
+    const forward work = {cols, eps, x, gamma, beta, y, mean, rstd};
+    auto kernel = by_width(cols, forward_kernel<4>, forward_kernel<8>, forward_kernel<16>,
+                           forward_kernel<24>);
+    if (cols <= HELD_MOST)
+        RUN(__func__, c, kernel, cuda_blocks((size_t)n, WARPS), CUDA_BLOCK, 0, (size_t)n, work);
+    else
+        team_rows(c, (size_t)n, cols, work);
+}
+
+/* The sums of long rows first: dx may be dy. */
+void cuda_layernorm_backward(const struct kctx *c, int n, int cols, const real *x,
+                             const real *gamma, const real *mean, const real *rstd, const real *dy,
+                             int acc, real *dx, real *dgamma, real *dbeta) {
+    const backward work = {cols, x, gamma, mean, rstd, dy, acc, dx};
+    if (cols <= HELD_MOST) {
+        backward_held(c, (size_t)n, work, dgamma, dbeta);
+        return;
+    }
+    if (dgamma || dbeta)
+        columns<2>(c, n, cols, 0, gain{(size_t)cols, x, mean, rstd, dy, dgamma, dbeta});
+    team_rows(c, (size_t)n, cols, work);
+}

@@ -1,0 +1,204 @@
+/* team.cuh -- kernels in which several threads share a row or a column: a team.
+ *
+ * A team's threads have a `rank` below its `size`; sum(x) and max(x) give each of them that of all,
+ * in an order that the size alone decides.  All of them must call.
+ */
+#ifndef SSV_KERNELS_CUDA_TEAM_CUH
+#define SSV_KERNELS_CUDA_TEAM_CUH
+
+#include "kernels/cuda/device.cuh"
+
+/* A thread's share of 0..n-1; unrolled, so that several loads are under way at a time. */
+#define TEAM_EACH(j, team, n)                                                                      \
+    _Pragma("unroll 8") for (int j = (team).rank; j < (n); j += (team).size)
+
+enum { TEAM_BATCH = 8 };
+
+/* store(j, load(j)) for a thread's share of 0..n-1, several loads before the first store.  In a
+ * plain loop each load waits for the store before it, which might be to the same place. */
+template <class T, class L, class S>
+__device__ static inline void team_batches(const T &team, int n, L load, S store) {
+    for (int first = team.rank; first < n; first += TEAM_BATCH * team.size) {
+        decltype(load(0)) held[TEAM_BATCH] = {};
+#pragma unroll
+        for (int k = 0; k < TEAM_BATCH; k++)
+            if (first + k * team.size < n)
+                held[k] = load(first + k * team.size);
+#pragma unroll
+        for (int k = 0; k < TEAM_BATCH; k++)
+            if (first + k * team.size < n)
+                store(first + k * team.size, held[k]);
+    }
+}
+
+/* ---- team_rows: work(row, team) by a warp, or for a long row by a block ---- */
+
+enum { TEAM_WARP_COLS = 512, TEAM_BLOCK_COLS = 4096, TEAM_MOST = 1024 };
+
+struct warp_team {
+    int rank;
+    static constexpr int size = CUDA_WARP;
+    template <class T> __device__ T sum(T x) const {
+        return warp_sum(x);
+    }
+    __device__ float max(float x) const {
+        return warp_max(x);
+    }
+};
+
+struct block_team {
+    int rank, size;
+    template <class T> __device__ T sum(T x) const {
+        return warp_sum(of_warps(warp_sum(x), T(0)));
+    }
+    __device__ float max(float x) const {
+        return warp_max(of_warps(warp_max(x), -INFINITY));
+    }
+    /* To lane w what warp w brings, to the lanes left over `none`. */
+    template <class T> __device__ T of_warps(T x, T none) const {
+        SHARED(T, brought, CUDA_WARP);
+        int lane = rank % CUDA_WARP;
+        if (!lane)
+            brought[rank / CUDA_WARP] = x;
+        __syncthreads();
+        x = lane < size / CUDA_WARP ? brought[lane] : none;
+        __syncthreads(); /* it may be written again */
+        return x;
+    }
+};
+
+template <class W> __global__ void warp_rows_kernel(size_t rows, W work) {
+    size_t step = (size_t)gridDim.x * (blockDim.x / CUDA_WARP);
+    size_t row = (size_t)blockIdx.x * (blockDim.x / CUDA_WARP) + threadIdx.x / CUDA_WARP;
+    const warp_team team = {(int)(threadIdx.x % CUDA_WARP)};
+    for (; row < rows; row += step)
+        work(row, team);
+}
+
+template <class W>
+__global__ void __launch_bounds__(TEAM_MOST) block_rows_kernel(size_t rows, W work) {
+    const block_team team = {(int)threadIdx.x, (int)blockDim.x};
+    for (size_t row = blockIdx.x; row < rows; row += gridDim.x)
+        work(row, team);
+}
+
+/* The team depends on cols alone, so that a row's sums do not depend on the number of rows. */
+template <class W>
+static void team_rows(const struct kctx *c, size_t n, int cols, const W &work, FROM_CALLER) {
+    const int block = cols <= TEAM_BLOCK_COLS ? (int)CUDA_BLOCK : (int)TEAM_MOST;
+    if (cols <= TEAM_WARP_COLS)
+        RUN(where, c, warp_rows_kernel<W>, cuda_blocks(n, CUDA_BLOCK / CUDA_WARP), CUDA_BLOCK, 0, n,
+            work);
+    else
+        RUN(where, c, block_rows_kernel<W>, cuda_blocks(n, 1), block, 0, n, work);
+}
+
+/* ---- team_columns: work(col, team) by the 32 threads that a column has in a block of 32 ---- */
+
+struct column_team {
+    int rank; /* of a thread that has no column: beyond every size */
+    static constexpr int size = CUDA_WARP;
+    /* Transposed, so that a warp adds what the threads of a column bring. */
+    template <class T> __device__ T sum(T x) const {
+        SHARED(T, brought, CUDA_WARP * (CUDA_WARP + 1));
+        SHARED(T, sums, CUDA_WARP);
+        int along = (int)threadIdx.x, down = (int)threadIdx.y;
+        brought[down * (CUDA_WARP + 1) + along] = x;
+        __syncthreads();
+        x = warp_sum(brought[along * (CUDA_WARP + 1) + down]);
+        if (!along)
+            sums[down] = x;
+        __syncthreads();
+        return sums[along];
+    }
+};
+
+__device__ static inline column_team column_team_of(int col, int cols) {
+    return {col < cols ? (int)threadIdx.y : 1 << 30};
+}
+
+__device__ static inline int team_column(void) {
+    return (int)(blockIdx.x * CUDA_WARP + threadIdx.x);
+}
+
+template <class W>
+__global__ void __launch_bounds__(TEAM_MOST) team_columns_kernel(int cols, W work) {
+    work(team_column(), column_team_of(team_column(), cols));
+}
+
+template <class W>
+static void team_columns(const struct kctx *c, int cols, const W &work, FROM_CALLER) {
+    RUN(where, c, team_columns_kernel<W>, dim3((unsigned)((cols + CUDA_WARP - 1) / CUDA_WARP)),
+        dim3(CUDA_WARP, CUDA_WARP), 0, cols, work);
+}
+
+/* ---- columns: N sums over rows for each column ----
+ *
+ * work(row, col, v) adds to its N sums v, reals or doubles; work.finish(col, v) takes them.  Many
+ * rows are cut into stretches; the sums of a stretch go through the workspace and are added by a
+ * second launch. */
+
+enum { COLUMNS_ONCE = 1024, COLUMNS_STRETCH = 128, COLUMNS_MOST = 256 }; /* rows, rows, stretches */
+
+template <int N, class T, class W>
+__global__ void __launch_bounds__(TEAM_MOST)
+    columns_kernel(int rows, int cols, int stretch, T *partial, W work) {
+    int col = team_column(), first = (int)blockIdx.y * stretch;
+    const column_team team = column_team_of(col, cols);
+    int many = rows - first < stretch ? rows - first : stretch;
+    T v[N];
+    for (int k = 0; k < N; k++)
+        v[k] = 0;
+    TEAM_EACH(i, team, many) {
+        work((size_t)first + (size_t)i, col, v);
+    }
+    for (int k = 0; k < N; k++) {
+        v[k] = team.sum(v[k]);
+        if (partial && !team.rank)
+            partial[((size_t)blockIdx.y * N + (size_t)k) * (size_t)cols + (size_t)col] = v[k];
+    }
+    if (!partial && !team.rank)
+        work.finish(col, v);
+}
+
+/* partial (stretches,N,cols) */
+template <int N, class T, class W> struct columns_end {
+    int cols, stretches;
+    const T *partial;
+    W work;
+    __device__ void operator()(int col, const column_team &team) const {
+        T v[N];
+        for (int k = 0; k < N; k++) {
+            v[k] = 0;
+            TEAM_EACH(s, team, stretches) {
+                v[k] += partial[((size_t)s * N + (size_t)k) * (size_t)cols + (size_t)col];
+            }
+            v[k] = team.sum(v[k]);
+        }
+        if (!team.rank)
+            work.finish(col, v);
+    }
+};
+
+/* Sums of no rows are 0, and are finished too.  `reserved` reals of the workspace are in use, an
+ * even number. */
+template <int N, class T = float, class W>
+static void columns(const struct kctx *c, int rows, int cols, size_t reserved, const W &work,
+                    FROM_CALLER) {
+    size_t width = N * sizeof(T) / sizeof(float) * (size_t)(cols > 0 ? cols : 1);
+    int most = (int)cuda_least((KERNEL_WORKSPACE - reserved) / width, COLUMNS_MOST);
+    int stretch = COLUMNS_STRETCH;
+    while (most > 0 && (rows - 1) / stretch + 1 > most)
+        stretch *= 2;
+    int stretches = rows > COLUMNS_ONCE && most > 1 ? (rows - 1) / stretch + 1 : 1;
+    if (stretches == 1)
+        stretch = rows;
+    T *partial = stretches > 1 ? reinterpret_cast<T *>(c->workspace + reserved) : NULL;
+    RUN(where, c, (columns_kernel<N, T, W>),
+        dim3((unsigned)((cols + CUDA_WARP - 1) / CUDA_WARP), (unsigned)stretches),
+        dim3(CUDA_WARP, CUDA_WARP), 0, rows, cols, stretch, partial, work);
+    if (partial)
+        team_columns(c, cols, columns_end<N, T, W>{cols, stretches, partial, work}, where);
+}
+
+#endif
