@@ -86,7 +86,8 @@ static int add_step(struct kernel_shapes *s, const struct workload *w, struct se
                                           .data = data,
                                           .kernels = kernels_watching(),
                                           .watch = &watch,
-                                          .threads = 1};
+                                          .threads = 1,
+                                          .chunk = s->whole ? w->batch : 0};
     int status = stepper_open(&stepper, w, &config, err);
     if (status)
         return error_prefix(err, "%s", w->name);
@@ -161,12 +162,12 @@ static const struct shape_set *find(const char *name) {
     return NULL;
 }
 
-int kernel_shapes_open(struct kernel_shapes *s, const char *set, struct settings *settings,
-                       struct error *err) {
+int kernel_shapes_open(struct kernel_shapes *s, const char *set, int whole,
+                       struct settings *settings, struct error *err) {
     size_t n = strlen(step_prefix);
     const struct shape_set steps = {.steps = set + n};
     const struct shape_set *chosen = strncmp(set, step_prefix, n) != 0 ? find(set) : &steps;
-    *s = (struct kernel_shapes){.n = 0};
+    *s = (struct kernel_shapes){.whole = whole};
     if (!chosen)
         return error_set(err, STATUS_USAGE,
                          "--shapes %s: there are quick, vit, resnet, all, tests, and step:RE for "

@@ -26,13 +26,14 @@ struct kernel_shapes {
     struct kernel_shape *list; /* by kernel; no two are the same */
     int n;
     /* private */
-    int room;
+    int room, whole;
     struct arena arena;
 };
 
-/* Status 2 for a set that there is not.  settings: options of the methods. */
-int kernel_shapes_open(struct kernel_shapes *s, const char *set, struct settings *settings,
-                       struct error *err);
+/* Status 2 for a set that there is not.  settings: options of the methods.  whole: of whole
+ * batches, as a device is called, not of chunks. */
+int kernel_shapes_open(struct kernel_shapes *s, const char *set, int whole,
+                       struct settings *settings, struct error *err);
 void kernel_shapes_close(struct kernel_shapes *s);
 
 #endif

@@ -284,7 +284,7 @@ int kernels_walk(const struct invocation *call, const struct kernels_sink *sink,
         return error_set(err, STATUS_USAGE, "--filter \"%s\" is not an extended regular expression",
                          o->filter);
     TRY(choose(o->backend, o->math, chosen, &n, &w.device, err));
-    TRY(kernel_shapes_open(&shapes, o->shapes, call->settings, err));
+    TRY(kernel_shapes_open(&shapes, o->shapes, w.device != NULL, call->settings, err));
     TRY(slab_alloc(&workspace, sizeof(real) * KERNEL_WORKSPACE * (size_t)o->threads, "workspace",
                    err));
     TRY(slab_alloc(&flush, FLUSH_BYTES, "memory to fill caches with", err));

@@ -80,6 +80,7 @@ static int build(struct stepper *s, const struct workload *w, const struct metho
                                                     .device = config->device,
                                                     .threads = config->threads,
                                                     .batch = w->batch,
+                                                    .chunk = config->chunk,
                                                     .profile = config->profile,
                                                     .watch = config->watch},
                                            .lr = 1e-5,

@@ -31,6 +31,7 @@ struct stepper_config {
     struct device *device;            /* NULL: the processor */
     const struct kernel_watch *watch; /* NULL: not watching */
     int threads, profile, recompute;
+    int chunk; /* of exec_config */
 };
 
 struct stepper {
