@@ -274,14 +274,20 @@ bool takes(dim3 grid, dim3 block, size_t shared) {
 
 /* ---- memory ----
  *
- * One stretch of addresses, handed out from the bottom; when all of it was given back it is begun
- * anew.  Without permission but while somebody works. */
+ * One stretch of addresses, handed out from the bottom; what is given back is used again once
+ * nothing above it is in use.  Without permission but while somebody works. */
 
 enum { MEMORY = 1 << 28, PIECE = 256 };
 
+struct piece {
+    size_t begin;
+    bool used;
+};
+
 struct {
     char *base;
-    size_t used, pieces;
+    size_t used;
+    std::vector<struct piece> pieces;
 } memory;
 
 void permit(int how) {
@@ -313,16 +319,20 @@ cudaError_t cudaMalloc(void **out, size_t bytes) {
     if (room > MEMORY - memory.used)
         return cudaErrorMemoryAllocation;
     *out = memory.base + memory.used;
+    memory.pieces.push_back({memory.used, true});
     memory.used += room;
-    memory.pieces++;
     working now;
     memset(*out, 0xff, room);
     return cudaSuccess;
 }
 
 cudaError_t cudaFree(void *p) {
-    if (p && !--memory.pieces)
-        memory.used = 0;
+    std::vector<struct piece> &pieces = memory.pieces;
+    for (struct piece &one : pieces)
+        if (memory.base + one.begin == p)
+            one.used = false;
+    for (; !pieces.empty() && !pieces.back().used; pieces.pop_back())
+        memory.used = pieces.back().begin;
     return cudaSuccess;
 }
 
