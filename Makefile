@@ -50,12 +50,16 @@ WIDEOBJ := $(if $(filter avx512,$(ISAS)),$(BUILD)/obj/kernels/kernels.wide.o $(C
 # The CUDA kernels on the processor, for their tests; and with nvcc for devices.
 CXX      = $(if $(findstring clang,$(CC)),clang++,g++)
 CUDASRC := $(wildcard kernels/cuda/*.cu)
-PLUGC   := kernels/cuda/table.c kernels/cuda/plugin.c core/error.c
-EMULATED := $(patsubst %,$(BUILD)/emulated/%.o,$(basename $(CUDASRC) tests/cuda/emulator.cpp kernels/cuda/table.c))
+DNNSRC  := $(wildcard kernels/cuda/dnn*.c)
+PLUGC   := kernels/cuda/table.c kernels/cuda/plugin.c core/error.c $(DNNSRC)
+EMULATED := $(patsubst %,$(BUILD)/emulated/%.o,$(basename $(CUDASRC) tests/cuda/emulator.cpp kernels/cuda/table.c $(DNNSRC)))
 EMUPLUG := $(BUILD)/emulated/libssvbench_cuda.so
+STANDIN := $(BUILD)/emulated/libcudnn.so.9
 NVCC    ?= $(firstword $(wildcard $(CUDA_HOME)/bin/nvcc) $(shell command -v nvcc))
 CUDAOBJ := $(CUDASRC:%.cu=$(BUILD)/cuda/%.o) $(PLUGC:%.c=$(BUILD)/cuda/%.o)
 CUDAPLUG := $(BUILD)/libssvbench_cuda.so
+# The headers beside nvcc; tests/cuda has what is needed of cuDNN's where they are missing.
+CUDAINC := $(if $(NVCC),-isystem $(abspath $(dir $(NVCC))../include)) -idirafter tests/cuda
 ARCHES  := -gencode=arch=compute_80,code=sm_80 -gencode=arch=compute_90,code=sm_90 -gencode=arch=compute_90,code=compute_90
 CLIOBJ  := $(CLISRC:%.c=$(BUILD)/obj/%.o)
 OBJ     := $(SRC:%.c=$(BUILD)/obj/%.o) $(foreach i,$(ISAS),$(CPUSRC:%.c=$(BUILD)/obj/%.$(i).o))
@@ -108,6 +112,8 @@ $(BUILD)/emulated/%.o: %.cpp $(BUILD)/flags
 	$(COMPILEXX) -c -o $@ $<
 $(BUILD)/emulated/%.o: %.c $(BUILD)/flags
 	$(COMPILE) -fPIC -fvisibility=hidden -c -o $@ $<
+$(BUILD)/emulated/kernels/cuda/dnn%.o $(BUILD)/emulated/tests/cuda/%.o: EXTRA = -Itests/cuda
+$(BUILD)/cuda/kernels/cuda/dnn%.o: EXTRA = $(CUDAINC)
 $(BUILD)/cuda/%.o: %.c $(BUILD)/flags
 	$(COMPILE) -fPIC -fvisibility=hidden -c -o $@ $<
 $(BUILD)/cuda/%.o: %.cu $(BUILD)/flags
@@ -116,8 +122,15 @@ $(CUDAPLUG): $(CUDAOBJ)
 	@echo "nvcc $@" && $(NVCC) -shared $(ARCHES) -o $@ $^
 $(EMUPLUG): $(EMULATED) $(BUILD)/emulated/kernels/cuda/plugin.o $(BUILD)/emulated/core/error.o
 	@echo "$(CXX) $@" && $(CXX) -shared $(SANITIZE) -o $@ $^
-$(BUILD)/tests/t250_kernels_cuda $(BUILD)/tests/t260_nn_device: $(EMULATED)
+$(STANDIN): tests/cuda/cudnn_standin.c $(BUILD)/flags
+	$(COMPILE) -fPIC -shared -o $@ $<
+$(STANDIN): EXTRA = -Itests/cuda
+$(BUILD)/tests/t250_kernels_cuda $(BUILD)/tests/t252_dnn $(BUILD)/tests/t260_nn_device: $(EMULATED)
 WITH_t250_kernels_cuda = $(EMULATED) -lstdc++
+# The stand-in finds the emulator in the program.
+$(BUILD)/tests/t252_dnn $(BUILD)/tests/t260_nn_device: private EXTRA = -rdynamic -DSTAND_IN=$(call quoted,$(abspath $(STANDIN)))
+$(BUILD)/tests/t252_dnn $(BUILD)/tests/t260_nn_device: | $(STANDIN)
+WITH_t252_dnn = $(EMULATED) -lstdc++
 WITH_t260_nn_device = $(EMULATED) -lstdc++
 FAULTS := $(BUILD)/emulated/tests/cuda/faults.o $(BUILD)/emulated/tests/cuda/emulator.o
 $(BUILD)/tests/t251_cuda_emulator: $(FAULTS)
@@ -153,7 +166,7 @@ $(BUILD)/flags $(BUILD)/version: FORCE
 	@mkdir -p $(@D); echo "$$STAMP_$(@F)" | cmp -s - $@ || echo "$$STAMP_$(@F)" >$@
 FORCE:
 
--include $(OBJ:.o=.d) $(EMULATED:.o=.d) $(CUDAOBJ:.o=.d) $(FAULTS:.o=.d) $(PLUGC:%.c=$(BUILD)/emulated/%.d) $(WIDEOBJ:.o=.d) $(CLIOBJ:.o=.d) $(F64OBJ:.o=.d) $(TESTS:=.d) $(TESTS64:=.d) $(FUZZ:=.d)
+-include $(OBJ:.o=.d) $(EMULATED:.o=.d) $(CUDAOBJ:.o=.d) $(FAULTS:.o=.d) $(PLUGC:%.c=$(BUILD)/emulated/%.d) $(STANDIN:.9=.d) $(WIDEOBJ:.o=.d) $(CLIOBJ:.o=.d) $(F64OBJ:.o=.d) $(TESTS:=.d) $(TESTS64:=.d) $(FUZZ:=.d)
 
 # A fresh machine has no packages yet when make reads this file, so what follows the set-up is
 # another make.  Without -j it uses every processor.
@@ -191,7 +204,7 @@ bench: all
 
 CHECKED := $(SRC) $(CLISRC) $(CPUSRC) $(wildcard kernels/cuda/*.c)
 FORMATTED := $(CHECKED) $(wildcard $(addsuffix /*.h,$(FOLDERS) bench kernels/cpu tests) tests/*.c tests/fuzz/*.[ch]) \
-  $(wildcard kernels/cuda/*.* tests/cuda/*.*)
+  $(wildcard kernels/cuda/*.* tests/cuda/*.[ch]*)
 check:
 	@tools/setup.sh check
 	@+$(MAKE) -k format-check includes exit-codes shellcheck cppcheck tidy
@@ -207,7 +220,7 @@ cppcheck:
 	@echo cppcheck
 	@cppcheck -q -j $(JOBS) --std=c11 --enable=warning,performance,portability --inline-suppr --error-exitcode=1 \
 	  --suppress=missingIncludeSystem -I. -D_GNU_SOURCE -D__x86_64__ -DISA=avx2 $(CHECKED)
-TIDY_FLAGS = $(CPPFLAGS_ALL) $(VERSION) -DISA=avx2 -std=c11 -fopenmp -mavx2 -mfma $(filter-out -Wno-dangling-pointer,$(WARN))
+TIDY_FLAGS = $(CPPFLAGS_ALL) -idirafter tests/cuda $(VERSION) -DISA=avx2 -std=c11 -fopenmp -mavx2 -mfma $(filter-out -Wno-dangling-pointer,$(WARN))
 tidy:
 	@echo clang-tidy
 	@printf '%s\n' $(CHECKED) | xargs -P $(JOBS) -I{} sh -c \

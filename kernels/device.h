@@ -12,6 +12,7 @@
 struct device {
     const char *name;              /* "cuda:0" */
     const char *description;       /* "NVIDIA H100 80GB HBM3, 79.2 GiB" */
+    const char *note;              /* what it does without; "": nothing so far */
     const struct kernels *kernels; /* their pointers are to this memory */
     void *queue;                   /* kctx.device for them */
     /* Zeros, aligned to 256 bytes.  Status 3 with the sizes when there is not enough. */

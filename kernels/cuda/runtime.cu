@@ -1,6 +1,8 @@
 /* runtime.cu -- a CUDA device as kernels/device.h has it. */
 #include "kernels/cuda/runtime.h"
 
+#include "kernels/cuda/dnn.h"
+
 #include <cuda_runtime.h>
 
 #include <stdio.h>
@@ -12,6 +14,7 @@ struct cuda_device {
     struct device base;
     struct cuda_queue queue;
     char name[32], description[320];
+    struct error without_dnn; /* why there is none */
 };
 
 struct cuda_device *own(struct device *d) {
@@ -79,8 +82,18 @@ int check(struct device *d, struct error *err) {
         return 0;
     int error = q->error;
     q->error = 0;
+    const char *text = q->dnn ? dnn_error(q->dnn, error) : NULL;
     return error_set(err, STATUS_MACHINE, "%s: %s: %s", d->name, q->where,
-                     cudaGetErrorString((cudaError_t)error));
+                     text ? text : cudaGetErrorString((cudaError_t)error));
+}
+
+/* Without it the kernels of conv.cu convolve. */
+void open_dnn(struct cuda_device *d) {
+    struct cuda_queue *q = &d->queue;
+    const int tf32 = 0;
+    if (dnn_open(&q->dnn, q->stream, tf32, &d->without_dnn))
+        error_prefix(&d->without_dnn, "own convolutions");
+    d->base.note = q->dnn ? dnn_note(q->dnn) : d->without_dnn.message;
 }
 
 } // namespace
@@ -115,6 +128,7 @@ int cuda_device_open(struct device **out, int number, struct error *err) {
              (double)about.totalGlobalMem / (1 << 30));
     d->base.description = d->description;
     d->queue.stream = stream;
+    open_dnn(d);
     *out = &d->base;
     return 0;
 }
@@ -122,6 +136,7 @@ int cuda_device_open(struct device **out, int number, struct error *err) {
 void cuda_device_close(struct device *d) {
     if (!d)
         return;
+    dnn_close(own(d)->queue.dnn);
     cudaStreamDestroy(stream_of(d));
     free(own(d));
 }
