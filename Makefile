@@ -3,6 +3,7 @@
 # make test       set up what is missing, build, run every test; test-long: with more rounds
 # make check      format, include direction, exit codes, cppcheck, clang-tidy, shellcheck
 # make test-cuda  kernels and networks on the CUDA device that is here
+# make cuda-plans  whether the cuDNN that is here has plans for an H200, which need not be here
 # make asan       every test program once more under the address and undefined-behaviour sanitizers
 # make fuzz       every fuzz target for FUZZ_SECONDS or FUZZ_RUNS, with clang's libFuzzer
 # make bench      whole training steps: images per second, GFLOPS, share of peak, memory
@@ -113,7 +114,7 @@ $(BUILD)/emulated/%.o: %.cpp $(BUILD)/flags
 $(BUILD)/emulated/%.o: %.c $(BUILD)/flags
 	$(COMPILE) -fPIC -fvisibility=hidden -c -o $@ $<
 $(BUILD)/emulated/kernels/cuda/dnn%.o $(BUILD)/emulated/tests/cuda/%.o: EXTRA = -Itests/cuda
-$(BUILD)/cuda/kernels/cuda/dnn%.o: EXTRA = $(CUDAINC)
+$(BUILD)/cuda/kernels/cuda/dnn%.o $(BUILD)/cuda/tests/cuda/%.o: EXTRA = $(CUDAINC)
 $(BUILD)/cuda/%.o: %.c $(BUILD)/flags
 	$(COMPILE) -fPIC -fvisibility=hidden -c -o $@ $<
 $(BUILD)/cuda/%.o: %.cu $(BUILD)/flags
@@ -135,6 +136,9 @@ WITH_t260_nn_device = $(EMULATED) -lstdc++
 FAULTS := $(BUILD)/emulated/tests/cuda/faults.o $(BUILD)/emulated/tests/cuda/emulator.o
 $(BUILD)/tests/t251_cuda_emulator: $(FAULTS)
 WITH_t251_cuda_emulator = $(FAULTS) -lstdc++
+PLANOBJ := $(patsubst %,$(BUILD)/cuda/%.o,tests/cuda/plans kernels/cuda/dnn_plan kernels/cuda/dnn_library core/error)
+$(BUILD)/cuda/plans: $(PLANOBJ)
+	@echo "$(CC) $@" && $(CC) $(SANITIZE) -o $@ $^ -ldl
 $(TESTS64): $(BUILD)/tests/%: tests/%.c $(LIB64)
 	$(COMPILE) -DSSV_F64 -o $@ $< $(LIB64) -lcmocka $(LIBS)
 $(FUZZ): $(BUILD)/fuzz/%: tests/fuzz/%.c $(FUZZOBJ)
@@ -166,7 +170,7 @@ $(BUILD)/flags $(BUILD)/version: FORCE
 	@mkdir -p $(@D); echo "$$STAMP_$(@F)" | cmp -s - $@ || echo "$$STAMP_$(@F)" >$@
 FORCE:
 
--include $(OBJ:.o=.d) $(EMULATED:.o=.d) $(CUDAOBJ:.o=.d) $(FAULTS:.o=.d) $(PLUGC:%.c=$(BUILD)/emulated/%.d) $(STANDIN:.9=.d) $(WIDEOBJ:.o=.d) $(CLIOBJ:.o=.d) $(F64OBJ:.o=.d) $(TESTS:=.d) $(TESTS64:=.d) $(FUZZ:=.d)
+-include $(OBJ:.o=.d) $(EMULATED:.o=.d) $(CUDAOBJ:.o=.d) $(FAULTS:.o=.d) $(PLUGC:%.c=$(BUILD)/emulated/%.d) $(PLANOBJ:.o=.d) $(STANDIN:.9=.d) $(WIDEOBJ:.o=.d) $(CLIOBJ:.o=.d) $(F64OBJ:.o=.d) $(TESTS:=.d) $(TESTS64:=.d) $(FUZZ:=.d)
 
 # A fresh machine has no packages yet when make reads this file, so what follows the set-up is
 # another make.  Without -j it uses every processor.
@@ -186,6 +190,10 @@ test-cuda:
 	@tools/setup.sh test
 	@+$(AGAIN) $(CUDAPLUG) $(BUILD)/tests/t270_device
 	@SSV_DEVICE=1 SSVBENCH_CUDA_PLUGIN=$(abspath $(CUDAPLUG)) tools/run-tests $(BUILD)/tests/t270_device
+same_number = s/^ *\(CUDNN_[A-Za-z0-9_]*\) = \([0-9]*\),$$/_Static_assert((int)\1 == \2, "\1");/p
+cuda-plans: $(BUILD)/cuda/plans
+	@sed -n '$(same_number)' tests/cuda/cudnn.h | $(CC) -x c -fsyntax-only $(CUDAINC) -include cudnn.h -
+	@$(BUILD)/cuda/plans tests/cuda/h200.json
 asan:
 	@tools/setup.sh test
 	@+$(AGAIN) BUILD=build-asan SAN=1 O=-O1 asan-programs
@@ -246,6 +254,6 @@ install: all
 clean:
 	rm -rf $(BUILD) build-asan build-fuzz
 
-.PHONY: all demo test test-long test-cuda tests asan asan-programs fuzz fuzz-now bench check format format-check includes \
+.PHONY: all demo test test-long test-cuda cuda-plans tests asan asan-programs fuzz fuzz-now bench check format format-check includes \
   exit-codes shellcheck cppcheck tidy info install clean FORCE
 .DELETE_ON_ERROR:
