@@ -3,6 +3,7 @@
 # make test       set up what is missing, build, run every test; test-long: with more rounds
 # make check      format, include direction, exit codes, cppcheck, clang-tidy, shellcheck
 # make test-cuda  kernels and networks on the CUDA device that is here
+# make cuda-plans  whether the cuDNN that is here has plans for an H200, which need not be here
 # make asan       every test program once more under the address and undefined-behaviour sanitizers
 # make fuzz       every fuzz target for FUZZ_SECONDS or FUZZ_RUNS, with clang's libFuzzer
 # make bench      whole training steps: images per second, GFLOPS, share of peak, memory
@@ -50,12 +51,16 @@ WIDEOBJ := $(if $(filter avx512,$(ISAS)),$(BUILD)/obj/kernels/kernels.wide.o $(C
 # The CUDA kernels on the processor, for their tests; and with nvcc for devices.
 CXX      = $(if $(findstring clang,$(CC)),clang++,g++)
 CUDASRC := $(wildcard kernels/cuda/*.cu)
-PLUGC   := kernels/cuda/table.c kernels/cuda/plugin.c kernels/cuda/blas.c kernels/cuda/blas_load.c core/error.c
-EMULATED := $(patsubst %,$(BUILD)/emulated/%.o,$(basename $(CUDASRC) tests/cuda/emulator.cpp kernels/cuda/table.c kernels/cuda/blas.c tests/cuda/blas_standin.c))
+DNNSRC  := $(wildcard kernels/cuda/dnn*.c)
+PLUGC   := kernels/cuda/table.c kernels/cuda/plugin.c kernels/cuda/blas.c kernels/cuda/blas_load.c core/error.c $(DNNSRC)
+EMULATED := $(patsubst %,$(BUILD)/emulated/%.o,$(basename $(CUDASRC) tests/cuda/emulator.cpp kernels/cuda/table.c kernels/cuda/blas.c tests/cuda/blas_standin.c $(DNNSRC)))
 EMUPLUG := $(BUILD)/emulated/libssvbench_cuda.so
+STANDIN := $(BUILD)/emulated/libcudnn.so.9
 NVCC    ?= $(firstword $(wildcard $(CUDA_HOME)/bin/nvcc) $(shell command -v nvcc))
 CUDAOBJ := $(CUDASRC:%.cu=$(BUILD)/cuda/%.o) $(PLUGC:%.c=$(BUILD)/cuda/%.o)
 CUDAPLUG := $(BUILD)/libssvbench_cuda.so
+# The headers beside nvcc; tests/cuda has what is needed of cuDNN's where they are missing.
+CUDAINC := $(if $(NVCC),-isystem $(abspath $(dir $(NVCC))../include)) -idirafter tests/cuda
 ARCHES  := -gencode=arch=compute_80,code=sm_80 -gencode=arch=compute_90,code=sm_90 -gencode=arch=compute_90,code=compute_90
 CLIOBJ  := $(CLISRC:%.c=$(BUILD)/obj/%.o)
 OBJ     := $(SRC:%.c=$(BUILD)/obj/%.o) $(foreach i,$(ISAS),$(CPUSRC:%.c=$(BUILD)/obj/%.$(i).o))
@@ -107,21 +112,33 @@ $(BUILD)/emulated/%.o: %.cu $(BUILD)/flags
 $(BUILD)/emulated/%.o: %.cpp $(BUILD)/flags
 	$(COMPILEXX) -c -o $@ $<
 $(BUILD)/emulated/%.o: %.c $(BUILD)/flags
-	$(COMPILE) -Itests/cuda -fPIC -fvisibility=hidden -c -o $@ $<
+	$(COMPILE) -fPIC -fvisibility=hidden -c -o $@ $<
+$(BUILD)/emulated/kernels/cuda/%.o $(BUILD)/emulated/tests/cuda/%.o: EXTRA = -Itests/cuda
+$(BUILD)/cuda/kernels/cuda/%.o $(BUILD)/cuda/tests/cuda/%.o: EXTRA = $(CUDAINC)
 $(BUILD)/cuda/%.o: %.c $(BUILD)/flags
-	$(COMPILE) -isystem $(dir $(NVCC))../include -fPIC -fvisibility=hidden -c -o $@ $<
+	$(COMPILE) -fPIC -fvisibility=hidden -c -o $@ $<
 $(BUILD)/cuda/%.o: %.cu $(BUILD)/flags
 	@mkdir -p $(@D) && echo "nvcc $<" && $(NVCC) -O3 -std=c++17 -I. $(ARCHES) -Xcompiler -fPIC,-fvisibility=hidden -MMD -MP -MF $(@:.o=.d) -c -o $@ $<
 $(CUDAPLUG): $(CUDAOBJ)
 	@echo "nvcc $@" && $(NVCC) -shared $(ARCHES) -o $@ $^ -ldl
 $(EMUPLUG): $(EMULATED) $(BUILD)/emulated/kernels/cuda/plugin.o $(BUILD)/emulated/core/error.o
 	@echo "$(CXX) $@" && $(CXX) -shared $(SANITIZE) -o $@ $^
-$(BUILD)/tests/t250_kernels_cuda $(BUILD)/tests/t260_nn_device: $(EMULATED)
+$(STANDIN): tests/cuda/cudnn_standin.c $(BUILD)/flags
+	$(COMPILE) -fPIC -shared -o $@ $<
+$(STANDIN): EXTRA = -Itests/cuda
+$(BUILD)/tests/t250_kernels_cuda $(BUILD)/tests/t252_dnn $(BUILD)/tests/t260_nn_device: $(EMULATED)
 WITH_t250_kernels_cuda = $(EMULATED) -lstdc++
+# The stand-in finds the emulator in the program.
+$(BUILD)/tests/t252_dnn $(BUILD)/tests/t260_nn_device: private EXTRA = -rdynamic -DSTAND_IN=$(call quoted,$(abspath $(STANDIN)))
+$(BUILD)/tests/t252_dnn $(BUILD)/tests/t260_nn_device: | $(STANDIN)
+WITH_t252_dnn = $(EMULATED) -lstdc++
 WITH_t260_nn_device = $(EMULATED) -lstdc++
 FAULTS := $(BUILD)/emulated/tests/cuda/faults.o $(BUILD)/emulated/tests/cuda/emulator.o
 $(BUILD)/tests/t251_cuda_emulator: $(FAULTS)
 WITH_t251_cuda_emulator = $(FAULTS) -lstdc++
+PLANOBJ := $(patsubst %,$(BUILD)/cuda/%.o,tests/cuda/plans kernels/cuda/dnn_plan kernels/cuda/dnn_library core/error)
+$(BUILD)/cuda/plans: $(PLANOBJ)
+	@echo "$(CC) $@" && $(CC) $(SANITIZE) -o $@ $^ -ldl
 $(TESTS64): $(BUILD)/tests/%: tests/%.c $(LIB64)
 	$(COMPILE) -DSSV_F64 -o $@ $< $(LIB64) -lcmocka $(LIBS)
 $(FUZZ): $(BUILD)/fuzz/%: tests/fuzz/%.c $(FUZZOBJ)
@@ -153,7 +170,7 @@ $(BUILD)/flags $(BUILD)/version: FORCE
 	@mkdir -p $(@D); echo "$$STAMP_$(@F)" | cmp -s - $@ || echo "$$STAMP_$(@F)" >$@
 FORCE:
 
--include $(OBJ:.o=.d) $(EMULATED:.o=.d) $(CUDAOBJ:.o=.d) $(FAULTS:.o=.d) $(PLUGC:%.c=$(BUILD)/emulated/%.d) $(WIDEOBJ:.o=.d) $(CLIOBJ:.o=.d) $(F64OBJ:.o=.d) $(TESTS:=.d) $(TESTS64:=.d) $(FUZZ:=.d)
+-include $(OBJ:.o=.d) $(EMULATED:.o=.d) $(CUDAOBJ:.o=.d) $(FAULTS:.o=.d) $(PLUGC:%.c=$(BUILD)/emulated/%.d) $(PLANOBJ:.o=.d) $(STANDIN:.9=.d) $(WIDEOBJ:.o=.d) $(CLIOBJ:.o=.d) $(F64OBJ:.o=.d) $(TESTS:=.d) $(TESTS64:=.d) $(FUZZ:=.d)
 
 # A fresh machine has no packages yet when make reads this file, so what follows the set-up is
 # another make.  Without -j it uses every processor.
@@ -173,6 +190,10 @@ test-cuda:
 	@tools/setup.sh test
 	@+$(AGAIN) $(CUDAPLUG) $(BUILD)/tests/t270_device
 	@SSV_DEVICE=1 SSVBENCH_CUDA_PLUGIN=$(abspath $(CUDAPLUG)) tools/run-tests $(BUILD)/tests/t270_device
+same_number = s/^ *\(CUDNN_[A-Za-z0-9_]*\) = \([0-9]*\),$$/_Static_assert((int)\1 == \2, "\1");/p
+cuda-plans: $(BUILD)/cuda/plans
+	@sed -n '$(same_number)' tests/cuda/cudnn.h | $(CC) -x c -fsyntax-only $(CUDAINC) -include cudnn.h -
+	@$(BUILD)/cuda/plans tests/cuda/h200.json
 asan:
 	@tools/setup.sh test
 	@+$(AGAIN) BUILD=build-asan SAN=1 O=-O1 asan-programs
@@ -191,7 +212,7 @@ bench: all
 
 CHECKED := $(SRC) $(CLISRC) $(CPUSRC) $(wildcard kernels/cuda/*.c)
 FORMATTED := $(CHECKED) $(wildcard $(addsuffix /*.h,$(FOLDERS) bench kernels/cpu tests) tests/*.c tests/fuzz/*.[ch]) \
-  $(wildcard kernels/cuda/*.* tests/cuda/*.*)
+  $(wildcard kernels/cuda/*.* tests/cuda/*.[ch]*)
 check:
 	@tools/setup.sh check
 	@+$(MAKE) -k format-check includes exit-codes shellcheck cppcheck tidy
@@ -207,7 +228,7 @@ cppcheck:
 	@echo cppcheck
 	@cppcheck -q -j $(JOBS) --std=c11 --enable=warning,performance,portability --inline-suppr --error-exitcode=1 \
 	  --suppress=missingIncludeSystem -I. -D_GNU_SOURCE -D__x86_64__ -DISA=avx2 $(CHECKED)
-TIDY_FLAGS = $(CPPFLAGS_ALL) -Itests/cuda $(VERSION) -DISA=avx2 -std=c11 -fopenmp -mavx2 -mfma $(filter-out -Wno-dangling-pointer,$(WARN))
+TIDY_FLAGS = $(CPPFLAGS_ALL) -idirafter tests/cuda $(VERSION) -DISA=avx2 -std=c11 -fopenmp -mavx2 -mfma $(filter-out -Wno-dangling-pointer,$(WARN))
 tidy:
 	@echo clang-tidy
 	@printf '%s\n' $(CHECKED) | xargs -P $(JOBS) -I{} sh -c \
@@ -233,6 +254,6 @@ install: all
 clean:
 	rm -rf $(BUILD) build-asan build-fuzz
 
-.PHONY: all demo test test-long test-cuda tests asan asan-programs fuzz fuzz-now bench check format format-check includes \
+.PHONY: all demo test test-long test-cuda cuda-plans tests asan asan-programs fuzz fuzz-now bench check format format-check includes \
   exit-codes shellcheck cppcheck tidy info install clean FORCE
 .DELETE_ON_ERROR:

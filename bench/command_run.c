@@ -35,7 +35,7 @@ int invocation_context(const struct invocation *call, struct context *context, s
     if (fell_back)
         log_message(LOG_WARN, "%s; networks run on the processor", err->message);
     if (device && *device->note)
-        log_message(LOG_WARN, "%s", device->note);
+        log_message(LOG_WARN, "%s: %s", device->name, device->note);
     *context = (struct context){.kernels = k,
                                 .device = device,
                                 .threads = n,

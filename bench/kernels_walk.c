@@ -17,6 +17,11 @@
 
 enum { FLUSH_BYTES = 1 << 27, TEXT = 256, BACKENDS = 16 };
 #define TOLERANCE 4e-6 /* of float sums of some thousand terms, as a norm */
+/* With operands rounded to so many bits less. */
+static const struct {
+    const char *math;
+    double tolerance;
+} rounded[] = {{"tf32", 2e-3}, {"bf16", 2e-2}};
 #define ROOF_SECONDS 0.5
 
 struct walk {
@@ -256,6 +261,13 @@ static int measure_roof(struct walk *w, const struct kernels *k, struct error *e
     return 0;
 }
 
+static double tolerance_of(const struct device *d, const char *math) {
+    for (size_t i = 0; d && i < sizeof rounded / sizeof *rounded; i++)
+        if (!strcmp(rounded[i].math, math))
+            return rounded[i].tolerance;
+    return TOLERANCE;
+}
+
 static int open_place(struct walk *w, struct error *err) {
     struct device *d = w->device;
     int status = 0;
@@ -290,7 +302,7 @@ int kernels_walk(const struct invocation *call, const struct kernels_sink *sink,
     TRY(slab_alloc(&flush, FLUSH_BYTES, "memory to fill caches with", err));
     w.time = (struct kernel_time_options){.threads = o->threads,
                                           .seed = (uint64_t)o->seed,
-                                          .tolerance = TOLERANCE,
+                                          .tolerance = tolerance_of(w.device, o->math),
                                           .seconds = o->seconds,
                                           .slowed = o->slowed / 100,
                                           .workspace = workspace.data,

@@ -14,7 +14,7 @@
 
 #include <cmocka.h>
 
-static const double tolerance = 2e-6; /* of float sums of some hundred terms, as a norm */
+static double tolerance = 2e-6; /* of float sums of some hundred terms, as a norm */
 
 /* "cpu-avx2 axpby 7 0 0 ...", for the message of a failure */
 static const char *where(const struct kernels *k, const struct kernel_case *kc, const int *dim,
@@ -134,15 +134,18 @@ static void check_restore(const struct kctx *c, const struct kernels *k,
     case_close(&twice);
 }
 
-/* check(...) for every kernel and shape but the large ones */
-static void check_all(check_one *check, const struct kctx *c, const struct kernels *k) {
-    for (int i = 0; kernel_case_at(i); i++) {
-        const struct kernel_case *kc = kernel_case_at(i);
-        for (int s = 0; s < kc->n_shapes - kc->n_bench; s++) {
-            char text[256];
-            check(c, k, kc, kc->shape[s], where(k, kc, kc->shape[s], text));
-        }
+/* check(...) for every shape of a kernel but the large ones */
+static void check_shapes(check_one *check, const struct kctx *c, const struct kernels *k,
+                         const struct kernel_case *kc) {
+    for (int s = 0; s < kc->n_shapes - kc->n_bench; s++) {
+        char text[256];
+        check(c, k, kc, kc->shape[s], where(k, kc, kc->shape[s], text));
     }
+}
+
+static inline void check_all(check_one *check, const struct kctx *c, const struct kernels *k) {
+    for (int i = 0; kernel_case_at(i); i++)
+        check_shapes(check, c, k, kernel_case_at(i));
 }
 
 #endif

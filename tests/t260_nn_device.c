@@ -1,10 +1,12 @@
 /* A graph on a device: the CUDA kernels by the emulator, whose memory the processor cannot touch.
- * Losses, gradients and running statistics are those of the reference kernels. */
+ * Losses, gradients and running statistics are those of the reference kernels, with convolutions by
+ * the kernels of kernels/cuda and by cuDNN's stand-in. */
 #include "kernels/cuda/runtime.h"
 #include "tests/cuda/emulator.h"
 #include "tests/gradient_net.h"
 
 #include <math.h>
+#include <stdlib.h>
 
 enum { MOST = 1 << 16 };
 static const double tolerance = 2e-4; /* of sums in float, through whole networks */
@@ -105,12 +107,23 @@ static void what_a_device_lacks_is_said(void **state) {
     cuda_device_close(d);
 }
 
+static int with_own_kernels(void **state) {
+    (void)state;
+    return setenv("SSVBENCH_CUDNN", "none", 1);
+}
+
+static int with_cudnn(void **state) {
+    (void)state;
+    return setenv("SSVBENCH_CUDNN", STAND_IN, 1);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(networks_are_those_of_the_processor),
-        cmocka_unit_test(products_by_a_library_are_too),
-        cmocka_unit_test(a_device_repeats_itself),
-        cmocka_unit_test(what_a_device_lacks_is_said),
+        cmocka_unit_test_setup(networks_are_those_of_the_processor, with_own_kernels),
+        cmocka_unit_test_setup(products_by_a_library_are_too, with_cudnn),
+        cmocka_unit_test_setup(a_device_repeats_itself, with_own_kernels),
+        cmocka_unit_test_setup(a_device_repeats_itself, with_cudnn),
+        cmocka_unit_test_setup(what_a_device_lacks_is_said, with_own_kernels),
     };
     return cmocka_run_group_tests_name("device", tests, NULL, NULL);
 }

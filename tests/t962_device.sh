@@ -4,6 +4,7 @@
 set -u
 program=${SSVBENCH:-build/ssvbench}
 plugin=$(dirname "$program")/emulated/libssvbench_cuda.so
+export SSVBENCH_CUDNN=none # a real one would look for a device
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 

@@ -1,4 +1,6 @@
-/* conv.cu -- convolutions as products with windows that are never written down; channels last. */
+/* conv.cu -- convolutions, channels last: by cuDNN, or as products with windows that are never
+ * written down. */
+#include "kernels/cuda/dnn.h"
 #include "kernels/cuda/tile.cuh"
 
 namespace {
@@ -122,6 +124,28 @@ struct add_parts {
     }
 };
 
+struct add_bias {
+    size_t channels;
+    const float *bias;
+    float *y;
+    __device__ void operator()(size_t i) const {
+        y[i] += bias[i % channels];
+    }
+};
+
+/* Whether cuDNN took it; what went wrong there is the queue's error. */
+bool is_done(const struct kctx *c, int result, FROM_CALLER) {
+    if (result > 0)
+        cuda_check(c, (cudaError_t)result, where);
+    return result >= 0;
+}
+
+void bias_onto(const struct kctx *c, size_t places, int channels, const float *bias, float *y,
+               FROM_CALLER) {
+    if (bias)
+        each(c, places * (size_t)channels, add_bias{(size_t)channels, bias, y}, where);
+}
+
 windows windows_of(const struct conv_shape *s) {
     return {*s, conv_out_h(s), conv_out_w(s)};
 }
@@ -145,7 +169,7 @@ size_t cuda_conv2d_pack_size(const struct conv_shape *s, int backward) {
     return (size_t)s->out * taps_of(s);
 }
 
-/* Here the prepared weights are the weights. */
+/* The prepared weights are the weights, for cuDNN and for the kernels here. */
 void cuda_conv2d_pack(const struct kctx *c, const struct conv_shape *s, int backward, const real *w,
                       real *packed) {
     cuda_axpby(c, cuda_conv2d_pack_size(s, backward), 1, w, 0, packed);
@@ -154,14 +178,24 @@ void cuda_conv2d_pack(const struct kctx *c, const struct conv_shape *s, int back
 void cuda_conv2d_forward(const struct kctx *c, int n, const struct conv_shape *s, const real *x,
                          const real *packed, const real *bias, real *y) {
     const windows at = windows_of(s);
+    struct dnn *dnn = cuda_queue_of(c)->dnn;
     int k = (int)taps_of(s);
+    if (dnn && is_done(c, dnn_conv_forward(dnn, n, s, x, packed, y))) {
+        bias_onto(c, (size_t)n * (size_t)at.oh * (size_t)at.ow, s->out, bias, y);
+        return;
+    }
     tiles(c, n * at.oh * at.ow, s->out, k, k, 1, forward{at, x, packed, bias, y});
 }
 
 void cuda_conv2d_backward_data(const struct kctx *c, int n, const struct conv_shape *s,
                                const real *dy, const real *packed, const real *bias, int acc,
                                real *dx) {
+    struct dnn *dnn = cuda_queue_of(c)->dnn;
     int k = s->kh * s->kw * s->out;
+    if (dnn && is_done(c, dnn_conv_backward_data(dnn, n, s, dy, packed, acc, dx))) {
+        bias_onto(c, (size_t)n * (size_t)s->h * (size_t)s->w, s->in, bias, dx);
+        return;
+    }
     tiles(c, n * s->h * s->w, s->in, k, k, 1,
           backward_data{windows_of(s), dy, packed, bias, acc, dx});
 }
@@ -169,6 +203,9 @@ void cuda_conv2d_backward_data(const struct kctx *c, int n, const struct conv_sh
 void cuda_conv2d_backward_weight(const struct kctx *c, int n, const struct conv_shape *s,
                                  const real *x, const real *dy, real *dw) {
     const windows at = windows_of(s);
+    struct dnn *dnn = cuda_queue_of(c)->dnn;
+    if (dnn && is_done(c, dnn_conv_backward_weight(dnn, n, s, x, dy, dw)))
+        return;
     size_t taps = taps_of(s), weights = (size_t)s->out * taps;
     int k = n * at.oh * at.ow, parts = parts_of(weights, k), k_part = (k + parts - 1) / parts;
     float *to = parts > 1 ? c->workspace : dw;

@@ -24,7 +24,8 @@ const struct kernels *kernels_cuda(void);
 
 struct cuda_queue {
     void *stream;      /* a cudaStream_t */
-    int error;         /* the first cudaError_t of a launch, 0: none */
+    struct dnn *dnn;   /* convolutions; NULL: own kernels */
+    int error;         /* the first cudaError_t of a launch or error of dnn.h, 0: none */
     const char *where; /* the operation that it came from */
     const char *says;  /* of a library; NULL: error is a cudaError_t */
     struct blas *blas; /* NULL: products by kernels of our own */

@@ -2,6 +2,7 @@
 #include "kernels/cuda/runtime.h"
 
 #include "kernels/cuda/blas.h"
+#include "kernels/cuda/dnn.h"
 #include "kernels/cuda/optim.h"
 
 #include <cuda_runtime.h>
@@ -15,7 +16,7 @@ struct cuda_device {
     struct device base;
     struct cuda_queue queue;
     struct cuda_lists lists;
-    char name[32], description[320], note[320];
+    char name[32], description[320], note[640];
 };
 
 struct cuda_device *own(struct device *d) {
@@ -104,8 +105,27 @@ int check(struct device *d, struct error *err) {
     int error = q->error;
     const char *says = q->says ? q->says : cudaGetErrorString((cudaError_t)error);
     q->error = 0;
+    const char *dnn = q->dnn && !q->says ? dnn_error(q->dnn, error) : NULL;
     q->says = NULL;
-    return error_set(err, STATUS_MACHINE, "%s: %s: %s", d->name, q->where, says);
+    return error_set(err, STATUS_MACHINE, "%s: %s: %s", d->name, q->where, dnn ? dnn : says);
+}
+
+/* Without a library kernels of our own do its work. */
+void open_libraries(struct cuda_device *d, enum device_math math) {
+    struct cuda_queue *q = &d->queue;
+    struct error blas = {}, dnn = {};
+    if (math == DEVICE_OWN)
+        return;
+    int no_blas = blas_open(&q->blas, &d->base, q->stream, math, &blas);
+    int no_dnn = dnn_open(&q->dnn, q->stream, math != DEVICE_FP32, &dnn);
+    if (!no_dnn)
+        d->base.note = dnn_note(q->dnn);
+    if (no_blas || no_dnn) {
+        d->base.note = d->note;
+        snprintf(d->note, sizeof d->note,
+                 "%.250s%s%.250s: kernels of our own instead, which are slow", blas.message,
+                 no_blas && no_dnn ? "; " : "", dnn.message);
+    }
 }
 
 } // namespace
@@ -146,10 +166,7 @@ int cuda_device_open(struct device **out, int number, enum device_math math, str
     d->base.description = d->description;
     d->queue.stream = stream;
     d->base.note = d->note;
-    struct error missing;
-    if (math != DEVICE_OWN && blas_open(&d->queue.blas, &d->base, stream, math, &missing))
-        snprintf(d->note, sizeof d->note, "%.200s: products by kernels of our own, which are slow",
-                 missing.message);
+    open_libraries(d, math);
     *out = &d->base;
     return 0;
 }
@@ -160,6 +177,7 @@ void cuda_device_close(struct device *d) {
     blas_close(own(d)->queue.blas);
     cuda_lists_free(&own(d)->lists);
     cudaFreeHost(own(d)->queue.answer);
+    dnn_close(own(d)->queue.dnn);
     cudaStreamDestroy(stream_of(d));
     free(own(d));
 }

@@ -11,6 +11,7 @@
 #ifndef SSV_TESTS_CUDA_RUNTIME_H
 #define SSV_TESTS_CUDA_RUNTIME_H
 
+#include "tests/cuda/cuda_runtime_api.h"
 #include "tests/cuda/emulator.h"
 
 #include <cmath>
@@ -37,30 +38,9 @@ struct alignas(16) float4 {
     float x, y, z, w;
 };
 
-typedef int cudaError_t;
-typedef struct emulated_stream *cudaStream_t;
-enum {
-    cudaSuccess,
-    cudaErrorMemoryAllocation = 2,
-    cudaErrorInvalidConfiguration = 9,
-    cudaErrorInvalidDevice = 101
-};
-enum cudaMemcpyKind {
-    cudaMemcpyHostToDevice = 1,
-    cudaMemcpyDeviceToHost,
-    cudaMemcpyDeviceToDevice
-};
-
-/* Streams are in order, and done when a call returns. */
-cudaError_t cudaMemcpyAsync(void *to, const void *from, size_t n, enum cudaMemcpyKind kind,
-                            cudaStream_t stream);
-cudaError_t cudaMemsetAsync(void *to, int byte, size_t n, cudaStream_t stream);
 cudaError_t cudaStreamSynchronize(cudaStream_t stream);
 cudaError_t cudaStreamCreate(cudaStream_t *stream);
 cudaError_t cudaStreamDestroy(cudaStream_t stream);
-/* Memory that the processor cannot touch but by a copy or in a kernel; it begins as NaN. */
-cudaError_t cudaMalloc(void **out, size_t bytes);
-cudaError_t cudaFree(void *memory);
 /* The processor's, for both. */
 cudaError_t cudaMallocHost(void **out, size_t bytes);
 cudaError_t cudaFreeHost(void *memory);
@@ -77,7 +57,6 @@ template <class F>
 static inline cudaError_t cudaFuncSetAttribute(F *, enum cudaFuncAttribute, int) {
     return cudaSuccess;
 }
-cudaError_t cudaGetLastError(void);
 const char *cudaGetErrorString(cudaError_t error);
 
 /* The thread that runs now, and its block. */

@@ -1,0 +1,204 @@
+#include "kernels/cuda/dnn.h"
+
+#include "kernels/cuda/dnn_plan.h"
+
+#include <cuda_runtime_api.h>
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { FIRST_ERROR = 1001, LAST_ERROR = 9999 }; /* cuDNN's; CUDA's are below and above */
+
+struct entry {
+    struct dnn_problem problem;
+    struct dnn_plan plan; /* .plan NULL: there is none */
+};
+
+struct dnn {
+    struct dnn_library library;
+    struct dnn_site site;
+    struct entry *entry;
+    int entries, room, last; /* last: the one used last */
+    void *workspace;
+    size_t workspace_bytes;
+    int without; /* entries that have no plan */
+    char first_without[160], note[256];
+};
+
+int dnn_open(struct dnn **out, void *stream, int tf32, struct error *err) {
+    struct dnn *d = calloc(1, sizeof *d);
+    *out = NULL;
+    if (!d)
+        return error_set(err, STATUS_MACHINE, "no memory");
+    int status = dnn_library_open(&d->library, err);
+    if (status) {
+        free(d);
+        return status;
+    }
+    d->site = (struct dnn_site){.library = &d->library, .tf32 = tf32};
+    cudnnStatus_t error = d->library.cudnnCreate(&d->site.handle);
+    if (!error)
+        error = d->library.cudnnSetStream(d->site.handle, (cudaStream_t)stream);
+    if (error) {
+        error_set(err, STATUS_MACHINE, "no cuDNN: it does not start: %s",
+                  d->library.cudnnGetErrorString(error));
+        dnn_close(d);
+        return STATUS_MACHINE;
+    }
+    *out = d;
+    return 0;
+}
+
+void dnn_close(struct dnn *d) {
+    if (!d)
+        return;
+    for (int i = 0; i < d->entries; i++)
+        dnn_plan_end(&d->entry[i].plan);
+    free(d->entry);
+    cudaFree(d->workspace);
+    if (d->site.handle)
+        d->library.cudnnDestroy(d->site.handle);
+    dnn_library_close(&d->library);
+    free(d);
+}
+
+const char *dnn_error(const struct dnn *d, int error) {
+    if (error < FIRST_ERROR || error > LAST_ERROR)
+        return NULL;
+    return d->library.cudnnGetErrorString((cudnnStatus_t)error);
+}
+
+const char *dnn_note(const struct dnn *d) {
+    return d->note;
+}
+
+/* This convolution is computed without cuDNN from now on. */
+static void leave(struct dnn *d, struct entry *e, const char *why) {
+    static const char *const kinds[DNN_KINDS] = {"forward", "backward_data", "backward_weight"};
+    const struct conv_shape *s = &e->problem.shape;
+    dnn_plan_end(&e->plan);
+    if (!d->without++)
+        snprintf(d->first_without, sizeof d->first_without, "%s %d %d %d %d %d %d %d %d %d: %s",
+                 kinds[e->problem.kind], e->problem.n, s->h, s->w, s->in, s->out, s->kh, s->kw,
+                 s->stride, s->pad, why);
+    snprintf(d->note, sizeof d->note, "own kernels for %d convolutions, the first (%s) %s",
+             d->without, "kind n h w in out kh kw stride pad", d->first_without);
+}
+
+/* Networks repeat one sequence of convolutions: the search begins behind the last one found. */
+static struct entry *find(struct dnn *d, const struct dnn_problem *p) {
+    for (int i = 1; i <= d->entries; i++) {
+        int at = (d->last + i) % d->entries;
+        if (!memcmp(&d->entry[at].problem, p, sizeof *p)) {
+            d->last = at;
+            return &d->entry[at];
+        }
+    }
+    return NULL;
+}
+
+static struct entry *add(struct dnn *d, const struct dnn_problem *p) {
+    enum { FIRST_ROOM = 64 };
+    if (d->entries == d->room) {
+        int room = d->room ? 2 * d->room : FIRST_ROOM;
+        struct entry *larger = realloc(d->entry, (size_t)room * sizeof *larger);
+        CHECK(larger, "no memory for %d plans", room);
+        d->entry = larger;
+        d->room = room;
+    }
+    d->last = d->entries++;
+    struct entry *e = &d->entry[d->last];
+    e->problem = *p;
+    cudnnStatus_t status = dnn_plan_make(&e->plan, &d->site, p);
+    if (status)
+        leave(d, e, d->library.cudnnGetErrorString(status));
+    return e;
+}
+
+/* cudaFree waits for what is computed with the smaller one. */
+static int reserve(struct dnn *d, size_t bytes) {
+    if (bytes <= d->workspace_bytes)
+        return 1;
+    cudaFree(d->workspace);
+    d->workspace = NULL;
+    d->workspace_bytes = 0;
+    if (cudaMalloc(&d->workspace, bytes) != cudaSuccess) {
+        cudaGetLastError(); /* the own kernel needs none */
+        return 0;
+    }
+    d->workspace_bytes = bytes;
+    return 1;
+}
+
+static int execute(struct dnn *d, const struct dnn_plan *plan,
+                   const void *const data[DNN_ARGUMENTS]) {
+    static const int64_t ids[DNN_ARGUMENTS] = {DNN_X, DNN_W, DNN_Y};
+    const struct dnn_library *l = &d->library;
+    cudnnBackendDescriptor_t pack;
+    cudnnStatus_t error =
+        l->cudnnBackendCreateDescriptor(CUDNN_BACKEND_VARIANT_PACK_DESCRIPTOR, &pack);
+    if (error)
+        return (int)error;
+    error = l->cudnnBackendSetAttribute(pack, CUDNN_ATTR_VARIANT_PACK_UNIQUE_IDS, CUDNN_TYPE_INT64,
+                                        DNN_ARGUMENTS, ids);
+    if (!error)
+        error = l->cudnnBackendSetAttribute(pack, CUDNN_ATTR_VARIANT_PACK_DATA_POINTERS,
+                                            CUDNN_TYPE_VOID_PTR, DNN_ARGUMENTS, data);
+    if (!error)
+        error = l->cudnnBackendSetAttribute(pack, CUDNN_ATTR_VARIANT_PACK_WORKSPACE,
+                                            CUDNN_TYPE_VOID_PTR, 1, &d->workspace);
+    if (!error)
+        error = l->cudnnBackendFinalize(pack);
+    if (!error)
+        error = l->cudnnBackendExecute(d->site.handle, plan->plan, pack);
+    l->cudnnBackendDestroyDescriptor(pack);
+    return (int)error;
+}
+
+static int is_empty(const struct dnn_problem *p) {
+    const struct conv_shape *s = &p->shape;
+    return !p->n || !s->h || !s->w || !s->in || !s->out || !conv_out_h(s) || !conv_out_w(s);
+}
+
+static int common_alignment(const void *const data[DNN_ARGUMENTS]) {
+    enum { WIDE = 16 };
+    uintptr_t bits = (uintptr_t)data[0] | (uintptr_t)data[1] | (uintptr_t)data[2];
+    return bits % WIDE ? (int)sizeof(float) : WIDE;
+}
+
+/* x, w, y: as the ids of dnn_plan.h are in order. */
+static int run(struct dnn *d, struct dnn_problem problem, const void *x, const void *w,
+               const void *y) {
+    const void *const data[DNN_ARGUMENTS] = {x, w, y};
+    if (is_empty(&problem))
+        return -1;
+    problem.alignment = common_alignment(data);
+    struct entry *e = find(d, &problem);
+    if (!e)
+        e = add(d, &problem);
+    if (!e->plan.plan)
+        return -1;
+    if (!reserve(d, e->plan.workspace)) {
+        leave(d, e, "no memory for its workspace");
+        return -1;
+    }
+    return execute(d, &e->plan, data);
+}
+
+int dnn_conv_forward(struct dnn *d, int n, const struct conv_shape *s, const float *x,
+                     const float *w, float *y) {
+    return run(d, (struct dnn_problem){.kind = DNN_FORWARD, .n = n, .shape = *s}, x, w, y);
+}
+
+int dnn_conv_backward_data(struct dnn *d, int n, const struct conv_shape *s, const float *dy,
+                           const float *w, int acc, float *dx) {
+    return run(d, (struct dnn_problem){.kind = DNN_BACKWARD_DATA, .n = n, .shape = *s, .acc = acc},
+               dx, w, dy);
+}
+
+int dnn_conv_backward_weight(struct dnn *d, int n, const struct conv_shape *s, const float *x,
+                             const float *dy, float *dw) {
+    return run(d, (struct dnn_problem){.kind = DNN_BACKWARD_WEIGHT, .n = n, .shape = *s, .acc = 1},
+               x, dw, dy);
+}

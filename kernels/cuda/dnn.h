@@ -1,0 +1,44 @@
+/* dnn.h -- convolutions by cuDNN, of float arrays as kernels/kernels.h has them.
+ *
+ * A plan is made when a convolution comes for the first time, and kept.  Only engines whose results
+ * have the same bits every time are used; without tf32 only those that multiply float by float.
+ */
+#ifndef SSV_KERNELS_CUDA_DNN_H
+#define SSV_KERNELS_CUDA_DNN_H
+
+#include "core/error.h"
+#include "kernels/kernels.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+struct dnn;
+
+/* stream: a cudaStream_t of the current device.  Status 3 with one line where there is no cuDNN 9;
+ * $SSVBENCH_CUDNN names another library than libcudnn.so.9. */
+int dnn_open(struct dnn **out, void *stream, int tf32, struct error *err);
+void dnn_close(struct dnn *d); /* NULL: nothing */
+
+/* Pointers are to the device's memory.  0: it was put into the stream.  -1: nothing was done, there
+ * is no work or no plan for it.  Above: an error for dnn_error. */
+int dnn_conv_forward(struct dnn *d, int n, const struct conv_shape *s, const float *x,
+                     const float *w, float *y);
+/* dx = acc dx + ... */
+int dnn_conv_backward_data(struct dnn *d, int n, const struct conv_shape *s, const float *dy,
+                           const float *w, int acc, float *dx);
+/* dw is added to. */
+int dnn_conv_backward_weight(struct dnn *d, int n, const struct conv_shape *s, const float *x,
+                             const float *dy, float *dw);
+
+/* The text of an error that a convolution returned; NULL for what is CUDA's own. */
+const char *dnn_error(const struct dnn *d, int error);
+/* How many convolutions had no plan, and which was the first; "" while there are none.  It stays
+ * where it is until dnn_close. */
+const char *dnn_note(const struct dnn *d);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif

@@ -1,0 +1,38 @@
+/* cuda_runtime_api.h -- the part of cuda_runtime.h that C has too. */
+#ifndef SSV_TESTS_CUDA_RUNTIME_API_H
+#define SSV_TESTS_CUDA_RUNTIME_API_H
+
+#include <stddef.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+typedef int cudaError_t;
+typedef struct emulated_stream *cudaStream_t;
+enum {
+    cudaSuccess,
+    cudaErrorMemoryAllocation = 2,
+    cudaErrorInvalidConfiguration = 9,
+    cudaErrorInvalidDevice = 101
+};
+enum cudaMemcpyKind {
+    cudaMemcpyHostToDevice = 1,
+    cudaMemcpyDeviceToHost,
+    cudaMemcpyDeviceToDevice
+};
+
+/* Streams are in order, and done when a call returns. */
+cudaError_t cudaMemcpyAsync(void *to, const void *from, size_t n, enum cudaMemcpyKind kind,
+                            cudaStream_t stream);
+cudaError_t cudaMemsetAsync(void *to, int byte, size_t n, cudaStream_t stream);
+/* Memory that the processor cannot touch but by a copy or in a kernel; it begins as NaN. */
+cudaError_t cudaMalloc(void **out, size_t bytes);
+cudaError_t cudaFree(void *memory);
+cudaError_t cudaGetLastError(void);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif
