@@ -108,9 +108,31 @@ const size_t *lanes_places(const struct lanes *l, int lane) {
     return l->places[lane > 0];
 }
 
+/* On a device a launch takes longer than zeros that are written over later in the phase. */
+static void clear_together(const struct lanes *l, const struct kernels *k, const struct kctx *c,
+                           int phase, int all) {
+    const struct lane_range *first = NULL, *last = NULL;
+    for (int i = 0; i <= l->n_ranges; i++) {
+        const struct lane_range *r = i < l->n_ranges ? &l->ranges[i] : NULL;
+        if (r && r->spare.born == phase) {
+            int clears = all || !r->written;
+            first = clears && !first ? r : first;
+            last = clears ? r : last;
+            continue;
+        }
+        if (first)
+            k->fill(c, last->offset + last->count - first->offset, 0, l->data + first->offset);
+        first = last = NULL;
+    }
+}
+
 void lanes_clear(const struct lanes *l, const struct kernels *k, const struct kctx *c, int lane,
                  int phase, int all) {
     real *gradient = lanes_gradient(l, lane);
+    if (c->device && !lane) {
+        clear_together(l, k, c, phase, all);
+        return;
+    }
     for (int i = 0; i < l->n_ranges; i++) {
         const struct lane_range *r = &l->ranges[i];
         if (r->spare.born == phase && (all || !r->written))

@@ -68,7 +68,9 @@ enum { X = N * SIDE * SIDE * IN, W = OUT * KERNEL * KERNEL * IN, Y = N * SIDE * 
 static const struct conv_shape shape = {SIDE, SIDE, IN, OUT, KERNEL, KERNEL, 1, 1};
 
 struct arrays {
-    float x[X], w[W], y[Y];
+    _Alignas(64) float x[X];
+    _Alignas(64) float w[W];
+    _Alignas(64) float y[Y];
 };
 
 static struct arrays *there(void) {

@@ -68,4 +68,15 @@ __device__ static inline float activation_slope(enum activation act, float x) {
     return x;
 }
 
+/* Both, at the price of little more than one. */
+__device__ static inline float activate_with_slope(enum activation act, float x, float *slope) {
+    if (act != ACT_GELU) {
+        *slope = activation_slope(act, x);
+        return activate(act, x);
+    }
+    float near = x < -gelu_far ? -gelu_far : x > gelu_far ? gelu_far : x, below = normal(near);
+    *slope = below + near * 0.39894228f * expf(-near * near / 2);
+    return (x < -gelu_far ? -gelu_far : x) * below;
+}
+
 #endif

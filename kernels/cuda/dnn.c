@@ -161,8 +161,9 @@ static int is_empty(const struct dnn_problem *p) {
     return !p->n || !s->h || !s->w || !s->in || !s->out || !conv_out_h(s) || !conv_out_w(s);
 }
 
+enum { WIDE = 16 };
+
 static int common_alignment(const void *const data[DNN_ARGUMENTS]) {
-    enum { WIDE = 16 };
     uintptr_t bits = (uintptr_t)data[0] | (uintptr_t)data[1] | (uintptr_t)data[2];
     return bits % WIDE ? (int)sizeof(float) : WIDE;
 }
@@ -179,6 +180,11 @@ static int run(struct dnn *d, struct dnn_problem problem, const void *x, const v
         e = add(d, &problem);
     if (!e->plan.plan)
         return -1;
+    /* An H200 found engines that were chosen for 4 bytes to want more. */
+    if (problem.alignment < WIDE) {
+        leave(d, e, "not aligned to 16 bytes");
+        return -1;
+    }
     if (!reserve(d, e->plan.workspace)) {
         leave(d, e, "no memory for its workspace");
         return -1;

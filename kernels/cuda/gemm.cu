@@ -73,10 +73,12 @@ struct product_end {
     const float *residual;
     float *y;
     __device__ void operator()(size_t i) const {
-        float *to = y + i / n * ldy + i % n, sum = *to;
+        float *to = y + (ldy == n ? i : i / n * ldy + i % n), out; /* a division takes longest */
         if (slope)
-            slope[i] = activation_slope(act, sum);
-        *to = activate(act, sum) + (residual ? residual[i] : 0);
+            out = activate_with_slope(act, *to, &slope[i]);
+        else
+            out = activate(act, *to);
+        *to = out + (residual ? residual[i] : 0);
     }
 };
 
