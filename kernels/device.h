@@ -39,7 +39,14 @@ struct device {
     /* kernels->adamw over every range. */
     void (*adamw)(struct device *d, int n, const struct device_range *range, real *value,
                   const real *gradient, real *m, real *v, real b1, real b2, real eps);
-    void (*wait)(struct device *d); /* until all that was asked for is done */
+    /* From record on (0; else it cannot) what is asked for is kept instead of done, until recorded
+     * returns what replay does it with, as often as one likes; NULL: it cannot be kept.  Nothing is
+     * copied, allocated or waited for in between. */
+    int (*record)(struct device *d);
+    void *(*recorded)(struct device *d);
+    void (*replay)(struct device *d, void *recording);
+    void (*forget)(struct device *d, void *recording); /* NULL: nothing */
+    void (*wait)(struct device *d);                    /* until all that was asked for is done */
     /* Status 3 with the first thing that went wrong since the last call. */
     int (*check)(struct device *d, struct error *err);
 };

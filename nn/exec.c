@@ -3,11 +3,12 @@
 #include "core/clock.h"
 #include "nn/away.h"
 #include "nn/lanes.h"
+#include "nn/replay.h"
 
 #include <omp.h>
 #include <string.h>
 
-enum { CHUNK = 8, LANES_MOST = 16, LANE_REALS = 1 << 26 };
+enum { CHUNK = 8, LANES_MOST = 16, LANE_REALS = 1 << 26, EXTENT_NUMBERS = 5 };
 
 struct op_time {
     double forward, backward; /* seconds */
@@ -29,6 +30,7 @@ struct exec {
     struct slab activations, crossing, outputs, packed, shared, workspace, gradient;
     struct lanes gradients;
     struct away *away; /* NULL without a device */
+    struct replay *replay;
     long packed_version;
     double seconds_prepare, seconds_reduce, seconds_total;
     long runs, samples;
@@ -76,6 +78,8 @@ static int allocate(struct exec *x, struct error *err) {
             x->bound[i] = g->tensors[i]->constant;
     if (c->device)
         TRY(away_open(&x->away, c->device, &x->arena, g, c->batch, x->bound, err));
+    if (c->device && !c->profile)
+        x->replay = replay_open(&x->arena, c->device, EXTENT_NUMBERS + 2 * g->n);
     for (int i = 0; i < c->threads; i++) {
         struct worker *w = &x->workers[i];
         w->chunk = (struct chunk){
@@ -141,6 +145,7 @@ void exec_close(struct exec *x) {
                                   &x->shared,      &x->workspace, &x->gradient};
     for (size_t i = 0; i < sizeof slabs / sizeof *slabs; i++)
         memory_put(x->config.device, slabs[i]);
+    replay_close(x->replay);
     away_close(x->away);
     struct arena arena = x->arena; /* x lies in its own arena */
     arena_free(&arena);
@@ -352,6 +357,32 @@ static double total_loss(const struct exec *x, int n) {
     return loss;
 }
 
+struct task {
+    struct exec *x;
+    const struct extent *e;
+};
+
+static void run_phases(void *self) {
+    const struct task *task = self;
+    struct exec *x = task->x;
+    for (int i = 0; i < x->g->n_phases; i++)
+        run_phase(x, i, task->e);
+    if (x->g->train && task->e->last)
+        finish_shared(x);
+}
+
+/* What launches depend on, beside places in memory. */
+static void list_numbers(const struct exec *x, const struct extent *e, double *out) {
+    const int of_extent[EXTENT_NUMBERS] = {e->n, e->n_total, e->first, e->last, e->updates};
+    for (int i = 0; i < EXTENT_NUMBERS; i++)
+        *out++ = of_extent[i];
+    for (int i = 0; i < x->g->n; i++) {
+        const real *scalar = x->g->tensors[i]->kind == TENSOR_SCALAR ? x->bound[i] : NULL;
+        *out++ = x->weights[i];
+        *out++ = scalar ? (double)*scalar : 0;
+    }
+}
+
 static double run(struct exec *x, const struct extent *e) {
     CHECK(e->n > 0 && e->n <= x->config.batch, "%d samples in a graph for %d", e->n,
           x->config.batch);
@@ -360,10 +391,12 @@ static double run(struct exec *x, const struct extent *e) {
         away_send(x->away, x->bound, e->n);
     prepare(x);
     double prepared = clock_seconds();
-    for (int i = 0; i < x->g->n_phases; i++)
-        run_phase(x, i, e);
-    if (x->g->train && e->last)
-        finish_shared(x);
+    struct task task = {x, e};
+    if (x->replay) {
+        list_numbers(x, e, replay_numbers(x->replay));
+        replay_run(x->replay, run_phases, &task, &x->g->model->version);
+    } else
+        run_phases(&task);
     if (x->away)
         away_fetch(x->away, &(struct away_results){.outputs = x->outputs.data,
                                                    .shared = x->shared.data,

@@ -3,9 +3,12 @@
 
     bench/peers/steps.py [--rounds 5] [--seconds 5] [--threads 2] [--filter RE] [--compile]
                          [--program build/ssvbench]
+                         [--device cuda --math fp32|tf32|bf16 --times K]
 
 A round times one step kind here and in PyTorch, each in a process of its own, so that the peak
-memory is its own too; the rows are those of `ssvbench bench steps`.  Both sides work in single
+memory is its own too; the rows are those of `ssvbench bench steps`, with batches K times as large.
+On a device PyTorch finds its inputs there already, and bf16 is its autocast; here they are copied
+in each step.  Both sides work in single
 precision on data prepared before the clock starts.  --compile lets torch.compile at the model.
 Needs torch and torchvision; the program itself does not.
 """
@@ -180,24 +183,24 @@ def models(torch):
     return Supervised, MAE, SimCLR, DINO, CLIP
 
 
-def steps(torch):
+def steps(torch, times=1):
     """name: (batch, model, inputs), made when called"""
     Supervised, MAE, SimCLR, DINO, CLIP = models(torch)
 
     def images(n, side=32):
-        return torch.randn(n, 3, side, side)
+        return torch.randn(n * times, 3, side, side)
 
     return {
         "supervised/vit-tiny/32px-p4/b64":
-            lambda: (64, Supervised(192, 12, 3), (images(64), torch.randint(10, (64,)))),
+            lambda: (64, Supervised(192, 12, 3), (images(64), torch.randint(10, (64 * times,)))),
         "supervised/vit-micro/32px-p4/b128":
-            lambda: (128, Supervised(128, 6, 4), (images(128), torch.randint(10, (128,)))),
-        "mae/vit-tiny/32px-p4/b64": lambda: (64, MAE(), (images(64), torch.rand(64, 64))),
+            lambda: (128, Supervised(128, 6, 4), (images(128), torch.randint(10, (128 * times,)))),
+        "mae/vit-tiny/32px-p4/b64": lambda: (64, MAE(), (images(64), torch.rand(64 * times, 64))),
         "simclr/resnet18/32px/b128": lambda: (128, SimCLR(), (images(256),)),
         "dino/vit-micro/32px-p4/b64": lambda: (64, DINO(), (images(128), images(256, 16))),
         "clip/vit-micro/32px-p4/b128":
-            lambda: (128, CLIP(), (images(128), torch.randint(VOCABULARY, (128, CONTEXT)),
-                                   torch.randint(8, CONTEXT, (128,)))),
+            lambda: (128, CLIP(), (images(128), torch.randint(VOCABULARY, (128 * times, CONTEXT)),
+                                   torch.randint(8, CONTEXT, (128 * times,)))),
     }
 
 
@@ -213,7 +216,9 @@ def time_peer(name, a):
     import torch
     torch.set_num_threads(a.threads)
     torch.manual_seed(0)
-    batch, model, inputs = steps(torch)[name]()
+    torch.set_default_device(a.device)
+    torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = a.math != "fp32"
+    batch, model, inputs = steps(torch, a.times)[name]()
     if name.startswith("simclr"):
         model = model.to(memory_format=torch.channels_last)
         inputs = tuple(x.contiguous(memory_format=torch.channels_last) for x in inputs)
@@ -223,8 +228,11 @@ def time_peer(name, a):
 
     def step():
         optimizer.zero_grad(set_to_none=True)
-        loss_of(*inputs).backward()
+        with torch.autocast(a.device, torch.bfloat16, enabled=a.math == "bf16"):
+            loss = loss_of(*inputs)
+        loss.backward()
         optimizer.step()
+        loss.item()
         if hasattr(model, "after"):
             model.after()
 
@@ -234,7 +242,7 @@ def time_peer(name, a):
         begin = time.perf_counter()
         step()
         took.append(time.perf_counter() - begin)
-    print(json.dumps({"images_per_s": batch / statistics.median(took), "first_s": first,
+    print(json.dumps({"images_per_s": batch * a.times / statistics.median(took), "first_s": first,
                       "resident_bytes": resident(),
                       "parameters": sum(p.numel() for p in model.parameters())}))
 
@@ -245,11 +253,14 @@ def ask(command):
 
 def compare(name, a):
     here, there = [], []
-    flags = ["--seconds", str(a.seconds), "--threads", str(a.threads)]
+    flags = ["--seconds", str(a.seconds), "--threads", str(a.threads), "--device", a.device,
+             "--math", a.math]
+    batch = int(name[name.rindex("/b") + 2:]) * a.times
     for _ in range(a.rounds):
-        here.append(ask([a.program, "bench", "steps", "--json", "--filter", f"^{name}$"] + flags))
+        here.append(ask([a.program, "bench", "steps", "--json", "--filter", f"^{name}$", "--batch",
+                         str(batch)] + flags))
         there.append(ask([sys.executable, __file__, "--one", name] + flags
-                         + ["--compile"] * a.compile))
+                         + ["--times", str(a.times)] + ["--compile"] * a.compile))
     ratios = [x["images_per_s"] / y["images_per_s"] for x, y in zip(here, there)]
 
     def middle(rows, key, scale=1.0):
@@ -271,6 +282,9 @@ def main():
     flags.add_argument("--filter", default="")
     flags.add_argument("--compile", action="store_true")
     flags.add_argument("--program", default=str(pathlib.Path("build/ssvbench")))
+    flags.add_argument("--device", default="cpu")
+    flags.add_argument("--math", default="fp32", choices=["fp32", "tf32", "bf16"])
+    flags.add_argument("--times", type=int, default=1)
     flags.add_argument("--one", help=argparse.SUPPRESS)
     a = flags.parse_args()
     if a.one:

@@ -93,6 +93,36 @@ void adamw(struct device *d, int n, const struct device_range *range, real *valu
     cuda_adamw_ranges(&own(d)->lists, &c, n, range, &numbers, value, gradient, m, v);
 }
 
+int record(struct device *d) {
+    return (int)cudaStreamBeginCapture(stream_of(d), cudaStreamCaptureModeThreadLocal);
+}
+
+/* What went wrong while it was recorded goes wrong once more when it is done, and is said then. */
+void *recorded(struct device *d) {
+    cudaGraph_t graph = NULL;
+    cudaGraphExec_t ready = NULL;
+    struct cuda_queue *q = &own(d)->queue;
+    cudaError_t error = cudaStreamEndCapture(stream_of(d), &graph);
+    if (error == cudaSuccess && !q->error)
+        error = cudaGraphInstantiate(&ready, graph, 0);
+    if (graph)
+        cudaGraphDestroy(graph);
+    if (error != cudaSuccess || q->error)
+        cudaGetLastError();
+    q->error = 0;
+    q->says = NULL;
+    return ready;
+}
+
+void replay(struct device *d, void *recording) {
+    keep(d, cudaGraphLaunch(static_cast<cudaGraphExec_t>(recording), stream_of(d)), "a graph");
+}
+
+void forget(struct device *d, void *recording) {
+    if (recording)
+        keep(d, cudaGraphExecDestroy(static_cast<cudaGraphExec_t>(recording)), "a graph");
+}
+
 void wait(struct device *d) {
     keep(d, cudaStreamSynchronize(stream_of(d)), "waiting for the device");
 }
@@ -146,6 +176,10 @@ int cuda_device_open(struct device **out, int number, enum device_math math, str
     d->base.copy_out = copy_out;
     d->base.squares = squares;
     d->base.adamw = adamw;
+    d->base.record = record;
+    d->base.recorded = recorded;
+    d->base.replay = replay;
+    d->base.forget = forget;
     d->base.wait = wait;
     d->base.check = check;
     struct cudaDeviceProp about;

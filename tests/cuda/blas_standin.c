@@ -175,7 +175,7 @@ cublasStatus_t cublasLtMatmul(cublasLtHandle_t handle, cublasLtMatmulDesc_t d, c
         return INVALID;
     memcpy(&w.alpha, alpha, sizeof w.alpha);
     memcpy(&w.beta, beta, sizeof w.beta);
-    emulated_work(compute, &w);
+    emulated_work(compute, &w, sizeof w);
     return FINE;
 }
 

@@ -18,6 +18,8 @@
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
+#include <functional>
+#include <tuple>
 
 #define CUDA_EMULATED 1
 #define __global__ static
@@ -67,6 +69,18 @@ extern dim3 emulated_block_size, emulated_grid_size;
 #define blockDim emulated_block_size
 #define gridDim emulated_grid_size
 
+/* What is launched while the stream is captured, to be done later. */
+typedef struct emulated_graph *cudaGraph_t;
+typedef struct emulated_graph *cudaGraphExec_t;
+enum cudaStreamCaptureMode { cudaStreamCaptureModeThreadLocal = 1 };
+cudaError_t cudaStreamBeginCapture(cudaStream_t stream, enum cudaStreamCaptureMode mode);
+cudaError_t cudaStreamEndCapture(cudaStream_t stream, cudaGraph_t *out);
+cudaError_t cudaGraphInstantiate(cudaGraphExec_t *out, cudaGraph_t graph, unsigned long long flags);
+cudaError_t cudaGraphDestroy(cudaGraph_t graph);
+cudaError_t cudaGraphExecDestroy(cudaGraphExec_t graph);
+cudaError_t cudaGraphLaunch(cudaGraphExec_t graph, cudaStream_t stream);
+bool emulated_capture(const std::function<void()> &launch); /* false: nothing is captured */
+
 cudaError_t emulated_launch(dim3 grid, dim3 block, size_t shared, void (*run)(void *), void *self);
 enum emulated_exchange { EMULATED_SHUFFLE, EMULATED_BALLOT };
 uint64_t emulated_warp(unsigned mask, uint64_t value, int from, enum emulated_exchange kind);
@@ -76,12 +90,20 @@ void *emulated_dynamic_shared(void);
 void emulated_shared(void *memory, size_t bytes, unsigned long *filled_for);
 
 template <class F> static inline cudaError_t emulate(dim3 grid, dim3 block, size_t shared, F body) {
-    return emulated_launch(
-        grid, block, shared, [](void *f) { (*static_cast<F *>(f))(); }, &body);
+    const auto launch = [=] {
+        F copy = body;
+        return emulated_launch(
+            grid, block, shared, [](void *f) { (*static_cast<F *>(f))(); }, &copy);
+    };
+    return emulated_capture([=] { launch(); }) ? cudaSuccess : launch();
 }
 
+/* Arguments are looked at now, whenever the kernel runs. */
 #define LAUNCH(kernel, grid, block, shared, stream, ...)                                           \
-    ((void)(stream), emulate((grid), (block), (shared), [=] { kernel(__VA_ARGS__); }))
+    ((void)(stream), emulate((grid), (block), (shared),                                            \
+                             [entry = +kernel, arguments = std::make_tuple(__VA_ARGS__)] {         \
+                                 std::apply(entry, arguments);                                     \
+                             }))
 #define SHARED(type, name, count)                                                                  \
     static type name[count];                                                                       \
     static unsigned long name##_filled_for;                                                        \

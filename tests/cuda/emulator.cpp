@@ -3,6 +3,7 @@
 
 #include <cstdio>
 #include <cstdlib>
+#include <functional>
 #include <map>
 #include <sys/mman.h>
 #include <vector>
@@ -303,13 +304,83 @@ struct working {
 
 } // namespace
 
-void emulated_work(void (*work)(void *), void *self) {
+struct emulated_graph {
+    std::vector<std::function<void()>> launches;
+};
+
+namespace {
+
+struct emulated_graph *capturing; /* nullptr: launches are done at once */
+cudaError_t capture_error;
+
+/* A copy, or memory, while launches are captured: then there is no graph. */
+bool spoils_capture() {
+    if (capturing)
+        capture_error = cudaErrorStreamCaptureUnsupported;
+    return capturing;
+}
+
+} // namespace
+
+bool emulated_capture(const std::function<void()> &launch) {
+    if (capturing)
+        capturing->launches.push_back(launch);
+    return capturing;
+}
+
+cudaError_t cudaStreamBeginCapture(cudaStream_t, enum cudaStreamCaptureMode) {
+    capturing = new emulated_graph();
+    capture_error = cudaSuccess;
+    return cudaSuccess;
+}
+
+cudaError_t cudaStreamEndCapture(cudaStream_t, cudaGraph_t *out) {
+    *out = capturing;
+    capturing = nullptr;
+    if (capture_error != cudaSuccess) {
+        delete *out;
+        *out = nullptr;
+    }
+    return capture_error;
+}
+
+cudaError_t cudaGraphInstantiate(cudaGraphExec_t *out, cudaGraph_t graph, unsigned long long) {
+    *out = new emulated_graph(*graph);
+    return cudaSuccess;
+}
+
+cudaError_t cudaGraphDestroy(cudaGraph_t graph) {
+    delete graph;
+    return cudaSuccess;
+}
+
+cudaError_t cudaGraphExecDestroy(cudaGraphExec_t graph) {
+    delete graph;
+    return cudaSuccess;
+}
+
+cudaError_t cudaGraphLaunch(cudaGraphExec_t graph, cudaStream_t) {
+    for (const auto &launch : graph->launches)
+        launch();
+    return cudaSuccess;
+}
+
+void emulated_work(void (*work)(void *), void *self, size_t bytes) {
+    const char *at = static_cast<const char *>(self);
+    const std::vector<char> kept(at, at + bytes);
+    if (emulated_capture([=] {
+            std::vector<char> copy = kept;
+            emulated_work(work, copy.data(), bytes);
+        }))
+        return;
     working now;
     m.launches++;
     work(self);
 }
 
 cudaError_t cudaMalloc(void **out, size_t bytes) {
+    if (spoils_capture())
+        return capture_error;
     const size_t piece = PIECE;
     size_t room = (bytes + piece - 1) / piece * piece;
     if (!memory.base) {
@@ -421,6 +492,8 @@ cudaError_t emulated_launch(dim3 grid, dim3 block, size_t shared, void (*run)(vo
 
 cudaError_t cudaMemcpyAsync(void *to, const void *from, size_t n, enum cudaMemcpyKind kind,
                             cudaStream_t stream) {
+    if (spoils_capture())
+        return capture_error;
     (void)kind, (void)stream;
     working now;
     memcpy(to, from, n);
@@ -428,6 +501,8 @@ cudaError_t cudaMemcpyAsync(void *to, const void *from, size_t n, enum cudaMemcp
 }
 
 cudaError_t cudaMemsetAsync(void *to, int byte, size_t n, cudaStream_t stream) {
+    if (spoils_capture())
+        return capture_error;
     (void)stream;
     working now;
     memset(to, byte, n);
@@ -435,6 +510,8 @@ cudaError_t cudaMemsetAsync(void *to, int byte, size_t n, cudaStream_t stream) {
 }
 
 cudaError_t cudaStreamSynchronize(cudaStream_t stream) {
+    if (spoils_capture())
+        return capture_error;
     (void)stream;
     return cudaSuccess;
 }

@@ -2,6 +2,8 @@
 #ifndef SSV_TESTS_CUDA_EMULATOR_H
 #define SSV_TESTS_CUDA_EMULATOR_H
 
+#include <stddef.h>
+
 #ifdef __cplusplus
 extern "C" {
 #endif
@@ -10,8 +12,9 @@ extern "C" {
 enum emulated_order { EMULATED_FORWARD, EMULATED_REVERSE, EMULATED_RANDOM, EMULATED_ORDERS };
 void emulated_schedule(enum emulated_order order, unsigned seed);
 unsigned long emulated_launches(void); /* so far */
-/* For stand-ins of libraries: work(self) with the device's memory at hand. */
-void emulated_work(void (*work)(void *), void *self);
+/* For stand-ins of libraries: work(self) with the device's memory at hand; of a copy of self when
+ * it is captured for later. */
+void emulated_work(void (*work)(void *), void *self, size_t bytes);
 
 #ifdef __cplusplus
 }
