@@ -143,20 +143,65 @@ static const int attention_shapes[][CASE_DIMS] = {
     {8, 77, 8, 64, CAUSAL},
 };
 
-/* rows cols; off: x is far from 0 */
-static void batchnorm_stats(struct case_run *r) {
+/* n rows cols; off: x is far from 0 */
+static void batchnorm_moments(struct case_run *r) {
     const int *d = r->dim;
-    real *x = in(r, d[0], d[1]), *mean = out(r, 1, d[1]), *var = out(r, 1, d[1]);
-    for (size_t i = 0; i < (size_t)d[0] * (size_t)d[1] && d[2] && case_fills(r); i++)
+    real *x = in(r, d[0], d[1] * d[2]), *moments = out(r, d[0], 2 * d[2]);
+    for (size_t i = 0; i < (size_t)d[0] * (size_t)(d[1] * d[2]) && d[3] && case_fills(r); i++)
         x[i] += 1000;
-    r->flops = 4.0 * d[0] * d[1];
+    r->flops = 4.0 * d[0] * d[1] * d[2];
     if (r->c)
-        r->k->batchnorm_stats(r->c, d[0], d[1], x, mean, var);
+        r->k->batchnorm_moments(r->c, d[0], d[1], d[2], x, moments);
 }
 
-static const int batchnorm_stats_shapes[][CASE_DIMS] = {
-    {0, 5},     {5, 0},      {1, 1},    {1, 8},     {2, 7},         {15, 9},         {16, 31},
-    {17, 8, 1}, {100, 3, 1}, {33, 300}, {333, 129}, {2100, 127, 1}, {64 * 1024, 64}, {64 * 64, 512},
+/* n rows cols */
+static void batchnorm_moments_backward(struct case_run *r) {
+    const int *d = r->dim;
+    real *x = in(r, d[0], d[1] * d[2]), *moments = in(r, d[0], 2 * d[2]);
+    real *dmoments = in(r, d[0], 2 * d[2]), *dx = update(r, d[0], d[1] * d[2]);
+    r->flops = 4.0 * d[0] * d[1] * d[2];
+    if (r->c)
+        r->k->batchnorm_moments_backward(r->c, d[0], d[1], d[2], x, moments, dmoments, dx);
+}
+
+/* n rows cols relu */
+static void batchnorm_sums(struct case_run *r) {
+    const int *d = r->dim;
+    real *x = in(r, d[0], d[1] * d[2]), *mean = in(r, 1, d[2]);
+    real *rstd = case_positive(r, CASE_INPUT, (size_t)d[2]);
+    real *y = d[3] ? in(r, d[0], d[1] * d[2]) : NULL;
+    real *g = d[3] ? update(r, d[0], d[1] * d[2]) : in(r, d[0], d[1] * d[2]);
+    real *sums = out(r, d[0], 2 * d[2]);
+    r->flops = 5.0 * d[0] * d[1] * d[2];
+    if (r->c)
+        r->k->batchnorm_sums(r->c, d[0], d[1], d[2], x, mean, rstd, y, g, sums);
+}
+
+/* The last number: of moments whether x is off, of sums whether there was a ReLU. */
+static const int sample_shapes[][CASE_DIMS] = {
+    {0, 3, 5},          {3, 0, 5, 1},      {2, 4, 0},     {1, 1, 1},         {3, 1, 8, 1},
+    {3, 2, 7},          {2, 15, 9, 1},     {5, 16, 31},   {4, 17, 8, 1},     {3, 100, 3, 1},
+    {9, 33, 70},        {2, 300, 33, 1},   {2, 600, 129}, {1, 2100, 127, 1}, {2, 1100, 33, 1},
+    {128, 1024, 64, 1}, {128, 16, 512, 1},
+};
+
+enum { GAMMA = 1, BETA = 2 };
+
+/* n cols options */
+static void batchnorm_parameters(struct case_run *r) {
+    const int *d = r->dim;
+    real *sums = in(r, d[0], 2 * d[1]);
+    real *dgamma = d[2] & GAMMA ? update(r, 1, d[1]) : NULL;
+    real *dbeta = d[2] & BETA ? update(r, 1, d[1]) : NULL;
+    r->flops = 2.0 * d[0] * d[1];
+    if (r->c)
+        r->k->batchnorm_parameters(r->c, d[0], d[1], sums, dgamma, dbeta);
+}
+
+static const int parameters_shapes[][CASE_DIMS] = {
+    {0, 3, GAMMA | BETA},     {3, 0, GAMMA | BETA},    {1, 1, GAMMA},
+    {3, 7, GAMMA | BETA},     {5, 33, BETA},           {70, 16, GAMMA | BETA},
+    {1500, 40, GAMMA | BETA}, {128, 64, GAMMA | BETA}, {128, 512, GAMMA | BETA},
 };
 
 enum { AFFINE = 1, SKIP = 2, RELU = 4, Y_IS_X = 8, Y_IS_SKIP = 16 };
@@ -187,42 +232,6 @@ static const int batchnorm_apply_shapes[][CASE_DIMS] = {
     {40, 300, RELU | Y_IS_X | SKIP},
     {64 * 1024, 64, AFFINE | RELU},
     {64 * 1024, 64, AFFINE | SKIP | RELU},
-};
-
-enum { ACC = 8, DRES = 16, ACC_RES = 32, DX_IS_DY = 64, DRES_IS_DY = 128, NO_DX = 256 };
-
-/* rows cols options */
-static void batchnorm_backward(struct case_run *r) {
-    const int *d = r->dim, o = d[2], acc = o & ACC ? 1 : 0, acc_res = o & ACC_RES ? 1 : 0;
-    real *x = in(r, d[0], d[1]), *mean = in(r, 1, d[1]);
-    real *rstd = case_positive(r, CASE_INPUT, (size_t)d[1]);
-    real *gamma = o & AFFINE ? in(r, 1, d[1]) : NULL, *y = o & RELU ? in(r, d[0], d[1]) : NULL;
-    real *dy = o & (DX_IS_DY | DRES_IS_DY) ? update(r, d[0], d[1]) : in(r, d[0], d[1]);
-    real *dx = o & DX_IS_DY ? dy : o & NO_DX ? NULL : gradient(r, acc, d[0], d[1]);
-    real *dres = o & DRES_IS_DY ? dy : o & DRES ? gradient(r, acc_res, d[0], d[1]) : NULL;
-    real *dgamma = o & AFFINE ? update(r, 1, d[1]) : NULL;
-    real *dbeta = o & AFFINE ? update(r, 1, d[1]) : NULL;
-    r->flops = 12.0 * d[0] * d[1];
-    if (r->c)
-        r->k->batchnorm_backward(r->c, d[0], d[1], x, mean, rstd, gamma, y, dy, acc, dx, acc_res,
-                                 dres, dgamma, dbeta);
-}
-
-static const int batchnorm_backward_shapes[][CASE_DIMS] = {
-    {0, 5, AFFINE},
-    {5, 0, AFFINE | RELU},
-    {1, 1, AFFINE},
-    {3, 7, RELU},
-    {4, 8, AFFINE | RELU | DX_IS_DY},
-    {19, 31, AFFINE | RELU | DRES | ACC},
-    {23, 33, AFFINE | DRES | ACC_RES},
-    {2100, 127, AFFINE | RELU | DRES | ACC_RES | DX_IS_DY},
-    {500, 9, AFFINE | RELU | DRES_IS_DY},
-    {70, 300, DRES_IS_DY | ACC},
-    {333, 17, AFFINE | RELU | NO_DX | DRES | ACC_RES},
-    {333, 17, AFFINE | RELU | NO_DX},
-    {64 * 1024, 64, AFFINE | RELU},
-    {64 * 1024, 64, AFFINE | RELU | DRES},
 };
 
 /* n rows cols running */
@@ -291,9 +300,12 @@ const struct kernel_case cases_net[] = {
      SHAPES(attention_row_shapes, 2)},
     {"attention_row_backward", "n t heads d options", 0, attention_row_backward,
      SHAPES(attention_row_shapes, 2)},
-    {"batchnorm_stats", "rows cols off", -1, batchnorm_stats, SHAPES(batchnorm_stats_shapes, 2)},
+    {"batchnorm_moments", "n rows cols off", 0, batchnorm_moments, SHAPES(sample_shapes, 2)},
+    {"batchnorm_moments_backward", "n rows cols", 0, batchnorm_moments_backward,
+     SHAPES(sample_shapes, 2)},
     {"batchnorm_apply", "rows cols options", 0, batchnorm_apply, SHAPES(batchnorm_apply_shapes, 2)},
-    {"batchnorm_backward", "rows cols options", -1, batchnorm_backward,
-     SHAPES(batchnorm_backward_shapes, 2)},
+    {"batchnorm_sums", "n rows cols relu", 0, batchnorm_sums, SHAPES(sample_shapes, 2)},
+    {"batchnorm_parameters", "n cols options", -1, batchnorm_parameters,
+     SHAPES(parameters_shapes, 2)},
     {NULL, NULL, -1, NULL, NULL, 0, 0},
 };

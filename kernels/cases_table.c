@@ -275,7 +275,10 @@ static const int gather_shapes[][CASE_DIMS] = {
     {4, 6, 13, 16, FILL | NO_DX},
     {2, 65, 17, 67, ACC},
     {2, 5, 150, 140, FILL | ACC},
+    {1, 40, 1100, 5, SHARED | ACC},
+    {2, 9, 1100, 67, FILL | ACC},
     {8, 64, 16, 192, 0},
+    {1, 8192, 4096, 128, SHARED | ACC},
     {8, 17, 65, 192, FILL},
 };
 
@@ -422,9 +425,9 @@ const struct kernel_case cases_table[] = {
     {"mse_forward", "rows cols weighted", 0, mse_forward, SHAPES(mse_shapes, 1)},
     {"mse_backward", "rows cols weighted acc", 0, mse_backward, SHAPES(mse_shapes, 1)},
     {"gather_forward", "n rows_in rows_out cols options", 0, gather_forward,
-     SHAPES(gather_shapes, 2)},
+     SHAPES(gather_shapes, 3)},
     {"gather_backward", "n rows_in rows_out cols options", 0, gather_backward,
-     SHAPES(gather_shapes, 2)},
+     SHAPES(gather_shapes, 3)},
     {"patchify", "n channels height width p", 0, patchify, SHAPES(patch_shapes, 2)},
     {"unpatchify", "n channels height width p acc", 0, unpatchify, SHAPES(patch_shapes, 2)},
     {"add_broadcast", "n inner in_place", 0, add_broadcast, SHAPES(broadcast_shapes, 1)},

@@ -121,24 +121,30 @@ static inline int conv_out_w(const struct conv_shape *s) {
     KERNEL(layernorm_backward, (const struct kctx *c, int rows, int cols, const real *x,           \
                                 const real *gamma, const real *mean, const real *rstd,             \
                                 const real *dy, int acc, real *dx, real *dgamma, real *dbeta))     \
-    /* Ioffe and Szegedy 2015, algorithm 1, over the rows (n*h*w) of a whole batch.  These three are \
-     * called once for all images and share their work among c->threads.  x (rows,cols); mean and  \
-     * var (cols) are written, var biased. */                                                      \
-    KERNEL(batchnorm_stats, (const struct kctx *c, int rows, int cols, const real *x, real *mean,  \
-                             real *var))                                                           \
+    /* Ioffe and Szegedy 2015, algorithms 1 and 2, in parts: what a sample knows of itself, and    \
+     * below what the batch is.  x (n,rows,cols), moments (n,2,cols): mean and biased variance of  \
+     * each sample's rows.  These share the work on a sample's rows among c->threads. */           \
+    KERNEL(batchnorm_moments, (const struct kctx *c, int n, int rows, int cols, const real *x,     \
+                               real *moments))                                                     \
+    /* dx (n,rows,cols) += A + B (x - mean), A and B the two of dmoments (n,2,cols), mean that of  \
+     * moments: as batchnorm_combine_backward left them */                                         \
+    KERNEL(batchnorm_moments_backward, (const struct kctx *c, int n, int rows, int cols,           \
+                                        const real *x, const real *moments,                        \
+                                        const real *dmoments, real *dx))                           \
     /* y (rows,cols) = act((x - mean) rstd gamma + beta + residual), act ReLU or none; gamma and   \
      * beta (cols) and residual (rows,cols) may be NULL; y may be x or residual. */                \
     KERNEL(batchnorm_apply, (const struct kctx *c, int rows, int cols, const real *x,              \
                              const real *mean, const real *rstd, const real *gamma,                \
                              const real *beta, const real *residual, int relu, real *y))           \
-    /* Through the statistics too.  y: the output when there was a ReLU, NULL when not; g = dy     \
-     * where y > 0, else 0.  dres = acc_res * dres + g; dx = acc * dx + ...; dgamma and dbeta      \
-     * (cols) are added to.  Each of the four may be NULL.  dx may be dy when acc is 0, and so may \
-     * dres, not both, when acc_res is 0. */                                                       \
-    KERNEL(batchnorm_backward, (const struct kctx *c, int rows, int cols, const real *x,           \
-                                const real *mean, const real *rstd, const real *gamma,             \
-                                const real *y, const real *dy, int acc, real *dx, int acc_res,     \
-                                real *dres, real *dgamma, real *dbeta))                            \
+    /* sums (n,2,cols) = those of g xhat and of g over each sample's rows, with xhat = (x - mean)  \
+     * rstd of x (n,rows,cols), mean and rstd (cols).  y: the output when there was a ReLU, which  \
+     * makes g (n,rows,cols) 0 where y is not above 0; NULL when not. */                           \
+    KERNEL(batchnorm_sums, (const struct kctx *c, int n, int rows, int cols, const real *x,        \
+                            const real *mean, const real *rstd, const real *y, real *g,            \
+                            real *sums))                                                           \
+    /* dgamma and dbeta (cols) += the sums (n,2,cols) of all samples; either may be NULL */        \
+    KERNEL(batchnorm_parameters, (const struct kctx *c, int n, int cols, const real *sums,         \
+                                  real *dgamma, real *dbeta))                                      \
     /* What samples know of themselves to what the batch is: moments (n,2,cols) mean and biased    \
      * variance over rows of each, batch (n,2,cols) mean and 1 / sqrt(variance + eps) of all, for  \
      * each sample the same.  running_mean and running_var (cols), or NULL, move by momentum, with \
@@ -301,7 +307,7 @@ static inline int conv_out_w(const struct conv_shape *s) {
      * The partner of row i is column i.  With views, n is even, x and y are one matrix in which rows\
      * 2k and 2k+1 are views of a sample: partners, and no row is compared with itself.            \
      * r (n) receives R, partner (n; NULL: not wanted) the logits with the partners.  C is R of x and\
-     * y swapped.  Like batchnorm_stats they share their work among c->threads. */                 \
+     * y swapped.  Like batchnorm_moments they share their work among c->threads. */                 \
     KERNEL(contrast_rows, (const struct kctx *c, int n, int dim, int views, double scale,          \
                            const real *log_scale, const real *x, const real *y, real *r,           \
                            real *partner))                                                         \

@@ -58,18 +58,23 @@ WATCH(layernorm_backward,
       (const struct kctx *c, int rows, int cols, REAL x, REAL gamma, REAL mean, REAL rstd, REAL dy,
        int acc, OUT dx, OUT dgamma, OUT dbeta),
       rows, cols, IF(gamma, 1) + IF(dbeta, 1), acc)
-WATCH(batchnorm_stats, (const struct kctx *c, int rows, int cols, REAL x, OUT mean, OUT var), rows,
-      cols)
+WATCH(batchnorm_moments, (const struct kctx *c, int n, int rows, int cols, REAL x, OUT moments), n,
+      rows, cols)
+WATCH(batchnorm_moments_backward,
+      (const struct kctx *c, int n, int rows, int cols, REAL x, REAL moments, REAL dmoments,
+       OUT dx),
+      n, rows, cols)
 WATCH(batchnorm_apply,
       (const struct kctx *c, int rows, int cols, REAL x, REAL mean, REAL rstd, REAL gamma,
        REAL beta, REAL residual, int relu, OUT y),
       rows, cols, IF(gamma, 1) + IF(relu, 4) + IF(x == y, 8) + IF(residual, residual == y ? 16 : 2))
-WATCH(batchnorm_backward,
-      (const struct kctx *c, int rows, int cols, REAL x, REAL mean, REAL rstd, REAL gamma, REAL y,
-       REAL dy, int acc, OUT dx, int acc_res, OUT dres, OUT dgamma, OUT dbeta),
-      rows, cols,
-      IF(gamma, 1) + IF(y, 4) + IF(acc, 8) + IF(acc_res, 32) + IF(dx == dy, 64) + IF(!dx, 256) +
-          IF(dres, dres == dy ? 128 : 16))
+WATCH(batchnorm_sums,
+      (const struct kctx *c, int n, int rows, int cols, REAL x, REAL mean, REAL rstd, REAL y, OUT g,
+       OUT sums),
+      n, rows, cols, IF(y, 1))
+WATCH(batchnorm_parameters,
+      (const struct kctx *c, int n, int cols, REAL sums, OUT dgamma, OUT dbeta), n, cols,
+      IF(dgamma, 1) + IF(dbeta, 2))
 WATCH(batchnorm_combine,
       (const struct kctx *c, int n, int rows, int cols, UNUSED double eps, REAL moments, OUT batch,
        UNUSED double momentum, OUT running_mean, OUT running_var),

@@ -49,21 +49,14 @@ static void set_shape(struct tensor *t, const struct tensor *x, int relu) {
 /* moments */
 
 static void moments_forward(const struct chunk *c, const struct tensor *t) {
-    size_t cols = (size_t)t->attr[COLS];
-    const real *x = chunk_value(c, t->src[X]);
-    real *y = chunk_result(c, t);
-    for (int i = 0; i < c->n; i++, x += t->src[X]->per_sample, y += 2 * cols)
-        c->k->batchnorm_stats(&c->ctx, t->attr[ROWS], t->attr[COLS], x, y, y + cols);
+    c->k->batchnorm_moments(&c->ctx, c->n, t->attr[ROWS], t->attr[COLS], chunk_value(c, t->src[X]),
+                            chunk_result(c, t));
 }
 
-/* dx += a + b (x - mean) */
 static void moments_backward(const struct chunk *c, const struct tensor *t) {
-    size_t cols = (size_t)t->attr[COLS], each = t->src[X]->per_sample;
-    const real *x = chunk_value(c, t->src[X]), *mean = chunk_value(c, t), *ab = chunk_grad(c, t);
-    real *dx = chunk_grad_src(c, t, X);
-    for (int i = 0; i < c->n; i++, x += each, dx += each, mean += 2 * cols, ab += 2 * cols)
-        c->k->batchnorm_apply(&c->ctx, t->attr[ROWS], t->attr[COLS], x, mean, ab + cols, NULL, ab,
-                              dx, 0, dx);
+    c->k->batchnorm_moments_backward(&c->ctx, c->n, t->attr[ROWS], t->attr[COLS],
+                                     chunk_value(c, t->src[X]), chunk_value(c, t), chunk_grad(c, t),
+                                     chunk_grad_src(c, t, X));
 }
 
 static void moments_flops(const struct tensor *t, double *f, double *b) {
@@ -128,39 +121,17 @@ static void apply_forward(const struct chunk *c, const struct tensor *t) {
     apply(c, t, mean, mean + t->attr[COLS]);
 }
 
-/* For each sample the sum of g xhat and that of g; g takes the place of this value's gradient. */
-static void sum_gradient(const struct chunk *c, const struct tensor *t, const real *mean,
-                         const real *rstd, real *sums) {
-    size_t cols = (size_t)t->attr[COLS], each = t->per_sample;
-    const real *x = chunk_value(c, t->src[X]), *y = t->attr[RELU] ? chunk_value(c, t) : NULL;
-    real *g = chunk_grad_in_place(c, t);
-    c->k->fill(&c->ctx, 2 * cols * (size_t)c->n, 0, sums);
-    for (int i = 0; i < c->n; i++, x += each, g += each, sums += 2 * cols) {
-        c->k->batchnorm_backward(&c->ctx, t->attr[ROWS], t->attr[COLS], x, mean, rstd, NULL, y, g,
-                                 0, NULL, 0, y ? g : NULL, sums, sums + cols);
-        y = y ? y + each : NULL;
-    }
-}
-
-/* What the sums of the samples give to the parameters. */
-static void parameter_gradient(const struct chunk *c, const struct tensor *t, const real *sums) {
-    size_t cols = (size_t)t->attr[COLS];
-    real *dgamma = chunk_grad_src(c, t, GAMMA), *dbeta = chunk_grad_src(c, t, BETA);
-    for (size_t i = 0; i < (size_t)c->n; i++, sums += 2 * cols) {
-        if (dgamma)
-            c->k->axpby(&c->ctx, cols, 1, sums, 1, dgamma);
-        if (dbeta)
-            c->k->axpby(&c->ctx, cols, 1, sums + cols, 1, dbeta);
-    }
-}
-
-/* Everything but what goes through the statistics. */
+/* Everything but what goes through the statistics; g, that behind the ReLU, takes the place of this
+ * value's gradient. */
 static void apply_backward_with(const struct chunk *c, const struct tensor *t, const real *mean,
                                 const real *rstd) {
     real *g = chunk_grad_in_place(c, t), *sums = chunk_saved(c, t, SUMS);
     real *zeros = chunk_saved(c, t, ZEROS), *dr = chunk_grad_src(c, t, RESIDUAL);
-    sum_gradient(c, t, mean, rstd, sums);
-    parameter_gradient(c, t, sums);
+    real *dgamma = chunk_grad_src(c, t, GAMMA), *dbeta = chunk_grad_src(c, t, BETA);
+    c->k->batchnorm_sums(&c->ctx, c->n, t->attr[ROWS], t->attr[COLS], chunk_value(c, t->src[X]),
+                         mean, rstd, t->attr[RELU] ? chunk_value(c, t) : NULL, g, sums);
+    if (dgamma || dbeta)
+        c->k->batchnorm_parameters(&c->ctx, c->n, t->attr[COLS], sums, dgamma, dbeta);
     if (dr)
         c->k->axpby(&c->ctx, t->per_sample * (size_t)c->n, 1, g, t->acc[RESIDUAL] ? 1 : 0, dr);
     if (!t->src[X]->needs_grad)

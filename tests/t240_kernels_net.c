@@ -157,21 +157,30 @@ static void test_causal_is_blind(void **state) {
     }
 }
 
+/* All parts of a training step, as of N samples of EACH rows. */
 static void test_batchnorm(void **state) {
     struct fixture *f = *state;
-    enum { N = 6, COLS = 5 };
+    enum { N = 2, EACH = 3, COLS = 5, ALL = N * EACH * COLS };
     const real *x = COPY(batchnorm_x), *gamma = COPY(batchnorm_gamma), *beta = COPY(batchnorm_beta);
-    const real *residual = COPY(batchnorm_residual), *dy = COPY(batchnorm_dy);
+    const real *residual = COPY(batchnorm_residual), zeros[COLS] = {0};
     EACH_BACKEND(k) {
-        real mean[COLS], var[COLS], y[N * COLS], dx[N * COLS], dres[N * COLS];
-        real dgamma[COLS] = {0}, dbeta[COLS] = {0};
-        k->batchnorm_stats(&f->c, N, COLS, x, mean, var);
-        SAME(var, batchnorm_var);
+        real moments[N * 2 * COLS], batch[N * 2 * COLS], sums[N * 2 * COLS], dbatch[N * 2 * COLS];
+        real running_mean[COLS] = {0}, running_var[COLS] = {0}, y[ALL], dx[ALL];
+        real dgamma[COLS] = {0}, dbeta[COLS] = {0}, *dres = COPY(batchnorm_dy);
+        const real *mean = batch, *rstd = batch + COLS, *var = running_var;
+        k->batchnorm_moments(&f->c, N, EACH, COLS, x, moments);
+        k->batchnorm_combine(&f->c, N, EACH, COLS, 1e-5, moments, batch, 1, running_mean,
+                             running_var);
         for (int j = 0; j < COLS; j++)
-            var[j] = 1 / sqrtf(var[j] + 1e-5f);
-        k->batchnorm_apply(&f->c, N, COLS, x, mean, var, gamma, beta, residual, 1, y);
-        k->batchnorm_backward(&f->c, N, COLS, x, mean, var, gamma, y, dy, 0, dx, 0, dres, dgamma,
-                              dbeta);
+            running_var[j] *= (real)(N * EACH - 1) / (N * EACH);
+        k->batchnorm_apply(&f->c, N * EACH, COLS, x, mean, rstd, gamma, beta, residual, 1, y);
+        k->batchnorm_sums(&f->c, N, EACH, COLS, x, mean, rstd, y, dres, sums);
+        k->batchnorm_parameters(&f->c, N, COLS, sums, dgamma, dbeta);
+        k->batchnorm_apply(&f->c, N * EACH, COLS, dres, zeros, rstd, gamma, NULL, NULL, 0, dx);
+        k->batchnorm_slopes(&f->c, N, COLS, rstd, gamma, sums, dbatch);
+        k->batchnorm_combine_backward(&f->c, N, EACH, COLS, moments, batch, dbatch, sums);
+        k->batchnorm_moments_backward(&f->c, N, EACH, COLS, x, moments, sums, dx);
+        SAME(var, batchnorm_var);
         SAME(y, batchnorm_y);
         SAME(dx, batchnorm_dx);
         SAME(dres, batchnorm_dres);
@@ -197,8 +206,8 @@ static void test_batchnorm_digits(void **state) {
     for (int i = 0; i < N * COLS; i++)
         exact_var[i % COLS] += pow(x[i] - exact_mean[i % COLS], 2) / N;
     EACH_BACKEND(k) {
-        real mean[COLS], var[COLS];
-        k->batchnorm_stats(&f->c, N, COLS, x, mean, var);
+        real mean[2 * COLS], *var = mean + COLS;
+        k->batchnorm_moments(&f->c, 1, N, COLS, x, mean);
         for (int j = 0; j < COLS - 1; j++) {
             assert_true(fabs(mean[j] - exact_mean[j]) <
                         1e-7 * fabs(exact_mean[j]) + 1e-6 * sqrt(exact_var[j]));

@@ -1,8 +1,6 @@
-/* batchnorm.c -- formulas in kernels/ref/batchnorm.c; for the whole batch, on all threads.
+/* batchnorm.c -- formulas in kernels/ref/batchnorm.c; the rows of a sample on all threads.
  *
- * Bound by memory: the statistics read x once; the backward pass reads everything once for the sums
- * and once more for dx.  The gradient of a residual that is written, not added to, is written in
- * the first pass and read instead of dy and y in the second.
+ * Bound by memory: moments and sums read everything once.
  *
  * The rows are cut into blocks and the blocks into ranges, both whatever the number of threads.
  * The mean and the squares around it of a block are joined to those of its range, and the ranges in
@@ -138,8 +136,8 @@ static void join_range(const struct cut *u, int range, int rows, int more) {
     }
 }
 
-void ISA_NAME(batchnorm_stats)(const struct kctx *c, int rows, int cols, const float *x,
-                               float *mean, float *var) {
+static void sample_moments(const struct kctx *c, int rows, int cols, const float *x, float *mean,
+                           float *var) {
     const struct cut u = cut_rows(c, rows, cols);
 #pragma omp parallel for if (c->threads > 1) num_threads(c->threads) schedule(static)
     for (int range = 0; range < u.ranges; range++)
@@ -152,6 +150,13 @@ void ISA_NAME(batchnorm_stats)(const struct kctx *c, int rows, int cols, const f
         mean[j] = rows ? own(&u, 0, FROM)[j] + own(&u, 0, REST)[j] : 0;
         var[j] = rows ? own(&u, 0, M2)[j] / (float)rows : 0;
     }
+}
+
+void ISA_NAME(batchnorm_moments)(const struct kctx *c, int n, int rows, int cols, const float *x,
+                                 float *moments) {
+    size_t width = (size_t)cols, sample = (size_t)rows * width;
+    for (int i = 0; i < n; i++, x += sample, moments += 2 * width)
+        sample_moments(c, rows, cols, x, moments, moments + width);
 }
 
 /* (cols) gamma rstd */
@@ -193,28 +198,34 @@ void ISA_NAME(batchnorm_apply)(const struct kctx *c, int rows, int cols, const f
         }
 }
 
-/* The arrays of a backward pass, and what the columns have in common. */
-struct back {
-    const float *x, *mean, *y, *dy;
-    float *dx, *dres;
-    int acc, acc_res;
-};
-
-VEC_INLINE vec masked(const struct back *b, size_t at, size_t left) {
-    vec g = vec_load_first(b->dy + at, left);
-    return b->y ? vec_select(vec_load_first(b->y + at, left) > 0, g, vec_set(0)) : g;
+void ISA_NAME(batchnorm_moments_backward)(const struct kctx *c, int n, int rows, int cols,
+                                          const float *x, const float *moments,
+                                          const float *dmoments, float *dx) {
+    size_t width = (size_t)cols, sample = (size_t)rows * width;
+    for (int i = 0; i < n; i++, x += sample, dx += sample) {
+        const float *mean = moments + 2 * (size_t)i * width, *a = dmoments + 2 * (size_t)i * width;
+        ISA_NAME(batchnorm_apply)(c, rows, cols, x, mean, a + width, NULL, a, dx, 0, dx);
+    }
 }
+
+/* The arrays of a sample. */
+struct back {
+    const float *x, *mean, *y;
+    float *g;
+};
 
 enum { SUM_G, SUM_GX, BLOCK_G, BLOCK_GX };
 
-/* sum_g += g, sum_gx += g (x - mean); a residual's gradient is written now. */
+/* sum_g += g, sum_gx += g (x - mean) */
 VEC_INLINE void add_gradients(const struct back *b, size_t start, size_t i, size_t left,
                               float *sum_g, float *sum_gx) {
     size_t place = start + i;
-    vec g = masked(b, place, left);
+    vec g = vec_load_first(b->g + place, left);
     vec x = off(b->x + place, left, vec_load_first(b->mean + i, left));
-    if (b->dres && !b->acc_res)
-        vec_store_first(b->dres + place, left, g);
+    if (b->y) {
+        g = vec_select(vec_load_first(b->y + place, left) > 0, g, vec_set(0));
+        vec_store_first(b->g + place, left, g);
+    }
     add_first(sum_g + i, left, g);
     add_first(sum_gx + i, left, g * x);
 }
@@ -241,27 +252,6 @@ static void range_sums(const struct cut *u, int range, const struct back *b) {
     }
 }
 
-/* Per column: dx = scale (g - mean_g - (x - mean) slope) */
-struct line {
-    const float *scale, *mean_g, *slope;
-};
-
-VEC_INLINE void gradient(const struct back *b, const struct line *l, size_t start, size_t i,
-                         size_t left) {
-    size_t place = start + i;
-    vec g = masked(b, place, left);
-    if (b->dres)
-        add_first(b->dres + place, left, g);
-    if (!b->dx)
-        return;
-    vec xhat = off(b->x + place, left, vec_load_first(b->mean + i, left));
-    vec v = vec_load_first(l->scale + i, left) *
-            (g - vec_load_first(l->mean_g + i, left) - xhat * vec_load_first(l->slope + i, left));
-    if (b->acc)
-        v += vec_load_first(b->dx + place, left);
-    vec_store_first(b->dx + place, left, v);
-}
-
 /* The sums of all ranges, in order, in those of range 0. */
 static void join_sums(const struct cut *u) {
     if (!u->ranges)
@@ -270,45 +260,37 @@ static void join_sums(const struct cut *u) {
         add_to(2 * u->stride, own(u, range, SUM_G), own(u, 0, SUM_G));
 }
 
-/* Parameters' gradients; the constants of the columns, in the place of what they are made from. */
-static struct line column_constants(const struct cut *u, const float *rstd, const float *gamma,
-                                    float *dgamma, float *dbeta) {
-    float *sum_g = own(u, 0, SUM_G), *sum_gx = own(u, 0, SUM_GX);
-    for (int j = 0; j < u->cols; j++) {
-        sum_gx[j] *= rstd[j];
-        if (dgamma)
-            dgamma[j] += sum_gx[j];
-        if (dbeta)
-            dbeta[j] += sum_g[j];
-        sum_g[j] /= (float)u->rows;
-        sum_gx[j] *= rstd[j] / (float)u->rows;
-    }
-    return (struct line){scales(u, rstd, gamma), sum_g, sum_gx};
-}
-
-void ISA_NAME(batchnorm_backward)(const struct kctx *c, int rows, int cols, const float *x,
-                                  const float *mean, const float *rstd, const float *gamma,
-                                  const float *y, const float *dy, int acc, float *dx, int acc_res,
-                                  float *dres, float *dgamma, float *dbeta) {
+static void sample_sums(const struct kctx *c, int rows, int cols, const struct back *b,
+                        const float *rstd, float *sums) {
     const struct cut u = cut_rows(c, rows, cols);
-    struct back b = {x, mean, y, dy, dx, dres, acc, acc_res};
 #pragma omp parallel for if (c->threads > 1) num_threads(c->threads) schedule(static)
     for (int range = 0; range < u.ranges; range++)
-        range_sums(&u, range, &b);
+        range_sums(&u, range, b);
     join_sums(&u);
-    const struct line line = column_constants(&u, rstd, gamma, dgamma, dbeta);
-    if (dres && !acc_res) { /* it holds g now */
-        b.dy = dres;
-        b.y = b.dres = NULL;
+    for (int j = 0; j < cols; j++) {
+        sums[j] = own(&u, 0, SUM_GX)[j] * rstd[j];
+        sums[cols + j] = own(&u, 0, SUM_G)[j];
     }
-    if (!b.dx && !b.dres)
-        return;
-#define GRADIENT(i, left) gradient(&b, &line, start, i, left)
-#pragma omp parallel for if (c->threads > 1) num_threads(c->threads) schedule(static)
-    for (int block = 0; block < rows; block += BLOCK_ROWS)
-        for (int row = block; row < least(rows, block + BLOCK_ROWS); row++) {
-            size_t start = (size_t)row * u.n;
-            EACH_VECTOR(u.n, GRADIENT)
-        }
-#undef GRADIENT
+}
+
+void ISA_NAME(batchnorm_sums)(const struct kctx *c, int n, int rows, int cols, const float *x,
+                              const float *mean, const float *rstd, const float *y, float *g,
+                              float *sums) {
+    size_t width = (size_t)cols, sample = (size_t)rows * width;
+    for (size_t i = 0; i < (size_t)n; i++) {
+        const struct back b = {x + i * sample, mean, y ? y + i * sample : NULL, g + i * sample};
+        sample_sums(c, rows, cols, &b, rstd, sums + 2 * i * width);
+    }
+}
+
+void ISA_NAME(batchnorm_parameters)(const struct kctx *c, int n, int cols, const float *sums,
+                                    float *dgamma, float *dbeta) {
+    (void)c;
+    size_t width = (size_t)cols;
+    for (int i = 0; i < n; i++, sums += 2 * width) {
+        if (dgamma)
+            add_to(width, sums, dgamma);
+        if (dbeta)
+            add_to(width, sums + width, dbeta);
+    }
 }

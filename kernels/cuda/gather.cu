@@ -1,6 +1,5 @@
 /* gather.cu -- rows picked by index, the maximum of windows, a matrix for each channel. */
 #include "kernels/cuda/product.cuh"
-#include "kernels/cuda/team.cuh"
 
 namespace {
 
@@ -14,66 +13,6 @@ struct gather {
         size_t row = i / cols, image = row / rows_out, e = i % cols;
         int from = index[image * index_stride + row % rows_out];
         y[i] = from < 0 ? (fill ? fill[e] : 0) : x[(image * rows_in + (size_t)from) * cols + e];
-    }
-};
-
-/* What rows gain that were picked, in the order of the picks: dx[row] += weight * dy[pick / taps].
- * A warp looks for the picks of one row, and adds a stretch of its columns in registers. */
-struct scatter {
-    enum { EACH = 4, STRETCH = EACH * CUDA_WARP }; /* of picks as of columns */
-    size_t rows_in, picks, taps, cols, index_stride;
-    const int32_t *index;
-    const float *weight; /* NULL: 1 */
-    const float *dy;
-    int acc;
-    float *dx;
-    __device__ void operator()(size_t item, int lane) const {
-        size_t parts = (cols + STRETCH - 1) / STRETCH, row = item / parts, image = row / rows_in;
-        const int32_t *picked = index + image * index_stride;
-        const int to = (int)(row % rows_in), first = (int)(item % parts) * STRETCH + lane;
-        float sum[EACH] = {0};
-        bool any = !acc; /* something to write */
-        for (size_t k0 = 0; k0 < picks; k0 += STRETCH) {
-            int there[EACH];
-#pragma unroll
-            for (int q = 0; q < EACH; q++) {
-                size_t k = k0 + (size_t)(q * CUDA_WARP + lane);
-                there[q] = k < picks ? picked[k] : -1;
-            }
-#pragma unroll
-            for (int q = 0; q < EACH; q++) {
-                unsigned same = __ballot_sync(cuda_all_lanes, there[q] == to);
-                any |= same != 0;
-                for (; same; same &= same - 1)
-                    add(image, k0 + (size_t)(q * CUDA_WARP + __ffs((int)same) - 1), first, sum);
-            }
-        }
-        for (int q = 0, e = first; any && q < EACH && e < (int)cols; q++, e += CUDA_WARP) {
-            float *own = dx + row * cols + (size_t)e;
-            *own = acc ? *own + sum[q] : sum[q];
-        }
-    }
-    __device__ void add(size_t image, size_t pick, int first, float *sum) const {
-        const float *from = dy + (image * picks + pick) / taps * cols;
-        float w = weight ? weight[pick] : 1;
-#pragma unroll
-        for (int q = 0; q < EACH; q++)
-            if (first + q * CUDA_WARP < (int)cols)
-                sum[q] += w * from[first + q * CUDA_WARP];
-    }
-};
-
-struct fill_gradient {
-    size_t rows_out, cols, index_stride;
-    const float *dy;
-    const int32_t *index;
-    float *dfill;
-    __device__ void operator()(size_t row, int col, float *v) const {
-        if (index[row / rows_out * index_stride + row % rows_out] < 0)
-            v[0] += dy[row * cols + (size_t)col];
-    }
-    __device__ void finish(int col, const float *v) const {
-        dfill[col] += v[0];
     }
 };
 
@@ -241,10 +180,6 @@ size_t product(int a, int b, int c, int d) {
     return (size_t)a * (size_t)b * (size_t)c * (size_t)d;
 }
 
-void scatter_all(const struct kctx *c, size_t images, const scatter &s, FROM_CALLER) {
-    rows(c, images * s.rows_in * ((s.cols + scatter::STRETCH - 1) / scatter::STRETCH), s, where);
-}
-
 } // namespace
 
 void cuda_gather_forward(const struct kctx *c, int n, int rows_in, int rows_out, int cols,
@@ -255,37 +190,9 @@ void cuda_gather_forward(const struct kctx *c, int n, int rows_in, int rows_out,
                 fill, y});
 }
 
-void cuda_gather_backward(const struct kctx *c, int n, int rows_in, int rows_out, int cols,
-                          const real *dy, const int32_t *index, int index_stride, int acc, real *dx,
-                          real *dfill) {
-    const scatter work = {(size_t)rows_in,
-                          (size_t)rows_out,
-                          1,
-                          (size_t)cols,
-                          (size_t)index_stride,
-                          index,
-                          NULL,
-                          dy,
-                          acc,
-                          dx};
-    if (dx)
-        scatter_all(c, (size_t)n, work);
-    if (dfill)
-        columns<1>(
-            c, n * rows_out, cols, 0,
-            fill_gradient{(size_t)rows_out, (size_t)cols, (size_t)index_stride, dy, index, dfill});
-}
-
 void cuda_combine_rows_forward(const struct kctx *c, int n, int taps, int cols, const int32_t *row,
                                const real *weight, const real *x, real *y) {
     each(c, product(n, cols, 1, 1), combine_rows{(size_t)taps, (size_t)cols, row, weight, x, y});
-}
-
-void cuda_combine_rows_backward(const struct kctx *c, int n, int taps, int rows, int cols,
-                                const int32_t *row, const real *weight, const real *dy, real *dx) {
-    scatter_all(c, 1,
-                scatter{(size_t)rows, (size_t)n * (size_t)taps, (size_t)taps, (size_t)cols, 0, row,
-                        weight, dy, 1, dx});
 }
 
 void cuda_maxpool_forward(const struct kctx *c, int n, int h, int w, int ch, int k, int stride,

@@ -132,6 +132,47 @@ static void team_columns(const struct kctx *c, int cols, const W &work, FROM_CAL
         dim3(CUDA_WARP, CUDA_WARP), 0, cols, work);
 }
 
+/* ---- strips: work(item, col, team) by the threads that a column of an item has ----
+ *
+ * A block has one item and 32 columns, or several such strips when their teams are small.  Of a
+ * thread that has no column the rank is beyond every size. */
+
+enum { STRIP_WARPS = 8 }; /* of a block, at least */
+
+struct strip_team {
+    int rank, size;
+    /* To rank 0 the sum, in the order of ranks. */
+    template <class T> __device__ T total(T x) const {
+        SHARED(T, brought, TEAM_MOST);
+        int own = (int)(threadIdx.x + blockDim.x * (threadIdx.y + blockDim.y * threadIdx.z));
+        brought[own] = x;
+        __syncthreads();
+        for (int other = 1; !rank && other < size; other++)
+            x += brought[own + other * CUDA_WARP];
+        __syncthreads(); /* it may be written again */
+        return x;
+    }
+};
+
+template <class W>
+__global__ void __launch_bounds__(TEAM_MOST) strips_kernel(size_t n, int cols, W work) {
+    unsigned parts = (unsigned)(cols + CUDA_WARP - 1) / CUDA_WARP;
+    unsigned strip = blockIdx.x * blockDim.z + threadIdx.z;
+    size_t item = strip / parts;
+    int col = (int)(strip % parts * CUDA_WARP + threadIdx.x);
+    bool works = item < n && col < cols;
+    work(item, col, strip_team{works ? (int)threadIdx.y : 1 << 30, (int)blockDim.y});
+}
+
+/* size: threads of a team, a power of two up to 32, which must not depend on n. */
+template <class W>
+static void strips(const struct kctx *c, size_t n, int cols, int size, const W &work, FROM_CALLER) {
+    unsigned high = (unsigned)size, deep = high < STRIP_WARPS ? STRIP_WARPS / high : 1;
+    size_t all = n * (size_t)((cols + CUDA_WARP - 1) / CUDA_WARP);
+    RUN(where, c, strips_kernel<W>, dim3((unsigned)((all + deep - 1) / deep)),
+        dim3(CUDA_WARP, high, deep), 0, n, cols, work);
+}
+
 /* ---- columns: N sums over rows for each column ----
  *
  * work(row, col, v) adds to its N sums v, reals or doubles; work.finish(col, v) takes them.  Many

@@ -1,27 +1,42 @@
 /* batchnorm.c -- Ioffe and Szegedy 2015, algorithm 1 and the gradients of section 3, behind them a
- * residual and a ReLU.  With xhat = (x - mean) rstd and g = dy where y > 0, else 0 (without the
- * ReLU dy itself):
+ * residual and a ReLU, for the rows of each sample.  With xhat = (x - mean) rstd and g = dy where
+ * y > 0, else 0 (without the ReLU dy itself):
  *
- *   y      = relu(xhat gamma + beta + residual)
- *   dres   = g,  dgamma = sum_i g xhat,  dbeta = sum_i g
- *   dx     = gamma rstd (g - mean_i(g) - xhat mean_i(g xhat))
+ *   y = relu(xhat gamma + beta + residual),  dgamma = sum_i g xhat,  dbeta = sum_i g
  */
 #include "kernels/ref/ref.h"
 
-void ref_batchnorm_stats(const struct kctx *c, int rows, int cols, const real *x, real *mean,
-                         real *var) {
+/* x and moments begin at a column of a sample. */
+static void column_moments(int rows, size_t cols, const real *x, real *moments) {
+    double sum = 0, squares = 0;
+    for (int i = 0; i < rows; i++)
+        sum += x[(size_t)i * cols];
+    double mu = rows ? sum / rows : 0;
+    for (int i = 0; i < rows; i++) {
+        double d = x[(size_t)i * cols] - mu;
+        squares += d * d;
+    }
+    moments[0] = (real)mu;
+    moments[cols] = (real)(rows ? squares / rows : 0);
+}
+
+void ref_batchnorm_moments(const struct kctx *c, int n, int rows, int cols, const real *x,
+                           real *moments) {
     (void)c;
-    for (int j = 0; j < cols; j++) {
-        double sum = 0, squares = 0;
-        for (int i = 0; i < rows; i++)
-            sum += x[(size_t)i * (size_t)cols + (size_t)j];
-        double mu = rows ? sum / rows : 0;
-        for (int i = 0; i < rows; i++) {
-            double d = x[(size_t)i * (size_t)cols + (size_t)j] - mu;
-            squares += d * d;
-        }
-        mean[j] = (real)mu;
-        var[j] = (real)(rows ? squares / rows : 0);
+    size_t width = (size_t)cols;
+    for (int i = 0; i < n; i++, x += (size_t)rows * width, moments += 2 * width)
+        for (size_t j = 0; j < width; j++)
+            column_moments(rows, width, x + j, moments + j);
+}
+
+void ref_batchnorm_moments_backward(const struct kctx *c, int n, int rows, int cols, const real *x,
+                                    const real *moments, const real *dmoments, real *dx) {
+    (void)c;
+    size_t width = (size_t)cols, sample = (size_t)rows * width;
+    for (size_t at = 0; at < (size_t)n * sample; at++) {
+        size_t mean = at / sample * 2 * width + at % width;
+        double a = (double)dmoments[mean], b = (double)dmoments[mean + width];
+        dx[at] = (real)((double)dx[at] + a + b * ((double)x[at] - (double)moments[mean]));
     }
 }
 
@@ -38,46 +53,46 @@ void ref_batchnorm_apply(const struct kctx *c, int rows, int cols, const real *x
         }
 }
 
-/* One column; what is at `at` of every array is read before it is written, dres and dx may be dy.
- */
-struct column {
-    double mean, rstd, scale, sum_g, sum_gx; /* scale: gamma rstd */
-};
-
-static double slope(const real *y, const real *dy, size_t at) {
-    return y && !(y[at] > 0) ? 0 : dy[at];
-}
-
-static struct column column_sums(int rows, int cols, int j, const real *x, double mean, double rstd,
-                                 const real *gamma, const real *y, const real *dy) {
-    struct column s = {.mean = mean, .rstd = rstd, .scale = (gamma ? gamma[j] : 1) * rstd};
-    for (int i = 0; i < rows; i++) {
-        size_t at = (size_t)i * (size_t)cols + (size_t)j;
-        s.sum_g += slope(y, dy, at);
-        s.sum_gx += slope(y, dy, at) * (x[at] - mean) * rstd;
+/* x, y, g and sums begin at a column of a sample. */
+static void column_sums(int rows, size_t cols, const real *x, double mean, double rstd,
+                        const real *y, real *g, real *sums) {
+    double sum_g = 0, sum_gx = 0;
+    for (size_t i = 0; i < (size_t)rows; i++) {
+        if (y && !(y[i * cols] > 0))
+            g[i * cols] = 0;
+        sum_g += (double)g[i * cols];
+        sum_gx += (double)g[i * cols] * ((double)x[i * cols] - mean) * rstd;
     }
-    return s;
+    sums[0] = (real)sum_gx;
+    sums[cols] = (real)sum_g;
 }
 
-void ref_batchnorm_backward(const struct kctx *c, int rows, int cols, const real *x,
-                            const real *mean, const real *rstd, const real *gamma, const real *y,
-                            const real *dy, int acc, real *dx, int acc_res, real *dres,
-                            real *dgamma, real *dbeta) {
+void ref_batchnorm_sums(const struct kctx *c, int n, int rows, int cols, const real *x,
+                        const real *mean, const real *rstd, const real *y, real *g, real *sums) {
     (void)c;
-    for (int j = 0; j < cols; j++) {
-        struct column s = column_sums(rows, cols, j, x, mean[j], rstd[j], gamma, y, dy);
-        for (int i = 0; i < rows; i++) {
-            size_t at = (size_t)i * (size_t)cols + (size_t)j;
-            double g = slope(y, dy, at), xhat = (x[at] - s.mean) * s.rstd;
-            if (dres)
-                dres[at] = (real)(g + (acc_res ? dres[at] : 0));
-            if (dx)
-                dx[at] = (real)(s.scale * (g - s.sum_g / rows - xhat * s.sum_gx / rows) +
-                                (acc ? dx[at] : 0));
+    size_t width = (size_t)cols;
+    for (size_t i = 0; i < (size_t)n; i++)
+        for (size_t j = 0; j < width; j++) {
+            size_t at = i * (size_t)rows * width + j;
+            column_sums(rows, width, x + at, (double)mean[j], (double)rstd[j], y ? y + at : NULL,
+                        g + at, sums + 2 * i * width + j);
         }
-        if (dgamma)
-            dgamma[j] = (real)(dgamma[j] + s.sum_gx);
-        if (dbeta)
-            dbeta[j] = (real)(dbeta[j] + s.sum_g);
+}
+
+/* to (cols), which may be NULL, gains the sums, of each sample `stride` reals apart. */
+static void add_samples(int n, size_t cols, size_t stride, const real *sums, real *to) {
+    for (size_t j = 0; j < cols && to; j++) {
+        double sum = 0;
+        for (size_t i = 0; i < (size_t)n; i++)
+            sum += (double)sums[i * stride + j];
+        to[j] = (real)((double)to[j] + sum);
     }
+}
+
+void ref_batchnorm_parameters(const struct kctx *c, int n, int cols, const real *sums, real *dgamma,
+                              real *dbeta) {
+    (void)c;
+    size_t width = (size_t)cols;
+    add_samples(n, width, 2 * width, sums, dgamma);
+    add_samples(n, width, 2 * width, sums + width, dbeta);
 }
