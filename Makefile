@@ -188,8 +188,13 @@ test test-long:
 tests: all $(TESTS) $(TESTS64) $(EMUPLUG)
 test-cuda:
 	@tools/setup.sh test
-	@+$(AGAIN) $(CUDAPLUG) $(BUILD)/tests/t270_device
-	@SSV_DEVICE=1 SSVBENCH_CUDA_PLUGIN=$(abspath $(CUDAPLUG)) tools/run-tests $(BUILD)/tests/t270_device
+	@+$(AGAIN) all $(BUILD)/tests/t270_device
+	@for math in own fp32 tf32 bf16; do \
+	  SSV_DEVICE=1 SSV_MATH=$$math SSVBENCH=$(BUILD)/ssvbench SSVBENCH_CUDA_PLUGIN=$(abspath $(CUDAPLUG)) \
+	    tools/run-tests -t 600 -l "$$math: " $(BUILD)/tests/t270_device tests/cuda/curves.sh || exit; done
+	@! command -v compute-sanitizer >/dev/null || for tool in memcheck racecheck; do \
+	  SSV_DEVICE=1 SSV_FEW=1 SSVBENCH_CUDA_PLUGIN=$(abspath $(CUDAPLUG)) compute-sanitizer --tool $$tool \
+	    --report-api-errors no --error-exitcode 9 $(BUILD)/tests/t270_device || exit; done
 same_number = s/^ *\(CUDNN_[A-Za-z0-9_]*\) = \([0-9]*\),$$/_Static_assert((int)\1 == \2, "\1");/p
 cuda-plans: $(BUILD)/cuda/plans
 	@sed -n '$(same_number)' tests/cuda/cudnn.h | $(CC) -x c -fsyntax-only $(CUDAINC) -include cudnn.h -
@@ -223,7 +228,7 @@ format-check:
 includes exit-codes:
 	tools/check-$@
 shellcheck:
-	shellcheck -e SC2016 $(wildcard .ci/run tools/*.sh tools/run-tests tools/run-fuzz tools/check-* tests/*.sh)
+	shellcheck -e SC2016 $(wildcard tests/cuda/*.sh .ci/run tools/*.sh tools/run-tests tools/run-fuzz tools/check-* tests/*.sh)
 cppcheck:
 	@echo cppcheck
 	@cppcheck -q -j $(JOBS) --std=c11 --enable=warning,performance,portability --inline-suppr --error-exitcode=1 \

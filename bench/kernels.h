@@ -9,7 +9,8 @@
 
 /* Gets what is measured, as it is. */
 struct kernels_sink {
-    void (*roof)(void *self, double flops, const struct bandwidth *b);
+    /* device: what it was measured on, "cpu" */
+    void (*roof)(void *self, const char *device, double flops, const struct bandwidth *b);
     void (*take)(void *self, const struct kernel_shape *at, const char *shape, const char *backend,
                  const struct kernel_time *t, double percent_of_roof);
     void *self;

@@ -50,8 +50,9 @@ static void take(void *self, const struct kernel_shape *at, const char *shape, c
     kernel_times_add(&k->times, &r, &samples);
 }
 
-static void roof(void *self, double flops, const struct bandwidth *b) {
+static void roof(void *self, const char *device, double flops, const struct bandwidth *b) {
     struct kernel_times *t = &((struct keep *)self)->times;
+    t->machine.env_device = arena_strdup(&t->machine.arena, device);
     t->peak_flops = flops;
     for (t->n_levels = 0; t->n_levels < b->n && t->n_levels < KERNEL_LEVELS; t->n_levels++) {
         t->level_bytes[t->n_levels] = (double)b->bytes[t->n_levels];

@@ -257,7 +257,8 @@ static int measure_roof(struct walk *w, const struct kernels *k, struct error *e
         fprintf(stderr, " %zu KiB: %.1f%s", w->bandwidth.bytes[i] >> 10,
                 w->bandwidth.per_second[i] * 1e-9, i + 1 < w->bandwidth.n ? "," : "\n");
     if (w->sink)
-        w->sink->roof(w->sink->self, w->flops, &w->bandwidth);
+        w->sink->roof(w->sink->self, w->device ? w->device->description : "cpu", w->flops,
+                      &w->bandwidth);
     return 0;
 }
 

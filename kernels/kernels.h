@@ -88,7 +88,7 @@ static inline int conv_out_w(const struct conv_shape *s) {
                          const real *residual, real *y, int ldy))                                  \
     /* out (cols) += column sums of x (rows,cols) */                                               \
     KERNEL(column_sum, (const struct kctx *c, int rows, int cols, const real *x, real *out))       \
-    /* y (n) = x + y is axpby(n, 1, x, 1, y): y = a x + b y; b = 0 overwrites */                   \
+    /* y (n) = x + y is axpby(n, 1, x, 1, y): y = a x + b y; b = 0 overwrites; x may be y */       \
     KERNEL(axpby, (const struct kctx *c, size_t n, real a, const real *x, real b, real *y))        \
     /* y (n) = x * y */                                                                            \
     KERNEL(multiply, (const struct kctx *c, size_t n, const real *x, real *y))                     \

@@ -265,12 +265,32 @@ static void before(const void *self, struct step *s) {
                  lround(d->freeze_epochs * (double)s->per_epoch));
 }
 
+/* The same sums where the outputs are. */
+static void move_centre_there(const struct dino *d, const struct step *s) {
+    const struct runtime *r = s->b->runtime;
+    size_t width = r->centre->count;
+    int rows = s->n * GLOBAL_CROPS;
+    real *centre = s->values + r->centre->offset, m = (real)d->centre_momentum;
+    /* column_sum adds: what is there is made to count as many rows first */
+    real share = (1 - m) / (real)rows;
+    s->kernels->axpby(&s->ctx, width, m / share, centre, 0, centre);
+    s->kernels->column_sum(&s->ctx, rows, (int)width, exec_output_there(s->exec, r->outputs),
+                           centre);
+    s->kernels->axpby(&s->ctx, width, share, centre, 0, centre);
+}
+
 /* Eq. (4): centre = m centre + (1 - m) mean over the batch of the teacher's outputs. */
 static void move_centre(const struct dino *d, const struct step *s) {
     enum { COLUMNS = 64 };
     const struct runtime *r = s->b->runtime;
+    struct exec_there on;
+    if (exec_there(s->exec, &on)) {
+        move_centre_there(d, s);
+        s->b->model->version++;
+        return;
+    }
     const real *x = exec_output(s->exec, r->outputs);
-    real *centre = exec_value(s->exec, r->centre);
+    real *centre = s->values + r->centre->offset;
     size_t rows = (size_t)s->n * GLOBAL_CROPS, width = r->centre->count;
     for (size_t j = 0; j < width; j += COLUMNS) {
         size_t n = width - j < COLUMNS ? width - j : COLUMNS;
@@ -282,7 +302,6 @@ static void move_centre(const struct dino *d, const struct step *s) {
             centre[j + k] = (real)(d->centre_momentum * (double)centre[j + k] +
                                    (1 - d->centre_momentum) * sum[k] / (double)rows);
     }
-    exec_value_changed(s->exec, r->centre);
     s->b->model->version++;
 }
 

@@ -3,6 +3,7 @@
 #include "core/log.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 enum { OUTPUTS, SHARED, GRADIENT, RESULTS };
 
@@ -14,10 +15,12 @@ struct crossing { /* an input */
 struct away {
     struct device *device;
     const struct graph *g;
+    int batch;
     struct slab values;
     long version; /* of the values there */
     int settled;  /* the values there are the ones that count */
     int gradient_is_old;
+    char *output_is_old;       /* (g->n) */
     struct crossing *inputs;   /* (g->n) */
     struct slab back[RESULTS]; /* the processor's */
 };
@@ -70,6 +73,8 @@ int away_open(struct away **out, struct device *d, struct arena *a, const struct
     w->device = d;
     w->g = g;
     w->version = -1;
+    w->batch = batch;
+    w->output_is_old = ARENA_ARRAY(a, char, g->n + 1);
     w->inputs = ARENA_ARRAY(a, struct crossing, g->n + 1);
     TRY(memory_get(d, &w->values, g->model->count * sizeof(real), "weights", err));
     for (int i = 0; i < g->n; i++)
@@ -118,7 +123,7 @@ static void fetch(struct away *w, int which, const real *from) {
 
 void away_fetch(struct away *w, const struct away_results *from) {
     const struct model *m = w->g->model;
-    fetch(w, OUTPUTS, from->outputs);
+    memset(w->output_is_old, 1, (size_t)w->g->n);
     fetch(w, SHARED, from->shared);
     w->gradient_is_old = 1;
     for (int i = 0; from->updated && !w->settled && i < w->g->n; i++) {
@@ -130,8 +135,14 @@ void away_fetch(struct away *w, const struct away_results *from) {
     end_if_failed(w);
 }
 
-const real *away_outputs(const struct away *w) {
-    return w->back[OUTPUTS].data;
+const real *away_output(struct away *w, const real *from, const struct tensor *t) {
+    size_t offset = t->output_offset * (size_t)w->batch;
+    real *here = (real *)w->back[OUTPUTS].data + offset;
+    if (w->output_is_old[t->number])
+        w->device->copy_out(w->device, here, from + offset,
+                            t->per_sample * (size_t)w->batch * sizeof *here);
+    w->output_is_old[t->number] = 0;
+    return here;
 }
 
 const real *away_shared(const struct away *w) {

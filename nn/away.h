@@ -32,13 +32,14 @@ void away_bind(struct away *w, const struct tensor *input, const void *data);
 void away_send(struct away *w, const void **bound, int n);
 
 struct away_results {
-    const real *outputs, *shared;
+    const real *shared;
     int updated; /* running statistics were */
 };
 /* Where the device failed the program ends with one line and exit code 3, as where memory ends:
  * nothing that follows would be right, and a run goes on from its checkpoint. */
 void away_fetch(struct away *w, const struct away_results *from);
-const real *away_outputs(const struct away *w);
+/* Each copied out when it is first asked for after a run; from: where the device has them all. */
+const real *away_output(struct away *w, const real *from, const struct tensor *t);
 const real *away_shared(const struct away *w);
 /* Copied out when it is first asked for after a run. */
 const real *away_gradient(struct away *w, const real *from);

@@ -168,8 +168,9 @@ void exec_weigh(struct exec *x, const struct tensor *objective, double weight) {
 
 const real *exec_output(const struct exec *x, const struct tensor *t) {
     CHECK(t->output, "%s is not an output", t->name);
-    const real *outputs = x->away ? away_outputs(x->away) : x->outputs.data;
-    return outputs + t->output_offset * (size_t)x->config.batch;
+    const real *outputs = x->outputs.data;
+    return x->away ? away_output(x->away, outputs, t)
+                   : outputs + t->output_offset * (size_t)x->config.batch;
 }
 
 const real *exec_shared(const struct exec *x, const struct tensor *t) {
@@ -398,9 +399,8 @@ static double run(struct exec *x, const struct extent *e) {
     } else
         run_phases(&task);
     if (x->away)
-        away_fetch(x->away, &(struct away_results){.outputs = x->outputs.data,
-                                                   .shared = x->shared.data,
-                                                   .updated = e->updates});
+        away_fetch(x->away,
+                   &(struct away_results){.shared = x->shared.data, .updated = e->updates});
     x->seconds_prepare += prepared - start;
     x->seconds_total += clock_seconds() - start;
     x->runs++;
@@ -428,6 +428,10 @@ int exec_mixes_samples(const struct exec *x) {
 
 double exec_probe(struct exec *x, int n) {
     return run(x, &(struct extent){.n = n, .n_total = n, .first = 1, .last = 1});
+}
+
+const real *exec_output_there(const struct exec *x, const struct tensor *t) {
+    return (const real *)x->outputs.data + t->output_offset * (size_t)x->config.batch;
 }
 
 int exec_there(const struct exec *x, struct exec_there *out) {

@@ -62,6 +62,7 @@ struct exec_there {
     const real *gradient;
 };
 int exec_there(const struct exec *x, struct exec_there *out);
+const real *exec_output_there(const struct exec *x, const struct tensor *t); /* as exec_output */
 /* The values there are changed from here on, and the model's are not sent any more. */
 void exec_settle(struct exec *x);
 /* Into the model, where they were settled. */

@@ -157,6 +157,17 @@ void cell_describe_data(struct cell *c, const struct dataset *data) {
     d->audit = data->audit ? arena_strdup(a, data->audit) : same ? d->audit : NULL;
 }
 
+/* What networks run on, and whether what is there already ran elsewhere. */
+static void describe_device(struct cell *c, int goes_on) {
+    const struct device *d = c->context->device;
+    const char *now =
+        d ? arena_printf(&c->run.arena, "%s, %s", d->description, c->settings.machine.math) : "cpu";
+    if (goes_on && c->run.env_device && strcmp(c->run.env_device, now) != 0)
+        log_message(LOG_WARN, "%s was begun on %s and goes on on %s", c->run.run_id,
+                    c->run.env_device, now);
+    c->run.env_device = now;
+}
+
 static void describe(struct cell *c) {
     struct run *r = &c->run;
     snprintf(r->method, sizeof r->method, "%s", c->method->name);
@@ -187,6 +198,7 @@ static void describe(struct cell *c) {
 
 static int open_folder(struct cell *c, struct error *err) {
     cell_name(c);
+    int goes_on = 0;
     const char *h5 = arena_printf(&c->arena, "%s/run.h5", c->folder);
     int status = 0;
     if (!file_exists(h5))
@@ -195,11 +207,13 @@ static int open_folder(struct cell *c, struct error *err) {
     if (file_exists(h5)) {
         TRY(run_read(&c->run, h5, err));
         compare_code(c);
+        goes_on = 1;
     } else {
         run_init(&c->run);
         snprintf(c->run.run_id, sizeof c->run.run_id, "%s", c->id);
     }
     describe(c);
+    describe_device(c, goes_on);
     TRY(journal_open(&c->journal, arena_printf(&c->arena, "%s/journal.jsonl", c->folder), err));
 out:
     return status;

@@ -6,14 +6,14 @@
 
 #include <math.h>
 
-enum { MOST = 1 << 16 };
+enum { MOST = 1 << 16, FEW = 5 };
 static double net_tolerance = 2e-4;
 
 /* By $SSV_MATH, default own. */
 static const struct {
     const char *name;
     double kernels, networks;
-} maths[] = {{"own", 2e-6, 2e-4}, {"fp32", 2e-6, 2e-4}, {"tf32", 2e-3, 2e-2}, {"bf16", 2e-2, 2e-1}};
+} maths[] = {{"own", 2e-6, 2e-4}, {"fp32", 2e-6, 5e-4}, {"tf32", 2e-3, 2e-2}, {"bf16", 2e-2, 2e-1}};
 static const char *math = "own";
 
 struct fixture {
@@ -51,7 +51,13 @@ static struct fixture *there(void **state) {
 static void walk(void **state, check_one *check) {
     struct fixture *f = there(state);
     const struct kctx c = {.threads = 1, .workspace = f->workspace, .device = f->d->queue};
-    check_all(check, &c, f->d->kernels);
+    /* $SSV_FEW: not every shape, for tools that take long */
+    for (int i = 0; kernel_case_at(i); i++) {
+        struct kernel_case kc = *kernel_case_at(i);
+        int most = kc.n_bench + FEW;
+        kc.n_shapes = getenv("SSV_FEW") && kc.n_shapes > most ? most : kc.n_shapes;
+        check_shapes(check, &c, f->d->kernels, &kc);
+    }
 }
 
 static void test_against_ref(void **state) {
@@ -110,7 +116,7 @@ static void test_networks(void **state) {
         double far = distance(once.gradient, here.gradient, here.count);
         if (!(far < net_tolerance))
             fail_msg("%s: gradients are %g apart", cases[i].name, far);
-        assert_true(distance(once.value, here.value, here.count) < 1e-5);
+        assert_true(distance(once.value, here.value, here.count) < net_tolerance / 20);
         assert_memory_equal(once.gradient, twice.gradient, once.count * sizeof(real));
         assert_memory_equal(once.loss, twice.loss, sizeof once.loss);
     }

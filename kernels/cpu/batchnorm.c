@@ -198,13 +198,20 @@ void ISA_NAME(batchnorm_apply)(const struct kctx *c, int rows, int cols, const f
         }
 }
 
+/* dx += a + b (x - mean) for one sample */
+__attribute__((nonnull)) static void add_line(const struct kctx *c, int rows, int cols,
+                                              const float *x, const float *mean, const float *b,
+                                              const float *a, float *dx) {
+    ISA_NAME(batchnorm_apply)(c, rows, cols, x, mean, b, NULL, a, dx, 0, dx);
+}
+
 void ISA_NAME(batchnorm_moments_backward)(const struct kctx *c, int n, int rows, int cols,
                                           const float *x, const float *moments,
                                           const float *dmoments, float *dx) {
     size_t width = (size_t)cols, sample = (size_t)rows * width;
     for (int i = 0; i < n; i++, x += sample, dx += sample) {
         const float *mean = moments + 2 * (size_t)i * width, *a = dmoments + 2 * (size_t)i * width;
-        ISA_NAME(batchnorm_apply)(c, rows, cols, x, mean, a + width, NULL, a, dx, 0, dx);
+        add_line(c, rows, cols, x, mean, a + width, a, dx);
     }
 }
 
