@@ -12,8 +12,11 @@ losses() { # losses FOLDER
     grep -h '"type":"step"' "$1"/*/journal.jsonl | grep -o '"loss":[^,]*' | cut -d: -f2
 }
 
+# The level at the end may differ by a tenth; where codes are discrete, and ties between them are broken
+# by the last bit, by a third.
 check() { # check NAME [FLAGS]
-    local name=$1 run
+    local name=$1 run most=0.1
+    [ "$name" = beit ] && most=0.33
     shift
     "$program" pretrain --out "$work/cpu" "${flags[@]}" "$@" >"$work/log" 2>&1 &
     for run in once twice; do
@@ -23,7 +26,7 @@ check() { # check NAME [FLAGS]
     losses "$work/cpu" >"$work/a"
     losses "$work/once" >"$work/b"
     local says
-    if says=$(paste "$work/a" "$work/b" | awk '
+    if says=$(paste "$work/a" "$work/b" | awk -v allowed=$most '
         { d = ($1 - $2) / $1; d = d < 0 ? -d : d; if (NF != 2) bad = 1 }
         NR <= 10 && d > first { first = d }
         d > most { most = d }
@@ -31,7 +34,7 @@ check() { # check NAME [FLAGS]
         END {
             level = there / here - 1
             printf "%d steps, at most %.1e apart in the first ten and %.1e in all, %+.1f %% at the end", NR, first, most, 100 * level
-            exit bad || NR != 200 || first > 0.02 || level > 0.1 || level < -0.1
+            exit bad || NR != 200 || first > 0.02 || level > allowed || level < -allowed
         }'); then
         echo "ok - $name ($math): $says"
     else
