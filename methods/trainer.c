@@ -1,5 +1,6 @@
 #include "methods/trainer.h"
 
+#include "core/log.h"
 #include "nn/away.h"
 
 #include <math.h>
@@ -76,6 +77,7 @@ int trainer_open(struct trainer *t, const struct trainer_config *config, struct 
         t->optimizer[1].groups = second;
         t->optimizer[0].groups &= ~second;
     }
+    t->noted = c->exec.device ? strlen(c->exec.device->note) : 0;
     struct exec_config part = c->exec;
     part.batch /= c->accumulate > 1 ? c->accumulate : 1;
     int status = exec_open(&t->exec, b->g, &part, err);
@@ -103,7 +105,15 @@ void trainer_fetch(struct trainer *t) {
     exec_fetch_values(t->exec); /* ends the program when the device failed */
 }
 
+/* What the device had to do without only shows when it computes. */
+static void say_note(const struct trainer *t) {
+    const struct device *d = t->config.exec.device;
+    if (t->exec && d && strlen(d->note) > t->noted)
+        log_message(LOG_WARN, "%s: %s", d->name, d->note);
+}
+
 void trainer_close(struct trainer *t) {
+    say_note(t);
     if (t->exec)
         trainer_fetch(t);
     for (int i = 0; i < 2; i++)

@@ -35,6 +35,7 @@ struct trainer {
     const struct recipe *recipe[TRAINER_OPTIMIZERS];
     int n_optimizers;
     struct slab moments[2]; /* m, v on a device */
+    size_t noted;           /* of the device's note, when it was opened */
     int settled;            /* they, and the weights there, are the ones that count */
     /* of the last step */
     double loss, lr, grad_norm;

@@ -67,7 +67,7 @@ small() { # what a command says explicitly, made small
         -e 's/captions:FOLDER,size=64/captions:captions,size=16/' \
         -e 's/fashion-mnist( |$)/fashion-mnist:train=64,test=32\1/' \
         -e "s#--against (OTHER|origin/main)#--against OTHER --pairs 5#" \
-        -e "s/--planted 5/--planted 300/" \
+        -e "s/--planted 5/--planted 300/" -e "s/--self_test\$/--self_test --planted 300/" \
         -e 's/--batch [0-9]+/--batch 16/' -e 's/train=[0-9]+,test=[0-9]+/train=64,test=32/g' -e 's/bench (steps|views|loader)/& --seconds 0.1/' -e 's/ssvbench kernels/& --seconds 0.001/' \
         -e '/ssvbench kernels .*(report|csv|--filter)/!s/(ssvbench kernels.*)/\1 --filter ^mse_f/' \
         -e '/ssvbench kernels .*(report|csv|--shapes|--filter .*gemm)/!s/(ssvbench kernels.*)/\1 --shapes tests/'
