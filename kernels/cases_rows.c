@@ -186,7 +186,10 @@ static void contrast_gradient(struct case_run *r) {
     const int *d = r->dim, o = d[3], n = d[0];
     real *x = in(r, n, d[1]), *y = d[2] ? x : in(r, n, d[1]);
     real *log_scale = o & LOGARITHM ? in(r, 1, 1) : NULL;
-    real *weight = in(r, 1, n), *sums = case_positive(r, CASE_INPUT, (size_t)n);
+    /* Positive, as those of a loss are: with either sign dlog would be what is left of sums that
+     * cancel. */
+    real *weight = case_positive(r, CASE_INPUT, (size_t)n);
+    real *sums = case_positive(r, CASE_INPUT, (size_t)n);
     real *col = d[2] ? sums : case_positive(r, CASE_INPUT, (size_t)n);
     real *dx = o & NO_GRADIENT ? NULL : gradient(r, d[4], n, d[1]);
     real *own = o & OWN ? out(r, 1, n) : NULL, *dlog = o & DLOG ? update(r, 1, 1) : NULL;
