@@ -3,43 +3,11 @@
  * the kernels of kernels/cuda and by cuDNN's stand-in. */
 #include "kernels/cuda/runtime.h"
 #include "tests/cuda/emulator.h"
-#include "tests/gradient_net.h"
+#include "tests/device_net.h"
 
-#include <math.h>
 #include <stdlib.h>
 
-enum { MOST = 1 << 16 };
 static const double tolerance = 2e-4; /* of sums in float, through whole networks */
-
-struct outcome {
-    double loss[2];
-    size_t count;
-    real gradient[MOST], value[MOST];
-};
-
-/* Two runs: the second one with the statistics that the first one left. */
-static void run(const struct net_case *c, struct device *d, struct outcome *out) {
-    struct net n;
-    struct exec *x;
-    void *data[8] = {NULL};
-    open_net(&n, c, &(struct net_run){.threads = 1, .device = d}, &x, data);
-    out->count = n.model.count;
-    assert_true(out->count <= MOST);
-    for (int i = 0; i < 2; i++)
-        out->loss[i] = exec_run(x, BATCH - i);
-    memcpy(out->gradient, exec_gradient(x), out->count * sizeof(real));
-    memcpy(out->value, n.model.value, out->count * sizeof(real));
-    close_net(&n, x, data);
-}
-
-static double distance(const real *x, const real *y, size_t n) {
-    double difference = 0, size = 1e-30;
-    for (size_t i = 0; i < n; i++) {
-        difference += pow((double)x[i] - (double)y[i], 2);
-        size += pow((double)y[i], 2);
-    }
-    return sqrt(difference / size);
-}
 
 static void compare_networks(enum device_math math) {
     static struct outcome here, there;
@@ -48,18 +16,13 @@ static void compare_networks(enum device_math math) {
     assert_int_equal(cuda_device_open(&d, 0, math, &err), 0);
     emulated_schedule(EMULATED_RANDOM, 5);
     for (int i = 0; i < CASES; i++) {
-        run(&cases[i], NULL, &here);
+        run_net(&cases[i], NULL, &here);
         unsigned long before = emulated_launches();
-        run(&cases[i], d, &there);
+        run_net(&cases[i], d, &there);
         assert_true(emulated_launches() > before);
         if (d->check(d, &err))
             fail_msg("%s: %s", cases[i].name, err.message);
-        double far = distance(there.gradient, here.gradient, here.count);
-        for (int k = 0; k < 2; k++)
-            assert_true(fabs(there.loss[k] - here.loss[k]) < tolerance * fabs(here.loss[k]));
-        if (!(far < tolerance))
-            fail_msg("%s: gradients are %g apart", cases[i].name, far);
-        assert_true(distance(there.value, here.value, here.count) < 1e-5);
+        compare_outcomes(cases[i].name, &there, &here, tolerance);
     }
     cuda_device_close(d);
 }
@@ -84,9 +47,9 @@ static void a_device_repeats_itself(void **state) {
     assert_int_equal(cuda_device_open(&d, 0, DEVICE_FP32, &err), 0);
     for (int i = 0; i < CASES; i += 3) {
         emulated_schedule(EMULATED_FORWARD, 0);
-        run(&cases[i], d, &first);
+        run_net(&cases[i], d, &first);
         emulated_schedule(EMULATED_REVERSE, 0);
-        run(&cases[i], d, &again);
+        run_net(&cases[i], d, &again);
         assert_memory_equal(first.gradient, again.gradient, first.count * sizeof(real));
         assert_memory_equal(first.loss, again.loss, sizeof first.loss);
     }

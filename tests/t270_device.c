@@ -1,12 +1,10 @@
 /* The device that --device cuda opens: its kernels on its own memory against ref, networks on it
  * against the processor, the same bits twice.  Skipped where there is none. */
 #include "kernels/plugin.h"
-#include "tests/gradient_net.h"
+#include "tests/device_net.h"
 #include "tests/kernel_checks.h"
 
-#include <math.h>
-
-enum { MOST = 1 << 16, FEW = 5 };
+enum { FEW = 5 };
 static double net_tolerance = 2e-4;
 
 /* By $SSV_MATH, default own. */
@@ -75,48 +73,14 @@ static void test_rows(void **state) {
     walk(state, check_rows);
 }
 
-struct outcome {
-    double loss[2];
-    size_t count;
-    real gradient[MOST], value[MOST];
-};
-
-static void run(const struct net_case *c, struct device *d, struct outcome *out) {
-    struct net n;
-    struct exec *x;
-    void *data[8] = {NULL};
-    open_net(&n, c, &(struct net_run){.threads = 1, .device = d}, &x, data);
-    out->count = n.model.count;
-    assert_true(out->count <= MOST);
-    for (int i = 0; i < 2; i++)
-        out->loss[i] = exec_run(x, BATCH - i);
-    memcpy(out->gradient, exec_gradient(x), out->count * sizeof(real));
-    memcpy(out->value, n.model.value, out->count * sizeof(real));
-    close_net(&n, x, data);
-}
-
-static double distance(const real *x, const real *y, size_t n) {
-    double difference = 0, size = 1e-30;
-    for (size_t i = 0; i < n; i++) {
-        difference += pow((double)x[i] - (double)y[i], 2);
-        size += pow((double)y[i], 2);
-    }
-    return sqrt(difference / size);
-}
-
 static void test_networks(void **state) {
     struct fixture *f = there(state);
     static struct outcome here, once, twice;
     for (int i = 0; i < CASES; i++) {
-        run(&cases[i], NULL, &here);
-        run(&cases[i], f->d, &once);
-        run(&cases[i], f->d, &twice);
-        for (int k = 0; k < 2; k++)
-            assert_true(fabs(once.loss[k] - here.loss[k]) < net_tolerance * fabs(here.loss[k]));
-        double far = distance(once.gradient, here.gradient, here.count);
-        if (!(far < net_tolerance))
-            fail_msg("%s: gradients are %g apart", cases[i].name, far);
-        assert_true(distance(once.value, here.value, here.count) < net_tolerance / 20);
+        run_net(&cases[i], NULL, &here);
+        run_net(&cases[i], f->d, &once);
+        run_net(&cases[i], f->d, &twice);
+        compare_outcomes(cases[i].name, &once, &here, net_tolerance);
         assert_memory_equal(once.gradient, twice.gradient, once.count * sizeof(real));
         assert_memory_equal(once.loss, twice.loss, sizeof once.loss);
     }

@@ -249,19 +249,6 @@ __global__ void __launch_bounds__(G::THREADS, G::RESIDENT)
     block.put();
 }
 
-struct add_parts {
-    int parts;
-    size_t size;
-    const float *partial;
-    float *dbias;
-    __device__ void operator()(size_t i) const {
-        float sum = 0;
-        for (int k = 0; k < parts; k++)
-            sum += partial[(size_t)k * size + i];
-        dbias[i] += sum;
-    }
-};
-
 struct bias_run {
     const struct kctx *c;
     int images;

@@ -111,19 +111,6 @@ struct backward_weight {
     }
 };
 
-struct add_parts {
-    int parts;
-    size_t weights;
-    const float *part;
-    float *dw;
-    __device__ void operator()(size_t i) const {
-        float sum = 0;
-        for (int p = 0; p < parts; p++)
-            sum += part[(size_t)p * weights + i];
-        dw[i] += sum;
-    }
-};
-
 struct add_bias {
     size_t channels;
     const float *bias;

@@ -73,6 +73,20 @@ template <class W> static void each(const struct kctx *c, size_t n, const W &wor
     RUN(where, c, each_kernel<W>, cuda_blocks(n, CUDA_BLOCK), CUDA_BLOCK, 0, n, work);
 }
 
+/* For an `each`: what was summed in parts, each of `size` numbers, added in their order. */
+struct add_parts {
+    int parts;
+    size_t size;
+    const float *part;
+    float *to;
+    __device__ void operator()(size_t i) const {
+        float sum = 0;
+        for (int p = 0; p < parts; p++)
+            sum += part[(size_t)p * size + i];
+        to[i] += sum;
+    }
+};
+
 /* ---- rows: work(row, lane) by a whole warp ---- */
 
 template <class T> __device__ static inline T warp_sum(T x) {

@@ -1,5 +1,6 @@
 /* elementwise.cu -- an output element from the same element of the inputs, and what only moves. */
 #include "kernels/cuda/activation.cuh"
+#include "kernels/cuda/adamw.cuh"
 #include "kernels/cuda/device.cuh"
 
 namespace {
@@ -168,20 +169,6 @@ template <int SPAN> struct reduce_lanes {
             for (int k = 0; k < half; k++)
                 v[k] += v[k + half];
         first[i] = v[0];
-    }
-};
-
-struct adamw {
-    float *w, *m, *v;
-    const float *g;
-    float gscale, lr, b1, b2, eps, wd, c1, c2;
-    __device__ void operator()(size_t i) const {
-        float gradient = gscale * g[i];
-        float first = b1 * m[i] + (1 - b1) * gradient;
-        float second = b2 * v[i] + (1 - b2) * gradient * gradient;
-        w[i] = w[i] - lr * wd * w[i] - lr * (first / c1) / (sqrtf(second / c2) + eps);
-        m[i] = first;
-        v[i] = second;
     }
 };
 

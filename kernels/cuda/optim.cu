@@ -2,7 +2,8 @@
  * pieces, a block to each, so that how long a tensor is does not matter. */
 #include "kernels/cuda/optim.h"
 
-#include "kernels/cuda/device.cuh"
+#include "kernels/cuda/adamw.cuh"
+#include "kernels/cuda/team.cuh"
 
 #include <stdlib.h>
 
@@ -10,27 +11,9 @@ namespace {
 
 enum { PIECE = 1 << 14 };
 
-struct piece {
-    struct device_range range;
-};
-
-__device__ double block_total(double x) {
-    SHARED(double, sums, CUDA_BLOCK / CUDA_WARP);
-    int lane = (int)threadIdx.x % CUDA_WARP, warp = (int)threadIdx.x / CUDA_WARP;
-    for (int with = CUDA_WARP / 2; with; with /= 2)
-        x += __shfl_xor_sync(cuda_all_lanes, x, with);
-    if (!lane)
-        sums[warp] = x;
-    __syncthreads();
-    double total = 0;
-    for (int i = 0; i < CUDA_BLOCK / CUDA_WARP; i++)
-        total += sums[i];
-    return total;
-}
-
-__global__ void squares_kernel(const struct piece *pieces, const float *x, const float *y,
+__global__ void squares_kernel(const struct device_range *pieces, const float *x, const float *y,
                                double *sums) {
-    const struct device_range r = pieces[blockIdx.x].range;
+    const struct device_range r = pieces[blockIdx.x];
     double sum = 0;
     for (size_t i = threadIdx.x; i < r.count; i += CUDA_BLOCK) {
         double v = (double)r.a * (double)x[r.offset + i];
@@ -38,22 +21,19 @@ __global__ void squares_kernel(const struct piece *pieces, const float *x, const
             v += (double)r.b * (double)y[r.offset + i];
         sum += v * v;
     }
-    sum = block_total(sum);
+    const block_team team = {(int)threadIdx.x, CUDA_BLOCK};
+    sum = team.sum(sum);
     if (!threadIdx.x)
         sums[blockIdx.x] = sum;
 }
 
-__global__ void adamw_kernel(const struct piece *pieces, struct adam_numbers o, float *value,
+__global__ void adamw_kernel(const struct device_range *pieces, struct adam_numbers o, float *value,
                              const float *gradient, float *m, float *v) {
-    const struct device_range r = pieces[blockIdx.x].range;
-    for (size_t i = r.offset + threadIdx.x; i < r.offset + r.count; i += CUDA_BLOCK) {
-        float g = r.scale * gradient[i];
-        float first = o.b1 * m[i] + (1 - o.b1) * g, second = o.b2 * v[i] + (1 - o.b2) * g * g;
-        m[i] = first;
-        v[i] = second;
-        value[i] = value[i] - r.lr * r.decay * value[i] -
-                   r.lr * (first / r.correct1) / (sqrtf(second / r.correct2) + o.eps);
-    }
+    const struct device_range r = pieces[blockIdx.x];
+    const struct adamw one = {value, m,    v,     gradient, r.scale,    r.lr,
+                              o.b1,  o.b2, o.eps, r.decay,  r.correct1, r.correct2};
+    for (size_t i = r.offset + threadIdx.x; i < r.offset + r.count; i += CUDA_BLOCK)
+        one(i);
 }
 
 size_t pieces_of(size_t count) {
@@ -68,9 +48,9 @@ int grow(struct cuda_lists *l, size_t n) {
     free(l->here);
     l->pieces = l->sums = NULL;
     l->room = 0;
-    l->here = malloc(n * sizeof(struct piece));
-    cudaError_t error =
-        l->here ? cudaMalloc(&l->pieces, n * sizeof(struct piece)) : cudaErrorMemoryAllocation;
+    l->here = malloc(n * sizeof(struct device_range));
+    cudaError_t error = l->here ? cudaMalloc(&l->pieces, n * sizeof(struct device_range))
+                                : cudaErrorMemoryAllocation;
     if (error == cudaSuccess)
         error = cudaMalloc(&l->sums, n * sizeof(double));
     l->room = error == cudaSuccess ? n : 0;
@@ -88,12 +68,12 @@ size_t send(struct cuda_lists *l, const struct kctx *c, int n, const struct devi
         cuda_check(c, error, where);
         return 0;
     }
-    struct piece *here = static_cast<struct piece *>(l->here);
+    struct device_range *here = static_cast<struct device_range *>(l->here);
     for (int i = 0; i < n; i++)
         for (size_t from = 0; from < range[i].count; from += PIECE, at++) {
-            here[at].range = range[i];
-            here[at].range.offset += from;
-            here[at].range.count = cuda_least(range[i].count - from, PIECE);
+            here[at] = range[i];
+            here[at].offset += from;
+            here[at].count = cuda_least(range[i].count - from, PIECE);
         }
     cuda_check(c,
                cudaMemcpyAsync(l->pieces, here, count * sizeof *here, cudaMemcpyHostToDevice,
@@ -112,7 +92,7 @@ void cuda_squares(struct cuda_lists *l, const struct kctx *c, int n,
     if (!count)
         return;
     RUN("squares", c, squares_kernel, dim3((unsigned)count), CUDA_BLOCK, 0,
-        static_cast<const struct piece *>(l->pieces), x, y, static_cast<double *>(l->sums));
+        static_cast<const struct device_range *>(l->pieces), x, y, static_cast<double *>(l->sums));
     double *back = static_cast<double *>(l->here); /* what was sent is not needed any more */
     cuda_check(c,
                cudaMemcpyAsync(back, l->sums, count * sizeof *back, cudaMemcpyDeviceToHost,
@@ -129,7 +109,7 @@ void cuda_adamw_ranges(struct cuda_lists *l, const struct kctx *c, int n,
                        const real *gradient, real *m, real *v) {
     size_t count = send(l, c, n, range, "adamw");
     RUN("adamw", c, adamw_kernel, dim3((unsigned)count), CUDA_BLOCK, 0,
-        static_cast<const struct piece *>(l->pieces), *o, value, gradient, m, v);
+        static_cast<const struct device_range *>(l->pieces), *o, value, gradient, m, v);
 }
 
 void cuda_lists_free(struct cuda_lists *l) {
