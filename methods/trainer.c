@@ -227,22 +227,34 @@ static struct optim_state place(struct trainer *t, struct step *s) {
     return state;
 }
 
+/* 0 when loss or gradient is not finite; then no optimizer has moved anything. */
+static int move(struct trainer *t, const struct step *s, const struct optim_state *state,
+                long done) {
+    struct arena scratch = {0};
+    const double *squares[TRAINER_OPTIMIZERS];
+    int finite = isfinite(t->loss);
+    for (int i = 0; i < t->n_optimizers; i++) {
+        squares[i] =
+            optimizer_squares(&scratch, &t->optimizer[i], s->kernels, &s->ctx, state, done + 1);
+        double norm = optimizer_norm(state, squares[i]);
+        finite = finite && isfinite(norm);
+        t->grad_norm = i ? t->grad_norm : norm;
+    }
+    for (int i = 0; i < t->n_optimizers && finite; i++)
+        optimizer_step(&t->optimizer[i], s->kernels, &s->ctx, state, squares[i],
+                       i ? rate(t, i, done) : s->lr, done + 1);
+    arena_free(&scratch);
+    return finite;
+}
+
 int trainer_step(struct trainer *t, void *const *slots, int n, long done) {
-    struct model *m = t->config.builder->model;
     struct step s = run_gradient(t, slots, n, done);
     t->lr = s.lr;
     t->optimizer[0].weight_decay = s.weight_decay;
     const struct optim_state state = place(t, &s);
-    double norm[TRAINER_OPTIMIZERS] = {0};
-    for (int i = 0; i < t->n_optimizers; i++)
-        norm[i] = optimizer_norm(&t->optimizer[i], s.kernels, &s.ctx, &state, done + 1);
-    t->grad_norm = norm[0];
-    if (!isfinite(t->loss) || !isfinite(norm[0]) || !isfinite(norm[1]))
+    if (!move(t, &s, &state, done))
         return 0;
-    for (int i = 0; i < t->n_optimizers; i++)
-        optimizer_step(&t->optimizer[i], s.kernels, &s.ctx, &state, i ? rate(t, i, done) : s.lr,
-                       done + 1);
-    m->version++;
+    t->config.builder->model->version++;
     if (t->stage->after)
         t->stage->after(t->config.self, &s);
     return 1;

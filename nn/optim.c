@@ -1,7 +1,5 @@
 #include "nn/optim.h"
 
-#include "core/arena.h"
-
 #include <math.h>
 
 /* What one tensor's update needs beside the slabs. */
@@ -79,11 +77,11 @@ static double clip_scale(double clip, double norm) {
     return clip > 0 ? fmin(1, clip / (norm + 1e-6)) : 1;
 }
 
-/* The sum of squares of the gradient of each tensor that step t touches, 0 of others. */
-static double *squares_of(struct arena *scratch, const struct optimizer *o, const struct kernels *k,
-                          const struct kctx *c, const struct optim_state *s, long t) {
-    double *out = ARENA_ARRAY(scratch, double, s->n_facts + 1);
-    struct device_range *range = ARENA_ARRAY(scratch, struct device_range, s->n_facts + 1);
+const double *optimizer_squares(struct arena *a, const struct optimizer *o, const struct kernels *k,
+                                const struct kctx *c, const struct optim_state *s, long t) {
+    double *out = ARENA_ARRAY(a, double, s->n_facts + 1);
+    struct device_range *range = ARENA_ARRAY(a, struct device_range, s->n_facts + 1);
+    CHECK(t >= 1, "steps count from 1, not %ld", t);
     for (int i = 0; i < s->n_facts; i++) {
         const struct param_fact *fact = &s->facts[i];
         CHECK(fact->offset <= s->count && fact->count <= s->count - fact->offset,
@@ -98,20 +96,11 @@ static double *squares_of(struct arena *scratch, const struct optimizer *o, cons
     return out;
 }
 
-static double norm_of(const struct optim_state *s, const double *squares) {
+double optimizer_norm(const struct optim_state *s, const double *squares) {
     double sum = 0;
     for (int i = 0; i < s->n_facts; i++)
         sum += squares[i];
     return sqrt(sum);
-}
-
-double optimizer_norm(const struct optimizer *o, const struct kernels *k, const struct kctx *c,
-                      const struct optim_state *s, long t) {
-    struct arena scratch = {0};
-    CHECK(t >= 1, "steps count from 1, not %ld", t);
-    double norm = norm_of(s, squares_of(&scratch, o, k, c, s, t));
-    arena_free(&scratch);
-    return norm;
 }
 
 static struct update describe(const struct optimizer *o, const struct optim_state *s, int i,
@@ -142,15 +131,13 @@ static void adamw_on_device(struct arena *scratch, const struct optimizer *o,
                      (real)o->eps);
 }
 
-double optimizer_step(const struct optimizer *o, const struct kernels *k, const struct kctx *c,
-                      const struct optim_state *s, double lr, long t) {
+void optimizer_step(const struct optimizer *o, const struct kernels *k, const struct kctx *c,
+                    const struct optim_state *s, const double *squares, double lr, long t) {
     struct arena scratch = {0};
-    CHECK(t >= 1, "steps count from 1, not %ld", t);
-    const double *squares = squares_of(&scratch, o, k, c, s, t);
     struct update *u = ARENA_ARRAY(&scratch, struct update, s->n_facts + 1);
-    double norm = norm_of(s, squares), all = clip_scale(o->clip, norm);
+    double all = clip_scale(o->clip, optimizer_norm(s, squares));
     int n = 0;
-    for (int i = 0; i < s->n_facts && isfinite(norm); i++)
+    for (int i = 0; i < s->n_facts; i++)
         if (touches(o, &s->facts[i], t))
             u[n++] = describe(o, s, i, o->clip_each ? clip_scale(o->clip, sqrt(squares[i])) : all,
                               lr, t);
@@ -160,7 +147,6 @@ double optimizer_step(const struct optimizer *o, const struct kernels *k, const 
         for (int i = 0; i < n; i++)
             updates[o->kind](k, c, &u[i]);
     arena_free(&scratch);
-    return norm;
 }
 
 double schedule_cosine(long step, long total, long warmup, double lr, double lr_end) {

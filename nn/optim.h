@@ -2,7 +2,7 @@
 #ifndef SSV_NN_OPTIM_H
 #define SSV_NN_OPTIM_H
 
-#include "core/error.h"
+#include "core/arena.h"
 #include "kernels/device.h"
 
 #include <stddef.h>
@@ -43,15 +43,17 @@ struct optim_state {
     struct device *device; /* whose memory the slabs are; NULL: the processor's */
 };
 
-/* The L2 norm of the gradient of what step t would change, before clipping. */
-double optimizer_norm(const struct optimizer *o, const struct kernels *k, const struct kctx *c,
-                      const struct optim_state *s, long t);
-/* One step, t = 1, 2, ...; returns the gradient's global L2 norm before clipping (NaN or inf: no
- * step was taken, the caller records a divergence).
+/* For each tensor (s->n_facts) the sum of squares of its gradient, 0 where step t = 1, 2, ... does
+ * not touch it; lies in a. */
+const double *optimizer_squares(struct arena *a, const struct optimizer *o, const struct kernels *k,
+                                const struct kctx *c, const struct optim_state *s, long t);
+/* The gradient's global L2 norm before clipping. */
+double optimizer_norm(const struct optim_state *s, const double *squares);
+/* Step t with the gradient whose squares these are; only where its norm is finite.
  * LARS: You et al. 2017, as MAE's linear probe has it: g += wd w; g *= trust |w| / |g| when both
  * are > 0, for ndim > 1 only; buf = momentum buf + g; w -= lr buf. */
-double optimizer_step(const struct optimizer *o, const struct kernels *k, const struct kctx *c,
-                      const struct optim_state *s, double lr, long t);
+void optimizer_step(const struct optimizer *o, const struct kernels *k, const struct kctx *c,
+                    const struct optim_state *s, const double *squares, double lr, long t);
 
 /* Linear warm-up from 0 over `warmup` steps, then half a cosine from lr to lr_end at `total`
  * (Loshchilov and Hutter 2017, eq. 5 without restarts).  step counts from 0. */
