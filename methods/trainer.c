@@ -231,7 +231,7 @@ static struct optim_state place(struct trainer *t, struct step *s) {
 static int move(struct trainer *t, const struct step *s, const struct optim_state *state,
                 long done) {
     struct arena scratch = {0};
-    const double *squares[TRAINER_OPTIMIZERS];
+    const double *squares[TRAINER_OPTIMIZERS] = {NULL};
     int finite = isfinite(t->loss);
     for (int i = 0; i < t->n_optimizers; i++) {
         squares[i] =
