@@ -1,40 +1,12 @@
-#include "nn/exec.h"
-
 #include "core/clock.h"
 #include "nn/away.h"
-#include "nn/lanes.h"
+#include "nn/exec_internal.h"
 #include "nn/replay.h"
 
 #include <omp.h>
 #include <string.h>
 
 enum { CHUNK = 8, LANES_MOST = 16, LANE_REALS = 1 << 26, EXTENT_NUMBERS = 5 };
-
-struct op_time {
-    double forward, backward; /* seconds */
-};
-
-struct worker {
-    struct chunk chunk;
-    struct op_time *times; /* (g->n) or NULL */
-};
-
-struct exec {
-    struct arena arena;
-    struct graph *g;
-    struct exec_config config;
-    int lanes;
-    const void **bound; /* (g->n) where kernels find it */
-    struct worker *workers;
-    double *weights; /* (g->n) what each objective counts now */
-    struct slab activations, crossing, outputs, packed, shared, workspace, gradient;
-    struct lanes gradients;
-    struct away *away; /* NULL without a device */
-    struct replay *replay;
-    long packed_version;
-    double seconds_prepare, seconds_reduce, seconds_total;
-    long runs, samples;
-};
 
 /* A power of two, few enough that the lanes stay within 256 MiB, and a function of nothing that
  * differs between two machines. */
@@ -471,49 +443,4 @@ double exec_flops(const struct exec *x, int n) {
 size_t exec_peak_bytes(const struct exec *x) {
     return x->g->model->slab.bytes + x->activations.bytes + x->crossing.bytes + x->outputs.bytes +
            x->packed.bytes + x->shared.bytes + x->gradient.bytes + x->workspace.bytes;
-}
-
-void exec_profile_reset(struct exec *x) {
-    x->seconds_prepare = x->seconds_reduce = x->seconds_total = 0;
-    x->runs = x->samples = 0;
-    for (int w = 0; w < x->config.threads; w++)
-        if (x->workers[w].times)
-            memset(x->workers[w].times, 0, sizeof(struct op_time) * (size_t)x->g->n);
-}
-
-/* One line per kind of operation: thread-seconds forward and backward, share, GFLOP/s. */
-void exec_profile(const struct exec *x, FILE *out) {
-    const struct graph *g = x->g;
-    fprintf(out, "%-18s %10s %10s %7s %10s\n", "operation", "forward s", "backward s", "share",
-            "GFLOP/s");
-    double busy = 0;
-    for (int w = 0; w < x->config.threads; w++)
-        for (int i = 0; x->workers[w].times && i < g->n; i++)
-            busy += x->workers[w].times[i].forward + x->workers[w].times[i].backward;
-    for (int i = 0; i < g->n; i++) {
-        const struct op *op = g->tensors[i]->op;
-        int seen = 0;
-        for (int j = 0; j < i && !seen; j++)
-            seen = g->tensors[j]->op == op;
-        if (!op || seen)
-            continue;
-        double forward = 0, backward = 0, flops = 0;
-        for (int j = i; j < g->n; j++) {
-            const struct tensor *t = g->tensors[j];
-            if (t->op != op)
-                continue;
-            double f, b;
-            op->flops(t, &f, &b);
-            flops += (f + (t->needs_grad ? b : 0)) * (double)x->samples;
-            for (int w = 0; w < x->config.threads; w++) {
-                forward += x->workers[w].times ? x->workers[w].times[j].forward : 0;
-                backward += x->workers[w].times ? x->workers[w].times[j].backward : 0;
-            }
-        }
-        double seconds = forward + backward;
-        fprintf(out, "%-18s %10.4f %10.4f %6.1f%% %10.1f\n", op->name, forward, backward,
-                busy > 0 ? 100 * seconds / busy : 0, seconds > 0 ? flops / seconds * 1e-9 : 0);
-    }
-    fprintf(out, "%ld runs, %.4f s: packing weights %.4f s, adding lanes (%d) %.4f s\n", x->runs,
-            x->seconds_total, x->seconds_prepare, x->lanes, x->seconds_reduce);
 }

@@ -2,6 +2,7 @@
 
 #include "kernels/cuda/blas_library.h"
 
+#include <search.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -12,8 +13,8 @@ struct key {
 };
 
 struct plan {
-    struct key key;
-    int used, none;
+    struct key key; /* first: a key finds it */
+    int none;       /* the library has no kernel for it */
     cublasLtMatmulDesc_t how;
     cublasLtMatrixLayout_t a, b, add, y; /* as the library sees them: exchanged */
     cublasLtMatmulAlgo_t algo;
@@ -26,78 +27,50 @@ struct blas {
     cudaStream_t stream;
     cublasComputeType_t compute;
     struct device *device;
-    void *workspace;    /* NULL: not needed yet */
-    struct plan *plans; /* (room), open addressing */
-    size_t n, room;
-    struct packed_matrix *packed; /* (packed_room), the same */
-    size_t n_packed, packed_room;
+    void *workspace; /* NULL: not needed yet */
+    void *plans;     /* tree of struct plan, by key */
+    void *packed;    /* tree of struct packed_matrix, by packed */
 };
 
 #define WORKSPACE ((size_t)32 << 20) /* what NVIDIA recommends for Hopper */
-enum { FIRST_ROOM = 256 };
 
-static size_t hash(const void *data, size_t bytes) {
-    const unsigned char *p = data;
-    size_t h = 1469598103934665603u; /* FNV-1a */
-    for (size_t i = 0; i < bytes; i++)
-        h = (h ^ p[i]) * 1099511628211u;
-    return h;
+static int by_key(const void *a, const void *b) {
+    return memcmp(a, b, sizeof(struct key));
 }
 
-static struct plan *find_plan(struct plan *plans, size_t room, const struct key *key) {
-    size_t at = hash(key, sizeof *key) & (room - 1);
-    while (plans[at].used && memcmp(&plans[at].key, key, sizeof *key) != 0)
-        at = (at + 1) & (room - 1);
-    return &plans[at];
+static int by_packed(const void *a, const void *b) {
+    const struct packed_matrix *x = a, *y = b;
+    return (x->packed > y->packed) - (x->packed < y->packed);
 }
 
-/* The place for a key, half of the places at least being free. */
-static struct plan *plan_place(struct blas *b, const struct key *key) {
-    if (2 * b->n >= b->room) {
-        size_t room = 2 * b->room;
-        struct plan *more = calloc(room, sizeof *more);
-        if (!more)
-            return NULL;
-        for (size_t i = 0; i < b->room; i++)
-            if (b->plans[i].used)
-                *find_plan(more, room, &b->plans[i].key) = b->plans[i];
-        free(b->plans);
-        b->plans = more;
-        b->room = room;
-    }
-    return find_plan(b->plans, b->room, key);
-}
-
-static struct packed_matrix *find_packed(struct packed_matrix *list, size_t room,
-                                         const void *packed) {
-    size_t at = hash(&packed, sizeof packed) & (room - 1);
-    while (list[at].packed && list[at].packed != packed)
-        at = (at + 1) & (room - 1);
-    return &list[at];
+/* What is like `like` in a tree; when it is not there yet a copy of its first bytes, the rest being
+ * 0.  NULL: no memory. */
+static void *get(void **tree, const void *like, size_t bytes, size_t size,
+                 int (*compare)(const void *, const void *)) {
+    void *const *there = tfind(like, tree, compare);
+    if (there)
+        return *there;
+    void *made = calloc(1, size);
+    if (made)
+        memcpy(made, like, bytes);
+    if (made && tsearch(made, tree, compare))
+        return made;
+    free(made);
+    return NULL;
 }
 
 int blas_remember(struct blas *b, const struct packed_matrix *m) {
-    if (2 * b->n_packed >= b->packed_room) {
-        size_t room = 2 * b->packed_room;
-        struct packed_matrix *more = calloc(room, sizeof *more);
-        if (!more)
-            return BLAS_NONE;
-        for (size_t i = 0; i < b->packed_room; i++)
-            if (b->packed[i].packed)
-                *find_packed(more, room, b->packed[i].packed) = b->packed[i];
-        free(b->packed);
-        b->packed = more;
-        b->packed_room = room;
-    }
-    struct packed_matrix *place = find_packed(b->packed, b->packed_room, m->packed);
-    b->n_packed += !place->packed;
+    struct packed_matrix *place = get(&b->packed, m, sizeof *m, sizeof *m, by_packed);
+    if (!place)
+        return BLAS_NONE;
     *place = *m;
     return 0;
 }
 
 const struct packed_matrix *blas_recall(const struct blas *b, const void *packed) {
-    const struct packed_matrix *place = find_packed(b->packed, b->packed_room, packed);
-    return place->packed ? place : NULL;
+    const struct packed_matrix like = {.packed = packed};
+    void *const *there = tfind(&like, &b->packed, by_packed);
+    return there ? *there : NULL;
 }
 
 int blas_open(struct blas **out, struct device *d, void *stream, enum device_math math,
@@ -106,20 +79,13 @@ int blas_open(struct blas **out, struct device *d, void *stream, enum device_mat
                                                   [DEVICE_TF32] = CUBLAS_COMPUTE_32F_FAST_TF32,
                                                   [DEVICE_BF16] = CUBLAS_COMPUTE_32F_FAST_16BF};
     struct blas *b = calloc(1, sizeof *b);
-    int status = 0;
     *out = NULL;
     if (!b)
         return error_set(err, STATUS_MACHINE, "no memory");
     b->stream = stream;
     b->compute = compute[math];
     b->device = d;
-    b->room = b->packed_room = FIRST_ROOM;
-    b->plans = calloc(b->room, sizeof *b->plans);
-    b->packed = calloc(b->packed_room, sizeof *b->packed);
-    if (!b->plans || !b->packed)
-        status = error_set(err, STATUS_MACHINE, "no memory");
-    if (!status)
-        status = blas_load(&b->f, err);
+    int status = blas_load(&b->f, err);
     if (!status && b->f.cublasLtCreate(&b->handle))
         status = error_set(err, STATUS_MACHINE, "cuBLASLt does not start");
     if (status)
@@ -141,15 +107,17 @@ static void forget(struct blas *b, struct plan *p) {
 void blas_close(struct blas *b) {
     if (!b)
         return;
-    for (size_t i = 0; b->plans && i < b->room; i++)
-        if (b->plans[i].used)
-            forget(b, &b->plans[i]);
+    while (b->plans) {
+        struct plan *p = *(struct plan **)b->plans; /* a node begins with what is kept */
+        tdelete(p, &b->plans, by_key);
+        forget(b, p);
+        free(p);
+    }
+    tdestroy(b->packed, free);
     if (b->workspace)
         b->device->release(b->device, b->workspace);
     if (b->handle)
         b->f.cublasLtDestroy(b->handle);
-    free(b->plans);
-    free(b->packed);
     free(b);
 }
 
@@ -230,6 +198,19 @@ static int set_bias(struct blas *b, struct plan *plan, const float *bias) {
                 : 0;
 }
 
+static int make(struct blas *b, struct plan *plan, const float *bias) {
+    int s = describe(b, plan);
+    if (!s)
+        s = set_bias(b, plan, bias);
+    if (!s)
+        s = choose(b, plan);
+    if (s) {
+        forget(b, plan);
+        *plan = (struct plan){.key = plan->key};
+    }
+    return s;
+}
+
 int blas_product(struct blas *b, const struct product *p) {
     struct key key;
     const float *add = p->beta != 0 ? p->add : p->y;
@@ -241,23 +222,13 @@ int blas_product(struct blas *b, const struct product *p) {
     const void *at[] = {p->a, p->b, add, p->y};
     for (int i = 0; i < 4; i++)
         key.aligned[i] = alignment(at[i]);
-    struct plan *plan = plan_place(b, &key);
+    struct plan *plan = get(&b->plans, &key, sizeof key, sizeof *plan, by_key);
     if (!plan)
         return BLAS_NONE;
-    if (!plan->used) {
-        plan->key = key;
-        int s = describe(b, plan);
-        if (!s)
-            s = set_bias(b, plan, p->bias);
-        if (!s)
-            s = choose(b, plan);
-        if (s) {
-            forget(b, plan);
-            *plan = (struct plan){.used = 0};
+    if (!plan->how) {
+        int s = make(b, plan, p->bias);
+        if (s)
             return s;
-        }
-        plan->used = 1;
-        b->n++;
     }
     if (plan->none)
         return BLAS_NONE;

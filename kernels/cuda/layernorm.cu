@@ -38,15 +38,9 @@ struct forward {
     }
     template <class T> __device__ void operator()(size_t row, const T &team) const {
         const float *xi = x + row * (size_t)cols;
-        float *yi = y + row * (size_t)cols, sum = 0, squares = 0;
-        TEAM_EACH(j, team, cols) {
-            sum += xi[j];
-        }
-        float mu = team.sum(sum) / (float)cols;
-        TEAM_EACH(j, team, cols) {
-            squares += (xi[j] - mu) * (xi[j] - mu);
-        }
-        float r = 1 / sqrtf(team.sum(squares) / (float)cols + eps);
+        float *yi = y + row * (size_t)cols, squares;
+        float mu = team_mean(team, cols, xi, &squares);
+        float r = 1 / sqrtf(squares / (float)cols + eps);
         team_batches(
             team, cols, [&](int j) { return xi[j]; },
             [&](int j, float v) { yi[j] = put(j, v, mu, r); });

@@ -40,15 +40,9 @@ struct standardize {
     float *y;
     template <class T> __device__ void operator()(size_t row, const T &team) const {
         const float *xi = x + row * (size_t)cols;
-        float *yi = y + row * (size_t)cols, sum = 0, squares = 0;
-        TEAM_EACH(j, team, cols) {
-            sum += xi[j];
-        }
-        float mean = team.sum(sum) / (float)cols;
-        TEAM_EACH(j, team, cols) {
-            squares += (xi[j] - mean) * (xi[j] - mean);
-        }
-        float r = 1 / sqrtf(team.sum(squares) / (float)(cols > 1 ? cols - 1 : 1) + eps);
+        float *yi = y + row * (size_t)cols, squares;
+        float mean = team_mean(team, cols, xi, &squares);
+        float r = 1 / sqrtf(squares / (float)(cols > 1 ? cols - 1 : 1) + eps);
         team_batches(
             team, cols, [&](int j) { return xi[j]; },
             [&](int j, float v) { yi[j] = (v - mean) * r; });

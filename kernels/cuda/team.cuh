@@ -31,6 +31,22 @@ __device__ static inline void team_batches(const T &team, int n, L load, S store
     }
 }
 
+/* The mean of x (n), and the sum of squared distances from it. */
+template <class T>
+__device__ static inline float team_mean(const T &team, int n, const float *x, float *squares) {
+    float sum = 0;
+    TEAM_EACH(j, team, n) {
+        sum += x[j];
+    }
+    float mean = team.sum(sum) / (float)n;
+    sum = 0;
+    TEAM_EACH(j, team, n) {
+        sum += (x[j] - mean) * (x[j] - mean);
+    }
+    *squares = team.sum(sum);
+    return mean;
+}
+
 /* ---- team_rows: work(row, team) by a warp, or for a long row by a block ---- */
 
 enum { TEAM_WARP_COLS = 512, TEAM_BLOCK_COLS = 4096, TEAM_MOST = 1024 };

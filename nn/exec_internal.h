@@ -1,0 +1,35 @@
+/* exec_internal.h -- an executor from inside: exec.c runs graphs, exec_profile.c says where time
+ * went. */
+#ifndef SSV_NN_EXEC_INTERNAL_H
+#define SSV_NN_EXEC_INTERNAL_H
+
+#include "nn/exec.h"
+#include "nn/lanes.h"
+
+struct op_time {
+    double forward, backward; /* seconds */
+};
+
+struct worker {
+    struct chunk chunk;
+    struct op_time *times; /* (g->n) or NULL */
+};
+
+struct exec {
+    struct arena arena;
+    struct graph *g;
+    struct exec_config config;
+    int lanes;
+    const void **bound; /* (g->n) where kernels find it */
+    struct worker *workers;
+    double *weights; /* (g->n) what each objective counts now */
+    struct slab activations, crossing, outputs, packed, shared, workspace, gradient;
+    struct lanes gradients;
+    struct away *away; /* NULL without a device */
+    struct replay *replay;
+    long packed_version;
+    double seconds_prepare, seconds_reduce, seconds_total;
+    long runs, samples;
+};
+
+#endif
