@@ -13,7 +13,11 @@
  * (0.1); the head's hidden layer is as wide as the features, and its last batch norm has a shift as
  * well; AdamW with base rate 4e-3, as the other methods here, while `simclr.optimizer lars` is the
  * paper's: base rate 0.3, weight decay 1e-6, biases and norms neither decayed nor scaled.
+ *
+ * `simclr.first` and `simclr.second` are the pairs of figure 5 (data/transforms.h).  The paper
+ * crops its images to one size before; ours have one.
  */
+#include "data/transforms.h"
 #include "methods/method.h"
 #include "methods/show.h"
 
@@ -25,6 +29,7 @@ struct simclr {
     double temperature;
     int head_layers, head_hidden, head_dim, head_norm;
     double min_area, strength, blur;
+    const char *first, *second;
     const char *optimizer;
 };
 
@@ -38,6 +43,9 @@ static const struct option_def options[] = {
     OPTION_REAL(struct simclr, min_area, 0.08, 0.01, 1, "smallest share of the image in a crop"),
     OPTION_REAL(struct simclr, strength, 0.5, 0, 1, "of the colour jitter"),
     OPTION_REAL(struct simclr, blur, 0, 0, 1, "share of blurred views"),
+    OPTION_TEXT(struct simclr, first, "none", TRANSFORM_CHOICES,
+                "figure 5: one view is the plain image, the other has this augmentation alone,"),
+    OPTION_TEXT(struct simclr, second, "none", TRANSFORM_CHOICES, "and then this one"),
     OPTION_TEXT(struct simclr, optimizer, "adamw", "adamw|lars", "lars: as in the paper"),
     OPTION_END};
 
@@ -89,6 +97,12 @@ static void prepare(const void *self, const struct sample *s) {
     int side = s->backbone->image;
     size_t pixels = (size_t)s->backbone->channels * (size_t)side * (size_t)side;
     float *out = s->slots[IMAGES];
+    enum transform first = transform_named(m->first), second = transform_named(m->second);
+    if (first || second) { /* section 3: "apply the targeted transformations only to one branch" */
+        view_plain(s->record, s->norm, side, out);
+        view_transformed(s->record, s->norm, &v, first, second, s->view, side, out + pixels);
+        return;
+    }
     for (int i = 0; i < VIEWS; i++)
         view_random(s->record, s->norm, &v, s->view, side, out + (size_t)i * pixels);
 }

@@ -42,6 +42,7 @@ static int resolve(struct cell *c, const struct settings *suite, struct error *e
     settings_use(s, c->method);
     int status = 0;
     TRY(options_load_text(&s->options, options_text(&suite->options, &c->arena), "settings", err));
+    s->judging.sweep = ""; /* its values are in their options */
     TRY(assign(c, "methods", c->method->name, err));
     TRY(assign(c, "data", c->data->spec, err));
     TRY(assign(c, "seeds", suite_seed_text(c->seed, &c->arena), err));

@@ -3,6 +3,7 @@
 #include "protocols/budget.h"
 #include "protocols/protocol.h"
 #include "protocols/suite.h"
+#include "protocols/sweep.h"
 
 #include <limits.h>
 #include <string.h>
@@ -55,6 +56,9 @@ static const struct option_def judging_options[] = {
     OPTION_TEXT(struct judging, eval_data, "", NULL,
                 "datasets on which all encoders are evaluated, separated by blanks; none named: "
                 "what each was pretrained on"),
+    OPTION_TEXT(struct judging, sweep, "", NULL,
+                "options with several values: mae.mask_ratio=0.5,0.75 batch=64,128 is a cell for "
+                "each combination"),
     OPTION_INT(struct judging, probe_seed, 0, 0, INT_MAX, "seed of heads and of their batches"),
     OPTION_INT(struct judging, split_seed, 0, 0, INT_MAX,
                "seed of the training images that settings are chosen on"),
@@ -136,11 +140,9 @@ static int check_input(const struct option_set *set, const struct option_def *de
     static const struct {
         const char *name;
         int (*check)(const char *value, struct error *err);
-    } lists[] = {{"methods", suite_check_methods},
-                 {"protocols", suite_check_protocols},
-                 {"seeds", suite_check_seeds},
-                 {"backbone", suite_check_backbones},
-                 {"name", suite_check_name}};
+    } lists[] = {{"methods", suite_check_methods}, {"protocols", suite_check_protocols},
+                 {"seeds", suite_check_seeds},     {"backbone", suite_check_backbones},
+                 {"name", suite_check_name},       {"sweep", sweep_check}};
     int in_plan = 0, in_judging = 0;
     for (const struct option_def *d = plan_options; d->type != OPT_END; d++)
         in_plan |= d == def;

@@ -32,6 +32,7 @@ struct judging {
     const char *name; /* of the suite */
     const char *protocols;
     const char *eval_data; /* "": the dataset of pretraining */
+    const char *sweep;     /* options with several values, see sweep.h */
     int probe_seed, split_seed;
 };
 

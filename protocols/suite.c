@@ -54,21 +54,54 @@ static int open_data(struct suite *u, const struct settings *s, struct error *er
 static int copy_settings(struct suite *u, const struct settings *s, struct error *err) {
     struct arena *a = &u->lists.arena;
     const char *text = options_text(&s->options, a);
-    u->settings = ARENA_ARRAY(a, struct settings *, u->lists.n_backbones);
-    for (int i = 0; i < u->lists.n_backbones; i++) {
+    int points = u->sweep.n_points, n = u->lists.n_backbones * points;
+    u->settings = ARENA_ARRAY(a, struct settings *, n);
+    for (int i = 0; i < n; i++) {
         struct settings *copy = u->settings[i] = ARENA_NEW(a, struct settings);
         settings_init(copy);
         u->n_settings++;
         int status = options_load_text(&copy->options, text, "settings", err);
+        if (!status)
+            status = sweep_assign(&u->sweep, i % points, copy, err);
         if (status)
             return status;
-        copy->plan.backbone = u->lists.backbones[i];
+        copy->plan.backbone = u->lists.backbones[i / points];
     }
     return 0;
 }
 
-static int pair_number(const struct suite *u, int d, int b, int m) {
-    return (d * u->lists.n_backbones + b) * u->lists.n_methods + m;
+static int read_sweep(struct suite *u, const struct settings *s, struct error *err) {
+    const char *place = options_place(&s->options, "sweep");
+    int status = sweep_parse(&u->sweep, s->judging.sweep, &u->lists.arena, err);
+    if (!status)
+        status = copy_settings(u, s, err); /* which says what is no option */
+    if (!status)
+        status = sweep_check_keys(&u->sweep, s, err);
+    return status && place ? error_prefix(err, "%s", place) : status;
+}
+
+/* Of the sweep each method has the points that concern it. */
+static void list_pairs(struct suite *u) {
+    const struct suite_lists *l = &u->lists;
+    struct arena *a = &u->lists.arena;
+    int n = l->n_data * l->n_backbones * l->n_methods * u->sweep.n_points;
+    u->pair = ARENA_ARRAY(a, struct suite_pair, n);
+    for (int i = 0; i < n; i++) {
+        int point = i % u->sweep.n_points, at = i / u->sweep.n_points;
+        struct suite_pair p = {.point = point,
+                               .method = at % l->n_methods,
+                               .backbone = at / l->n_methods % l->n_backbones,
+                               .data = at / l->n_methods / l->n_backbones};
+        const struct method *m = l->methods[p.method];
+        if (!sweep_has(&u->sweep, point, m))
+            continue;
+        p.label = sweep_label(&u->sweep, point, m, a);
+        u->pair[u->n_pairs++] = p;
+    }
+}
+
+static const struct settings *settings_of(const struct suite *u, const struct suite_pair *p) {
+    return u->settings[p->backbone * u->sweep.n_points + p->point];
 }
 
 /* FLOPs are known when the graphs are. */
@@ -81,26 +114,22 @@ static int check_budget(const struct suite_cell *one, const struct context *cont
     return status;
 }
 
-static int check_pairs(struct suite *u, const struct settings *s, const struct context *context,
-                       struct error *err) {
+static int check_pairs(struct suite *u, const struct context *context, struct error *err) {
     const struct suite_lists *l = &u->lists;
-    int n = l->n_data * l->n_backbones * l->n_methods, meaningless = 0, status = 0;
-    u->why = ARENA_ARRAY(&u->lists.arena, const char *, n);
-    for (int d = 0; d < l->n_data; d++)
-        for (int b = 0; b < l->n_backbones; b++)
-            for (int m = 0; m < l->n_methods; m++) {
-                const char **why = &u->why[pair_number(u, d, b, m)];
-                TRY(cell_check(u->settings[b], l->methods[m], &u->data[d], context, &u->lists.arena,
-                               why, err));
-                meaningless += *why != NULL;
-            }
-    for (int i = 0; i < suite_cells(u) && !strncmp(s->plan.budget, "flops", 5); i += l->n_seeds) {
+    int meaningless = 0, status = 0;
+    for (int i = 0; i < u->n_pairs; i++) {
+        struct suite_pair *p = &u->pair[i];
+        TRY(cell_check(settings_of(u, p), l->methods[p->method], &u->data[p->data], context,
+                       &u->lists.arena, &p->why, err));
+        meaningless += p->why != NULL;
+    }
+    for (int i = 0; i < suite_cells(u); i += l->n_seeds) {
         const struct suite_cell one = suite_cell(u, i);
-        if (!one.why)
+        if (!one.why && !strncmp(one.settings->plan.budget, "flops", 5))
             TRY(check_budget(&one, context, err));
     }
-    if (meaningless == n)
-        status = error_set(err, STATUS_USAGE, "nothing to run: %s", u->why[0]);
+    if (meaningless == u->n_pairs)
+        status = error_set(err, STATUS_USAGE, "nothing to run: %s", u->pair[0].why);
 out:
     return status;
 }
@@ -111,8 +140,9 @@ int suite_open(struct suite *u, const struct settings *s, const struct context *
     int status = 0;
     TRY(suite_read_lists(&u->lists, s, err));
     TRY(open_data(u, s, err));
-    TRY(copy_settings(u, s, err));
-    TRY(check_pairs(u, s, context, err));
+    TRY(read_sweep(u, s, err));
+    list_pairs(u);
+    TRY(check_pairs(u, context, err));
 out:
     if (status)
         suite_close(u);
@@ -129,23 +159,22 @@ void suite_close(struct suite *u) {
 }
 
 int suite_cells(const struct suite *u) {
-    const struct suite_lists *l = &u->lists;
-    return l->n_data * l->n_backbones * l->n_methods * l->n_seeds;
+    return u->n_pairs * u->lists.n_seeds;
 }
 
 struct suite_cell suite_cell(const struct suite *u, int i) {
     const struct suite_lists *l = &u->lists;
-    int seed = i % l->n_seeds, pair = i / l->n_seeds;
-    int method = pair % l->n_methods, backbone = pair / l->n_methods % l->n_backbones;
-    int data = pair / l->n_methods / l->n_backbones, own = !l->n_eval_data;
-    return (struct suite_cell){.settings = u->settings[backbone],
-                               .method = l->methods[method],
-                               .data = &u->data[data],
-                               .judged = own ? &u->data[data] : &u->data[l->n_data],
+    const struct suite_pair *p = &u->pair[i / l->n_seeds];
+    int own = !l->n_eval_data;
+    return (struct suite_cell){.settings = settings_of(u, p),
+                               .method = l->methods[p->method],
+                               .data = &u->data[p->data],
+                               .judged = own ? &u->data[p->data] : &u->data[l->n_data],
                                .n_judged = own ? 1 : l->n_eval_data,
-                               .seed = l->seeds[seed],
-                               .why = u->why[pair],
-                               .pair = pair};
+                               .seed = l->seeds[i % l->n_seeds],
+                               .why = p->why,
+                               .label = p->label,
+                               .pair = i / l->n_seeds};
 }
 
 int suite_rows(const struct suite_cell *one, const struct suite_lists *l) {
@@ -242,8 +271,8 @@ static int run_cell(const struct suite_cell *one, const struct suite_lists *l,
                           : train_and_evaluate(one, l, context, stages, tally, err);
     if (!status || ends_suite(status))
         return status;
-    error_prefix(err, "%s on %s, seed %llu", one->method->name, one->data->name,
-                 (unsigned long long)one->seed);
+    error_prefix(err, "%s%s%s on %s, seed %llu", one->method->name, *one->label ? ", " : "",
+                 one->label, one->data->name, (unsigned long long)one->seed);
     log_message(LOG_ERROR, "%s", err->message);
     tally->failed++;
     tally->unusable += status == STATUS_USAGE;

@@ -1,4 +1,5 @@
-/* suite.h -- a product of lists: datasets x backbones x methods x seeds, each with its protocols.
+/* suite.h -- a product of lists: datasets x backbones x methods x values of swept options x seeds,
+ * each with its protocols.
  *
  *     TRY(suite_open(&u, &settings, &context, err));   looks at everything, runs nothing
  *     for (int i = 0; i < suite_cells(&u); i++) { struct suite_cell c = suite_cell(&u, i); ... }
@@ -13,6 +14,7 @@
 #define SSV_PROTOCOLS_SUITE_H
 
 #include "protocols/cell.h"
+#include "protocols/sweep.h"
 
 enum suite_stages { SUITE_PRETRAIN = 1, SUITE_EVALUATE = 2 };
 
@@ -39,14 +41,23 @@ int suite_check_seeds(const char *text, struct error *err);
 int suite_check_backbones(const char *text, struct error *err);
 int suite_check_name(const char *text, struct error *err);
 
+/* Cells that differ in the seed alone. */
+struct suite_pair {
+    int data, backbone, method, point; /* of the sweep */
+    const char *why;                   /* the pair has no meaning, or NULL */
+    const char *label;                 /* its values of swept options, or "" */
+};
+
 /* A suite with its datasets open and every pair looked at. */
 struct suite {
     struct suite_lists lists;
-    struct dataset *data;       /* (n_data), then (n_eval_data) */
-    int n_open;                 /* of them */
-    struct settings **settings; /* (n_backbones), each with one of them */
+    struct dataset *data; /* (n_data), then (n_eval_data) */
+    int n_open;           /* of them */
+    struct sweep sweep;
+    struct settings **settings; /* (n_backbones, points of the sweep), each with one of them */
     int n_settings;
-    const char **why; /* (n_data, n_backbones, n_methods) why the pair has no meaning, or NULL */
+    struct suite_pair *pair; /* (n_pairs) */
+    int n_pairs;
 };
 /* Status 2 when anything is wrong with the suite, or no pair has a meaning. */
 int suite_open(struct suite *u, const struct settings *s, const struct context *context,
@@ -60,8 +71,8 @@ struct suite_cell {
     struct dataset *judged; /* (n_judged) what the encoder is evaluated on */
     int n_judged;
     uint64_t seed;
-    const char *why; /* the pair has no meaning, or NULL */
-    int pair; /* number of (dataset, backbone, method): cells that differ in the seed alone */
+    const char *why, *label; /* of its pair */
+    int pair;                /* its number: cells that differ in the seed alone */
 };
 /* Evaluations of a cell: every protocol on every dataset that it is judged on. */
 struct suite_row {

@@ -206,9 +206,10 @@ static void print_cell(struct dry *d, const struct suite_cell *one, const struct
     const char *steps = c->budget.kind == BUDGET_SECONDS && c->method->trains
                             ? "measured"
                             : arena_printf(&d->arena, "%ld", c->steps);
-    fprintf(d->out, "%-56s %-8s %10ld %10s %10s %8s %9s  %s\n", c->id, states[state], n->parameters,
-            size(n->memory, &d->arena), size(n->disk, &d->arena), steps,
-            n->source ? duration(n->seconds, &d->arena) : "-", sources[n->source]);
+    fprintf(d->out, "%-56s %-8s %10ld %10s %10s %8s %9s  %s%s%s\n", c->id, states[state],
+            n->parameters, size(n->memory, &d->arena), size(n->disk, &d->arena), steps,
+            n->source ? duration(n->seconds, &d->arena) : "-", sources[n->source],
+            *one->label ? "  " : "", one->label);
     if (state == STATE_DONE)
         return;
     estimate_evaluation(d, one, c);
