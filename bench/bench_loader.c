@@ -115,7 +115,10 @@ int bench_loader(struct invocation *call, const struct bench_flags *o, const cha
     struct context context;
     struct dataset data = {.source = NULL};
     regex_t filter;
+    double batch[OPTION_LIST];
     int shown = 0, status = 0;
+    if (options_numbers(o->batch, batch) > 1)
+        return error_set(err, STATUS_USAGE, "--batch %s: the loader takes one size", o->batch);
     if (regcomp(&filter, o->filter, REG_EXTENDED | REG_NOSUB))
         return error_set(err, STATUS_USAGE, "--filter \"%s\" is not an extended regular expression",
                          o->filter);
@@ -127,7 +130,7 @@ int bench_loader(struct invocation *call, const struct bench_flags *o, const cha
         printf("%-40s %8s %12s\n", "name", "threads", "images_per_s");
     for (const struct workload *w = workloads; w->name; w++) {
         struct workload chosen = *w;
-        chosen.batch = o->batch ? o->batch : w->batch;
+        chosen.batch = batch[0] > 0 ? (int)batch[0] : w->batch;
         if (chosen.batch > data.count[SPLIT_TRAIN])
             chosen.batch = (int)data.count[SPLIT_TRAIN];
         if (!is_first_of_method(w) || regexec(&filter, w->method, 0, NULL, 0) ||

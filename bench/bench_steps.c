@@ -8,6 +8,7 @@
 #include "bench/workload.h"
 #include "core/clock.h"
 #include "results/stats.h"
+#include "results/step_times.h"
 
 #include <jansson.h>
 #include <regex.h>
@@ -72,52 +73,119 @@ static long long resident_bytes(void) {
     return kib * 1024;
 }
 
-static void print(const struct workload *w, struct measured *m, double peak, int json) {
-    double seconds = median(m->seconds, m->n), gflops = m->gflop / seconds;
-    double percent = 100 * gflops * 1e9 / peak;
+/* The name without the batch behind its last '/'. */
+static int without_batch(const char *name) {
+    return (int)(strrchr(name, '/') - name);
+}
+
+static struct step_time row_of(const struct workload *w, struct measured *m, double peak) {
+    double seconds = median(m->seconds, m->n); /* which sorts them */
+    struct step_time r = {.batch = w->batch,
+                          .images_per_s = w->batch / seconds,
+                          .q1 = w->batch / m->seconds[3 * (m->n - 1) / 4],
+                          .q3 = w->batch / m->seconds[(m->n - 1) / 4],
+                          .gflops = m->gflop / seconds,
+                          .percent = 100 * m->gflop / seconds * 1e9 / peak,
+                          .peak_bytes = m->peak_bytes,
+                          .resident = (double)resident_bytes(),
+                          .first_s = m->first,
+                          .n = m->n};
+    snprintf(r.step, sizeof r.step, "%.*s", without_batch(w->name), w->name);
+    return r;
+}
+
+static void print(const struct workload *w, const struct measured *m, const struct step_time *r,
+                  int json) {
     if (!json) {
-        printf("%-42s %12.1f %10.1f %16.1f %14.0f %8.2f\n", w->name, w->batch / seconds, gflops,
-               percent, m->peak_bytes, m->first);
+        printf("%-42s %12.1f %10.1f %16.1f %14.0f %8.2f\n", w->name, r->images_per_s, r->gflops,
+               r->percent, r->peak_bytes, r->first_s);
         fflush(stdout);
         return;
     }
-    json_t *row = json_pack("{s:s, s:f, s:f, s:f, s:I, s:I, s:I, s:f, s:i}", "name", w->name,
-                            "images_per_s", w->batch / seconds, "gflops", gflops, "percent_of_peak",
-                            percent, "peak_bytes", (json_int_t)m->peak_bytes, "parameters",
-                            (json_int_t)m->parameters, "resident_bytes",
-                            (json_int_t)resident_bytes(), "first_s", m->first, "steps", m->n);
+    json_t *row =
+        json_pack("{s:s, s:f, s:f, s:f, s:I, s:I, s:I, s:f, s:i}", "name", w->name, "images_per_s",
+                  r->images_per_s, "gflops", r->gflops, "percent_of_peak", r->percent, "peak_bytes",
+                  (json_int_t)r->peak_bytes, "parameters", (json_int_t)m->parameters,
+                  "resident_bytes", (json_int_t)r->resident, "first_s", r->first_s, "steps", m->n);
     json_dumpf(row, stdout, JSON_PRESERVE_ORDER | JSON_REAL_PRECISION(6));
     putchar('\n');
     fflush(stdout);
     json_decref(row);
 }
 
-static int run_one(const struct workload *w, const struct stepper_config *config,
-                   const struct bench_flags *o, double peak, struct error *err) {
+struct all {
+    const struct bench_flags *flags;
+    const struct stepper_config *config;
+    double peak;
+    struct step_times times;
+};
+
+static int run_one(struct all *all, const struct workload *w, int batch, struct error *err) {
     struct workload chosen = *w;
     struct measured m = {.n = 0};
     char name[64];
-    if (o->batch) {
-        snprintf(name, sizeof name, "%.*s/b%d", (int)(strrchr(w->name, '/') - w->name), w->name,
-                 o->batch);
+    if (batch) {
+        snprintf(name, sizeof name, "%.*s/b%d", without_batch(w->name), w->name, batch);
         chosen.name = name;
-        chosen.batch = o->batch;
+        chosen.batch = batch;
     }
-    int status = measure(&chosen, config, o, &m, err);
-    if (!status)
-        print(&chosen, &m, peak, o->json);
+    int status = measure(&chosen, all->config, all->flags, &m, err);
+    if (status)
+        return status;
+    const struct step_time row = row_of(&chosen, &m, all->peak);
+    print(&chosen, &m, &row, all->flags->json);
+    step_times_add(&all->times, &row);
+    return 0;
+}
+
+static int run_all(struct all *all, const regex_t *filter, const volatile sig_atomic_t *stop,
+                   struct error *err) {
+    double batch[OPTION_LIST];
+    int n = options_numbers(all->flags->batch, batch), status = 0;
+    for (int i = 0; workloads[i].name; i++) {
+        if (*all->flags->filter && regexec(filter, workloads[i].name, 0, NULL, 0))
+            continue;
+        for (int k = 0; k < n; k++) {
+            TRY(run_one(all, &workloads[i], (int)batch[k], err));
+            if (*stop)
+                TRY(error_set(err, STATUS_INTERRUPTED, "stopped after %s", workloads[i].name));
+        }
+    }
+    if (!all->times.n)
+        status =
+            error_set(err, STATUS_USAGE, "no step matches --filter \"%s\"", all->flags->filter);
+out:
     return status;
+}
+
+/* What was measured before a stop is kept too. */
+static int keep(struct all *all, const struct context *context, int status, struct error *err) {
+    struct step_times *t = &all->times;
+    struct error writing;
+    if (!*all->flags->out || !t->n)
+        return status;
+    t->threads = all->config->threads;
+    t->seconds = all->flags->seconds;
+    t->peak_flops = all->peak;
+    t->math = context->device ? all->flags->math : "";
+    if (context->device)
+        t->machine.env_device = arena_strdup(&t->machine.arena, context->device->description);
+    int failed = step_times_write(t, all->flags->out, &writing);
+    if (failed && !status)
+        *err = writing;
+    return status ? status : failed;
 }
 
 int bench_steps(struct invocation *call, const struct bench_flags *o, struct error *err) {
     struct context context;
     struct dataset data = {.source = NULL};
+    struct all all = {.flags = o};
     regex_t filter;
-    double peak = 0;
-    int shown = 0, status = 0;
+    int status = 0;
     if (regcomp(&filter, o->filter, REG_EXTENDED | REG_NOSUB))
         return error_set(err, STATUS_USAGE, "--filter \"%s\" is not an extended regular expression",
                          o->filter);
+    step_times_init(&all.times);
     call->settings->machine.device = o->device;
     call->settings->machine.math = o->math;
     TRY(invocation_context(call, &context, err));
@@ -129,25 +197,19 @@ int bench_steps(struct invocation *call, const struct bench_flags *o, struct err
                                           .threads = o->threads ? o->threads : context.threads,
                                           .profile = o->profile,
                                           .recompute = o->recompute};
+    all.config = &config;
     if (!context.device)
-        peak = peak_flops(config.threads, 1);
+        all.peak = peak_flops(config.threads, 1);
     else
-        TRY(peak_device(&peak, context.device, 1, err));
+        TRY(peak_device(&all.peak, context.device, 1, err));
     if (!o->json)
         printf("%-42s %12s %10s %16s %14s %8s\n", "name", "images_per_s", "gflops",
                "percent_of_peak", "peak_bytes", "first_s");
-    for (int i = 0; workloads[i].name; i++) {
-        if (*o->filter && regexec(&filter, workloads[i].name, 0, NULL, 0))
-            continue;
-        TRY(run_one(&workloads[i], &config, o, peak, err));
-        shown++;
-        if (*call->stop)
-            TRY(error_set(err, STATUS_INTERRUPTED, "stopped after %s", workloads[i].name));
-    }
-    if (!shown)
-        status = error_set(err, STATUS_USAGE, "no step matches --filter \"%s\"", o->filter);
+    status = run_all(&all, &filter, call->stop, err);
+    status = keep(&all, &context, status, err);
 out:
     regfree(&filter);
     dataset_close(&data);
+    step_times_free(&all.times);
     return status;
 }

@@ -27,8 +27,9 @@ struct invocation {
         struct bench_flags {
             const char *filter; /* extended regular expression on the names; "": all */
             const char *device, *math;
+            const char *batch; /* a list; 0: each step's own */
+            const char *out;   /* file for the times of steps, or "" */
             int json, threads, profile, recompute;
-            int batch;      /* 0: each step's own */
             double seconds; /* for each */
         } bench;
         struct kernels_flags {

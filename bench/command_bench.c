@@ -8,8 +8,11 @@ static const struct option_def bench_options[] = {
     OPTION_BOOL(struct bench_flags, json, 0, "one JSON object a line"),
     OPTION_INT(struct bench_flags, threads, 0, 0, 4096,
                "of steps, of the loader at most; 0: one per processor"),
-    OPTION_INT(struct bench_flags, batch, 0, 0, 65536,
-               "of steps and of the loader; 0: what names of steps say"),
+    OPTION_INTS(
+        struct bench_flags, batch, "0", 0, 65536,
+        "of steps and of the loader, one or several: 16,64,256; 0: what names of steps say"),
+    OPTION_TEXT(struct bench_flags, out, "", NULL,
+                "of steps: also write the times to FILE.h5, for `bench report`"),
     OPTION_BOOL(struct bench_flags, profile, 0,
                 "of steps: also a table by kind of operation, on stderr"),
     OPTION_BOOL(
@@ -25,22 +28,31 @@ static int run(struct invocation *call, struct error *err) {
     const char *what = call->argc > 1 ? call->argv[1] : "what?";
     if (!strcmp(what, "steps") && call->argc == 2)
         return bench_steps(call, o, err);
+    if (!strcmp(what, "report") && call->argc > 2)
+        return bench_report(call, 0, err);
+    if (!strcmp(what, "csv") && call->argc > 2)
+        return bench_report(call, 1, err);
     if (!strcmp(what, "views") && call->argc <= 3)
         return bench_views(call, o, call->argc == 3 ? call->argv[2] : NULL, err);
     if (!strcmp(what, "loader") && call->argc <= 3)
         return bench_loader(call, o, call->argc == 3 ? call->argv[2] : NULL, err);
-    return error_set(err, STATUS_USAGE,
-                     "bench %s: there are: steps, views [DATASET], loader [DATASET]", what);
+    return error_set(
+        err, STATUS_USAGE,
+        "bench %s: there are: steps, views [DATASET], loader [DATASET], report FILE.h5..., "
+        "csv FILE.h5...",
+        what);
 }
 
 const struct command command_bench = {
     .name = "bench",
-    .arguments = "steps|views [DATASET]|loader [DATASET]",
+    .arguments = "steps|views [DATASET]|loader [DATASET]|report FILE...|csv FILE...",
     .help =
         "Time whole training steps (name, images_per_s, gflops, percent_of_peak, peak_bytes), or\n"
         "random views on one thread (name, views_per_s, microseconds), also of a dataset's "
         "images,\n"
-        "or batches of each method by loader threads (name, threads, images_per_s)",
+        "or batches of each method by loader threads (name, threads, images_per_s); report and "
+        "csv:\n"
+        "what `steps --out` kept, as a table with the figure of images a second over the batch",
     .run = run,
     .flags = bench_options,
     .flags_alone = 1};

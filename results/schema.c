@@ -1,6 +1,7 @@
 #include "results/schema_internal.h"
 
 #include "results/kernel_times.h"
+#include "results/step_times.h"
 
 #define FIELD(type, field, name, kind, added)                                                      \
     { name, offsetof(struct type, field), sizeof((struct type *)0)->field, kind, added }
@@ -144,6 +145,29 @@ const struct member schema_kernel_row[] = {
     REAL(kernel_row, cold, "cold_s"),
     REAL(kernel_row, joules, "warm_joules"),
     REAL(kernel_row, percent_of_roof, "percent_of_roof"),
+    END,
+};
+
+const struct member schema_step_times[] = {
+    STRING(step_times, math, "math"),
+    INTEGER(step_times, threads, "threads"),
+    REAL(step_times, seconds, "seconds"),
+    REAL(step_times, peak_flops, "peak_flops"),
+    END,
+};
+
+const struct member schema_step_time[] = {
+    CHARS(step_time, step, "step"),
+    INTEGER(step_time, batch, "batch"),
+    REAL(step_time, images_per_s, "images_per_s"),
+    REAL(step_time, q1, "images_per_s_q1"),
+    REAL(step_time, q3, "images_per_s_q3"),
+    REAL(step_time, gflops, "gflops"),
+    REAL(step_time, percent, "percent_of_peak"),
+    REAL(step_time, peak_bytes, "peak_bytes"),
+    REAL(step_time, resident, "resident_bytes"),
+    REAL(step_time, first_s, "first_s"),
+    INTEGER(step_time, n, "steps"),
     END,
 };
 

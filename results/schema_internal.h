@@ -33,6 +33,9 @@ extern const struct member schema_kernel_run[];   /* struct run, the attributes 
 extern const struct member schema_kernel_times[]; /* struct kernel_times, those beside them */
 extern const struct member schema_kernel_row[];   /* struct kernel_row, the columns of summary */
 
+extern const struct member schema_step_times[]; /* struct step_times, the attributes of / */
+extern const struct member schema_step_time[];  /* struct step_time, the columns of summary */
+
 /* The words for enum outcome. */
 #define OUTCOMES 4
 extern const char *const schema_outcomes[OUTCOMES];
