@@ -1,7 +1,8 @@
 /* stats.h -- the statistics behind every interval that this program prints.
  *
  * With three to five seeds only the t-interval covers what it says (simulated: 95 %; +-1.96 SE 82
- * %, percentile bootstrap 75 %).  Proportions near 0 or 1 use Wilson's interval.
+ * %, percentile bootstrap 75 %).  Proportions near 0 or 1 use Wilson's interval.  Tests are in
+ * results/significance.h.
  */
 #ifndef SSV_RESULTS_STATS_H
 #define SSV_RESULTS_STATS_H
@@ -11,7 +12,15 @@ struct interval {
     int n;
 };
 
-double student_t_quantile(double p, double df); /* inverse CDF; 0 < p < 1, df > 0 */
+/* A mean or a difference of means, with what its t-interval and t-test are made of. */
+struct estimate {
+    double value, error, df; /* error: standard error, NAN when n < 2; df: of Student's t */
+    int n;
+};
+
+struct estimate paired_estimate(const double *a, const double *b, int n); /* b NULL: of a alone */
+struct estimate welch_estimate(const double *a, int na, const double *b, int nb);
+struct interval estimate_interval(struct estimate e, double level);
 struct interval mean_interval(const double *x, int n, double level);
 /* Of the mean of the pairwise differences a - b: seeds are shared, so pairs are. */
 struct interval paired_difference(const double *a, const double *b, int n, double level);

@@ -1,4 +1,5 @@
 /* Quantiles and intervals against 40-digit arithmetic, and their properties. */
+#include "results/distributions.h"
 #include "results/stats.h"
 
 #include <math.h>
