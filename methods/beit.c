@@ -425,6 +425,7 @@ const struct method method_beit = {
     .paper_recipe = &paper,
     .state_size = sizeof(struct beit),
     .show = show_beit,
+    .shows_kinds = 1,
     .backbones = BACKBONE_VIT,
     .n_stages = 2,
     .stages = {{.name = "tokenizer",

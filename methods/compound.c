@@ -216,6 +216,7 @@ static int combine(struct compound *c, struct arena *a, const char *text, struct
     for (int i = 0; i < c->n; i++) {
         const struct method *p = c->part[i];
         m->show = p->show && (!i || m->show) ? show : NULL;
+        m->shows_kinds |= p->shows_kinds;
         m->backbones &= p->backbones;
         m->uses_labels |= p->uses_labels;
         m->uses_captions |= p->uses_captions;

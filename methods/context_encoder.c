@@ -363,6 +363,7 @@ const struct method method_context_encoder = {
     .paper_recipe = &paper,
     .state_size = sizeof(struct context_encoder),
     .show = show_context_encoder,
+    .shows_kinds = 1,
     .backbones = BACKBONE_ANY,
     .n_stages = 1,
     .stages = {{.name = "pretrain",

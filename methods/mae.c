@@ -150,6 +150,7 @@ const struct method method_mae = {
     .paper_recipe = &paper,
     .state_size = sizeof(struct mae),
     .show = show_mae,
+    .shows_kinds = 1,
     .backbones = BACKBONE_VIT,
     .n_stages = 1,
     .stages = {{.name = "pretrain",

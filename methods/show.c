@@ -48,8 +48,25 @@ void show_say(struct show *s, int i, const char *format, ...) {
     s->said = arena_printf(&s->arena, "%simage %d: %s%s\n", s->said, i, s->part, line);
 }
 
-/* Colours back in place, at the image's own size. */
-static struct canvas pixels(struct show *s, int side, const float *image) {
+void show_kinds(struct show *s, int n, const char *const *names) {
+    struct show_kind *all = ARENA_ARRAY(&s->arena, struct show_kind, s->n_kinds + n);
+    if (s->n_kinds)
+        memcpy(all, s->kinds, sizeof *all * (size_t)s->n_kinds);
+    s->kinds = all;
+    s->first_kind = s->n_kinds;
+    for (int k = 0; k < n; k++)
+        all[s->n_kinds++] =
+            (struct show_kind){.name = arena_printf(&s->arena, "%s%s", s->part, names[k]),
+                               .tile = ARENA_ARRAY(&s->arena, struct canvas, s->n)};
+    sheet_table(&s->sheet, s->n, n, names);
+}
+
+void show_put(struct show *s, int i, int kind, struct canvas tile) {
+    s->kinds[s->first_kind + kind].tile[i] = tile;
+    sheet_put(&s->sheet, i, kind, show_enlarged(s, &tile), "");
+}
+
+struct canvas show_pixels(struct show *s, int side, const float *image) {
     struct arena scratch = {0};
     int channels = s->backbone->channels;
     size_t n = (size_t)side * (size_t)side;
@@ -72,12 +89,12 @@ struct canvas show_enlarged(struct show *s, const struct canvas *c) {
 }
 
 struct canvas show_tile(struct show *s, int side, const float *image) {
-    struct canvas c = pixels(s, side, image);
+    struct canvas c = show_pixels(s, side, image);
     return show_enlarged(s, &c);
 }
 
 struct canvas show_small(struct show *s, int side, const float *image) {
-    struct canvas c = pixels(s, side, image);
+    struct canvas c = show_pixels(s, side, image);
     return canvas_resize(&s->arena, &c, SHOW_SMALL, SHOW_SMALL);
 }
 

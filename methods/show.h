@@ -9,6 +9,7 @@
  *     const struct tensor *t = show_tensor(s, 0, "pred");
  *     const real *pred = show_value(s, 0, t);         (n, t->per_sample)
  *     sheet_put(s->sheet, i, 0, show_tile(s, image), "");
+ *     show_put(s, i, 0, show_pixels(s, image));       of pictures as large as the images
  *     show_say(s, i, "loss %.3f", loss);              a line on stdout and in the file
  *
  * A hook may fill slots otherwise before it runs a graph (plain views, chosen noise), and run it
@@ -33,6 +34,12 @@ struct show_graph {
     long done;                    /* its steps so far */
 };
 
+/* Pictures as large as the images, one of each; kept at their own size, for figures. */
+struct show_kind {
+    const char *name;    /* "visible"; of one of several methods "mae: visible" */
+    struct canvas *tile; /* (images) */
+};
+
 struct show {
     const struct method *method;
     const void *self; /* its options */
@@ -44,9 +51,11 @@ struct show {
     const struct record *records; /* (n) */
     struct show_graph graphs[SHOW_GRAPHS];
     struct sheet sheet;
-    struct arena arena; /* lives as long as the picture */
-    char *said;         /* all lines */
-    const char *part;   /* in front of every line, of one of several methods; "" */
+    struct show_kind *kinds; /* (n_kinds) of all methods */
+    int n_kinds, first_kind; /* of the last table */
+    struct arena arena;      /* lives as long as the picture */
+    char *said;              /* all lines */
+    const char *part;        /* in front of every line, of one of several methods; "" */
 };
 
 /* Runs a graph on what its slots hold. */
@@ -61,8 +70,14 @@ void *show_slot(const struct show *s, int graph, int slot, int sample);
 /* Image number i in one line of text. */
 void show_say(struct show *s, int i, const char *format, ...) __attribute__((format(printf, 3, 4)));
 
-/* A normalised image (channels,side,side), as it is shown: colours back in place, small images
- * enlarged by a whole number, to show_side(side) pixels. */
+/* Begins a table with these kinds of pictures in its columns, which show_put fills, image by
+ * image. */
+void show_kinds(struct show *s, int n, const char *const *names);
+void show_put(struct show *s, int i, int kind, struct canvas tile);
+
+/* A normalised image (channels,side,side) with its colours back in place. */
+struct canvas show_pixels(struct show *s, int side, const float *image);
+/* The same, as it is shown: small images enlarged by a whole number, to show_side(side) pixels. */
 struct canvas show_tile(struct show *s, int side, const float *image);
 int show_side(int side);
 struct canvas show_enlarged(struct show *s, const struct canvas *c);

@@ -97,7 +97,7 @@ int show_beit(struct show *s, struct error *err) {
     memcpy(tokens, show_value(s, PRETRAIN, show_tensor(s, PRETRAIN, "token")),
            sizeof *tokens * (size_t)s->n * (size_t)patches);
     const float *own = words ? lay_words(s, patches, tokens) : decode(s, patches, codebook, tokens);
-    sheet_table(&s->sheet, s->n, sizeof titles / sizeof *titles, titles);
+    show_kinds(s, sizeof titles / sizeof *titles, titles);
     for (int i = 0; i < s->n; i++) {
         const float *image = show_slot(s, PRETRAIN, IMAGES, i);
         const int32_t *masked = show_slot(s, PRETRAIN, MASKED, i);
@@ -106,18 +106,18 @@ int show_beit(struct show *s, struct error *err) {
         while (hidden < most && masked[hidden] >= 0)
             hidden++;
         int right = predict(most, codebook, logits, masked, tokens + (ptrdiff_t)i * patches);
-        struct canvas visible = show_tile(s, v->image, image);
+        struct canvas visible = show_pixels(s, v->image, image);
         show_blank_patches(&visible, v->image, v->patch, hidden, masked, PALE);
-        sheet_put(&s->sheet, i, 0, show_tile(s, v->image, image), "");
-        sheet_put(&s->sheet, i, 1, show_tile(s, v->image, own + (size_t)i * pixels), "");
-        sheet_put(&s->sheet, i, 2, visible, "");
+        show_put(s, i, 0, show_pixels(s, v->image, image));
+        show_put(s, i, 1, show_pixels(s, v->image, own + (size_t)i * pixels));
+        show_put(s, i, 2, visible);
         show_say(s, i, "%d of %d masked tokens right, of %d different ones", right, hidden,
                  codebook);
     }
     const float *predicted =
         words ? lay_words(s, patches, tokens) : decode(s, patches, codebook, tokens);
     for (int i = 0; i < s->n; i++)
-        sheet_put(&s->sheet, i, 3, show_tile(s, v->image, predicted + (size_t)i * pixels), "");
+        show_put(s, i, 3, show_pixels(s, v->image, predicted + (size_t)i * pixels));
     if (words)
         sheet_note(&s->sheet, "Tokens are patches with mean 0 and deviation 1: patch statistics of "
                               "the input reused.");

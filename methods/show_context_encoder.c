@@ -36,7 +36,7 @@ static void put_row(struct show *s, int i, const real *decoded, int region) {
                 pasted[c * area + at] = predicted[c * area + at];
         }
     }
-    struct canvas visible = show_tile(s, side, image), whole = show_tile(s, side, predicted);
+    struct canvas visible = show_pixels(s, side, image), whole = show_pixels(s, side, predicted);
     for (int j = 0; j < area; j++) {
         int x = j % side, y = j / side;
         if (is_hidden(masked, channels, area, j))
@@ -44,10 +44,10 @@ static void put_row(struct show *s, int i, const real *decoded, int region) {
         if (x < first || x >= first + region || y < first || y >= first + region)
             blank(&whole, side, x, y);
     }
-    sheet_put(&s->sheet, i, 0, show_tile(s, side, image), "");
-    sheet_put(&s->sheet, i, 1, visible, "");
-    sheet_put(&s->sheet, i, 2, show_tile(s, side, pasted), "");
-    sheet_put(&s->sheet, i, 3, whole, "");
+    show_put(s, i, 0, show_pixels(s, side, image));
+    show_put(s, i, 1, visible);
+    show_put(s, i, 2, show_pixels(s, side, pasted));
+    show_put(s, i, 3, whole);
 }
 
 int show_context_encoder(struct show *s, struct error *err) {
@@ -58,7 +58,7 @@ int show_context_encoder(struct show *s, struct error *err) {
     int region = 1;
     while (region * region < decoded->dim[0])
         region++;
-    sheet_table(&s->sheet, s->n, sizeof titles / sizeof *titles, titles);
+    show_kinds(s, sizeof titles / sizeof *titles, titles);
     for (int i = 0; i < s->n; i++) {
         size_t at = (size_t)i * loss->per_sample;
         put_row(s, i, show_value(s, 0, decoded) + (size_t)i * decoded->per_sample, region);

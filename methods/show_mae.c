@@ -32,23 +32,23 @@ int show_mae(struct show *s, struct error *err) {
     int hide = (int)g->b->slots[HIDDEN].per_sample, seen = vit_tokens(v) - 1 - hide;
     real *pixels = predicted_pixels(s, hide, cols);
     const real *loss = show_value(s, 0, show_tensor(s, 0, "loss"));
-    sheet_table(&s->sheet, s->n, sizeof columns / sizeof *columns, columns);
+    show_kinds(s, sizeof columns / sizeof *columns, columns);
     for (int i = 0; i < s->n; i++) {
         float *image = show_slot(s, 0, IMAGES, i);
         const int32_t *hidden = show_slot(s, 0, HIDDEN, i), *visible = show_slot(s, 0, VISIBLE, i);
         int32_t *shown = ARENA_ARRAY(&s->arena, int32_t, seen);
         for (int j = 0; j < seen; j++)
             shown[j] = visible[1 + j] - 1; /* tokens, CLS in front */
-        struct canvas input = show_tile(s, side, image), masked = show_tile(s, side, image);
+        struct canvas input = show_pixels(s, side, image), masked = show_pixels(s, side, image);
         show_blank_patches(&masked, side, v->patch, hide, hidden, PALE);
         show_paste_patches(s->kernels, v->channels, side, v->patch, hide, hidden,
                            pixels + (size_t)i * (size_t)hide * (size_t)cols, image);
-        struct canvas whole = show_tile(s, side, image), predicted = show_tile(s, side, image);
+        struct canvas whole = show_pixels(s, side, image), predicted = show_pixels(s, side, image);
         show_blank_patches(&predicted, side, v->patch, seen, shown, PALE);
-        sheet_put(&s->sheet, i, 0, input, "");
-        sheet_put(&s->sheet, i, 1, masked, "");
-        sheet_put(&s->sheet, i, 2, predicted, "");
-        sheet_put(&s->sheet, i, 3, whole, "");
+        show_put(s, i, 0, input);
+        show_put(s, i, 1, masked);
+        show_put(s, i, 2, predicted);
+        show_put(s, i, 3, whole);
         show_say(s, i, "squared error of %d hidden patches %.3f", hide,
                  show_mean(hide, loss + (ptrdiff_t)i * hide));
     }

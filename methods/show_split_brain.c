@@ -65,8 +65,7 @@ static struct canvas lab_tile(struct show *s, int side, const float *l, const fl
     memcpy(rgb + n, a, n * sizeof *rgb);
     memcpy(rgb + 2 * n, b, n * sizeof *rgb);
     lab_to_rgb_image(rgb, n, rgb);
-    struct canvas c = canvas_from_image(&s->arena, LAB_CHANNELS, side, side, rgb);
-    return show_enlarged(s, &c);
+    return canvas_from_image(&s->arena, LAB_CHANNELS, side, side, rgb);
 }
 
 static void put_row(struct show *s, int i) {
@@ -91,7 +90,7 @@ static void put_row(struct show *s, int i) {
         lab_tile(s, side, t[L], t[A], t[B]), lab_tile(s, side, p[L], t[A], t[B]),
         lab_tile(s, side, flat, t[A], t[B])};
     for (int c = 0; c < (int)(sizeof tiles / sizeof *tiles); c++)
-        sheet_put(&s->sheet, i, c, tiles[c], "");
+        show_put(s, i, c, tiles[c]);
 }
 
 int show_split_brain(struct show *s, struct error *err) {
@@ -99,7 +98,7 @@ int show_split_brain(struct show *s, struct error *err) {
     static const char *const titles[] = {"L alone", "L, predicted ab", "true", "predicted L, ab",
                                          "ab alone"};
     show_run(s, 0);
-    sheet_table(&s->sheet, s->n, sizeof titles / sizeof *titles, titles);
+    show_kinds(s, sizeof titles / sizeof *titles, titles);
     for (int i = 0; i < s->n; i++) {
         double loss[2];
         for (int k = 0; k < 2; k++) {

@@ -245,6 +245,7 @@ const struct method method_split_brain = {
     .options = options,
     .state_size = sizeof(struct split_brain),
     .show = show_split_brain,
+    .shows_kinds = 1,
     .backbones = BACKBONE_ANY,
     .n_stages = 1,
     .stages = {{.name = "pretrain",

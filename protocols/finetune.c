@@ -290,6 +290,7 @@ const struct protocol protocol_finetune = {.name = "finetune",
                                            .title = "Fine-tuning",
                                            .version = "1.1",
                                            .uses_labels = 1,
+                                           .square = 1,
                                            .options = options,
                                            .state_size = sizeof(struct finetune),
                                            .run = run};

@@ -355,13 +355,15 @@ int cell_pretrain(struct cell *c, struct error *err) {
     int status = 0;
     if (!strcmp(c->run.status, "failed"))
         goto over;
-    if (c->settings.plan.stop_on_collapse && c->run.finding && *c->run.finding)
+    if (c->settings.plan.stop_on_collapse && c->run.finding && *c->run.finding) {
+        TRY(checkpoint_weights(c->checkpoint, &c->model, err));
         goto over; /* stopped for it */
+    }
     if (c->method->trains && c->budget.kind == BUDGET_SECONDS)
         TRY(find_steps(&t, err));
     TRY(resume(&t, err));
     if (!c->steps) {
-        if (!file_exists(c->checkpoint))
+        if (!c->method->weights && !file_exists(c->checkpoint)) /* those are where they were */
             TRY(save(&t, "drawn", err));
         goto out;
     }

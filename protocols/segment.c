@@ -63,7 +63,8 @@ struct judge {
     struct arena arena;
     struct slab targets; /* (training images, places, classes) shares of a place's pixels */
     struct image_parts parts;
-    float *mean, *rstd; /* (dim) of the images that a head is fitted on */
+    float *mean, *rstd;          /* (dim) of the images that a head is fitted on */
+    struct mask_pictures *masks; /* of the first seed's head; NULL: nobody asks, or not yet */
 };
 
 /* ---- training masks ---- */
@@ -248,6 +249,26 @@ static void score_attention(struct scoring *s, const float *attention) {
     s->with_objects++;
 }
 
+/* Truth and prediction at the encoder's resolution, by the nearest pixel. */
+static void keep_masks(const struct scoring *s, int image) {
+    const struct judge *j = s->judge;
+    const struct record *r = &s->record;
+    struct arena scratch = {0};
+    float *logits = ARENA_ARRAY(&scratch, float, (size_t)j->shape->places *(size_t)j->classes);
+    uint8_t *mask = arena_alloc(&scratch, (size_t)r->mask_height * (size_t)r->mask_width);
+    int side = j->masks->side;
+    pixel_heads_logits(s->heads, 0, 0, j->shape->places, logits);
+    logits_to_mask(logits, j->shape->grid, j->classes, r->mask_height, r->mask_width, mask);
+    for (int i = 0; i < side * side; i++) {
+        int y = (2 * (i / side) + 1) * r->mask_height / (2 * side);
+        int x = (2 * (i % side) + 1) * r->mask_width / (2 * side);
+        ptrdiff_t to = (ptrdiff_t)image * side * side + i, from = (ptrdiff_t)y * r->mask_width + x;
+        j->masks->truth[to] = r->mask[from];
+        j->masks->predicted[to] = mask[from];
+    }
+    arena_free(&scratch);
+}
+
 static int score_batch(void *to, const struct dense_batch *b, struct error *err) {
     struct scoring *s = to;
     const struct judge *j = s->judge;
@@ -260,6 +281,8 @@ static int score_batch(void *to, const struct dense_batch *b, struct error *err)
 #pragma omp parallel for num_threads(s->threads) schedule(static)
         for (int h = 0; h < s->n; h++)
             score_head(s, h);
+        if (j->masks && b->index[i] < j->masks->n)
+            keep_masks(s, b->index[i]);
         if (b->attention)
             score_attention(s, b->attention + (size_t)i * looks);
     }
@@ -336,6 +359,7 @@ static int test(struct judge *j, int best, struct eval *e, struct error *err) {
             eval_diverged(e, "the head");
             goto out;
         }
+        j->masks = i ? NULL : j->in->masks;
         TRY(score(&s, j, SPLIT_TEST, &j->parts.test, heads, 1, err));
         segment_fill(e, i, s.confusion);
     }
@@ -374,7 +398,9 @@ const struct protocol protocol_segment = {.name = "segment",
                                                    "attention",
                                           .version = "1.0",
                                           .uses_masks = 1,
+                                          .leaves_masks = 1,
                                           .no_features = 1,
+                                          .square = 1,
                                           .options = options,
                                           .state_size = sizeof(struct segment),
                                           .run = run};

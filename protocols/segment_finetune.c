@@ -293,6 +293,7 @@ const struct protocol protocol_segment_finetune = {.name = "segment_finetune",
                                                    .version = "1.1",
                                                    .uses_masks = 1,
                                                    .no_features = 1,
+                                                   .square = 1,
                                                    .options = options,
                                                    .state_size = sizeof(struct segment_finetune),
                                                    .run = run};

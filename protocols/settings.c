@@ -84,6 +84,8 @@ static const struct option_def machine_options[] = {
     OPTION_INT(struct machine, audit, 100000, 0, INT_MAX,
                "audit datasets of at most that many images before use: broken, repeated, in both "
                "splits"),
+    OPTION_INT(struct machine, samples, 16, 0, 256,
+               "test images whose pictures a run keeps for figures, beside features; 0: nothing"),
     OPTION_BOOL(struct machine, profile, 0, "time each kind of operation and print the table"),
     OPTION_BOOL(struct machine, quiet, 0, "warnings and errors only"),
     OPTION_END};

@@ -46,7 +46,8 @@ struct machine {
     int cache_mib;
     int profile;
     int quiet;
-    int audit; /* images that a dataset has at most to be audited */
+    int audit;   /* images that a dataset has at most to be audited */
+    int samples; /* pictures in a run's samples.h5; 0: no such file */
 };
 
 struct settings {

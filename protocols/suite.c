@@ -1,4 +1,5 @@
 #include "protocols/suite.h"
+#include "protocols/sample.h"
 
 #include "core/file.h"
 #include "core/log.h"
@@ -250,6 +251,7 @@ static int train_and_evaluate(const struct suite_cell *one, const struct suite_l
         return status;
     TRY(suite_audit(&c, one, stages, err));
     TRY(cell_pretrain(&c, err));
+    TRY(cell_sample(&c, one->settings, err));
     if (stages & SUITE_EVALUATE)
         TRY(evaluate(&c, one, l, err));
     tally->failed += !strcmp(c.run.status, "failed");

@@ -117,6 +117,8 @@ int suite_rerun(const struct settings *s, const char *folder, const char *into,
 /* suite_file.c.  The file of a suite: a path, or the name of one that comes with the program
  * (suites/NAME.ini beside the program's folder, or in share/ssvbench of where it is installed). */
 int suite_find(const char *name, struct arena *a, char **path, struct error *err);
+/* Those that come with it, by name; returns how many. */
+int suite_names(struct arena *a, const char ***names);
 /* Reads it into the settings, by origin FROM_SUITE. */
 int suite_load(struct settings *s, const char *name, struct error *err);
 /* A copy beside the results, OUT/suites/NAME-HASH.ini, for `verify`. */

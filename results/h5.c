@@ -84,12 +84,16 @@ void h5_end(hid_t id) {
 
 hid_t h5_memory_type(enum element type) {
     switch (type) {
+    case ELEMENT_BYTE:
+        return H5T_NATIVE_UINT8;
     case ELEMENT_INT16:
         return H5T_NATIVE_INT16;
     case ELEMENT_INT32:
         return H5T_NATIVE_INT32;
     case ELEMENT_INT64:
         return H5T_NATIVE_INT64;
+    case ELEMENT_FLOAT:
+        return H5T_NATIVE_FLOAT;
     default:
         return H5T_NATIVE_DOUBLE;
     }

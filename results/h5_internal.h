@@ -19,8 +19,15 @@
 
 #include <hdf5.h>
 
-enum element { ELEMENT_INT16, ELEMENT_INT32, ELEMENT_INT64, ELEMENT_REAL };
-enum { MAX_RANK = 3 };
+enum element {
+    ELEMENT_BYTE, /* unsigned */
+    ELEMENT_INT16,
+    ELEMENT_INT32,
+    ELEMENT_INT64,
+    ELEMENT_FLOAT, /* of 32 bits */
+    ELEMENT_REAL
+};
+enum { MAX_RANK = 5 };
 
 /* HDF5 wants a name for a file in memory and refuses one that exists on the disk. */
 #define IMAGE_NAME "/dev/null/run.h5"
@@ -66,6 +73,9 @@ hid_t h5_put_string_scale(struct h5 *h, hid_t at, const char *name, hsize_t n,
 /* As long on each axis as the axis' scale is.  Nothing when values is NULL. */
 void h5_put_array(struct h5 *h, hid_t at, const char *name, enum element type, int rank,
                   const hid_t *scales, const void *values);
+/* The same with axes that have no scales: pixels, channels.  Nothing when values is NULL. */
+void h5_put_block(struct h5 *h, hid_t at, const char *name, enum element type, int rank,
+                  const hsize_t *dims, const void *values);
 void h5_put_table(struct h5 *h, hid_t at, const char *name, const struct member *columns,
                   size_t row_bytes, long n, const void *rows);
 
@@ -88,6 +98,9 @@ char *h5_get_text(struct h5 *h, hid_t at, const char *name); /* NULL when absent
 /* dims (rank) must be what the file has.  NULL when absent. */
 void *h5_get_array(struct h5 *h, hid_t at, const char *name, enum element type, int rank,
                    const hsize_t *dims);
+/* Of any extent: dims (rank) is what was found.  NULL when absent or empty. */
+void *h5_get_block(struct h5 *h, hid_t at, const char *name, enum element type, int rank,
+                   hsize_t *dims);
 /* One-dimensional, of any length up to INT_MAX; NULL and n = 0 when absent or empty. */
 void *h5_get_vector(struct h5 *h, hid_t at, const char *name, enum element type, int *n);
 const char *const *h5_get_strings(struct h5 *h, hid_t at, const char *name, int *n);

@@ -301,7 +301,7 @@ static void *get_numbers(struct h5 *h, hid_t at, const char *name, enum element 
         return NULL;
     void *values = NULL;
     long long points = extent_of(h, at, name, set, rank, dims);
-    int real = type == ELEMENT_REAL;
+    int real = type == ELEMENT_REAL || type == ELEMENT_FLOAT;
     if (points < 0)
         goto out;
     if (!has_class(h, at, name, set, real ? H5T_FLOAT : H5T_INTEGER,
@@ -327,6 +327,15 @@ void *h5_get_array(struct h5 *h, hid_t at, const char *name, enum element type, 
                    const hsize_t *dims) {
     hsize_t found[MAX_RANK];
     return get_numbers(h, at, name, type, rank, found, dims);
+}
+
+void *h5_get_block(struct h5 *h, hid_t at, const char *name, enum element type, int rank,
+                   hsize_t *dims) {
+    void *values = get_numbers(h, at, name, type, rank, dims, NULL);
+    for (int i = 0; i < rank; i++)
+        if (!values || !dims[i])
+            return NULL;
+    return values;
 }
 
 void *h5_get_vector(struct h5 *h, hid_t at, const char *name, enum element type, int *n) {

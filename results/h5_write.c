@@ -44,6 +44,14 @@ static herr_t data_free(void *data) {
     return 0;
 }
 
+/* Of a new object of that class, without the times of day: equal contents are equal files. */
+static hid_t creation(hid_t class) {
+    hid_t how = H5Pcreate(class);
+    if (how >= 0)
+        H5Pset_obj_track_times(how, 0);
+    return how;
+}
+
 void h5_create(struct h5 *h, const char *path, struct error *err) {
     *h = (struct h5){.file = -1, .path = path, .err = err, .failed_as = STATUS_MACHINE};
     H5FD_file_image_callbacks_t memory = {.image_malloc = image_malloc,
@@ -53,13 +61,14 @@ void h5_create(struct h5 *h, const char *path, struct error *err) {
                                           .udata_free = data_free,
                                           .udata = h};
     H5Eset_auto2(H5E_DEFAULT, NULL, NULL);
-    hid_t access = H5Pcreate(H5P_FILE_ACCESS);
-    if (access < 0 || H5Pset_fapl_core(access, GROWTH, 0) < 0 ||
+    hid_t access = H5Pcreate(H5P_FILE_ACCESS), how = creation(H5P_FILE_CREATE);
+    if (access < 0 || how < 0 || H5Pset_fapl_core(access, GROWTH, 0) < 0 ||
         H5Pset_file_image_callbacks(access, &memory) < 0 ||
         H5Pset_fclose_degree(access, H5F_CLOSE_STRONG) < 0 ||
         H5Pset_libver_bounds(access, H5F_LIBVER_V18, H5F_LIBVER_V18) < 0 ||
-        (h->file = H5Fcreate(IMAGE_NAME, H5F_ACC_TRUNC, H5P_DEFAULT, access)) < 0)
+        (h->file = H5Fcreate(IMAGE_NAME, H5F_ACC_TRUNC, how, access)) < 0)
         h5_failed(h, -1, "", "cannot build the file");
+    h5_end(how);
     h5_end(access);
 }
 
@@ -105,9 +114,11 @@ int h5_save(struct h5 *h) {
 hid_t h5_new_group(struct h5 *h, hid_t at, const char *name) {
     if (h->status)
         return -1;
-    hid_t group = H5Gcreate2(at, name, H5P_DEFAULT, H5P_DEFAULT, H5P_DEFAULT);
+    hid_t how = creation(H5P_GROUP_CREATE);
+    hid_t group = H5Gcreate2(at, name, H5P_DEFAULT, how, H5P_DEFAULT);
     if (group < 0)
         h5_failed(h, at, name, "cannot write");
+    h5_end(how);
     return group;
 }
 
@@ -176,12 +187,16 @@ void h5_put_text(struct h5 *h, hid_t at, const char *name, const char *text) {
 
 static hid_t file_type(enum element type) {
     switch (type) {
+    case ELEMENT_BYTE:
+        return H5T_STD_U8LE;
     case ELEMENT_INT16:
         return H5T_STD_I16LE;
     case ELEMENT_INT32:
         return H5T_STD_I32LE;
     case ELEMENT_INT64:
         return H5T_STD_I64LE;
+    case ELEMENT_FLOAT:
+        return H5T_IEEE_F32LE;
     default:
         return H5T_IEEE_F64LE;
     }
@@ -214,7 +229,7 @@ static hid_t put_dataset(struct h5 *h, hid_t at, const char *name, hid_t stored,
                          int rank, const hsize_t *dims, const void *values) {
     if (h->status)
         return -1;
-    hid_t space = H5Screate_simple(rank, dims, NULL), layout = H5Pcreate(H5P_DATASET_CREATE);
+    hid_t space = H5Screate_simple(rank, dims, NULL), layout = creation(H5P_DATASET_CREATE);
     hid_t set = -1;
     if (space >= 0 && layout >= 0 &&
         chunk_and_compress(layout, rank, dims, H5Tget_size(stored)) >= 0)
@@ -282,6 +297,14 @@ void h5_put_array(struct h5 *h, hid_t at, const char *name, enum element type, i
         if (H5DSattach_scale(set, scales[i], (unsigned)i) < 0)
             h5_failed(h, at, name, "cannot attach a scale to");
     h5_end(set);
+}
+
+void h5_put_block(struct h5 *h, hid_t at, const char *name, enum element type, int rank,
+                  const hsize_t *dims, const void *values) {
+    if (h->status || !values)
+        return;
+    CHECK(rank <= MAX_RANK, "rank %d", rank);
+    h5_end(put_dataset(h, at, name, file_type(type), h5_memory_type(type), rank, dims, values));
 }
 
 /* ---- tables ---- */

@@ -74,6 +74,7 @@ struct run_data_source {
 
 struct run {
     struct arena arena; /* owns everything below */
+    const char *folder; /* that run_read found it in; NULL: it was not read */
     char run_id[128];
     char status[16]; /* running, complete, failed, partial, interrupted */
     char method[64], backbone[64], dataset[64];
@@ -133,5 +134,14 @@ void run_free(struct run *r);
  * 2.  *runs is in `a`; run_free each of them. */
 int runs_scan(const char *const *folders, int n_folders, struct arena *a, struct run ***runs,
               int *n_runs, int *n_bad, struct error *err);
+/* The same, with the files and folders that could not be read and why, a line each, in `a`. */
+struct runs_found {
+    struct run **run;
+    int n;
+    const char **bad;
+    int n_bad;
+};
+int runs_find(const char *const *folders, int n_folders, struct arena *a, struct runs_found *found,
+              struct error *err);
 
 #endif

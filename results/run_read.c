@@ -167,9 +167,15 @@ static void get_texts(struct h5 *h, struct run *r) {
     h5_end(log);
 }
 
+static const char *folder_of(const char *path, struct arena *a) {
+    const char *slash = strrchr(path, '/');
+    return slash ? arena_printf(a, "%.*s", (int)(slash - path), path) : ".";
+}
+
 int run_read(struct run *r, const char *h5_path, struct error *err) {
     struct h5 h;
     memset(r, 0, sizeof *r);
+    r->folder = folder_of(h5_path, &r->arena);
     h5_open(&h, h5_path, &r->arena, err);
     h5_check_format(&h, RUN_FORMAT, RUN_FORMAT_VERSION, "the results of a run");
     h5_get_attributes(&h, h.file, schema_run, r);

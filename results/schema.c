@@ -1,6 +1,7 @@
 #include "results/schema_internal.h"
 
 #include "results/kernel_times.h"
+#include "results/samples.h"
 #include "results/step_times.h"
 
 #define FIELD(type, field, name, kind, added)                                                      \
@@ -168,6 +169,27 @@ const struct member schema_step_time[] = {
     REAL(step_time, resident, "resident_bytes"),
     REAL(step_time, first_s, "first_s"),
     INTEGER(step_time, n, "steps"),
+    END,
+};
+
+const struct member schema_samples[] = {
+    CHARS(samples, run_id, "run_id"),
+    CHARS(samples, dataset, "dataset"),
+    INTEGER(samples, asked, "asked"),
+    END,
+};
+
+const struct member schema_sample_features[] = {
+    CHARS(sample_features, representation, "representation"),
+    REAL(sample_features, explained[0], "explained_1"),
+    REAL(sample_features, explained[1], "explained_2"),
+    END,
+};
+
+const struct member schema_sample_segment[] = {
+    CHARS(sample_segment, dataset, "dataset"),
+    CHARS(sample_segment, protocol_version, "protocol_version"),
+    INTEGER(sample_segment, background, "background"),
     END,
 };
 

@@ -35,6 +35,8 @@ extern const struct member schema_kernel_row[];   /* struct kernel_row, the colu
 
 extern const struct member schema_step_times[]; /* struct step_times, the attributes of / */
 extern const struct member schema_step_time[];  /* struct step_time, the columns of summary */
+/* Attributes of samples.h5: struct samples, those of /; of its groups features and segment. */
+extern const struct member schema_samples[], schema_sample_features[], schema_sample_segment[];
 
 /* The words for enum outcome. */
 #define OUTCOMES 4

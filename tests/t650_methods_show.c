@@ -115,7 +115,8 @@ static void check_attention(int views, int causal, int with_bias) {
     struct tensor *qkv = graph_input(&g, "input", views ? 3 : 2, views ? dim : dim + 1);
     const struct linear_spec spec = {.group = group, .out = 3 * DIM, .init = INIT_XAVIER};
     qkv = op_linear(&g, "qkv", qkv, &spec, NULL);
-    struct tensor *bias = with_bias ? op_relative_bias(&g, "table", group, GRID, HEADS) : NULL;
+    struct tensor *bias =
+        with_bias ? op_relative_bias(&g, "table", group, GRID, GRID, HEADS) : NULL;
     struct tensor *t = op_attention(&g, "attn", qkv, HEADS, causal, bias);
     graph_output(&g, qkv);
     graph_output(&g, t);
