@@ -113,9 +113,44 @@ static int pretrain(struct invocation *call, struct error *err) {
     return suite(call, SUITE_PRETRAIN, err);
 }
 
+static const struct option_def eval_flags[] = {
+    OPTION_TEXT(struct eval_flags, weights, "", NULL,
+                "safetensors file of an encoder to be evaluated, in place of a run's"),
+    OPTION_TEXT(struct eval_flags, as, "", NULL,
+                "family of the weights (docs/weights.md); nothing: recognised"),
+    OPTION_END};
+
+/* `eval linear,knn --weights FILE` is a suite of one cell. */
+static int eval_weights(struct invocation *call, struct error *err) {
+    struct settings *s = call->settings;
+    struct arena a = {0};
+    const char *protocols_named = "";
+    int status = 0;
+    for (int i = 1; i < call->argc; i++)
+        protocols_named =
+            arena_printf(&a, "%s%s%s", protocols_named, i > 1 ? "," : "", call->argv[i]);
+    const char *const settings[][2] = {{"weights.file", call->own.eval.weights},
+                                       {"weights.as", call->own.eval.as},
+                                       {"methods", "weights"},
+                                       {"backbone", BACKBONE_OWN},
+                                       {"seeds", "0"},
+                                       {"protocols", protocols_named}};
+    for (size_t i = 0; i < sizeof settings / sizeof *settings; i++)
+        if (*settings[i][1])
+            TRY(options_assign(&s->options, settings[i][0], settings[i][1], FROM_FLAG, err));
+    TRY(suite_check_protocols(s->judging.protocols, err));
+    call->own.run.dry_run = 0;
+    status = run(call, err);
+out:
+    arena_free(&a);
+    return status;
+}
+
 static int eval(struct invocation *call, struct error *err) {
     struct context context;
     int status = 0;
+    if (*call->own.eval.weights)
+        return eval_weights(call, err);
     if (call->argc <= 1)
         return error_set(err, STATUS_USAGE,
                          "eval needs the folder of at least one run, such as "
@@ -142,6 +177,7 @@ const struct command command_pretrain = {.name = "pretrain",
                                          .load = load};
 const struct command command_eval = {
     .name = "eval",
-    .arguments = "[flags] RUN-FOLDER...",
-    .help = "evaluate finished runs again, with other protocols or options",
-    .run = eval};
+    .arguments = "[flags] RUN-FOLDER... | PROTOCOL... --weights FILE",
+    .help = "evaluate finished runs again, with other protocols or options; or published weights",
+    .run = eval,
+    .flags = eval_flags};

@@ -182,3 +182,11 @@ int make_folders(const char *path, struct error *err) {
 void sha256_hex(const void *data, size_t bytes, char out[65]) {
     SHA256Data(bytes ? data : (const void *)"", bytes, out);
 }
+
+int sha256_file(const char *path, char out[65], struct error *err) {
+    errno = 0;
+    if (SHA256File(path, out))
+        return 0;
+    int reason = errno;
+    return error_set(err, file_blame(reason), "%s: cannot be read: %s", path, strerror(reason));
+}

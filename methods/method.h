@@ -190,8 +190,20 @@ struct method {
     struct tensor *(*project)(const void *self, struct builder *b, const struct encoded *e);
     struct tensor *(*encode_text)(const void *self, struct builder *b);
     void (*text)(const void *self, const void *runtime, const char *text, void *const *slots);
+    /* Of a method whose encoder was trained elsewhere (weights.c); all of them or none.  own: what
+     * the encoder is and how images are normalised, instead of the plan's; what it returns is the
+     * runtime of every builder, in a.  weights: fills the model, which nobody has drawn.  stamp:
+     * what the weights are, for the run's name.  classify: logits of a classifier that came with
+     * them, or NULL.  Here `project` and `encode_text` may return NULL too: there is none. */
+    int (*own)(const void *self, struct arena *a, struct backbone *b, struct normalization *norm,
+               void **runtime, struct error *err);
+    int (*weights)(const void *self, const void *runtime, struct model *m, struct error *err);
+    int (*stamp)(const void *self, char sha256[65], struct error *err);
+    struct tensor *(*classify)(const void *self, struct builder *b, const struct encoded *e);
     /* A picture of what the method does, see show.h; NULL: there is none. */
     int (*show)(struct show *s, struct error *err);
+    int shows_kinds; /* it has pictures as large as the images (show_kinds), which samples.h5 keeps
+                      */
 };
 
 #define METHOD_PROJECTION "projection"
@@ -205,6 +217,6 @@ struct recipe stage_recipe(const struct stage *stage, const void *self);
 
 extern const struct method method_random, method_supervised, method_mae, method_context_encoder,
     method_split_brain, method_context_prediction, method_beit, method_simclr, method_dino,
-    method_clip;
+    method_clip, method_weights;
 
 #endif

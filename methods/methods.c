@@ -13,6 +13,7 @@ const struct method *const methods[] = {&method_random,
                                         &method_simclr,
                                         &method_dino,
                                         &method_clip,
+                                        &method_weights,
                                         NULL};
 
 const struct method *method_find(const char *name) {
@@ -56,7 +57,8 @@ static struct tensor *declare(struct builder *b, struct tensor *t) {
 
 struct tensor *builder_images(struct builder *b, const char *name, int views, int side) {
     int size = side ? side : b->backbone->image;
-    const int dim[] = {views, b->backbone->channels, size, size};
+    const int dim[] = {views, b->backbone->channels, size,
+                       side ? side : backbone_wide(b->backbone)};
     return declare(b,
                    views ? graph_input(b->g, name, 4, dim) : graph_input(b->g, name, 3, dim + 1));
 }

@@ -94,6 +94,10 @@ struct backbone backbone_half(const struct backbone *b) {
     return half;
 }
 
+int backbone_wide(const struct backbone *b) {
+    return b->wide ? b->wide : b->image;
+}
+
 int backbone_drops(const struct backbone *b) {
     return b->kind == BACKBONE_VIT && b->vit.drop_path > 0 ? 2 * b->vit.depth : 0;
 }
@@ -105,6 +109,13 @@ static void represent(struct encoded *out, struct tensor *t, const char *kind, i
     int n = out->n_representations++;
     out->representation[n] = t;
     snprintf(out->representation_name[n], BACKBONE_NAME, "%s%d.%s", kind, layer, pool);
+}
+
+/* (N,[V,]D) of tokens with the final norm, or with that of the mean of the patches. */
+static struct tensor *mean_patch(struct graph *g, int group, const struct vit *v,
+                                 struct tensor *tokens) {
+    struct tensor *x = op_mean_rows(g, "mean", tokens, 1, tokens->dim[tokens->ndim - 2]);
+    return v->norm_pooled ? op_layernorm(g, "fc_norm", group, x, vit_norm_eps(v)) : x;
 }
 
 /* Layers: CLS and mean patch token of every block, the last one after the final norm. */
@@ -122,11 +133,13 @@ static void encode_vit(struct graph *g, int group, const struct backbone *b, str
     block[depth - 1] = out->tokens;
     int tokens = out->tokens->dim[out->tokens->ndim - 2];
     for (int i = 0; what == ENCODE_LAYERS && i < depth; i++) {
+        struct tensor *mean = i < depth - 1 ? op_mean_rows(g, "mean", block[i], 1, tokens)
+                                            : mean_patch(g, group, &b->vit, out->tokens);
         represent(out, op_mean_rows(g, "cls", block[i], 0, 1), "layer", i + 1, "cls");
-        represent(out, op_mean_rows(g, "mean", block[i], 1, tokens), "layer", i + 1, "mean");
+        represent(out, mean, "layer", i + 1, "mean");
     }
     out->pooled = b->vit.pool == POOL_CLS ? op_mean_rows(g, "cls", out->tokens, 0, 1)
-                                          : op_mean_rows(g, "mean", out->tokens, 1, tokens);
+                                          : mean_patch(g, group, &b->vit, out->tokens);
 }
 
 /* (N,[V,]C), the mean over the places of (N,[V,]h,w,C) */

@@ -19,12 +19,13 @@
 #include "core/error.h"
 
 enum backbone_kind { BACKBONE_VIT = 1, BACKBONE_RESNET = 2, BACKBONE_ALEXNET = 4 };
-enum { BACKBONE_ANY = 7, BACKBONE_LAYERS = 48, BACKBONE_NAME = 32 };
+enum { BACKBONE_ANY = 7, BACKBONE_LAYERS = 72, BACKBONE_NAME = 32 };
 
 struct backbone {
     const char *name;
     enum backbone_kind kind;
-    int image, channels; /* square images */
+    int image, channels; /* images of image x image, or image x wide */
+    int wide;            /* 0: square */
     int dim;             /* of pooled features */
     struct vit vit;
     struct resnet resnet;
@@ -47,10 +48,14 @@ struct encoded {
     struct tensor *representation[BACKBONE_LAYERS]; /* (N,[V,]its own width) */
     char representation_name[BACKBONE_LAYERS][BACKBONE_NAME];
     int n_representations;
+    struct tensor *logits; /* (N,classes) of a classifier that came with the weights, or NULL */
 };
 
-extern const char *const backbone_names[]; /* NULL-terminated */
-int backbone_kind_of(const char *name);    /* 0 when there is none of that name */
+/* Instead of a name: the encoder that a method brings along. */
+#define BACKBONE_OWN "own"
+extern const char *const backbone_names[];   /* NULL-terminated */
+int backbone_kind_of(const char *name);      /* 0 when there is none of that name */
+int backbone_wide(const struct backbone *b); /* width of the images */
 
 /* What the user chooses beside the name. */
 struct backbone_options {

@@ -98,6 +98,11 @@ out:
     return status;
 }
 
+int checkpoint_is(const struct st_file *f) {
+    const char *format = st_meta(f, "format");
+    return format && !strcmp(format, CHECKPOINT_FORMAT);
+}
+
 static int read_step(const struct st_file *f, const char *path, long *step, struct error *err) {
     const char *format = st_meta(f, "format"), *text = st_meta(f, "step");
     if (!format || strcmp(format, CHECKPOINT_FORMAT) || !text || !st_meta(f, "config"))

@@ -22,6 +22,8 @@ int checkpoint_weights(const char *path, struct model *m, struct error *err);
  * (m->count reals) with the same layout.  In `a`, copies included. */
 struct st_tensor *checkpoint_tensors(const struct model *m, const real *values, struct arena *a,
                                      int *n);
+/* Whether a file says that it is one. */
+int checkpoint_is(const struct st_file *f);
 /* The stored configuration, owned by `a`, and the step, without a model. */
 int checkpoint_config(const char *path, struct arena *a, char **config, long *step,
                       struct error *err);

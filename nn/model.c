@@ -156,7 +156,7 @@ static void draw_all(struct model *m, uint64_t seed) {
         draw(all[i], m->groups[all[i]->group].name, seed, m->value + all[i]->offset);
 }
 
-int model_allocate(struct model *m, uint64_t seed, int with_state, struct error *err) {
+static int allocate(struct model *m, int with_state, struct error *err) {
     lay_out(m);
     size_t bytes = m->count * sizeof(real) * (with_state ? 3 : 1);
     int status = slab_alloc(&m->slab, bytes, "the model's weights and optimizer state", err);
@@ -165,7 +165,6 @@ int model_allocate(struct model *m, uint64_t seed, int with_state, struct error 
     m->value = m->slab.data;
     m->m = with_state ? m->value + m->count : NULL;
     m->v = with_state ? m->value + 2 * m->count : NULL;
-    draw_all(m, seed);
     m->version++;
     return 0;
 }
@@ -178,6 +177,17 @@ struct optim_state model_optim_state(const struct model *m, const real *gradient
                                 .count = m->count,
                                 .facts = m->facts,
                                 .n_facts = m->n_facts};
+}
+
+int model_allocate_blank(struct model *m, struct error *err) {
+    return allocate(m, 0, err);
+}
+
+int model_allocate(struct model *m, uint64_t seed, int with_state, struct error *err) {
+    int status = allocate(m, with_state, err);
+    if (!status)
+        draw_all(m, seed);
+    return status;
 }
 
 static struct param *find(const struct group *g, const char *name) {

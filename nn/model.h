@@ -75,6 +75,8 @@ struct param *model_param(struct model *m, int group, const char *name, int ndim
 /* Lays out and draws everything.  Each parameter's draws are keyed by (seed, its full name): an
  * encoder starts the same under every method.  with_state: allocate m and v. */
 int model_allocate(struct model *m, uint64_t seed, int with_state, struct error *err);
+/* The same without drawing: everything is 0, to be filled by the caller. */
+int model_allocate_blank(struct model *m, struct error *err);
 /* The whole model as one slab for optimizer_step; gradient (count). */
 struct optim_state model_optim_state(const struct model *m, const real *gradient);
 /* For a teacher.  Group `to` starts as group `from`, follows it in values (count), which

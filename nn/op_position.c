@@ -127,11 +127,12 @@ struct tensor *op_resize_positions(struct graph *g, const char *name, struct ten
 enum { HEADS, ENTRIES, PAIRS };
 
 /* The table's entry for query i and key j; the last three are those of CLS. */
-static int offset_of(int grid, int entries, int i, int j) {
+static int offset_of(int rows, int cols, int i, int j) {
+    const int entries = (2 * rows - 1) * (2 * cols - 1) + 3;
     if (i == 0 || j == 0)
         return entries - 3 + (i == 0 && j == 0 ? 2 : i != 0);
-    int rows = (i - 1) / grid - (j - 1) / grid, cols = (i - 1) % grid - (j - 1) % grid;
-    return (rows + grid - 1) * (2 * grid - 1) + cols + grid - 1;
+    int down = (i - 1) / cols - (j - 1) / cols, across = (i - 1) % cols - (j - 1) % cols;
+    return (down + rows - 1) * (2 * cols - 1) + across + cols - 1;
 }
 
 /* A row of one number for each entry, picked for each pair of tokens. */
@@ -156,15 +157,16 @@ static const struct op relative_bias = {.name = "relative_bias",
                                         .flops = no_flops,
                                         .alias_src = -1};
 
-struct tensor *op_relative_bias(struct graph *g, const char *name, int group, int grid, int heads) {
-    int entries = (2 * grid - 1) * (2 * grid - 1) + 3, tokens = 1 + grid * grid;
+struct tensor *op_relative_bias(struct graph *g, const char *name, int group, int rows, int cols,
+                                int heads) {
+    int entries = (2 * rows - 1) * (2 * cols - 1) + 3, tokens = 1 + rows * cols;
     struct tensor *table =
         graph_param(g, group, name, 2, (const int[]){heads, entries}, INIT_ZERO, 0);
     table->param->decay = 0;
     struct arena scratch = {0};
     int32_t *entry = ARENA_ARRAY(&scratch, int32_t, tokens * tokens);
     for (int i = 0; i < tokens * tokens; i++)
-        entry[i] = offset_of(grid, entries, i / tokens, i % tokens);
+        entry[i] = offset_of(rows, cols, i / tokens, i % tokens);
     struct tensor *const src[] = {table,
                                   graph_const_index(g, "relative_places", tokens * tokens, entry)};
     struct tensor *t = graph_value(g, &relative_bias, "relative_bias", 3,

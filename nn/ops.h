@@ -54,10 +54,11 @@ struct tensor *op_add_broadcast(struct graph *g, const char *name, struct tensor
  * interpolate_positions in vit.h. */
 struct tensor *op_resize_positions(struct graph *g, const char *name, struct tensor *table,
                                    int from, int to);
-/* (heads, 1+T, 1+T) for a grid x grid of patches behind CLS, from a parameter name (heads,
- * (2 grid - 1)^2 + 3) that starts at 0: one entry for each offset, and three for CLS to patch,
- * patch to CLS, CLS to CLS (Bao et al. 2022, as their code has it, transposed). */
-struct tensor *op_relative_bias(struct graph *g, const char *name, int group, int grid, int heads);
+/* (heads, 1+T, 1+T) for rows x cols patches behind CLS, from a parameter name (heads,
+ * (2 rows - 1) (2 cols - 1) + 3) that starts at 0: one entry for each offset, and three for CLS to
+ * patch, patch to CLS, CLS to CLS (Bao et al. 2022, as their code has it, transposed). */
+struct tensor *op_relative_bias(struct graph *g, const char *name, int group, int rows, int cols,
+                                int heads);
 /* y = by * x (* *times, a scalar input; NULL: 1), of a parameter too */
 struct tensor *op_scale(struct graph *g, const char *name, struct tensor *x, double by,
                         struct tensor *times);

@@ -80,6 +80,33 @@ static int branch(const struct resnet *r, int width, int stride, struct conv_bn 
     return 2;
 }
 
+/* (N,[V,]h,w,out): every stride-th place of x, channels in the middle of zeros. */
+static struct tensor *pad_shortcut(struct graph *g, struct tensor *x, int out, int stride) {
+    int n = x->ndim, dim[MAX_DIM], high = x->dim[n - 3], wide = x->dim[n - 2], in = x->dim[n - 1];
+    int rows = (high + stride - 1) / stride, cols = (wide + stride - 1) / stride;
+    struct arena scratch = {0};
+    int32_t *places = ARENA_ARRAY(&scratch, int32_t, rows * cols);
+    real *into = ARENA_ARRAY(&scratch, real, (size_t)out * (size_t)in);
+    for (int i = 0; i < rows * cols; i++)
+        places[i] = i / cols * stride * wide + i % cols * stride;
+    for (int i = 0; i < in; i++)
+        into[((out - in) / 2 + i) * in + i] = 1;
+    memcpy(dim, x->dim, sizeof dim);
+    dim[n - 3] = high * wide;
+    dim[n - 2] = in;
+    x = op_reshape(g, "places", x, n - 1, dim);
+    struct tensor *index = graph_const_index(g, "every second place", rows * cols, places);
+    x = op_gather(g, "shortcut", x, index, NULL);
+    x = op_matmul(g, "shortcut", x,
+                  graph_const(g, "channels between zeros", 2, (const int[]){out, in}, into));
+    arena_free(&scratch);
+    memcpy(dim, x->dim, sizeof dim);
+    dim[n - 3] = rows;
+    dim[n - 2] = cols;
+    dim[n - 1] = out;
+    return op_reshape(g, "shortcut", x, n, dim);
+}
+
 static struct tensor *block(struct graph *g, int group, const struct resnet *r, const char *prefix,
                             struct tensor *x, int width, int stride) {
     struct conv_bn part[3];
@@ -91,7 +118,10 @@ static struct tensor *block(struct graph *g, int group, const struct resnet *r, 
         snprintf(bn, sizeof bn, "%s.bn%d", prefix, i + 1);
         y = conv_bn(g, group, conv, bn, y, &part[i], NULL);
     }
-    if (stride != 1 || x->dim[x->ndim - 1] != out) {
+    int another = stride != 1 || x->dim[x->ndim - 1] != out;
+    if (another && r->pad_shortcut) {
+        residual = pad_shortcut(g, x, out, stride);
+    } else if (another) {
         snprintf(conv, sizeof conv, "%s.downsample.0", prefix);
         snprintf(bn, sizeof bn, "%s.downsample.1", prefix);
         const struct conv_bn shortcut = {.out = out, .kernel = 1, .stride = stride};

@@ -16,6 +16,10 @@ struct resnet {
     int blocks[RESNET_STAGES]; /* a stage without blocks is left out, and those behind it */
     int bottleneck;            /* 0: two 3x3; 1: 1x1, 3x3, 1x1 of four times the width */
     int small_stem;            /* for images below 96 pixels */
+    /* Shortcuts of another width have no parameters: every second place, zeros in the channels that
+     * are new, half of them in front (He et al. 2016, section 4.2, option A, as Akamaster's code
+     * has it); 0: a 1x1 convolution. */
+    int pad_shortcut;
 };
 
 /* Krizhevsky et al. 2012 in the form in which the pretext-task papers use it (Zhang et al. 2017,

@@ -25,10 +25,11 @@ struct tensor *text_encode(struct graph *g, int group, const struct text *t, str
                                        .heads = t->heads,
                                        .mlp = MLP_RATIO * t->dim,
                                        .act = t->act,
+                                       .norm_eps = t->norm_eps,
                                        .causal = 1,
                                        .row = end};
     x = transformer_blocks(g, group, "blocks", x, &blocks, NULL);
-    x = op_layernorm(g, "norm", group, x, NORM_EPS);
+    x = op_layernorm(g, "norm", group, x, t->norm_eps > 0 ? t->norm_eps : NORM_EPS);
     x = op_reshape(g, "text", x, 1, &t->dim);
     const struct linear_spec projection = {.group = group,
                                            .out = t->out,

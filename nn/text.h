@@ -15,6 +15,7 @@ struct text {
     int dim, depth, heads;
     int out;             /* of the projection */
     enum activation act; /* of the MLPs; ACT_NONE: GELU */
+    double norm_eps;     /* 0: 1e-6 */
 };
 
 /* (N,out) from token ids (N,context) and the place of the end token (N,1), both indices. */

@@ -32,9 +32,24 @@ int vit_by_name(struct vit *v, const char *name) {
     return 0;
 }
 
+int vit_rows(const struct vit *v) {
+    return v->image / v->patch;
+}
+
+int vit_cols(const struct vit *v) {
+    return (v->wide ? v->wide : v->image) / v->patch;
+}
+
 int vit_tokens(const struct vit *v) {
-    int grid = v->image / v->patch;
-    return 1 + grid * grid;
+    return 1 + vit_rows(v) * vit_cols(v);
+}
+
+static double norm_eps(double eps) {
+    return eps > 0 ? eps : NORM_EPS;
+}
+
+double vit_norm_eps(const struct vit *v) {
+    return norm_eps(v->norm_eps);
 }
 
 static struct linear_spec linear(int group, int out) {
@@ -48,6 +63,7 @@ static struct tensor *positions(struct graph *g, int group, const struct vit *v)
         t->param->decay = 0;
         return t;
     }
+    CHECK(vit_rows(v) == vit_cols(v), "sine-cosine positions are for square images");
     struct arena scratch = {0};
     real *table = ARENA_ARRAY(&scratch, real, (size_t)dim[0] * (size_t)dim[1]);
     sincos_positions(v->image / v->patch, v->dim, table);
@@ -70,7 +86,7 @@ struct tensor *vit_patches(struct graph *g, int group, const struct vit *v, stru
 
 struct tensor *vit_tokens_of(struct graph *g, int group, const struct vit *v,
                              struct tensor *patches) {
-    int grid = grid_of(patches), own = v->image / v->patch, tokens = 1 + grid * grid;
+    int count = patches->dim[patches->ndim - 2], tokens = 1 + count;
     struct arena scratch = {0};
     int32_t *behind_cls = ARENA_ARRAY(&scratch, int32_t, tokens); /* -1, 0, 1, ... */
     for (int i = 0; i < tokens; i++)
@@ -83,13 +99,16 @@ struct tensor *vit_tokens_of(struct graph *g, int group, const struct vit *v,
     if (v->position == POSITION_NONE)
         return x;
     struct tensor *p = positions(g, group, v);
-    if (grid != own)
-        p = op_resize_positions(g, "resized_positions", p, own, grid);
+    if (tokens != vit_tokens(v)) {
+        CHECK(vit_rows(v) == vit_cols(v), "%s: crops of images that are not square", patches->name);
+        p = op_resize_positions(g, "resized_positions", p, vit_rows(v), grid_of(patches));
+    }
     return op_add_broadcast(g, "positions", x, p);
 }
 
 struct tensor *vit_embed(struct graph *g, int group, const struct vit *v, struct tensor *images) {
-    return vit_tokens_of(g, group, v, vit_patches(g, group, v, images));
+    struct tensor *x = vit_tokens_of(g, group, v, vit_patches(g, group, v, images));
+    return v->norm_pre ? op_layernorm(g, "norm_pre", group, x, norm_eps(v->norm_eps)) : x;
 }
 
 /* residual + branch, scaled and dropped where that is asked for */
@@ -115,20 +134,22 @@ struct tensor *transformer_blocks(struct graph *g, int group, const char *prefix
     enum { NORM1, QKV, PROJ, GAIN1, NORM2, FC1, FC2, GAIN2, PARTS };
     static const char *const parts[PARTS] = {"norm1", "attn.qkv", "attn.proj", "ls1.gamma",
                                              "norm2", "mlp.fc1",  "mlp.fc2",   "ls2.gamma"};
+    const double eps = norm_eps(s->norm_eps);
     for (int i = 0; i < s->depth; i++) {
         char n[PARTS][96];
         for (int j = 0; j < PARTS; j++)
             snprintf(n[j], sizeof n[j], "%s.%d.%s", prefix, i, parts[j]);
-        struct tensor *y = op_layernorm(g, n[NORM1], group, x, NORM_EPS);
+        struct tensor *y = op_layernorm(g, n[NORM1], group, x, eps);
+        struct tensor *bias = s->biases ? s->biases[i] : s->bias;
         y = op_linear(g, n[QKV], y, &qkv, NULL);
         if (s->row && i == s->depth - 1) {
-            y = op_attention_row(g, "attn", y, s->heads, s->causal, s->bias, s->row);
+            y = op_attention_row(g, "attn", y, s->heads, s->causal, bias, s->row);
             x = op_gather(g, "row", x, s->row, NULL);
         } else {
-            y = op_attention(g, "attn", y, s->heads, s->causal, s->bias);
+            y = op_attention(g, "attn", y, s->heads, s->causal, bias);
         }
         x = close_branch(g, group, s, n[PROJ], n[GAIN1], &proj, y, 2 * i, x);
-        y = op_layernorm(g, n[NORM2], group, x, NORM_EPS);
+        y = op_layernorm(g, n[NORM2], group, x, eps);
         y = op_linear(g, n[FC1], y, &fc1, NULL);
         x = close_branch(g, group, s, n[FC2], n[GAIN2], &fc2, y, 2 * i + 1, x);
         if (layers)
@@ -142,15 +163,26 @@ struct transformer vit_transformer(struct graph *g, int group, const struct vit 
     struct transformer s = {.depth = v->depth,
                             .heads = v->heads,
                             .mlp = v->mlp,
+                            .act = v->act,
+                            .norm_eps = v->norm_eps,
                             .layer_scale = v->layer_scale,
                             .drop = drop};
-    if (v->relative_positions)
-        s.bias = op_relative_bias(g, "relative_position_bias_table", group, v->image / v->patch,
-                                  v->heads);
+    if (v->relative_positions && !v->relative_each)
+        s.bias = op_relative_bias(g, "relative_position_bias_table", group, vit_rows(v),
+                                  vit_cols(v), v->heads);
+    if (v->relative_each) {
+        struct tensor **biases = ARENA_ARRAY(&g->arena, struct tensor *, v->depth);
+        for (int i = 0; i < v->depth; i++) {
+            char name[64];
+            snprintf(name, sizeof name, "blocks.%d.attn.relative_position_bias_table", i);
+            biases[i] = op_relative_bias(g, name, group, vit_rows(v), vit_cols(v), v->heads);
+        }
+        s.biases = biases;
+    }
     return s;
 }
 
-/* row: NULL for all tokens */
+/* row: NULL for all tokens.  Where the final norm is of the pooled patches, tokens have none. */
 static struct tensor *encode(struct graph *g, int group, const struct vit *v, struct tensor *images,
                              struct tensor *drop, struct tensor *row, struct tensor **layers) {
     struct tensor *x = vit_embed(g, group, v, images);
@@ -159,7 +191,7 @@ static struct tensor *encode(struct graph *g, int group, const struct vit *v, st
     struct transformer s = vit_transformer(g, group, v, drop);
     s.row = row;
     x = transformer_blocks(g, group, "blocks", x, &s, layers);
-    return op_layernorm(g, "norm", group, x, NORM_EPS);
+    return v->norm_pooled ? x : op_layernorm(g, "norm", group, x, norm_eps(v->norm_eps));
 }
 
 struct tensor *vit_encode(struct graph *g, int group, const struct vit *v, struct tensor *images,

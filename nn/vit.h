@@ -11,13 +11,20 @@ enum position_kind { POSITION_LEARNED, POSITION_SINCOS, POSITION_NONE };
 enum pool_kind { POOL_CLS, POOL_MEAN };
 
 struct vit {
-    int image, channels; /* square images of channels */
+    int image, channels; /* images of image x image, or image x wide, of channels */
+    int wide;            /* 0: square */
     int patch, dim, depth, heads, mlp;
     enum position_kind position;
     enum pool_kind pool;    /* what `pooled` is: the CLS token or the mean of the patches */
     double drop_path;       /* of the last block; earlier ones less, linearly (Huang et al. 2016) */
     double layer_scale;     /* initial gain of residual branches (Touvron et al. 2021b); 0: none */
     int relative_positions; /* a bias per head and offset (Liu et al. 2021; Bao et al. 2022) */
+    /* What published networks have of their own (weights/family.h). */
+    int relative_each;   /* every block has a bias of its own */
+    enum activation act; /* of the MLPs; ACT_NONE: GELU */
+    double norm_eps;     /* of the layer norms; 0: 1e-6 */
+    int norm_pre;        /* a layer norm behind the positions, norm_pre (Radford et al. 2021) */
+    int norm_pooled;     /* the final norm, fc_norm, is of the mean of the patches alone */
 };
 
 /* vit-micro (128 x 6, 4 heads), vit-tiny (192 x 12, 3), vit-small (384 x 12, 6), vit-base
@@ -25,7 +32,10 @@ struct vit {
 int vit_by_name(struct vit *v, const char *name);
 extern const char *const vit_names[]; /* NULL-terminated */
 
+int vit_rows(const struct vit *v);   /* of patches */
+int vit_cols(const struct vit *v);   /* patches in a row */
 int vit_tokens(const struct vit *v); /* 1 + number of patches */
+double vit_norm_eps(const struct vit *v);
 
 /* A stack of pre-norm blocks, of a ViT, of a decoder, or of a text tower. */
 struct transformer {
@@ -33,7 +43,10 @@ struct transformer {
     enum activation act; /* of the MLP; ACT_NONE: GELU */
     int causal;          /* token i sees 0..i */
     double layer_scale;  /* 0: none */
+    double norm_eps;     /* 0: 1e-6 */
     struct tensor *bias; /* (heads,T,T) on the scores, or NULL */
+    /* (depth) one for each block instead; NULL: there are none */
+    struct tensor *const *biases;
     struct tensor *drop; /* (N, 2*depth) stochastic depth of the branches, or NULL */
     /* The only token, (N,1) or a constant (1), that is wanted of the last block, which then spares
      * the others; NULL: all are. */
@@ -47,8 +60,8 @@ struct tensor *transformer_blocks(struct graph *g, int group, const char *prefix
 struct transformer vit_transformer(struct graph *g, int group, const struct vit *v,
                                    struct tensor *drop);
 
-/* (N,[V,]1+T,D): patches embedded, CLS in front, positions added.  images (N,[V,]C,h,w), square, of
- * any side that patches divide. */
+/* (N,[V,]1+T,D): patches embedded, CLS in front, positions added.  images (N,[V,]C,h,w) of the
+ * network's own size, or square, of any side that patches divide. */
 struct tensor *vit_embed(struct graph *g, int group, const struct vit *v, struct tensor *images);
 /* The two halves of vit_embed, for methods that replace embedded patches: (N,[V,]T,D) without CLS
  * and positions, and with both. */

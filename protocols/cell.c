@@ -1,4 +1,5 @@
 #include "protocols/cell_internal.h"
+#include "protocols/sample.h"
 
 #include "core/clock.h"
 #include "core/file.h"
@@ -22,7 +23,8 @@ static struct builder new_builder(struct cell *c, struct graph *g, int stage) {
                             .seed = c->seed,
                             .encoder = model_group(&c->model, "encoder"),
                             .stage = stage,
-                            .batch = c->settings.plan.batch};
+                            .batch = c->settings.plan.batch,
+                            .runtime = c->runtime};
 }
 
 static void output_all(struct graph *g) {
@@ -48,6 +50,29 @@ static struct subject describe_subject(struct cell *c) {
                             .stop = c->context->stop};
 }
 
+static void represent(struct cell *c, struct tensor *t, const char *name) {
+    if (!t)
+        return;
+    int last = c->encoded.n_representations++;
+    CHECK(last < BACKBONE_LAYERS, "more than %d representations", BACKBONE_LAYERS);
+    c->encoded.representation[last] = t;
+    snprintf(c->encoded.representation_name[last], BACKBONE_NAME, "%s", name);
+}
+
+/* What stands on the encoder's features: a projection, a classifier. */
+static void add_heads(struct cell *c, unsigned extras) {
+    const void *self = settings_method(&c->settings, c->method);
+    struct builder *b = &c->encode_builder;
+    if (c->method->project)
+        represent(c, c->method->project(self, b, &c->encoded), METHOD_PROJECTION);
+    if (c->method->classify)
+        c->encoded.logits = c->method->classify(self, b, &c->encoded);
+    if (extras & CELL_LOGITS)
+        represent(c, c->encoded.logits, "logits");
+    else if (c->encoded.logits)
+        graph_output(b->g, c->encoded.logits);
+}
+
 /* The graph that protocols see. */
 static void build_encoder(struct cell *c, unsigned extras) {
     struct graph *g = &c->encode;
@@ -57,13 +82,7 @@ static void build_encoder(struct cell *c, unsigned extras) {
     c->subject = describe_subject(c);
     subject_encode(&c->subject, &c->encode_builder, c->encode_images, ENCODE_LAYERS, &c->encoded);
     c->subject.runtime = c->encode_builder.runtime;
-    if (c->method->project) {
-        int last = c->encoded.n_representations++;
-        CHECK(last < BACKBONE_LAYERS, "more than %d representations", BACKBONE_LAYERS);
-        c->encoded.representation[last] = c->method->project(
-            settings_method(&c->settings, c->method), &c->encode_builder, &c->encoded);
-        snprintf(c->encoded.representation_name[last], BACKBONE_NAME, "%s", METHOD_PROJECTION);
-    }
+    add_heads(c, extras);
     struct feature_set *f = &c->features;
     f->n_representations = c->encoded.n_representations;
     f->classes = c->judged->classes;
@@ -83,11 +102,15 @@ static void build_text_encoder(struct cell *c) {
     const struct method *m = c->method;
     if (!m->encode_text)
         return;
-    c->text_builder = new_builder(c, &c->encode_text, m->n_stages - 1);
-    c->text_builder.runtime = c->stages[m->n_stages - 1].builder.runtime;
+    int last = m->n_stages - 1;
+    c->text_builder = new_builder(c, &c->encode_text, last < 0 ? 0 : last);
+    if (last >= 0)
+        c->text_builder.runtime = c->stages[last].builder.runtime;
     c->encode_text.evaluating = 1;
     const void *self = settings_method(&c->settings, m);
     struct tensor *features = m->encode_text(self, &c->text_builder);
+    if (!features)
+        return;
     graph_output(&c->encode_text, features);
     graph_plan(&c->encode_text);
     c->text = (struct text_coder){.graph = &c->encode_text,
@@ -96,6 +119,16 @@ static void build_text_encoder(struct cell *c) {
                                   .fill = m->text,
                                   .self = self};
     c->subject.text = &c->text;
+}
+
+static int fill_model(struct cell *c, struct error *err) {
+    const struct method *m = c->method;
+    if (!m->weights)
+        return model_allocate(&c->model, c->seed, m->trains, err);
+    int status = model_allocate_blank(&c->model, err);
+    if (status)
+        return status;
+    return m->weights(settings_method(&c->settings, m), c->runtime, &c->model, err);
 }
 
 static int build(struct cell *c, unsigned extras, struct error *err) {
@@ -113,9 +146,21 @@ static int build(struct cell *c, unsigned extras, struct error *err) {
     }
     build_encoder(c, extras);
     build_text_encoder(c);
-    TRY(model_allocate(&c->model, c->seed, c->method->trains, err));
+    TRY(fill_model(c, err));
 out:
     return status;
+}
+
+/* The content of a file that weights come from is one of the settings that name a run. */
+static int stamp(struct cell *c, struct error *err) {
+    char sha256[65];
+    if (!c->method->stamp)
+        return 0;
+    int status = c->method->stamp(settings_method(&c->settings, c->method), sha256, err);
+    if (status)
+        return status;
+    const char *key = arena_printf(&c->arena, "%s.sha256", c->method->name);
+    return options_assign(&c->settings.options, key, sha256, FROM_FLAG, err);
 }
 
 int cell_build(struct cell *c, const struct settings *suite, const struct method *method,
@@ -134,6 +179,7 @@ int cell_build(struct cell *c, const struct settings *suite, const struct method
         status = error_set(err, STATUS_USAGE, "%s", why);
         goto out;
     }
+    TRY(stamp(c, err));
     TRY(build(c, extras, err));
     TRY(cell_count_steps(c, err));
 out:
@@ -150,6 +196,16 @@ int cell_save(struct cell *c, const char *status_text, struct error *err) {
     return run_write(&c->run, c->folder, err);
 }
 
+/* Where such a protocol leaves masks of the first test images. */
+static void ask_for_masks(const struct cell *c, struct arena *a, struct mask_pictures *masks) {
+    const long there = c->judged->count[SPLIT_TEST];
+    const int asked = c->context->machine->samples, side = c->backbone.image;
+    masks->n = there < asked ? (int)there : asked;
+    masks->side = side;
+    masks->truth = arena_alloc(a, (size_t)masks->n * (size_t)side * (size_t)side);
+    masks->predicted = arena_alloc(a, (size_t)masks->n * (size_t)side * (size_t)side);
+}
+
 /* Why a protocol cannot judge this run with these data; NULL: it can. */
 static const char *unfit(struct cell *c, const struct protocol *p) {
     const struct dataset *d = c->judged;
@@ -159,6 +215,9 @@ static const char *unfit(struct cell *c, const struct protocol *p) {
         return arena_printf(&c->arena, "%s has no captions", d->name);
     if (p->uses_masks && !d->has_mask)
         return arena_printf(&c->arena, "%s has no masks", d->name);
+    if (p->square && c->backbone.wide)
+        return arena_printf(&c->arena, "%s takes square images, and %s is for %d x %d", p->name,
+                            c->backbone.name, c->backbone.image, c->backbone.wide);
     if (d->channels != c->data->channels)
         return arena_printf(&c->arena, "%s has %d channels, the encoder takes %d", d->name,
                             d->channels, c->data->channels);
@@ -202,6 +261,9 @@ static int fill_row(struct cell *c, int number, struct arena *scratch, struct ev
     } else {
         if (!p->no_features)
             TRY(cell_extract(c, err));
+        struct mask_pictures masks = {0};
+        if (p->leaves_masks)
+            ask_for_masks(c, scratch, &masks);
         const struct protocol_input in = {.subject = &c->subject,
                                           .features = &c->features,
                                           .kernels = c->context->kernels,
@@ -209,8 +271,11 @@ static int fill_row(struct cell *c, int number, struct arena *scratch, struct ev
                                           .threads = c->context->threads,
                                           .split_seed = (uint64_t)c->settings.judging.split_seed,
                                           .probe_seed = (uint64_t)c->settings.judging.probe_seed,
-                                          .arena = scratch};
+                                          .arena = scratch,
+                                          .masks = p->leaves_masks ? &masks : NULL};
         TRY(p->run(c->settings.protocol[number], &in, e, err));
+        if (p->leaves_masks && e->outcome == OUTCOME_OK)
+            cell_sample_masks(c, e, &masks);
         if (e->outcome == OUTCOME_OK)
             log_message(LOG_INFO, "%s: %s %s %.2f %%", c->run.run_id, p->name,
                         e->top1 ? "top-1" : eval_shown(e), 100 * eval_value(e, 0));

@@ -48,6 +48,7 @@ struct cell {
     struct settings settings; /* of this cell: single method, seed and dataset, nothing automatic */
     struct backbone backbone;
     struct normalization norm;
+    void *runtime; /* of a method with weights of its own */
     char *id, *folder, *checkpoint;
     char settings_hash[65], hash[65]; /* of the settings; of data and code version too */
     const char *versions;             /* "pretraining 2, mae 1" */
@@ -80,8 +81,9 @@ struct cell {
 };
 
 /* Every value of the training graphs can be read after a run; in these graphs batch norms use their
- * running statistics, and every value of the encoder's graph can be read too. */
-enum cell_extras { CELL_VALUES = 1, CELL_EVALUATING = 2 };
+ * running statistics, and every value of the encoder's graph can be read too; logits of a
+ * classifier that came with the weights are one of the representations. */
+enum cell_extras { CELL_VALUES = 1, CELL_EVALUATING = 2, CELL_LOGITS = 4 };
 /* The first half of cell_open: settings, backbone, graphs and drawn weights, no folder. */
 int cell_build(struct cell *c, const struct settings *suite, const struct method *method,
                const struct dataset *data, uint64_t seed, const struct context *context,
@@ -92,7 +94,8 @@ int cell_open(struct cell *c, const struct settings *suite, const struct method 
 /* STATUS_INTERRUPTED after a stop, with everything saved.  A divergence is not an error: the run's
  * status becomes "failed" and evaluations get rows that say so. */
 int cell_pretrain(struct cell *c, struct error *err);
-/* Features of both splits of what is judged, from the cache beside the checkpoint or computed. */
+/* Features of both splits of what is judged, from the cache beside the checkpoint or computed; of a
+ * cell without a folder computed. */
 int cell_extract(struct cell *c, struct error *err);
 int cell_evaluate(struct cell *c, int protocol, const struct dataset *data, struct error *err);
 /* A pair without meaning (a method that does not run on the backbone, a method of labels on data

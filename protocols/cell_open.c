@@ -34,9 +34,9 @@ void cell_name(struct cell *c) {
         if (c->stages[i].builder.fingerprint)
             text = arena_printf(&c->arena, "%s# %s\n", text, c->stages[i].builder.fingerprint);
     sha256_hex(text, strlen(text), c->hash);
-    c->id =
-        arena_printf(&c->arena, "%s-%s-%s-s%llu-%.8s", c->method->name, c->settings.plan.backbone,
-                     c->data->name, (unsigned long long)c->seed, c->hash);
+    c->id = arena_printf(&c->arena, "%s-%s-%s-s%llu-%.8s", c->method->name,
+                         c->method->own ? c->backbone.name : c->settings.plan.backbone,
+                         c->data->name, (unsigned long long)c->seed, c->hash);
     c->folder = arena_printf(&c->arena, "%s/%s", c->context->machine->out, c->id);
     c->checkpoint = arena_printf(&c->arena, "%s/checkpoint.safetensors", c->folder);
 }

@@ -69,6 +69,9 @@ static const char *meaningless(struct cell *c) {
     if (!(c->method->backbones & (unsigned)c->backbone.kind))
         return arena_printf(&c->arena, "%s does not run on %s: see `ssvbench list methods`", method,
                             c->backbone.name);
+    if (c->backbone.channels != c->data->channels)
+        return arena_printf(&c->arena, "%s has %d channels, %s takes %d", data, c->data->channels,
+                            c->backbone.name, c->backbone.channels);
     if (c->method->uses_labels && !c->data->classes)
         return arena_printf(&c->arena, "%s needs labels, and %s has none", method, data);
     if (c->method->uses_captions && !c->data->has_caption)
@@ -76,8 +79,26 @@ static const char *meaningless(struct cell *c) {
     return NULL;
 }
 
+/* The encoder that the method brings along; what the plan says of encoders becomes what that one
+ * is.
+ */
+static int take_own(struct cell *c, struct error *err) {
+    struct plan *p = &c->settings.plan;
+    int status = c->method->own(settings_method(&c->settings, c->method), &c->arena, &c->backbone,
+                                &c->norm, &c->runtime, err);
+    if (status)
+        return status;
+    p->backbone = BACKBONE_OWN;
+    p->image = c->backbone.image;
+    if (c->backbone.kind == BACKBONE_VIT)
+        p->patch = c->backbone.vit.patch;
+    return 0;
+}
+
 static int choose_backbone(struct cell *c, struct error *err) {
     const struct plan *p = &c->settings.plan;
+    if (c->method->own)
+        return take_own(c, err);
     const struct backbone_options o = {
         .image = p->image,
         .channels = c->data->channels,

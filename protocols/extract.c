@@ -165,10 +165,11 @@ int cell_extract(struct cell *c, struct error *err) {
         char key[160];
         feature_key(c, (enum split)split, key);
         TRY(allocate(c, (enum split)split, err));
-        if (load_cache(c, (enum split)split, key))
+        if (c->folder && load_cache(c, (enum split)split, key))
             continue;
         TRY(compute(c, (enum split)split, err));
-        TRY(save_cache(c, (enum split)split, key, err));
+        if (c->folder)
+            TRY(save_cache(c, (enum split)split, key, err));
     }
     c->extracted = 1;
 out:

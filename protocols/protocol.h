@@ -69,6 +69,13 @@ void subject_encode(const struct subject *s, struct builder *b, struct tensor *i
 void subject_view(const struct subject *s, const struct record *r, struct rng *rng, float *out);
 int subject_stopped(const struct subject *s, const char *during, struct error *err);
 
+/* What a protocol of masks leaves of the first test images, for pictures: classes or MASK_IGNORE in
+ * every pixel of the encoder's input. */
+struct mask_pictures {
+    int n, side;
+    uint8_t *truth, *predicted; /* (n, side, side) */
+};
+
 struct protocol_input {
     const struct subject *subject;
     const struct feature_set *features; /* names and widths only where no_features */
@@ -76,7 +83,8 @@ struct protocol_input {
     struct device *device; /* for networks; NULL: the processor */
     int threads;
     uint64_t split_seed, probe_seed;
-    struct arena *arena; /* for what goes into the result */
+    struct arena *arena;         /* for what goes into the result */
+    struct mask_pictures *masks; /* NULL: nobody asks for them */
 };
 
 struct protocol {
@@ -84,7 +92,9 @@ struct protocol {
     int uses_labels;   /* on a dataset without, the row says so instead */
     int uses_captions; /* likewise */
     int uses_masks;    /* likewise */
+    int leaves_masks;  /* it fills protocol_input.masks */
     int no_features;   /* nothing is extracted before it runs */
+    int square;        /* the encoder has to take square images */
     const struct option_def *options;
     size_t state_size;
     /* Fills everything in *out except protocol, dataset, class names, version and time. */
@@ -93,8 +103,8 @@ struct protocol {
 };
 
 extern const struct protocol *const protocols[]; /* NULL-terminated */
-extern const struct protocol protocol_linear, protocol_logistic, protocol_knn, protocol_lowshot,
-    protocol_finetune, protocol_zeroshot, protocol_retrieval, protocol_segment,
+extern const struct protocol protocol_classify, protocol_linear, protocol_logistic, protocol_knn,
+    protocol_lowshot, protocol_finetune, protocol_zeroshot, protocol_retrieval, protocol_segment,
     protocol_segment_finetune;
 
 /* For protocols: room for n_seeds rows, labels copied. */

@@ -6,7 +6,8 @@
 #include <stdio.h>
 #include <string.h>
 
-const struct protocol *const protocols[] = {&protocol_linear,
+const struct protocol *const protocols[] = {&protocol_classify,
+                                            &protocol_linear,
                                             &protocol_logistic,
                                             &protocol_knn,
                                             &protocol_lowshot,

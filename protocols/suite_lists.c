@@ -74,7 +74,7 @@ static int find_backbones(struct suite_lists *l, const char *text, struct error 
         int found = 0;
         while (found < n_names && strcmp(backbone_names[found], l->backbones[i]))
             found++;
-        if (found == n_names)
+        if (found == n_names && strcmp(l->backbones[i], BACKBONE_OWN) != 0)
             status = unknown("backbone", l->backbones[i], backbone_names, n_names, err);
     }
     return status;

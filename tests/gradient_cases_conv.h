@@ -19,6 +19,7 @@
     {"batch norm rows", net_batchnorm_rows},                \
     {"resnet", net_resnet},                                 \
     {"bottleneck", net_bottleneck},                         \
+    {"pad_shortcut", net_pad_shortcut},                     \
     {"alexnet", net_alexnet}
 /* clang-format on */
 
@@ -140,6 +141,12 @@ static void net_resnet(struct net *n) {
 static void net_bottleneck(struct net *n) {
     const struct resnet r = {.width = 2, .blocks = {1, 1}, .bottleneck = 1};
     struct tensor *images = input(n, "images", 3, (const int[]){CHANNELS, 15, 15});
+    classify(n, mean_of_map(n, resnet_encode(&n->graph, n->group, &r, images, NULL)), 0);
+}
+
+static void net_pad_shortcut(struct net *n) {
+    const struct resnet r = {.width = 4, .blocks = {1, 1}, .small_stem = 1, .pad_shortcut = 1};
+    struct tensor *images = input(n, "images", 4, (const int[]){2, CHANNELS, 5, 6});
     classify(n, mean_of_map(n, resnet_encode(&n->graph, n->group, &r, images, NULL)), 0);
 }
 

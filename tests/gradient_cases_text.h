@@ -52,7 +52,7 @@ static void net_text(struct net *n) {
 static void net_masked_attention(struct net *n) {
     enum { GRID = 2, PLACES = 1 + GRID * GRID, HEADS = 3 };
     struct graph *g = &n->graph;
-    struct tensor *bias = op_relative_bias(g, "bias", n->group, GRID, HEADS);
+    struct tensor *bias = op_relative_bias(g, "bias", n->group, GRID, GRID, HEADS);
     struct tensor *x = input(n, "x", 2, (const int[]){PLACES, 4});
     x = op_attention(g, "first", linear(n, "qkv1", x, 3 * 6, ACT_NONE, NULL), HEADS, 0, bias);
     x = op_attention(g, "second", linear(n, "qkv2", x, 3 * 6, ACT_NONE, NULL), HEADS, 1, bias);
@@ -64,7 +64,7 @@ static void net_attention_row(struct net *n) {
     enum { GRID = 2, PLACES = 1 + GRID * GRID, HEADS = 3, VIEWS = 2 };
     static const int32_t last[] = {PLACES - 1};
     struct graph *g = &n->graph;
-    struct tensor *bias = op_relative_bias(g, "bias", n->group, GRID, HEADS);
+    struct tensor *bias = op_relative_bias(g, "bias", n->group, GRID, GRID, HEADS);
     struct tensor *x = input(n, "x", 2, (const int[]){PLACES, 4});
     struct tensor *views = input(n, "views", 3, (const int[]){VIEWS, PLACES, 4});
     struct tensor *row = index_input(n, "visible", 1);

@@ -204,7 +204,7 @@ static void net_positions(struct net *n) {
 
 static void net_relative(struct net *n) {
     struct graph *g = &n->graph;
-    struct tensor *bias = op_relative_bias(g, "bias", n->group, 2, 3);
+    struct tensor *bias = op_relative_bias(g, "bias", n->group, 2, 2, 3);
     struct tensor *x = linear(n, "x", input(n, "x", 2, (const int[]){15, 4}), 5, ACT_NONE, NULL);
     struct tensor *flat = op_reshape(g, "flat", bias, 2, (const int[]){15, 5});
     square_loss(n, op_add_broadcast(g, "add", x, flat));

@@ -1,0 +1,60 @@
+#include "protocols/opened.h"
+
+#include "core/file.h"
+#include "nn/checkpoint.h"
+
+static int choose_method(struct opened *o, struct settings *s, const char *named, const char *data,
+                         struct error *err) {
+    o->file = arena_printf(&o->arena, "%s/checkpoint.safetensors", named);
+    if (!file_exists(o->file))
+        o->file = arena_strdup(&o->arena, named);
+    struct st_file *f;
+    int status = st_open(&f, o->file, err);
+    if (status)
+        return status;
+    o->ours = checkpoint_is(f);
+    st_close(f);
+    if (o->ours) {
+        char *config;
+        long step;
+        status = checkpoint_config(o->file, &o->arena, &config, &step, err);
+        return status ? status : options_load_text(&s->options, config, o->file, err);
+    }
+    const char *const settings[][2] = {{"weights.file", o->file},
+                                       {"methods", "weights"},
+                                       {"backbone", BACKBONE_OWN},
+                                       {"seeds", "0"},
+                                       {"data", data}};
+    for (size_t i = 0; i < sizeof settings / sizeof *settings; i++)
+        TRY(options_assign(&s->options, settings[i][0], settings[i][1], FROM_FLAG, err));
+out:
+    return status;
+}
+
+int opened_open(struct opened *o, struct settings *s, const char *file, const char *data,
+                unsigned extras, const struct context *context, struct error *err) {
+    *o = (struct opened){.has_cell = 0};
+    int status = 0;
+    TRY(choose_method(o, s, file, data, err));
+    TRY(suite_read_lists(&o->lists, s, err));
+    if (o->lists.n_methods != 1 || o->lists.n_data != 1 || o->lists.n_seeds != 1) {
+        status = error_set(err, STATUS_USAGE, "%s: not of one method, dataset and seed", o->file);
+        goto out;
+    }
+    TRY(suite_open_data(&o->data, o->lists.data[0], s, err));
+    TRY(cell_build(&o->cell, s, o->lists.methods[0], &o->data, o->lists.seeds[0], context, extras,
+                   err));
+    o->has_cell = 1;
+    if (o->ours)
+        TRY(checkpoint_weights(o->file, &o->cell.model, err));
+out:
+    return status;
+}
+
+void opened_close(struct opened *o) {
+    if (o->has_cell)
+        cell_close(&o->cell);
+    dataset_close(&o->data);
+    suite_free_lists(&o->lists);
+    arena_free(&o->arena);
+}

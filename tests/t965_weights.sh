@@ -1,0 +1,68 @@
+#!/bin/bash
+# Weights in and out from outside: an encoder of this program is written as other libraries have it, read
+# again as somebody else's, and gives the same bits; what does not fit is refused.
+# shellcheck source=tests/outside.sh
+. "$(dirname "$0")/outside.sh"
+export SSVBENCH_EPOCHS=1 SSVBENCH_BATCH=16 SSVBENCH_SEEDS=0 SSVBENCH_THREADS=2
+export SSVBENCH_DATA=shapes:size=16,train=40,test=12 SSVBENCH_LINEAR_EPOCHS=1
+data=$SSVBENCH_DATA
+
+expect "a ViT is pretrained" 0 'mae' "$program" run --methods mae --protocols knn
+expect "and written for timm" 0 'vit-micro for timm' "$program" export-weights out/mae-* --out timm
+expect "with what timm wants to know" 0 '"num_heads": 4' cat timm/config.json
+expect "and for transformers" 0 'vit-micro for hf' "$program" export-weights out/mae-* --format hf --out hf
+expect "with the preparation of images" 0 '"image_mean"' cat hf/preprocessor_config.json
+expect "features of a run" 0 '12 representations of 40 and 12 images' \
+    "$program" features "$data" --weights out/mae-* --out run.h5
+for format in timm hf; do
+    expect "features of what was written for $format" 0 'tensors: [0-9]+ loaded, 0 left out' \
+        "$program" features "$data" --weights $format/model.safetensors --weights.fit crop --out $format.h5
+    expect "are the same bits" 0 '' cmp run.h5 $format.h5
+done
+expect "protocols judge it" 0 'weights +[0-9.]+ n=1 +[0-9.]+ n=1' \
+    "$program" eval knn,linear --weights timm/model.safetensors --out judged
+expect "a second time there is nothing to do" 0 'weights +[0-9.]+ n=1' \
+    "$program" eval knn --weights timm/model.safetensors --out judged
+expect "as a method among others" 0 'weights +[0-9.]+ n=1' "$program" run --methods random,weights \
+    --weights.file timm/model.safetensors --protocols knn --out among
+expect "its run is evaluated again" 0 'finetune top-1' \
+    "$program" eval --protocols finetune --finetune.epochs 1 --finetune.lr 0.001 judged/weights-*
+expect "positions for another size" 0 'resampled from 2 x 2 to 3 x 4' \
+    "$program" features "$data" --weights timm/model.safetensors --weights.image 24x32 --out other.h5
+expect "what takes squares alone says so" 0 'finetune skipped: finetune takes square images' \
+    "$program" eval finetune,knn --weights timm/model.safetensors --weights.image 24x32 --out wide
+expect "classify has nothing to say" 0 'classify: no classifier came' \
+    "$program" eval classify --weights timm/model.safetensors --out judged
+expect "a size that patches do not fill" 2 'multiples' \
+    "$program" features "$data" --weights timm/model.safetensors --weights.image 20 --out other.h5
+expect "another family" 2 'not weights of open-clip' \
+    "$program" eval knn --weights timm/model.safetensors --weights.as open-clip --out other
+expect "a family that is none" 2 'did you mean "timm-vit"' \
+    "$program" eval knn --weights timm/model.safetensors --weights.as timm-vlt --out other
+expect "a checkpoint is no published file" 2 'is a checkpoint of this program' \
+    "$program" eval knn --weights out/mae-*/checkpoint.safetensors --out other
+mkdir idx
+for part in train:80 t10k:40; do
+    n=${part#*:} part=${part%:*}
+    perl -e '$n = shift; print pack("N4", 0x803, $n, 28, 28), "\0" x ($n * 784)' "$n" >idx/"$part"-images-idx3-ubyte
+    perl -e '$n = shift; print pack("N2", 0x801, $n), map { chr($_ % 10) } 1..$n' "$n" >idx/"$part"-labels-idx1-ubyte
+done
+expect "images without the channels" 2 'has 1 channels, vit-micro takes 3' \
+    "$program" eval knn --weights timm/model.safetensors --data idx:idx --out other
+expect "no file" 2 'weights.file names no file' "$program" run --methods weights --protocols knn --out other
+expect "no such file" 2 'nowhere.safetensors: ' "$program" eval knn --weights nowhere.safetensors --out other
+expect "no such protocol" 2 'there is no protocol "kmn": did you mean "knn"' \
+    "$program" eval kmn --weights timm/model.safetensors --out other
+cp hf/model.safetensors timm/model.safetensors
+expect "a file that was replaced" 2 'another file than the one that was asked for' \
+    "$program" eval --protocols knn --knn.k 3 judged/weights-*
+
+expect "a small ResNet" 0 'simclr' "$program" run --methods simclr --backbone resnet-micro --protocols knn --out convnet
+expect "is none of timm's" 2 'stem of 3 x 3; --format torchvision' "$program" export-weights convnet/simclr-* --out other
+expect "but has torchvision's names" 0 'for torchvision' \
+    "$program" export-weights convnet/simclr-* --format torchvision --out torchvision
+expect "its features" 0 '' "$program" features "$data" --weights convnet/simclr-* --out run.h5
+expect "are read again" 0 'tensors: [0-9]+ loaded' \
+    "$program" features "$data" --weights torchvision/model.safetensors --weights.image 16 --out again.h5
+expect "and are the same bits" 0 '' cmp run.h5 again.h5
+expect "features of nothing" 2 'features needs one dataset' "$program" features "$data"

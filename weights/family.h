@@ -1,0 +1,83 @@
+/* family.h -- what published weights of one origin are called and how they are meant.
+ *
+ * To add one: a file family_NAME.c with a `const struct family`, a line in families.c, a golden
+ * network in tests/golden/families.py.
+ */
+#ifndef SSV_WEIGHTS_FAMILY_H
+#define SSV_WEIGHTS_FAMILY_H
+
+#include "weights/network.h"
+
+enum weight_form {
+    WEIGHT_SAME,       /* the same entries, whatever ones are among the dimensions */
+    WEIGHT_TRANSPOSED, /* a matrix (in,out) */
+    WEIGHT_POSITIONS,  /* (1+T,dim), for another grid where that is wanted */
+    WEIGHT_RELATIVE,   /* a bias table (entries,heads), transposed */
+    WEIGHT_ZERO        /* this network has none */
+};
+
+/* A `*` stands for any text, the same on both sides; {a,b,c} for tensors on top of each other, an
+ * empty one for zeros.  Of rules for the same parameter the first whose tensor is there counts. */
+struct weight_rule {
+    const char *ours, *theirs; /* "encoder.blocks.*.norm1.*", without the family's prefix */
+    enum weight_form form;
+};
+
+/* Tensors that have no place here. */
+struct spare_rule {
+    const char *theirs, *why;
+};
+
+struct family {
+    const char *name, *title, *cite;
+    const char *inner;        /* a prefix that some tensors may have: "vit."; NULL: none */
+    const char *const *signs; /* tensors that tell it: "name" is there, "!name" is not */
+    const struct weight_rule *rules;
+    const struct spare_rule *spare; /* NULL: nothing */
+    /* Fills backbone, preprocessing (but what options say), heads and text from the tensors. */
+    int (*describe)(const struct source *s, const struct network_options *o, struct network *n,
+                    struct error *err);
+};
+
+/* The most particular first: the first whose signs are there is taken. */
+extern const struct family *const families[]; /* NULL-terminated */
+extern const struct family family_cifar_resnet, family_torchvision, family_simclr,
+    family_dino_resnet, family_timm_vit, family_mae, family_dino_vit, family_hf_vit, family_beit,
+    family_hf_clip, family_open_clip, family_openai_clip;
+
+/* By name, or by the names of tensors; with the prefix that was stripped. */
+int family_recognise(struct source *s, const struct network_options *o, const struct family **out,
+                     struct error *err);
+struct source_tensor *family_find(const struct family *f, const struct source *s, const char *name);
+
+/* Whether text is of the pattern; star (n) receives what each `*` stands for. */
+enum { PATTERN_STARS = 4, PATTERN_STAR = 96 };
+int pattern_match(const char *pattern, const char *text, char star[PATTERN_STARS][PATTERN_STAR]);
+/* The pattern with them in its place. */
+void pattern_fill(const char *pattern, char star[PATTERN_STARS][PATTERN_STAR], char *out,
+                  size_t room);
+
+/* What describes of ViTs share: names of tensors that tell the sizes. */
+struct vit_names {
+    const char *patch; /* (dim,channels,p,p) */
+    const char *positions;
+    int may_lack_positions;
+    const char *block; /* "blocks.%d.norm1.weight" */
+    const char *fc1;   /* of the first block */
+    const char *head;  /* (classes,dim), or NULL */
+    const char *heads; /* in the files beside: "num_attention_heads"; or NULL */
+};
+/* Sizes, the input's size and the grid.  Status 2 where the number of heads cannot be told. */
+int describe_vit(const struct family *f, const struct source *s, const struct vit_names *names,
+                 const struct network_options *o, struct network *n, struct error *err);
+/* Heads of a transformer of that width where nothing says them: 0 where that is no custom. */
+int usual_heads(int dim);
+int describe_resnet(const struct source *s, const struct network_options *o, struct network *n,
+                    struct error *err);
+/* Height and width in "224" or "192x256", or the given ones; each a multiple of `unit`. */
+int describe_image(const char *text, int unit, int height, int width, struct network *n,
+                   struct error *err);
+
+extern const struct normalization norm_imagenet, norm_inception, norm_clip, norm_none;
+
+#endif

@@ -1,0 +1,226 @@
+/* family_clip.c -- CLIP's two towers: OpenAI's and OpenCLIP's, which have the same names, and
+ * Hugging Face's.
+ *
+ * The image tower is a ViT with a norm in front of its blocks, whose patches have no bias; CLS
+ * behind the final norm is projected.  Positions of OpenAI's weights were made for one size;
+ * OpenCLIP's code resamples them, with antialiasing.
+ */
+#include "weights/family.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+
+static const double NORM_EPS = 1e-5;
+
+struct text_names {
+    const char *tokens, *positions, *block, *projection;
+    int transposed; /* the projection is (width,out) */
+    const char *heads;
+};
+
+static int describe_text(const struct source *s, const struct text_names *t,
+                         const struct network_options *o, struct network *n, struct error *err) {
+    struct text *x = &n->text;
+    *x = (struct text){.vocabulary = source_dim(s, t->tokens, 0),
+                       .dim = source_dim(s, t->tokens, 1),
+                       .context = source_dim(s, t->positions, 0),
+                       .depth = source_count(s, t->block),
+                       .out = source_dim(s, t->projection, t->transposed),
+                       .norm_eps = NORM_EPS};
+    if (!x->vocabulary)
+        return 0; /* an image tower alone */
+    x->heads = o->text_heads ? o->text_heads : (int)source_number(s, t->heads, usual_heads(x->dim));
+    if (!x->context || !x->depth || !x->out || x->out != n->projection)
+        return error_set(err, STATUS_USAGE,
+                         "%s: its text tower is incomplete: %d positions, %d blocks, a projection "
+                         "into %d dimensions, of images into %d",
+                         s->path, x->context, x->depth, x->out, n->projection);
+    if (x->heads < 1 || x->dim % x->heads)
+        return error_set(err, STATUS_USAGE,
+                         "%s: how many heads the text tower's attention has cannot be told from a "
+                         "width of %d: say it with --weights.text_heads",
+                         s->path, x->dim);
+    return 0;
+}
+
+static void prepare_images(struct network *n) {
+    n->preprocessing.norm = norm_clip;
+    n->preprocessing.crop = 1;
+    n->preprocessing.interpolation = INTERPOLATION_BICUBIC;
+    n->resampling = RESAMPLE_ANTIALIAS;
+    n->backbone.vit.norm_pre = 1;
+    n->backbone.vit.norm_eps = NORM_EPS;
+}
+
+static void activate(struct network *n, enum activation act) {
+    n->backbone.vit.act = n->text.act = act;
+}
+
+static int describe_clip(const struct family *f, const struct source *s,
+                         const struct network_options *o, struct network *n, struct error *err) {
+    static const struct vit_names names = {.patch = "visual.conv1.weight",
+                                           .positions = "visual.positional_embedding",
+                                           .block = "visual.transformer.resblocks.%d.ln_1.weight",
+                                           .fc1 = "visual.transformer.resblocks.0.mlp.c_fc.weight"};
+    static const struct text_names text = {"token_embedding.weight",
+                                           "positional_embedding",
+                                           "transformer.resblocks.%d.ln_1.weight",
+                                           "text_projection",
+                                           1,
+                                           "model_cfg.text_cfg.heads"};
+    struct network_options own = *o;
+    int width = source_dim(s, "visual.conv1.weight", 0);
+    int head = (int)source_number(s, "model_cfg.vision_cfg.head_width", 0);
+    prepare_images(n);
+    if (!own.heads && head)
+        own.heads = width / head;
+    n->projection = source_dim(s, "visual.proj", 1);
+    int status = describe_vit(f, s, &names, &own, n, err);
+    return status ? status : describe_text(s, &text, o, n, err);
+}
+
+static int describe_openai(const struct source *s, const struct network_options *o,
+                           struct network *n, struct error *err) {
+    int status = describe_clip(&family_openai_clip, s, o, n, err);
+    activate(n, ACT_QUICK_GELU);
+    return status;
+}
+
+static int describe_open(const struct source *s, const struct network_options *o, struct network *n,
+                         struct error *err) {
+    int status = describe_clip(&family_open_clip, s, o, n, err);
+    const double quick = source_number(s, "model_cfg.quick_gelu", -1);
+    activate(n, quick > 0 ? ACT_QUICK_GELU : ACT_GELU);
+    if (quick < 0)
+        snprintf(
+            n->remark, sizeof n->remark,
+            "GELU is assumed; OpenAI's weights, and those of a -quickgelu model, want --weights.as "
+            "openai-clip or --weights.activation quick_gelu");
+    return status;
+}
+
+#define RESBLOCKS(ours, theirs)                                                                    \
+    {ours ".blocks.*.norm1.*", theirs ".*.ln_1.*", WEIGHT_SAME},                                   \
+        {ours ".blocks.*.norm2.*", theirs ".*.ln_2.*", WEIGHT_SAME},                               \
+        {ours ".blocks.*.attn.qkv.*", theirs ".*.attn.in_proj_*", WEIGHT_SAME},                    \
+        {ours ".blocks.*.attn.proj.*", theirs ".*.attn.out_proj.*", WEIGHT_SAME},                  \
+        {ours ".blocks.*.mlp.fc1.*", theirs ".*.mlp.c_fc.*", WEIGHT_SAME}, {                       \
+        ours ".blocks.*.mlp.fc2.*", theirs ".*.mlp.c_proj.*", WEIGHT_SAME                          \
+    }
+
+static const struct weight_rule rules[] = {
+    {"encoder.cls_token", "visual.class_embedding", WEIGHT_SAME},
+    {"encoder.pos_embed", "visual.positional_embedding", WEIGHT_POSITIONS},
+    {"encoder.patch_embed.proj.weight", "visual.conv1.weight", WEIGHT_SAME},
+    {"encoder.patch_embed.proj.bias", "", WEIGHT_ZERO},
+    {"encoder.norm_pre.*", "visual.ln_pre.*", WEIGHT_SAME},
+    {"encoder.norm.*", "visual.ln_post.*", WEIGHT_SAME},
+    RESBLOCKS("encoder", "visual.transformer.resblocks"),
+    {"head.projection.weight", "visual.proj", WEIGHT_TRANSPOSED},
+    {"head.logit_scale", "logit_scale", WEIGHT_SAME},
+    {"text.token_embedding.weight", "token_embedding.weight", WEIGHT_SAME},
+    {"text.positional_embedding", "positional_embedding", WEIGHT_SAME},
+    RESBLOCKS("text", "transformer.resblocks"),
+    {"text.norm.*", "ln_final.*", WEIGHT_SAME},
+    {"text.projection.weight", "text_projection", WEIGHT_TRANSPOSED},
+    {NULL, NULL, WEIGHT_SAME}};
+
+static const struct spare_rule spare[] = {{"attn_mask", "follows from the length of texts"},
+                                          {"input_resolution", "a number, not a weight"},
+                                          {"context_length", "a number, not a weight"},
+                                          {"vocab_size", "a number, not a weight"},
+                                          {NULL, NULL}};
+
+static const char *const openai_signs[] = {"visual.conv1.weight", "visual.class_embedding",
+                                           "visual.proj", "input_resolution", NULL};
+static const char *const open_signs[] = {"visual.conv1.weight", "visual.class_embedding",
+                                         "visual.proj", NULL};
+
+/* --weights.as openai-clip is for files that lost the number which tells it. */
+const struct family family_openai_clip = {.name = "openai-clip",
+                                          .title = "OpenAI's CLIP with a ViT",
+                                          .cite = "Radford et al. 2021, arXiv:2103.00020",
+                                          .signs = openai_signs,
+                                          .rules = rules,
+                                          .spare = spare,
+                                          .describe = describe_openai};
+
+const struct family family_open_clip = {.name = "open-clip",
+                                        .title = "OpenCLIP with a ViT",
+                                        .cite = "github.com/mlfoundations/open_clip",
+                                        .signs = open_signs,
+                                        .rules = rules,
+                                        .spare = spare,
+                                        .describe = describe_open};
+
+/* ---- Hugging Face ---- */
+
+static int describe_hf(const struct source *s, const struct network_options *o, struct network *n,
+                       struct error *err) {
+    static const struct vit_names names = {
+        .patch = "vision_model.embeddings.patch_embedding.weight",
+        .positions = "vision_model.embeddings.position_embedding.weight",
+        .block = "vision_model.encoder.layers.%d.layer_norm1.weight",
+        .fc1 = "vision_model.encoder.layers.0.mlp.fc1.weight",
+        .heads = "vision_config.num_attention_heads"};
+    static const struct text_names text = {"text_model.embeddings.token_embedding.weight",
+                                           "text_model.embeddings.position_embedding.weight",
+                                           "text_model.encoder.layers.%d.layer_norm1.weight",
+                                           "text_projection.weight",
+                                           0,
+                                           "text_config.num_attention_heads"};
+    prepare_images(n);
+    n->resampling = RESAMPLE_BICUBIC;
+    n->projection = source_dim(s, "visual_projection.weight", 0);
+    int status = describe_vit(&family_hf_clip, s, &names, o, n, err);
+    if (!status)
+        status = describe_text(s, &text, o, n, err);
+    activate(n, strcmp(source_text(s, "vision_config.hidden_act", "quick_gelu"), "gelu")
+                    ? ACT_QUICK_GELU
+                    : ACT_GELU);
+    return status;
+}
+
+#define LAYERS(ours, theirs)                                                                       \
+    {ours ".blocks.*.norm1.*", theirs ".encoder.layers.*.layer_norm1.*", WEIGHT_SAME},             \
+        {ours ".blocks.*.norm2.*", theirs ".encoder.layers.*.layer_norm2.*", WEIGHT_SAME},         \
+        {ours ".blocks.*.attn.qkv.*",                                                              \
+         theirs ".encoder.layers.*.self_attn.{q_proj,k_proj,v_proj}.*", WEIGHT_SAME},              \
+        {ours ".blocks.*.attn.proj.*", theirs ".encoder.layers.*.self_attn.out_proj.*",            \
+         WEIGHT_SAME},                                                                             \
+    {                                                                                              \
+        ours ".blocks.*.mlp.*", theirs ".encoder.layers.*.mlp.*", WEIGHT_SAME                      \
+    }
+
+static const struct weight_rule hf_rules[] = {
+    {"encoder.cls_token", "vision_model.embeddings.class_embedding", WEIGHT_SAME},
+    {"encoder.pos_embed", "vision_model.embeddings.position_embedding.weight", WEIGHT_POSITIONS},
+    {"encoder.patch_embed.proj.weight", "vision_model.embeddings.patch_embedding.weight",
+     WEIGHT_SAME},
+    {"encoder.patch_embed.proj.bias", "", WEIGHT_ZERO},
+    {"encoder.norm_pre.*", "vision_model.pre_layrnorm.*", WEIGHT_SAME},
+    {"encoder.norm.*", "vision_model.post_layernorm.*", WEIGHT_SAME},
+    LAYERS("encoder", "vision_model"),
+    {"head.projection.weight", "visual_projection.weight", WEIGHT_SAME},
+    {"head.logit_scale", "logit_scale", WEIGHT_SAME},
+    {"text.token_embedding.weight", "text_model.embeddings.token_embedding.weight", WEIGHT_SAME},
+    {"text.positional_embedding", "text_model.embeddings.position_embedding.weight", WEIGHT_SAME},
+    LAYERS("text", "text_model"),
+    {"text.norm.*", "text_model.final_layer_norm.*", WEIGHT_SAME},
+    {"text.projection.weight", "text_projection.weight", WEIGHT_SAME},
+    {NULL, NULL, WEIGHT_SAME}};
+
+static const struct spare_rule hf_spare[] = {{"*position_ids", "0, 1, 2, ..."}, {NULL, NULL}};
+
+static const char *const hf_signs[] = {"vision_model.embeddings.patch_embedding.weight",
+                                       "vision_model.embeddings.class_embedding",
+                                       "visual_projection.weight", NULL};
+
+const struct family family_hf_clip = {.name = "hf-clip",
+                                      .title = "Hugging Face's CLIP with a ViT",
+                                      .cite = "github.com/huggingface/transformers, CLIPModel",
+                                      .signs = hf_signs,
+                                      .rules = hf_rules,
+                                      .spare = hf_spare,
+                                      .describe = describe_hf};

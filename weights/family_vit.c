@@ -1,0 +1,236 @@
+/* family_vit.c -- vision transformers with timm's names, which are this program's own: timm's,
+ * those of MAE and of DINO; and Hugging Face's.
+ *
+ * Where a network ends in fc_norm, that norm is of the mean of the patches and `norm` is left out
+ * (timm with avg pooling, MAE fine-tuned).
+ */
+#include "weights/family.h"
+
+#include <stdio.h>
+#include <string.h>
+
+static const struct vit_names timm_names = {.patch = "patch_embed.proj.weight",
+                                            .positions = "pos_embed",
+                                            .block = "blocks.%d.norm1.weight",
+                                            .fc1 = "blocks.0.mlp.fc1.weight",
+                                            .head = "head.weight",
+                                            .heads = "model_args.num_heads"};
+
+static const struct weight_rule rules[] = {{"encoder.pos_embed", "pos_embed", WEIGHT_POSITIONS},
+                                           {"head.fc.*", "head.*", WEIGHT_SAME},
+                                           {"encoder.*", "*", WEIGHT_SAME},
+                                           {NULL, NULL, WEIGHT_SAME}};
+
+static int describe(const struct family *f, const struct source *s, const struct network_options *o,
+                    struct network *n, struct error *err) {
+    struct vit *v = &n->backbone.vit;
+    n->preprocessing.interpolation = INTERPOLATION_BICUBIC;
+    v->norm_pooled = source_find(s, "fc_norm.weight") != NULL;
+    v->pool = v->norm_pooled ? POOL_MEAN : POOL_CLS;
+    v->layer_scale = source_find(s, "blocks.0.ls1.gamma") ? 1 : 0; /* whatever, to be replaced */
+    return describe_vit(f, s, &timm_names, o, n, err);
+}
+
+static int describe_timm(const struct source *s, const struct network_options *o, struct network *n,
+                         struct error *err) {
+    n->preprocessing.norm = norm_inception;
+    n->preprocessing.crop = 0.9;
+    n->resampling = RESAMPLE_ANTIALIAS;
+    snprintf(n->remark, sizeof n->remark,
+             "MAE's and DINO's encoders have the same names and another preparation of images: "
+             "--weights.as mae, --weights.as dino");
+    return describe(&family_timm_vit, s, o, n, err);
+}
+
+static int describe_mae(const struct source *s, const struct network_options *o, struct network *n,
+                        struct error *err) {
+    n->preprocessing.norm = norm_imagenet;
+    n->preprocessing.crop = 0.875;
+    n->resampling = RESAMPLE_BICUBIC;
+    return describe(&family_mae, s, o, n, err);
+}
+
+static int describe_dino(const struct source *s, const struct network_options *o, struct network *n,
+                         struct error *err) {
+    n->preprocessing.norm = norm_imagenet;
+    n->preprocessing.crop = 0.875;
+    n->resampling = RESAMPLE_OFFSET;
+    int status = describe(&family_dino_vit, s, o, n, err);
+    n->classes = 0; /* its head is a projection of training */
+    return status;
+}
+
+static const char *const signs[] = {"patch_embed.proj.weight", "cls_token", "pos_embed",
+                                    "blocks.0.attn.qkv.weight", NULL};
+static const char *const mae_signs[] = {"patch_embed.proj.weight", "cls_token",
+                                        "decoder_embed.weight", NULL};
+static const char *const dino_signs[] = {"patch_embed.proj.weight", "cls_token",
+                                         "head.mlp.0.weight", NULL};
+
+const struct family family_timm_vit = {
+    .name = "timm-vit",
+    .title = "timm's ViT, with CLS or average pooling, and this program's",
+    .cite =
+        "Dosovitskiy et al. 2021, arXiv:2010.11929; github.com/huggingface/pytorch-image-models",
+    .signs = signs,
+    .rules = rules,
+    .describe = describe_timm};
+
+static const struct spare_rule mae_spare[] = {
+    {"decoder_*", "MAE's decoder, of pretraining"}, {"mask_token", "MAE's decoder"}, {NULL, NULL}};
+
+const struct family family_mae = {.name = "mae",
+                                  .title = "MAE's encoder, alone or with its decoder",
+                                  .cite = "He et al. 2022, arXiv:2111.06377",
+                                  .signs = mae_signs,
+                                  .rules = rules,
+                                  .spare = mae_spare,
+                                  .describe = describe_mae};
+
+static const struct spare_rule dino_spare[] = {{"head.*", "DINO's projection head, of training"},
+                                               {NULL, NULL}};
+
+const struct family family_dino_vit = {.name = "dino",
+                                       .title = "DINO's ViT",
+                                       .cite = "Caron et al. 2021, arXiv:2104.14294",
+                                       .signs = dino_signs,
+                                       .rules = rules,
+                                       .spare = dino_spare,
+                                       .describe = describe_dino};
+
+/* ---- Hugging Face ---- */
+
+static const struct vit_names hf_names = {.patch = "embeddings.patch_embeddings.projection.weight",
+                                          .positions = "embeddings.position_embeddings",
+                                          .block = "encoder.layer.%d.layernorm_before.weight",
+                                          .fc1 = "encoder.layer.0.intermediate.dense.weight",
+                                          .head = "classifier.weight",
+                                          .heads = "num_attention_heads"};
+
+/* Its images are 224 x 224 whatever their ratio was. */
+static int describe_hf(const struct source *s, const struct network_options *o, struct network *n,
+                       struct error *err) {
+    struct vit_names names = hf_names;
+    n->preprocessing.norm = norm_inception;
+    n->preprocessing.crop = 1;
+    n->preprocessing.fit = FIT_SQUASH;
+    n->preprocessing.interpolation = INTERPOLATION_BILINEAR;
+    n->resampling = RESAMPLE_BICUBIC;
+    n->backbone.vit.norm_eps = source_number(s, "layer_norm_eps", 1e-12);
+    if (family_find(&family_hf_vit, s, "layers.0.layernorm_before.weight")) { /* since version 5 */
+        names.block = "layers.%d.layernorm_before.weight";
+        names.fc1 = "layers.0.mlp.fc1.weight";
+    }
+    return describe_vit(&family_hf_vit, s, &names, o, n, err);
+}
+
+static const struct weight_rule hf_rules[] = {
+    {"encoder.cls_token", "embeddings.cls_token", WEIGHT_SAME},
+    {"encoder.pos_embed", "embeddings.position_embeddings", WEIGHT_POSITIONS},
+    {"encoder.patch_embed.proj.*", "embeddings.patch_embeddings.projection.*", WEIGHT_SAME},
+    {"encoder.blocks.*.norm1.*", "encoder.layer.*.layernorm_before.*", WEIGHT_SAME},
+    {"encoder.blocks.*.norm2.*", "encoder.layer.*.layernorm_after.*", WEIGHT_SAME},
+    {"encoder.blocks.*.attn.qkv.*", "encoder.layer.*.attention.attention.{query,key,value}.*",
+     WEIGHT_SAME},
+    {"encoder.blocks.*.attn.proj.*", "encoder.layer.*.attention.output.dense.*", WEIGHT_SAME},
+    {"encoder.blocks.*.mlp.fc1.*", "encoder.layer.*.intermediate.dense.*", WEIGHT_SAME},
+    {"encoder.blocks.*.mlp.fc2.*", "encoder.layer.*.output.dense.*", WEIGHT_SAME},
+    {"encoder.blocks.*.norm1.*", "layers.*.layernorm_before.*", WEIGHT_SAME},
+    {"encoder.blocks.*.norm2.*", "layers.*.layernorm_after.*", WEIGHT_SAME},
+    {"encoder.blocks.*.attn.qkv.*", "layers.*.attention.{q_proj,k_proj,v_proj}.*", WEIGHT_SAME},
+    {"encoder.blocks.*.attn.proj.*", "layers.*.attention.o_proj.*", WEIGHT_SAME},
+    {"encoder.blocks.*.mlp.*", "layers.*.mlp.*", WEIGHT_SAME},
+    {"encoder.norm.*", "layernorm.*", WEIGHT_SAME},
+    {"head.fc.*", "classifier.*", WEIGHT_SAME},
+    {NULL, NULL, WEIGHT_SAME}};
+
+static const struct spare_rule hf_spare[] = {
+    {"pooler.dense.*", "a layer behind CLS that no protocol looks at"},
+    {"embeddings.mask_token", "of masked pretraining"},
+    {"decoder.*", "of masked pretraining"},
+    {NULL, NULL}};
+
+static const char *const hf_signs[] = {"embeddings.patch_embeddings.projection.weight",
+                                       "embeddings.cls_token", "embeddings.position_embeddings",
+                                       NULL};
+
+const struct family family_hf_vit = {.name = "hf-vit",
+                                     .title = "Hugging Face's ViT",
+                                     .cite = "github.com/huggingface/transformers, ViTModel",
+                                     .inner = "vit.",
+                                     .signs = hf_signs,
+                                     .rules = hf_rules,
+                                     .spare = hf_spare,
+                                     .describe = describe_hf};
+
+/* ---- BEiT ---- */
+
+static int describe_beit(const struct source *s, const struct network_options *o, struct network *n,
+                         struct error *err) {
+    struct vit *v = &n->backbone.vit;
+    const char *table = source_find(s, "rel_pos_bias.relative_position_bias_table")
+                            ? "rel_pos_bias.relative_position_bias_table"
+                            : "blocks.0.attn.relative_position_bias_table";
+    n->preprocessing.norm = norm_inception;
+    n->preprocessing.crop = 0.9;
+    n->preprocessing.interpolation = INTERPOLATION_BICUBIC;
+    n->resampling = RESAMPLE_BICUBIC;
+    v->norm_pooled = source_find(s, "fc_norm.weight") != NULL;
+    v->pool = v->norm_pooled ? POOL_MEAN : POOL_CLS;
+    v->layer_scale = source_find(s, "blocks.0.gamma_1") ? 1 : 0; /* whatever, to be replaced */
+    v->relative_positions = v->relative_each = source_find(s, table) != NULL;
+    struct network_options own = *o;
+    struct vit_names names = timm_names;
+    names.may_lack_positions = 1;
+    char image[32];
+    /* Of a square grid the table has (2 side - 1)^2 + 3 entries. */
+    int entries = source_dim(s, table, 0), side = 1;
+    while ((2 * side - 1) * (2 * side - 1) + 3 < entries)
+        side++;
+    int patch = source_dim(s, "patch_embed.proj.weight", 2);
+    snprintf(image, sizeof image, "%d", side * (patch ? patch : 1));
+    if (v->relative_positions && (!o->image || !*o->image))
+        own.image = image;
+    int status = describe_vit(&family_beit, s, &names, &own, n, err);
+    if (!status && !v->relative_positions && v->position == POSITION_NONE)
+        return error_set(err, STATUS_USAGE, "%s: neither %s nor pos_embed is there", s->path,
+                         table);
+    if (status || !v->relative_positions)
+        return status;
+    if ((2 * vit_rows(v) - 1) * (2 * vit_cols(v) - 1) + 3 != entries)
+        return error_set(err, STATUS_USAGE,
+                         "%s: its relative positions are for images of another size (%s x %s): "
+                         "they are not resampled here, so leave --weights.image out",
+                         s->path, image, image);
+    return 0;
+}
+
+static const struct weight_rule beit_rules[] = {
+    {"encoder.blocks.*.attn.relative_position_bias_table",
+     "blocks.*.attn.relative_position_bias_table", WEIGHT_RELATIVE},
+    {"encoder.blocks.*.attn.relative_position_bias_table",
+     "rel_pos_bias.relative_position_bias_table", WEIGHT_RELATIVE},
+    {"encoder.blocks.*.attn.qkv.bias", "blocks.*.attn.{q_bias,,v_bias}", WEIGHT_SAME},
+    {"encoder.blocks.*.ls1.gamma", "blocks.*.gamma_1", WEIGHT_SAME},
+    {"encoder.blocks.*.ls2.gamma", "blocks.*.gamma_2", WEIGHT_SAME},
+    {"encoder.pos_embed", "pos_embed", WEIGHT_POSITIONS},
+    {"head.fc.*", "head.*", WEIGHT_SAME},
+    {"encoder.*", "*", WEIGHT_SAME},
+    {NULL, NULL, WEIGHT_SAME}};
+
+static const struct spare_rule beit_spare[] = {
+    {"*relative_position_index", "follows from the grid"},
+    {"mask_token", "of masked pretraining"},
+    {"lm_head.*", "of masked pretraining"},
+    {NULL, NULL}};
+
+static const char *const beit_signs[] = {"patch_embed.proj.weight", "cls_token",
+                                         "blocks.0.attn.q_bias", "blocks.0.attn.v_bias", NULL};
+
+const struct family family_beit = {.name = "beit",
+                                   .title = "BEiT, version 1, its own code's and timm's",
+                                   .cite = "Bao et al. 2022, arXiv:2106.08254",
+                                   .signs = beit_signs,
+                                   .rules = beit_rules,
+                                   .spare = beit_spare,
+                                   .describe = describe_beit};

@@ -1,0 +1,183 @@
+#include "weights/network.h"
+
+#include "weights/family.h"
+
+#include "nn/checkpoint.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* ---- how images are prepared: the family's way, then the files', then the user's ---- */
+
+static const char *const interpolations[] = {
+    [INTERPOLATION_BILINEAR] = "bilinear", [INTERPOLATION_BICUBIC] = "bicubic"};
+
+static int read_three(const char *name, const char *text, double out[4], struct error *err) {
+    enum { COLORS = 3 };
+    if (!text || !*text)
+        return 0;
+    const char *at = text;
+    for (int i = 0; i < COLORS; i++) {
+        char *end;
+        out[i] = strtod(at, &end);
+        int last = i == COLORS - 1;
+        if (end == at || !isfinite(out[i]) || (last ? *end != '\0' : *end != ',' && *end != ' '))
+            return error_set(err, STATUS_USAGE,
+                             "%s \"%s\" is no three numbers, such as 0.485,0.456,0.406", name,
+                             text);
+        at = end + 1;
+    }
+    return 0;
+}
+
+static void take_list(const struct source *s, const char *const *paths, double out[4]) {
+    double numbers[4];
+    for (int i = 0; paths[i]; i++) {
+        int n = source_list(s, paths[i], numbers, 4);
+        if (n >= 1 && n <= 4) {
+            memcpy(out, numbers, (size_t)n * sizeof *out);
+            return;
+        }
+    }
+}
+
+static void prepare_as_file(const struct source *s, struct preprocessing *p) {
+    static const char *const means[] = {"pretrained_cfg.mean", "mean", "image_mean",
+                                        "preprocess_cfg.mean", NULL};
+    static const char *const stds[] = {"pretrained_cfg.std", "std", "image_std",
+                                       "preprocess_cfg.std", NULL};
+    enum { PIL_BILINEAR = 2, PIL_BICUBIC = 3 };
+    take_list(s, means, p->norm.mean);
+    take_list(s, stds, p->norm.std);
+    p->crop = source_number(s, "pretrained_cfg.crop_pct", source_number(s, "crop_pct", p->crop));
+    const char *how = source_text(s, "pretrained_cfg.interpolation",
+                                  source_text(s, "preprocess_cfg.interpolation", ""));
+    for (int i = INTERPOLATION_BILINEAR; i <= INTERPOLATION_BICUBIC; i++)
+        if (!strcmp(how, interpolations[i]))
+            p->interpolation = i;
+    int pil = (int)source_number(s, "resample", 0);
+    if (pil == PIL_BILINEAR || pil == PIL_BICUBIC)
+        p->interpolation = pil == PIL_BICUBIC ? INTERPOLATION_BICUBIC : INTERPOLATION_BILINEAR;
+    double cropped = source_number(s, "do_center_crop", -1);
+    if (cropped >= 0)
+        p->fit = cropped > 0 ? FIT_CROP : FIT_SQUASH;
+    if (!strcmp(source_text(s, "preprocess_cfg.resize_mode", ""), "squash"))
+        p->fit = FIT_SQUASH;
+}
+
+static int is_set(const char *text) {
+    return text && *text;
+}
+
+static int prepare_as_told(const struct network_options *o, struct preprocessing *p,
+                           struct error *err) {
+    int status = 0;
+    TRY(read_three("mean", o->mean, p->norm.mean, err));
+    TRY(read_three("std", o->std, p->norm.std, err));
+    if (o->crop > 0)
+        p->crop = o->crop;
+    if (is_set(o->interpolation))
+        p->interpolation = strcmp(o->interpolation, interpolations[INTERPOLATION_BICUBIC])
+                               ? INTERPOLATION_BILINEAR
+                               : INTERPOLATION_BICUBIC;
+    if (is_set(o->fit))
+        p->fit = strcmp(o->fit, "squash") ? FIT_CROP : FIT_SQUASH;
+    for (int i = 0; i < 3; i++)
+        if (!(p->norm.std[i] > 0))
+            status = error_set(err, STATUS_USAGE, "a deviation of %g: std must be above 0",
+                               p->norm.std[i]);
+    if (!(p->crop > 0 && p->crop <= 1))
+        status = error_set(err, STATUS_USAGE, "a crop of %g is no share of the image in (0, 1]",
+                           p->crop);
+out:
+    return status;
+}
+
+/* ---- what it is ---- */
+
+/* The size that the files beside the weights name, where the user names none. */
+static void find_image(const struct source *s, struct network_options *o, char text[32]) {
+    double size[3];
+    if (is_set(o->image) || source_list(s, "pretrained_cfg.input_size", size, 3) != 3)
+        return;
+    snprintf(text, 32, "%.0fx%.0f", size[1], size[2]);
+    o->image = text;
+}
+
+static int describe(struct network *n, struct source *s, const struct network_options *given,
+                    struct error *err) {
+    struct network_options o = *given;
+    char image[32];
+    int status = 0;
+    if (checkpoint_is(s->file))
+        return error_set(err, STATUS_USAGE,
+                         "%s is a checkpoint of this program: name its run's folder, without "
+                         "--weights, or make a file for others of it (ssvbench export-weights)",
+                         s->path);
+    *n = (struct network){.preprocessing = {.norm = norm_none, .crop = 1}};
+    TRY(family_recognise(s, &o, &n->family, err));
+    find_image(s, &o, image);
+    TRY(n->family->describe(s, &o, n, err));
+    n->backbone.name = n->name;
+    if (is_set(o.activation))
+        n->backbone.vit.act = n->text.act =
+            strcmp(o.activation, "quick_gelu") ? ACT_GELU : ACT_QUICK_GELU;
+    if (is_set(o.pool) && !n->backbone.vit.norm_pooled)
+        n->backbone.vit.pool = strcmp(o.pool, "mean") ? POOL_CLS : POOL_MEAN;
+    prepare_as_file(s, &n->preprocessing);
+    TRY(prepare_as_told(&o, &n->preprocessing, err));
+out:
+    return status;
+}
+
+int network_open(struct network *n, struct source **s, const char *path,
+                 const struct network_options *o, struct error *err) {
+    int status = source_open(s, path, err);
+    if (status)
+        return status;
+    status = describe(n, *s, o, err);
+    if (status) {
+        source_close(*s);
+        *s = NULL;
+    }
+    return status;
+}
+
+struct tensor *network_classify(struct graph *g, int head, const struct network *n,
+                                const struct encoded *e) {
+    const struct linear_spec fc = {.group = head, .out = n->classes};
+    return n->classes ? op_linear(g, "fc", e->pooled, &fc, NULL) : NULL;
+}
+
+struct tensor *network_project(struct graph *g, int head, const struct network *n,
+                               const struct encoded *e) {
+    const struct linear_spec projection = {.group = head, .out = n->projection, .no_bias = 1};
+    if (!n->projection)
+        return NULL;
+    if (n->text.vocabulary)
+        graph_param(g, head, "logit_scale", 1, (const int[]){1}, INIT_ZERO, 0);
+    return op_linear(g, "projection", e->pooled, &projection, NULL);
+}
+
+void network_print(const struct network *n, const char *path, FILE *out) {
+    const struct preprocessing *p = &n->preprocessing;
+    const struct backbone *b = &n->backbone;
+    fprintf(out, "%s: %s (%s), %d x %d", path, n->name, n->family->title, p->height, p->width);
+    if (b->kind == BACKBONE_VIT)
+        fprintf(out, ", patches of %d, %d heads, %s", b->vit.patch, b->vit.heads,
+                b->vit.act == ACT_QUICK_GELU ? "quick GELU" : "GELU");
+    if (n->classes)
+        fprintf(out, ", a classifier of %d", n->classes);
+    if (n->projection)
+        fprintf(out, ", a projection to %d%s", n->projection,
+                n->text.vocabulary ? " and a text tower" : "");
+    fprintf(out, "\nimages: %s, %s", p->fit == FIT_SQUASH ? "the whole resized" : "resized",
+            interpolations[p->interpolation]);
+    if (p->fit == FIT_CROP && p->crop < 1)
+        fprintf(out, ", the middle %.3g of it", p->crop);
+    fprintf(out, "; mean %.4g %.4g %.4g, deviation %.4g %.4g %.4g\n", p->norm.mean[0],
+            p->norm.mean[1], p->norm.mean[2], p->norm.std[0], p->norm.std[1], p->norm.std[2]);
+    if (*n->remark)
+        fprintf(out, "not in the file: %s\n", n->remark);
+}
