@@ -1,4 +1,5 @@
 /* The data of the main figure: every seed, mean and interval of every cell. */
+#include "reports/difference_internal.h"
 #include "reports/figures_internal.h"
 #include "reports/text_internal.h"
 
@@ -6,15 +7,7 @@
 #include <math.h>
 #include <string.h>
 
-enum {
-    LABEL = 26,
-    SECOND = 38,
-    TITLE = 20,
-    WIDE_TITLE = 44,
-    FEW_PANELS = 2,
-    CAPTION = 124,
-    NOTE = 34
-};
+enum { LABEL = 26, SECOND = 38, TITLE = 20, WIDE_TITLE = 44, FEW_PANELS = 2, NOTE = 34, ROWS = 48 };
 
 struct range {
     double lo, hi, step;
@@ -80,18 +73,16 @@ static int usual_n(const struct summary *s) {
     return usual;
 }
 
-static int n_incomplete(const struct summary_cell *cell) {
-    int n = 0;
-    for (int i = 0; i < cell->n; i++)
-        n += !run_is_complete(cell->run[i]);
-    return n;
-}
-
 /* What a reader must know of one cell, or "". */
 static const char *cell_note(const struct summary_cell *cell, int usual, struct arena *a) {
-    const char *text = "";
-    if (cell->n && (cell->n != usual || cell->n_gaps || n_incomplete(cell)))
-        text = arena_printf(a, "n = %d%s", cell->n, n_incomplete(cell) ? "*" : "");
+    const char *text = "", *of = "";
+    int waiting = 0;
+    for (int i = 0; i < cell->n_gaps; i++)
+        waiting += !strcmp(cell->gap[i].word, NOT_EVALUATED);
+    if (waiting)
+        of = arena_printf(a, " of %d", cell->n + waiting);
+    if (cell->n && (cell->n != usual || cell->n_gaps || cell_n_incomplete(cell)))
+        text = arena_printf(a, "n = %d%s%s", cell->n, of, cell_n_incomplete(cell) ? "*" : "");
     for (int i = 0; i < cell->n_gaps; i++) {
         int same = 0, earlier = 0;
         for (int j = 0; j < cell->n_gaps; j++)
@@ -99,6 +90,8 @@ static const char *cell_note(const struct summary_cell *cell, int usual, struct 
                 same++;
                 earlier |= j < i;
             }
+        if (cell->n && !strcmp(cell->gap[i].word, NOT_EVALUATED))
+            continue;
         if (!earlier && (cell->n || same < cell->n_gaps))
             text = arena_printf(a, "%s%s%d %s", text, *text ? ", " : "", same, cell->gap[i].word);
         else if (!earlier)
@@ -151,13 +144,14 @@ static void put_seeds(const struct summary *s, const double *y, FILE *dat) {
 }
 
 static void put_means(const struct summary *s, const double *y, FILE *dat) {
-    fputs("\n\n# means\n# panel\ty\tlook\tmean %\tfrom\tto\tn\n", dat);
+    fputs("\n\n# means\n# panel\ty\tlook\tmean %\tfrom\tto\tn\tof which not complete\n", dat);
     for (int c = 0; c < s->n_columns; c++)
         for (int r = 0; r < s->n_rows; r++) {
             const struct summary_cell *cell = summary_at(s, r, c);
             if (cell->n)
-                fprintf(dat, "%d\t%g\t%d\t%.6g\t%.6g\t%.6g\t%d\n", c + 1, y[r], s->row[r].id,
-                        cell->level.mean, cell->level.lo, cell->level.hi, cell->n);
+                fprintf(dat, "%d\t%g\t%d\t%.6g\t%.6g\t%.6g\t%d\t%d\n", c + 1, y[r], s->row[r].id,
+                        cell->level.mean, cell->level.lo, cell->level.hi, cell->n,
+                        cell_n_incomplete(cell));
         }
 }
 
@@ -185,7 +179,7 @@ static const char *caption(const struct summary *s, int usual) {
     for (int i = 0; i < s->n_rows * s->n_columns; i++) {
         const struct summary_cell *cell = &s->cell[i];
         other += cell->n && cell->n != usual;
-        incomplete += n_incomplete(cell) > 0;
+        incomplete += cell_n_incomplete(cell) > 0;
         single += cell->n == 1;
         cut += cell->cut;
         wilson += cell->wilson;
@@ -216,7 +210,42 @@ static const char *caption(const struct summary *s, int usual) {
     return text;
 }
 
-int figure_main(const struct summary *s, FILE *dat) {
+static double mean_of_row(const struct summary *s, int r) {
+    double sum = 0;
+    int n = 0;
+    for (int c = 0; c < s->n_columns; c++)
+        if (summary_at(s, r, c)->n) {
+            sum += summary_at(s, r, c)->level.mean;
+            n++;
+        }
+    return n ? sum / n : -1;
+}
+
+/* The summary with the rows of the largest means, and random, which they are to be above. */
+static struct summary best_rows(const struct summary *s, int most) {
+    struct summary part = *s;
+    double *mean = ARENA_ARRAY(s->a, double, s->n_rows);
+    part.n_rows = 0;
+    part.row = ARENA_ARRAY(s->a, struct summary_row, s->n_rows);
+    part.cell = ARENA_ARRAY(s->a, struct summary_cell, s->n_rows * s->n_columns);
+    for (int r = 0; r < s->n_rows; r++)
+        mean[r] = strcmp(s->row[r].method, "random") ? mean_of_row(s, r) : INFINITY;
+    for (int r = 0; r < s->n_rows; r++) {
+        int better = 0;
+        for (int q = 0; q < s->n_rows; q++)
+            better += mean[q] > mean[r] || (q > r && mean[q] == mean[r]);
+        if (better >= most)
+            continue;
+        memcpy(part.cell + part.n_rows * s->n_columns, summary_at(s, r, 0),
+               sizeof *part.cell * (size_t)s->n_columns);
+        part.row[part.n_rows++] = s->row[r];
+    }
+    return part;
+}
+
+int figure_main(const void *input, FILE *dat) {
+    const struct report_input *in = input;
+    const struct summary part = best_rows(in->summary, ROWS), *s = &part;
     int values = 0;
     for (int i = 0; i < s->n_rows * s->n_columns; i++)
         values += s->cell[i].n;
@@ -224,15 +253,17 @@ int figure_main(const struct summary *s, FILE *dat) {
         return 0;
     struct range *ranges = ARENA_ARRAY(s->a, struct range, s->n_columns);
     const double *y = row_places(s);
-    int usual = usual_n(s);
-    fputs(
-        "# What main.gp draws; written again by each report.  Columns are separated by tabs.\n\n\n",
-        dat);
+    int usual = usual_n(s), left_out = in->summary->n_rows - s->n_rows;
+    const char *text = caption(s, usual);
+    if (left_out)
+        text = arena_printf(s->a, "%s The %d lines with the lowest means are left out.", text,
+                            left_out);
+    figure_head("main", dat);
     put_panels(s, ranges, dat);
     put_rows(s, y, dat);
     put_seeds(s, y, dat);
     put_means(s, y, dat);
     put_notes(s, y, ranges, usual, dat);
-    figure_caption(caption(s, usual), CAPTION, dat, s->a);
+    figure_caption_flagged(in, text, FLAG_COMPARISON, dat);
     return values;
 }

@@ -123,7 +123,11 @@ int kernels_history_table(const struct kernel_history *h, FILE *out, struct erro
 }
 
 int kernels_figures(const struct kernel_history *h, const char *folder, struct error *err) {
-    static const struct figure figures[] = {{"roofline", script_roofline, figure_roofline},
-                                            {"kernels", script_kernels, figure_kernels}};
-    return figures_draw(figures, h->n > 1 ? 2 : 1, h, folder, err);
+    static const struct figure figures[] = {
+        {"roofline", "Kernels below the machine's roof", script_roofline, figure_roofline,
+         "times with FLOPs and bytes"},
+        {"kernels", "Kernels whose time changed", script_kernels, figure_kernels,
+         "times of two files or more"}};
+    const struct drawing d = {.folder = folder, .format = ""};
+    return figures_draw(figures, h->n > 1 ? 2 : 1, h, &d, err);
 }

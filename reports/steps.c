@@ -75,6 +75,9 @@ int steps_csv(const struct step_files *f, FILE *out, struct error *err) {
 }
 
 int steps_figures(const struct step_files *f, const char *folder, struct error *err) {
-    static const struct figure figures[] = {{"throughput", script_throughput, figure_throughput}};
-    return figures_draw(figures, 1, f, folder, err);
+    static const struct figure figures[] = {{"throughput", "Images a second over the batch",
+                                             script_throughput, figure_throughput,
+                                             "times of training steps"}};
+    const struct drawing d = {.folder = folder, .format = ""};
+    return figures_draw(figures, 1, f, &d, err);
 }

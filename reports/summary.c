@@ -119,21 +119,22 @@ static void add_run(struct summary *s, struct summary_row *row, const struct run
 }
 
 static void find_rows(struct summary *s, struct run *const *runs, int n_runs) {
-    const char **variants = run_variants(runs, n_runs, s->a);
+    const struct variant *variants = run_variants(runs, n_runs, s->a);
     s->row = ARENA_ARRAY(s->a, struct summary_row, n_runs);
     s->repeat = ARENA_ARRAY(s->a, const char *, n_runs);
     for (int i = 0; i < n_runs; i++) {
         const struct run *run = runs[i];
         const char *dataset = s->same_dataset ? "" : run->dataset;
         int r = 0;
-        while (r < s->n_rows && !same_row(&s->row[r], run, dataset, variants[i]))
+        while (r < s->n_rows && !same_row(&s->row[r], run, dataset, variants[i].text))
             r++;
         if (r == s->n_rows)
             s->row[s->n_rows++] =
                 (struct summary_row){.method = run->method,
                                      .backbone = run->backbone,
                                      .dataset = dataset,
-                                     .variant = variants[i],
+                                     .variant = variants[i].text,
+                                     .settings = &variants[i],
                                      .run = ARENA_ARRAY(s->a, const struct run *, n_runs)};
         add_run(s, &s->row[r], run);
         s->several_backbones |= !!strcmp(run->backbone, runs[0]->backbone);
@@ -177,7 +178,7 @@ static void add_gap(struct summary_cell *cell, const struct run *run, const stru
         gap->reason = e->outcome == OUTCOME_OK ? "no finite accuracy" : text_clean(e->reason, a);
         return;
     }
-    gap->word = "not evaluated";
+    gap->word = NOT_EVALUATED;
     if (!run_is_complete(run))
         gap->reason = arena_printf(a, "the run's status is \"%s\"", text_clean(run->status, a));
 }
@@ -283,25 +284,43 @@ static void sort_rows(struct summary *s) {
     s->cell = cells;
 }
 
-/* A method keeps its look in every figure: well-known names have theirs, others follow in
- * alphabetical order. */
-static void find_ids(struct summary *s) {
+static int known_id(const char *method) {
     static const char *const known[] = {"random", "supervised", "mae", "simclr",
                                         "dino",   "beit",       "clip"};
     enum { KNOWN = sizeof known / sizeof *known };
+    int k = 0;
+    while (k < KNOWN && strcmp(known[k], method))
+        k++;
+    return 1 + k;
+}
+
+static int by_name(const void *left, const void *right) {
+    return strcmp(*(const char *const *)left, *(const char *const *)right);
+}
+
+/* A method keeps its look in every figure: well-known names have theirs, others follow in
+ * alphabetical order, and when all are taken they begin again behind random and supervised. */
+static void find_ids(struct summary *s) {
+    enum { LOOKS = 11, RESERVED = 2 };
+    const int others = known_id("");
+    const char **name = ARENA_ARRAY(s->a, const char *, s->n_rows + 1);
+    int n = 0;
+    for (int r = 0; r < s->n_rows; r++)
+        if (known_id(s->row[r].method) == others)
+            name[n++] = s->row[r].method;
+    qsort(name, (size_t)n, sizeof *name, by_name);
+    int kept = 0;
+    for (int i = 0; i < n; i++)
+        if (!i || strcmp(name[i], name[i - 1]))
+            name[kept++] = name[i];
     for (int r = 0; r < s->n_rows; r++) {
-        int k = 0, before = 0;
-        while (k < KNOWN && strcmp(known[k], s->row[r].method))
-            k++;
-        for (int q = 0; k == KNOWN && q < s->n_rows; q++) {
-            int repeated = 0, is_known = 0;
-            for (int p = 0; p < q; p++)
-                repeated |= !strcmp(s->row[p].method, s->row[q].method);
-            for (int i = 0; i < KNOWN; i++)
-                is_known |= !strcmp(known[i], s->row[q].method);
-            before += !repeated && !is_known && strcmp(s->row[q].method, s->row[r].method) < 0;
-        }
-        s->row[r].id = 1 + k + before;
+        int id = known_id(s->row[r].method);
+        for (int i = 0; id == others && i < kept; i++)
+            if (!strcmp(name[i], s->row[r].method)) {
+                id += i;
+                break;
+            }
+        s->row[r].id = id <= LOOKS ? id : RESERVED + 1 + (id - RESERVED - 1) % (LOOKS - RESERVED);
     }
 }
 

@@ -16,6 +16,8 @@
 
 #define REPORT_LEVEL 0.95
 
+#define NOT_EVALUATED "not evaluated" /* the word of a gap that may still be filled */
+
 /* A run of the row that has no value in the column. */
 struct summary_gap {
     const struct run *run;
@@ -33,11 +35,20 @@ struct summary_cell {
     struct summary_gap *gap;
 };
 
+/* The settings in which runs of one method and backbone differ: all of them have the same keys. */
+struct variant {
+    const char *text;       /* "epochs=20 mae.mask_ratio=0.6", or "" */
+    int n;                  /* settings */
+    const char *const *key; /* (n) */
+    const char **value;     /* (n); "?": the run's configuration does not say it */
+};
+
 struct summary_row {
     const char *method, *backbone;
     const char *dataset; /* of pretraining; "" when it is the column's */
     const char *variant; /* "epochs=20" where runs of a method differ in it, otherwise "" */
-    int id;              /* of its colour and shape, from 1 */
+    const struct variant *settings;
+    int id; /* of its colour and shape, from 1 */
     int n_runs;
     const struct run **run;
 };
@@ -73,11 +84,32 @@ char *summary_column_label(const struct summary *s, const struct summary_column 
                            const char *separator);
 int run_is_complete(const struct run *run);
 
+/* summary_pick.c: parts of a summary that figures want. */
+/* The evaluation of the run that belongs to the column; NULL: none. */
+const struct eval *summary_eval(const struct summary *s, const struct run *run,
+                                const struct summary_column *column);
+/* Of each dataset the column that says most of frozen features: linear, else logistic, else ...;
+ * among those where a run has what `has` asks of its evaluation (NULL: a value).  Returns their
+ * number, column (n_columns). */
+int summary_primary(const struct summary *s, int (*has)(const struct eval *e), int *column);
+/* The column of that protocol on the dataset of `column`; -1: none. */
+int summary_column_of(const struct summary *s, const char *protocol, int column);
+/* The rows with a value in the column, from a run that has what `has` asks (NULL: nothing more); at
+ * most so many, those with the largest mean, in the order of the summary.  Returns their number,
+ * row (n_rows); *left_out is how many were not taken. */
+int summary_best(const struct summary *s, int column, int (*has)(const struct eval *e), int most,
+                 int *row, int *left_out);
+/* "mae vit-micro mask_ratio=0.6", without the settings i and j (-1: with all): for figures, where
+ * room is short. */
+const char *summary_short_label(const struct summary *s, const struct summary_row *row, int i,
+                                int j);
+/* " 3 more methods are left out." or "" */
+const char *summary_left_out(const struct summary *s, int left_out);
+
 /* table_budget.c: a block of the table; nothing where no run says what its budget was. */
 void print_budgets(const struct summary *s, FILE *out);
 
-/* variant.c: for each run the settings in which runs of the same method, backbone and dataset
- * differ, "epochs=20 mae.mask_ratio=0.6", or "". */
-const char **run_variants(struct run *const *runs, int n_runs, struct arena *a);
+/* variant.c: of each run (n_runs). */
+struct variant *run_variants(struct run *const *runs, int n_runs, struct arena *a);
 
 #endif

@@ -1,6 +1,6 @@
 /* Runs of one method with different settings must not be averaged.  Which settings differ is seen
  * in the configuration that is stored with each run. */
-#include "reports/summary_internal.h"
+#include "reports/difference_internal.h"
 
 #include <string.h>
 
@@ -13,8 +13,7 @@ struct settings_list {
     int n;
 };
 
-/* Decide nothing in the results, or are in the label already. */
-static int is_ignored(const char *key) {
+int variant_ignores(const char *key) {
     static const char *const keys[] = {
         "methods",
         "seeds",
@@ -62,7 +61,7 @@ static struct settings_list settings_of(const struct run *run, struct arena *a) 
             char *key = trim(line);
             if (*section && strcmp(section, run->method))
                 continue;
-            if (!*section && is_ignored(key))
+            if (!*section && variant_ignores(key))
                 continue;
             list.one[list.n++] = (struct setting){
                 *section ? arena_printf(a, "%s.%s", section, key) : key, trim(equals + 1)};
@@ -115,30 +114,51 @@ static void add_differing(const struct settings_list *these, const struct settin
     }
 }
 
+/* "epochs=20 mae.mask_ratio=0.6" */
+static const char *text_of(const struct variant *v, struct arena *a) {
+    const char *text = "";
+    for (int k = 0; k < v->n; k++)
+        text = arena_printf(a, "%s%s%s=%s", text, k ? " " : "", v->key[k], v->value[k]);
+    return text;
+}
+
+static const char **copy_keys(const char *const *keys, int n, struct arena *a) {
+    const char **copy = ARENA_ARRAY(a, const char *, n);
+    for (int k = 0; k < n; k++)
+        copy[k] = arena_strdup(a, keys[k]);
+    return copy;
+}
+
 /* Settings such as the image size follow from the dataset, so only runs on the same are compared;
  * what differs there is then named for all runs of the family. */
-const char **run_variants(struct run *const *runs, int n_runs, struct arena *a) {
-    const char **variants = ARENA_ARRAY(a, const char *, n_runs);
+struct variant *run_variants(struct run *const *runs, int n_runs, struct arena *a) {
+    struct variant *variants = ARENA_ARRAY(a, struct variant, n_runs);
     struct arena scratch = {0};
     const struct member *m = members_of(runs, n_runs, &scratch);
     int most = 0;
-    for (int i = 0; i < n_runs; i++) {
+    for (int i = 0; i < n_runs; i++)
         most += m[i].settings.n;
-        variants[i] = "";
-    }
     const char **keys = ARENA_ARRAY(&scratch, const char *, most);
     for (int f = 0; f < n_runs; f++) {
         int n_keys = 0;
+        if (m[f].family != f)
+            continue;
         for (int i = f; i < n_runs; i++)
             if (m[i].family == f) {
                 const struct settings_list *first = &m[m[i].peer].settings;
                 add_differing(first, &m[i].settings, keys, &n_keys);
                 add_differing(&m[i].settings, first, keys, &n_keys);
             }
-        for (int i = f; i < n_runs; i++)
-            for (int k = 0; m[i].family == f && k < n_keys; k++)
-                variants[i] = arena_printf(a, "%s%s%s=%s", variants[i], *variants[i] ? " " : "",
-                                           keys[k], value_of(&m[i].settings, keys[k]));
+        const char **kept = n_keys ? copy_keys(keys, n_keys, a) : NULL;
+        for (int i = f; i < n_runs; i++) {
+            if (m[i].family != f)
+                continue;
+            struct variant *v = &variants[i];
+            *v = (struct variant){"", n_keys, kept, ARENA_ARRAY(a, const char *, n_keys)};
+            for (int k = 0; k < n_keys; k++)
+                v->value[k] = arena_strdup(a, value_of(&m[i].settings, keys[k]));
+            v->text = text_of(v, a);
+        }
     }
     arena_free(&scratch);
     return variants;

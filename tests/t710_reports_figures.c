@@ -43,7 +43,7 @@ static void need_gnuplot(void) {
 
 static void expect_figures(struct place *here, const struct runs *runs) {
     struct error err = {0};
-    if (report_figures(runs->run, runs->n, here->folder, &err))
+    if (report_figures(runs->run, runs->n, here->folder, NULL, &err))
         fail_msg("%s", err.message);
 }
 
@@ -100,7 +100,7 @@ static void test_both_figures(void **state) {
     assert_non_null(strstr(svg, "n = 3"));
     assert_non_null(strstr(svg, "chance 10 %"));
     assert_non_null(strstr(dat, "\n1\t0\t1\t20\t0\n1\t0\t1\t21\t1\n1\t0\t1\t22\t2\n"));
-    assert_non_null(strstr(dat, "\n1\t0\t1\t21\t18.5159\t23.4841\t3\n"));
+    assert_non_null(strstr(dat, "\n1\t0\t1\t21\t18.5159\t23.4841\t3\t0\n"));
     const char *loss = content(here, "loss.dat");
     assert_null(strstr(loss, "random"));
     assert_non_null(strstr(content(here, "loss.svg"), "A point is the mean"));
@@ -145,7 +145,7 @@ static void test_nothing_to_draw(void **state) {
     struct place *here = *state;
     struct runs runs = {0};
     struct error err = {0};
-    assert_int_equal(report_figures(runs.run, 0, here->folder, &err), STATUS_USAGE);
+    assert_int_equal(report_figures(runs.run, 0, here->folder, NULL, &err), STATUS_USAGE);
     add_outcome(add_run(&runs, "mae", 0), "knn", "shapes", OUTCOME_FAILED, "no memory");
     expect_figures(here, &runs);
     assert_false(file_exists(figure(here, "main.dat")));
@@ -202,7 +202,7 @@ static void test_broken_script(void **state) {
     put(here, "main.svg", "the old picture");
     for (size_t i = 0; i < sizeof broken / sizeof *broken; i++) {
         put(here, "main.gp", broken[i].script);
-        assert_int_equal(report_figures(runs.run, runs.n, here->folder, &err), STATUS_USAGE);
+        assert_int_equal(report_figures(runs.run, runs.n, here->folder, NULL, &err), STATUS_USAGE);
         assert_non_null(strstr(err.message, broken[i].says));
         assert_non_null(strstr(err.message, "main.gp"));
         assert_null(strchr(err.message, '\n'));
@@ -219,7 +219,7 @@ static void test_gnuplot_missing(void **state) {
     add_methods(&runs);
     char *path = arena_strdup(&here->arena, getenv("PATH"));
     setenv("PATH", here->folder, 1);
-    int status = report_figures(runs.run, runs.n, here->folder, &err);
+    int status = report_figures(runs.run, runs.n, here->folder, NULL, &err);
     setenv("PATH", path, 1);
     assert_int_equal(status, STATUS_MACHINE);
     assert_non_null(strstr(err.message, "gnuplot is not in PATH"));
@@ -237,7 +237,7 @@ static void test_unwritable_folder(void **state) {
     add_methods(&runs);
     const char *file = arena_printf(&here->arena, "%s/file", here->folder);
     assert_int_equal(file_write_atomic(file, "", 0, &err), 0);
-    assert_int_equal(report_figures(runs.run, runs.n, file, &err), STATUS_MACHINE);
+    assert_int_equal(report_figures(runs.run, runs.n, file, NULL, &err), STATUS_MACHINE);
     assert_non_null(strstr(err.message, file));
     arena_free(&runs.arena);
 }
