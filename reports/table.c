@@ -1,8 +1,10 @@
 /* The table in the terminal: names may be any UTF-8, everything else is ASCII. */
 #include "reports/report.h"
 
+#include "reports/difference_internal.h"
 #include "reports/summary_internal.h"
 #include "reports/text_internal.h"
+#include "reports/verdicts.h"
 
 #include <errno.h>
 #include <inttypes.h>
@@ -67,13 +69,6 @@ static const char *gap_notes(const struct summary *s, int row, const struct summ
     return marks;
 }
 
-static int n_incomplete(const struct summary_cell *cell) {
-    int n = 0;
-    for (int i = 0; i < cell->n; i++)
-        n += !run_is_complete(cell->run[i]);
-    return n;
-}
-
 static const char *why_empty(const struct summary_cell *cell) {
     if (!cell->n_gaps)
         return "no run";
@@ -83,7 +78,8 @@ static const char *why_empty(const struct summary_cell *cell) {
     return cell->gap[0].word;
 }
 
-static struct text_cell level_cell(const struct summary *s, int r, int c, struct notes *notes) {
+static struct text_cell level_cell(const struct summary *s, int r, int c, enum top top,
+                                   struct notes *notes) {
     const struct summary_cell *cell = summary_at(s, r, c);
     const char *marks = gap_notes(s, r, cell, notes);
     if (!cell->n)
@@ -103,28 +99,12 @@ static struct text_cell level_cell(const struct summary *s, int r, int c, struct
     const char *interval =
         cell->n > 1 ? arena_printf(s->a, "[%.1f, %.1f] ", cell->level.lo, cell->level.hi) : "";
     return (struct text_cell){
-        arena_printf(s->a, "%.1f", cell->level.mean),
-        arena_printf(s->a, "%sn=%d%s%s", interval, cell->n, n_incomplete(cell) ? "*" : "", marks)};
+        arena_printf(s->a, "%s%.1f", top == TOP_TIED ? "=" : "", cell->level.mean),
+        arena_printf(s->a, "%sn=%d%s%s", interval, cell->n, cell_n_incomplete(cell) ? "*" : "",
+                     marks)};
 }
 
 /* ---- differences to `random` ---- */
-
-/* The row of `random` with the same backbone, data and, if there are several, settings; -1: none,
- * -2: more than one. */
-static int find_baseline(const struct summary *s, const struct summary_row *row) {
-    int found = -1, n = 0;
-    for (int r = 0; r < s->n_rows; r++) {
-        const struct summary_row *other = &s->row[r];
-        if (strcmp(other->method, "random") || strcmp(other->backbone, row->backbone) ||
-            strcmp(other->dataset, row->dataset))
-            continue;
-        if (!strcmp(other->variant, row->variant))
-            return r;
-        found = r;
-        n++;
-    }
-    return n > 1 ? -2 : found;
-}
 
 static const char *signed_number(double x, struct arena *a) {
     return arena_printf(a, "%+.1f", fabs(x) < 0.05 ? 0.0 : x);
@@ -132,40 +112,23 @@ static const char *signed_number(double x, struct arena *a) {
 
 static struct text_cell difference_cell(const struct summary *s, const struct summary_cell *cell,
                                         const struct summary_cell *base) {
-    double *a = ARENA_ARRAY(s->a, double, cell->n), *b = ARENA_ARRAY(s->a, double, cell->n);
-    int pairs = 0;
-    for (int i = 0; i < cell->n; i++)
-        for (int j = 0; j < base->n; j++)
-            if (cell->run[i]->seed == base->run[j]->seed) {
-                a[pairs] = cell->top1[i];
-                b[pairs++] = base->top1[j];
-            }
-    if (!cell->n || !base->n)
+    struct summary_difference d;
+    if (!summary_difference(s, cell, base, &d))
         return (struct text_cell){"", cell->n ? "random has no value" : "no value"};
-    int welch = pairs < 2 && cell->n > 1 && base->n > 1;
-    struct interval d;
-    const char *n;
-    if (welch || !pairs) {
-        d = welch_difference(cell->top1, cell->n, base->top1, base->n, REPORT_LEVEL);
-        n = arena_printf(s->a, "n=%d vs %d", cell->n, base->n);
-    } else {
-        d = paired_difference(a, b, pairs, REPORT_LEVEL);
-        n = arena_printf(s->a, "n=%d", pairs);
-    }
-    int marked = n_incomplete(cell) || n_incomplete(base);
-    int certain = cell->wilson && base->wilson; /* no spread at all: that is not an interval */
-    const char *interval =
-        isfinite(d.lo) && !certain
-            ? arena_printf(s->a, "[%s, %s] ", signed_number(d.lo, s->a), signed_number(d.hi, s->a))
-            : "";
-    return (struct text_cell){signed_number(d.mean, s->a),
-                              arena_printf(s->a, "%s%s%s", interval, n, marked ? "*" : "")};
+    const char *n = d.pairs ? arena_printf(s->a, "n=%d", d.pairs)
+                            : arena_printf(s->a, "n=%d vs %d", cell->n, base->n);
+    const char *interval = isfinite(d.interval.lo) && !d.certain
+                               ? arena_printf(s->a, "[%s, %s] ", signed_number(d.interval.lo, s->a),
+                                              signed_number(d.interval.hi, s->a))
+                               : "";
+    return (struct text_cell){signed_number(d.interval.mean, s->a),
+                              arena_printf(s->a, "%s%s%s", interval, n, d.incomplete ? "*" : "")};
 }
 
 static int difference_block(const struct summary *s, struct block *block) {
     int lines = 0;
     for (int r = 0; r < s->n_rows; r++) {
-        int base = find_baseline(s, &s->row[r]);
+        int base = summary_baseline(s, &s->row[r]);
         if (!strcmp(s->row[r].method, "random") || base == -1)
             continue;
         block->label[r] = summary_label(s, &s->row[r], ", ");
@@ -280,10 +243,12 @@ static void print_table(const struct summary *s, FILE *out) {
         most += s->cell[i].n_gaps + 2;
     struct notes notes = {ARENA_ARRAY(s->a, const char *, most), 0};
     struct block levels = block_new(s), differences = block_new(s);
+    const enum top *top = summary_tops(s);
     for (int r = 0; r < s->n_rows; r++) {
         levels.label[r] = summary_label(s, &s->row[r], ", ");
         for (int c = 0; c < s->n_columns; c++)
-            levels.cell[r * s->n_columns + c] = level_cell(s, r, c, &notes);
+            levels.cell[r * s->n_columns + c] =
+                level_cell(s, r, c, top[r * s->n_columns + c], &notes);
     }
     fprintf(out, "Top-1 accuracy%s in %%: mean [95 %% t-interval], n = pretraining seeds\n",
             s->other_metrics ? ", or what a column names," : "");
@@ -292,11 +257,13 @@ static void print_table(const struct summary *s, FILE *out) {
         fprintf(out, "%s\n", common);
     fputc('\n', out);
     print_block(&levels, out);
+    print_tops(s, top, out);
     if (difference_block(s, &differences)) {
         fprintf(out, "\nDifference to random in points: mean [95 %% t-interval], paired by "
                      "pretraining seed (n pairs);\n\"n=a vs b\": no shared seeds, Welch\n\n");
         print_block(&differences, out);
     }
+    print_verdicts(s, out);
     print_budgets(s, out);
     if (notes.n)
         fputc('\n', out);

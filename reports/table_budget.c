@@ -1,37 +1,35 @@
 /* What each method's pretraining had of data, FLOPs and time: a comparison is of equal budgets or
  * says what was unequal. */
+#include "reports/difference_internal.h"
 #include "reports/summary_internal.h"
 #include "reports/text_internal.h"
 
 #include <stdio.h>
 #include <string.h>
 
-struct reached {
-    const char *budget; /* "several" where runs differ */
-    double epochs, images, flops, seconds;
-    int n;
-};
-
-static struct reached reached_of(const struct summary_row *row) {
-    struct reached sum = {.budget = NULL};
+struct summary_budget summary_budget(const struct summary_row *row) {
+    struct summary_budget mean = {.budget = NULL};
     for (int i = 0; i < row->n_runs; i++) {
         const struct run *r = row->run[i];
         if (!r->budget || r->achieved_images <= 0)
             continue;
-        sum.budget = !sum.budget || !strcmp(sum.budget, r->budget) ? r->budget : "several";
-        sum.epochs += r->achieved_epochs;
-        sum.images += r->achieved_images;
-        sum.flops += r->achieved_flops;
-        sum.seconds += r->achieved_seconds;
-        sum.n++;
+        mean.budget = !mean.budget || !strcmp(mean.budget, r->budget) ? r->budget : "several";
+        mean.epochs += r->achieved_epochs;
+        mean.images += r->achieved_images;
+        mean.flops += r->achieved_flops;
+        mean.seconds += r->achieved_seconds;
+        mean.n++;
     }
-    return sum;
+    double *const sums[] = {&mean.epochs, &mean.images, &mean.flops, &mean.seconds};
+    for (size_t i = 0; mean.n && i < sizeof sums / sizeof *sums; i++)
+        *sums[i] /= mean.n;
+    return mean;
 }
 
 void print_budgets(const struct summary *s, FILE *out) {
     int label = (int)strlen("method"), budget = (int)strlen("budget"), lines = 0;
     for (int r = 0; r < s->n_rows; r++) {
-        const struct reached m = reached_of(&s->row[r]);
+        const struct summary_budget m = summary_budget(&s->row[r]);
         if (!m.n)
             continue;
         const int l = text_width(summary_label(s, &s->row[r], ", "));
@@ -47,13 +45,12 @@ void print_budgets(const struct summary *s, FILE *out) {
             "%-*s   %-*s %9s %11s %10s %9s\n",
             label, "method", budget, "budget", "epochs", "images", "FLOPs", "seconds");
     for (int r = 0; r < s->n_rows; r++) {
-        const struct reached m = reached_of(&s->row[r]);
+        const struct summary_budget m = summary_budget(&s->row[r]);
         if (!m.n)
             continue;
         const char *name = summary_label(s, &s->row[r], ", ");
         const char *text = text_clean(m.budget, s->a);
         fprintf(out, "%s%*s   %s%*s %9.2f %11.0f %10.3g %9.1f\n", name, label - text_width(name),
-                "", text, budget - text_width(text), "", m.epochs / m.n, m.images / m.n,
-                m.flops / m.n, m.seconds / m.n);
+                "", text, budget - text_width(text), "", m.epochs, m.images, m.flops, m.seconds);
     }
 }
