@@ -33,7 +33,7 @@ CFLAGS_ALL := -std=c11 $(O) -g -fopenmp $(WARN) $(SANITIZE) $(CFLAGS)
 LIBS   := $(LDFLAGS) $(shell pkg-config --libs $(PKGS) 2>/dev/null) -lhdf5_hl -lcsv -lm -lpthread -ldl
 
 # The program's own folders; kernels/cpu is compiled once per instruction set.
-FOLDERS := core kernels kernels/ref nn data results methods protocols reports
+FOLDERS := core kernels kernels/ref nn data weights results methods protocols reports
 SRC     := $(wildcard $(FOLDERS:%=%/*.c))
 CLISRC  := $(wildcard bench/*.c)
 CPUSRC  := $(wildcard kernels/cpu/*.c)
@@ -251,10 +251,21 @@ info:
 	@$(call found,MPI,mpicc --version)
 	@$(call found,gnuplot,gnuplot --version)
 
-install: all
+# What the program says of itself.
+$(BUILD)/share/%: $(BUILD)/ssvbench
+	@mkdir -p $(@D) && $< help $(HELP_$(*F)) >$@
+HELP_ssvbench.1    := --man
+HELP_ssvbench      := --completion bash
+HELP__ssvbench     := --completion zsh
+HELP_ssvbench.fish := --completion fish
+MANUALS := man/man1/ssvbench.1 bash-completion/completions/ssvbench zsh/site-functions/_ssvbench \
+  fish/vendor_completions.d/ssvbench.fish
+
+install: all $(MANUALS:%=$(BUILD)/share/%)
 	install -D -t $(DESTDIR)$(PREFIX)/bin $(BUILD)/ssvbench $(if $(NVCC),$(CUDAPLUG))
 	install -D -m 644 -t $(DESTDIR)$(PREFIX)/share/doc/ssvbench LICENSE README.md $(wildcard docs/*.md)
 	install -D -m 644 -t $(DESTDIR)$(PREFIX)/share/ssvbench/suites $(wildcard suites/*.ini)
+	@for file in $(MANUALS); do install -D -m 644 $(BUILD)/share/$$file $(DESTDIR)$(PREFIX)/share/$$file || exit; done
 	$(if $(wildcard reports/*.gp),install -D -m 644 -t $(DESTDIR)$(PREFIX)/share/ssvbench $(wildcard reports/*.gp))
 clean:
 	rm -rf $(BUILD) build-asan build-fuzz

@@ -2,9 +2,14 @@
 #ifndef SSV_BENCH_COMMAND_H
 #define SSV_BENCH_COMMAND_H
 
+#include "protocols/features.h"
 #include "protocols/once.h"
 #include "protocols/picture.h"
 #include "protocols/suite.h"
+#include "reports/report.h"
+
+#define SSV_VERSION "0.1.0"
+#define SSV_DATE "2026-11-27" /* of the version, for the manual */
 
 struct invocation {
     const char *command;
@@ -18,6 +23,9 @@ struct invocation {
         struct run_flags {
             int dry_run;
         } run;
+        struct eval_flags {
+            const char *weights, *as;
+        } eval;
         struct rerun_flags {
             const char *into;
         } rerun;
@@ -37,8 +45,26 @@ struct invocation {
             int json, time_only, self_test, threads, pin, seed, pairs, launches;
             double seconds, planted, slowed;
         } kernels;
+        struct compare_flags {
+            double margin; /* points */
+        } compare;
+        struct leaderboard_flags {
+            const char *resample;
+        } leaderboard;
+        struct export_flags {
+            const char *table, *format, *output;
+        } export;
+        struct help_flags {
+            int man;
+            const char *completion;
+        } help;
+        struct report_options report;
         struct once step;
         struct picture show;
+        struct features_wanted features;
+        struct export_weights_flags {
+            const char *format;
+        } export_weights;
     } own;
     struct option_set alone; /* the flags of a command that takes no others */
 };
@@ -58,7 +84,8 @@ struct command {
 extern const struct command *const commands[]; /* NULL-terminated */
 extern const struct command command_run, command_pretrain, command_eval, command_report,
     command_list, command_env, command_bench, command_step, command_show, command_help,
-    command_rerun, command_data, command_verify, command_diff, command_watch, command_kernels;
+    command_rerun, command_data, command_verify, command_diff, command_watch, command_kernels,
+    command_compare, command_leaderboard, command_export, command_features, command_export_weights;
 
 /* Threads, kernels and machine settings of this call. */
 int invocation_context(const struct invocation *call, struct context *context, struct error *err);

@@ -1,4 +1,4 @@
-/* command_list.c -- list, env and help. */
+/* command_list.c -- list and env. */
 #include "bench/command.h"
 
 #include "results/run.h"
@@ -111,45 +111,6 @@ static int env(struct invocation *call, struct error *err) {
     return 0;
 }
 
-static void print_usage(void) {
-    puts("ssvbench: self-supervised vision methods, compared on the same data, backbone and "
-         "budget\n\n"
-         "usage: ssvbench COMMAND [flags] [arguments]\n");
-    for (int i = 0; commands[i]; i++)
-        printf("  %-9s %-27s %s\n", commands[i]->name, commands[i]->arguments, commands[i]->help);
-    puts("\nssvbench help COMMAND lists the flags.  Results go to stdout, messages to stderr.\n"
-         "Exit codes: 0 all well, 1 a finding (a failed cell), 2 usage or bad input, 3 the "
-         "machine,\n"
-         "4 stopped, 5 something became slower.");
-}
-
-static void print_flags(const struct command *c, struct invocation *call) {
-    struct option_set *all = c->flags_alone ? &call->alone : &call->settings->options;
-    if (!c->flags_alone)
-        puts("A flag is --name value or --name=value; options of a method or protocol are\n"
-             "--section.name value.  --config FILE reads an INI file; --print-config shows every\n"
-             "value and where it comes from; SSVBENCH_NAME sets a value from the environment.\n");
-    if (c->flags)
-        options_add(all, "", "Of this command", c->flags, &call->own);
-    options_print_help(all, stdout);
-}
-
-static int help(struct invocation *call, struct error *err) {
-    if (call->argc <= 1 || !strcmp(call->argv[1], "help")) {
-        print_usage();
-        return 0;
-    }
-    for (int i = 0; commands[i]; i++)
-        if (!strcmp(commands[i]->name, call->argv[1])) {
-            printf("ssvbench %s %s\n  %s\n\n", commands[i]->name, commands[i]->arguments,
-                   commands[i]->help);
-            print_flags(commands[i], call);
-            return 0;
-        }
-    return error_set(err, STATUS_USAGE, "there is no command \"%s\": see `ssvbench help`",
-                     call->argv[1]);
-}
-
 const struct command command_list = {.name = "list",
                                      .arguments = "[methods|protocols|data|...]",
                                      .help = "what can be named in flags",
@@ -158,7 +119,3 @@ const struct command command_env = {.name = "env",
                                     .arguments = "",
                                     .help = "this machine as it is stored with results",
                                     .run = env};
-const struct command command_help = {.name = "help",
-                                     .arguments = "[COMMAND]",
-                                     .help = "this page, or a command's flags",
-                                     .run = help};

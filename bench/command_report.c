@@ -2,20 +2,82 @@
 #include "bench/command.h"
 
 #include "core/log.h"
-#include "reports/report.h"
+#include "reports/flags.h"
+#include "reports/page.h"
 
 #include <string.h>
 
-/* Takes --csv and --no-figures out of the arguments. */
-static int take(struct invocation *call, const char *word) {
-    for (int i = 1; i < call->argc; i++)
-        if (!strcmp(call->argv[i], word)) {
-            memmove(call->argv + i, call->argv + i + 1,
-                    sizeof *call->argv * (size_t)(call->argc - i - 1));
-            call->argc--;
-            return 1;
+static const struct option_def flags[] = {
+    OPTION_TEXT(struct report_options, into, "", NULL,
+                "folder that gets figures/; -o for short; default: the first folder of runs"),
+    OPTION_TEXT(struct report_options, only, "", NULL, "these figures, with commas; default: all"),
+    OPTION_TEXT(struct report_options, format, "svg,png,pdf", NULL, "of figures, with commas"),
+    OPTION_TEXT(struct report_options, pair, "", NULL,
+                "A,B: methods that the figure `classes` compares; default: the best one and "
+                "supervised, or random"),
+    OPTION_END};
+
+/* "-o DIR" and "-oDIR" as "--into=DIR": the tables of options know no short names. */
+static void before_flags(struct invocation *call) {
+    struct arena *a = &call->settings->options.arena;
+    int kept = 1;
+    for (int i = 1; i < call->argc; i++) {
+        char *word = call->argv[i];
+        int is_short = !strncmp(word, "-o", 2), apart = is_short && !word[2];
+        if (!strcmp(word, "--")) {
+            while (i < call->argc)
+                call->argv[kept++] = call->argv[i++];
+        } else if (apart && i + 1 < call->argc) {
+            call->argv[kept++] = arena_printf(a, "--into=%s", call->argv[++i]);
+        } else {
+            call->argv[kept++] = apart      ? arena_strdup(a, "--into")
+                                 : is_short ? arena_printf(a, "--into=%s", word + 2)
+                                            : word;
         }
-    return 0;
+    }
+    call->argc = kept;
+    call->argv[kept] = NULL;
+}
+
+/* Takes the word out of the arguments. */
+static int take(struct invocation *call, const char *word) {
+    if (call->argc < 2 || strcmp(call->argv[1], word))
+        return 0;
+    memmove(call->argv + 1, call->argv + 2, sizeof *call->argv * (size_t)(call->argc - 2));
+    call->argc--;
+    return 1;
+}
+
+/* The page shows SVGs, whatever else is wanted of figures. */
+static const char *with_svg(const char *formats, struct arena *a) {
+    return strstr(formats, "svg") ? formats : arena_printf(a, "svg,%s", formats);
+}
+
+/* Table, figures and page of all there is. */
+static int report_all(const struct runs_found *found, const char *into,
+                      const struct report_options *o, struct arena *a, struct error *err) {
+    struct report_options figures = *o;
+    struct report_flag *flag;
+    int n_figures, status = 0, n_flags = report_flags(found->run, found->n, &flag, a);
+    const char **said = ARENA_ARRAY(a, const char *, n_flags + 1);
+    figures.format = with_svg(o->format, a);
+    for (int i = 0; i < n_flags; i++)
+        said[i] = flag[i].text;
+    TRY(report_table(found->run, found->n, stdout, err));
+    TRY(report_figures(found->run, found->n, into, &figures, err));
+    const struct page_figure *list = page_figures(&n_figures, a);
+    TRY(report_page(&(struct page_input){.runs = found->run,
+                                         .n_runs = found->n,
+                                         .figure = list,
+                                         .n_figures = n_figures,
+                                         .flag = said,
+                                         .n_flags = n_flags,
+                                         .unreadable = found->bad,
+                                         .n_unreadable = found->n_bad},
+                    into, err));
+    log_message(LOG_INFO, "figures are in %s/figures, the page is %s/index.html", into, into);
+out:
+    return status;
 }
 
 static int run(struct invocation *call, struct error *err) {
@@ -23,10 +85,14 @@ static int run(struct invocation *call, struct error *err) {
     const char *const by_default[] = {call->settings->machine.out};
     const char *const *folders = call->argc > 1 ? (const char *const *)call->argv + 1 : by_default;
     int n_folders = call->argc > 1 ? call->argc - 1 : 1;
+    const struct report_options *o = &call->own.report;
     struct arena a = {0};
-    struct run **runs = NULL;
-    int n = 0, bad = 0, status = 0;
-    TRY(runs_scan(folders, n_folders, &a, &runs, &n, &bad, err));
+    struct runs_found found = {0};
+    int status = 0;
+    TRY(report_options_check(o, err));
+    TRY(runs_find(folders, n_folders, &a, &found, err));
+    struct run **runs = found.run;
+    const int n = found.n, bad = found.n_bad;
     if (!n) {
         status = error_set(err, STATUS_USAGE, "no run.h5 below %s: `ssvbench run` makes some",
                            folders[0]);
@@ -35,22 +101,29 @@ static int run(struct invocation *call, struct error *err) {
     if (csv) {
         TRY(report_csv(runs, n, stdout, err));
     } else {
-        TRY(report_table(runs, n, stdout, err));
-        TRY(report_figures(runs, n, folders[0], err));
-        log_message(LOG_INFO, "figures are in %s/figures", folders[0]);
+        const char *into = *o->into ? o->into : folders[0];
+        if (*o->only) {
+            TRY(report_figures(runs, n, into, o, err));
+            log_message(LOG_INFO, "figures are in %s/figures", into);
+        } else {
+            TRY(report_all(&found, into, o, &a, err));
+        }
     }
     if (bad)
         status = error_set(err, STATUS_FINDING, "%d file%s could not be read, see above", bad,
                            bad > 1 ? "s" : "");
 out:
-    for (int i = 0; i < n; i++)
-        run_free(runs[i]);
+    for (int i = 0; i < found.n; i++)
+        run_free(found.run[i]);
     arena_free(&a);
     return status;
 }
 
-const struct command command_report = {.name = "report",
-                                       .arguments = "[csv] [FOLDER...]",
-                                       .help = "table and figures of all runs below the folders "
-                                               "(default: out); `csv`: one line per result",
-                                       .run = run};
+const struct command command_report = {
+    .name = "report",
+    .arguments = "[csv] [FOLDER...] [-o DIR]",
+    .help = "table and figures of all runs below the folders (default: out); `csv`: one line per "
+            "result",
+    .run = run,
+    .flags = flags,
+    .before_flags = before_flags};

@@ -9,25 +9,17 @@
 #include <string.h>
 #include <unistd.h>
 
-#define SSV_VERSION "0.1.0"
-
-const struct command *const commands[] = {&command_run,
-                                          &command_pretrain,
-                                          &command_eval,
-                                          &command_report,
-                                          &command_watch,
-                                          &command_diff,
-                                          &command_verify,
-                                          &command_rerun,
-                                          &command_show,
-                                          &command_step,
-                                          &command_bench,
-                                          &command_kernels,
-                                          &command_data,
-                                          &command_list,
-                                          &command_env,
-                                          &command_help,
-                                          NULL};
+const struct command *const commands[] = {&command_run,         &command_pretrain,
+                                          &command_eval,        &command_report,
+                                          &command_export,      &command_compare,
+                                          &command_leaderboard, &command_watch,
+                                          &command_diff,        &command_verify,
+                                          &command_rerun,       &command_show,
+                                          &command_features,    &command_export_weights,
+                                          &command_step,        &command_bench,
+                                          &command_kernels,     &command_data,
+                                          &command_list,        &command_env,
+                                          &command_help,        NULL};
 
 /* A signal handler has no other way to tell. */
 static volatile sig_atomic_t stop_requested;
@@ -106,7 +98,6 @@ static int dispatch(struct invocation *call, struct error *err) {
         argc--;
     }
     if (has_flag(&argc, argv, "--help") || has_flag(&argc, argv, "-h")) {
-        call->argc = 1;
         call->argv = (char *[]){argv[0], (char *)name, NULL};
         call->argc = 2;
         return command_help.run(call, err);

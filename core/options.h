@@ -113,6 +113,14 @@ char *options_text(const struct option_set *set, struct arena *a);
 void options_print_help(const struct option_set *set, FILE *out);
 void options_print_config(const struct option_set *set, FILE *out); /* with each value's origin */
 
+/* Of one option, for --help and the manual.  What its value is called: "INT", "LIST", "" of a
+ * bool. */
+const char *option_kind(const struct option_def *def);
+/* "0 to 0.99", "at least 0", "a|b|c", or "" when anything goes. */
+char *option_allowed(const struct option_def *def, struct arena *a);
+/* As it is shown elsewhere: "true" of a bool that is declared with 1, "none" of an empty text. */
+char *option_default(const struct option_def *def, struct arena *a);
+
 /* Nearest of n names by edit distance, or NULL when none is close. */
 const char *nearest_name(const char *name, const char *const *names, int n);
 

@@ -64,8 +64,14 @@ void options_print_config(const struct option_set *set, FILE *out) {
     arena_free(&scratch);
 }
 
-/* As it is shown elsewhere: "true" of a bool that is declared with 1. */
-static char *default_text(const struct option_def *def, struct arena *a) {
+const char *option_kind(const struct option_def *def) {
+    static const char *const kinds[] = {
+        [OPT_INT] = "INT",   [OPT_REAL] = "REAL", [OPT_BOOL] = "",
+        [OPT_TEXT] = "TEXT", [OPT_INTS] = "LIST", [OPT_REALS] = "LIST"};
+    return kinds[def->type];
+}
+
+char *option_default(const struct option_def *def, struct arena *a) {
     union option_value value;
     struct error err = {0};
     int status = option_value_parse(def, def->name, def->by_default, a, &value, &err);
@@ -75,14 +81,12 @@ static char *default_text(const struct option_def *def, struct arena *a) {
 }
 
 static void print_option(const struct option_place *place, struct arena *a, FILE *out) {
-    static const char *const kinds[] = {
-        [OPT_INT] = " INT",   [OPT_REAL] = " REAL", [OPT_BOOL] = "",
-        [OPT_TEXT] = " TEXT", [OPT_INTS] = " LIST", [OPT_REALS] = " LIST"};
     const struct option_def *def = place->def;
-    char *flag = arena_printf(a, "--%s%s%s", def->type == OPT_BOOL ? "[no-]" : "",
-                              option_key(place, a), kinds[def->type]);
+    const char *kind = option_kind(def);
+    char *flag = arena_printf(a, "--%s%s%s%s", def->type == OPT_BOOL ? "[no-]" : "",
+                              option_key(place, a), *kind ? " " : "", kind);
     const char *allowed = def->type == OPT_BOOL ? "" : option_allowed(def, a);
-    fprintf(out, "  %-*s %s [%s%s%s]\n", FLAG_WIDTH, flag, def->help, default_text(def, a),
+    fprintf(out, "  %-*s %s [%s%s%s]\n", FLAG_WIDTH, flag, def->help, option_default(def, a),
             allowed[0] ? "; " : "", allowed);
 }
 

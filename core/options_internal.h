@@ -39,8 +39,6 @@ int option_section_exists(const struct option_set *set, const char *section, str
 int option_value_parse(const struct option_def *def, const char *key, const char *text,
                        struct arena *a, void *value, struct error *err);
 char *option_value_text(const struct option_def *def, const void *value, struct arena *a);
-/* "0 to 0.99", "at least 0", "a|b|c", or "" when anything goes. */
-char *option_allowed(const struct option_def *def, struct arena *a);
 /* In a file a value is one line without blanks at its ends and without " ;", so these are written
  * with a backslash: \\ \; \# \n \r \t \s (a blank) \xHH.  Decoding gives status 2 for others. */
 char *option_escape(const char *text, struct arena *a);

@@ -45,7 +45,7 @@ static const struct option_def options[] = {
     OPTION_REAL(struct simclr, blur, 0, 0, 1, "share of blurred views"),
     OPTION_TEXT(struct simclr, first, "none", TRANSFORM_CHOICES,
                 "figure 5: one view is the plain image, the other has this augmentation alone,"),
-    OPTION_TEXT(struct simclr, second, "none", TRANSFORM_CHOICES, "and then this one"),
+    OPTION_TEXT(struct simclr, second, "none", TRANSFORM_CHOICES, "then this"),
     OPTION_TEXT(struct simclr, optimizer, "adamw", "adamw|lars", "lars: as in the paper"),
     OPTION_END};
 

@@ -4,6 +4,7 @@
 
 #include <dirent.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -43,19 +44,30 @@ static char *program_folder(struct arena *a) {
     return arena_strdup(a, path);
 }
 
-static int unknown(const char *name, const char *program, struct arena *a, struct error *err) {
-    const char *names[MOST_SUITES];
-    const char *all = "";
+static int by_name(const void *left, const void *right) {
+    return strcmp(*(const char *const *)left, *(const char *const *)right);
+}
+
+int suite_names(struct arena *a, const char ***names) {
+    const char *program = program_folder(a);
     int n = 0;
+    *names = ARENA_ARRAY(a, const char *, MOST_SUITES);
     for (int i = 0; i < PLACES; i++) {
         DIR *d = opendir(arena_printf(a, "%s/%s", program, places[i]));
         for (const struct dirent *entry; d && n < MOST_SUITES && (entry = readdir(d));)
             if (has_ending(entry->d_name))
-                names[n++] = arena_printf(a, "%.*s", (int)(strlen(entry->d_name) - strlen(ENDING)),
-                                          entry->d_name);
+                (*names)[n++] = arena_printf(
+                    a, "%.*s", (int)(strlen(entry->d_name) - strlen(ENDING)), entry->d_name);
         if (d)
             closedir(d);
     }
+    qsort(*names, (size_t)n, sizeof **names, by_name);
+    return n;
+}
+
+static int unknown(const char *name, struct arena *a, struct error *err) {
+    const char **names, *all = "";
+    const int n = suite_names(a, &names);
     for (int i = 0; i < n; i++)
         all = arena_printf(a, "%s%s%s", all, i ? ", " : "", names[i]);
     const char *near = nearest_name(name, names, n);
@@ -76,7 +88,7 @@ int suite_find(const char *name, struct arena *a, char **path, struct error *err
         if (file_exists(*path))
             return 0;
     }
-    return unknown(name, program, a, err);
+    return unknown(name, a, err);
 }
 
 /* "suites/quick.ini" is quick, unless the file says otherwise. */

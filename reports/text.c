@@ -1,8 +1,9 @@
 #include "reports/text_internal.h"
 
+#include "core/decimal.h"
+
 #include <math.h>
 #include <stdint.h>
-#include <stdlib.h>
 #include <string.h>
 
 /* Takes one character off *text; -1 and one byte when it is not UTF-8 (RFC 3629). */
@@ -57,6 +58,20 @@ char *text_clean(const char *text, struct arena *a) {
             out = (char *)memcpy(out, start, (size_t)(text - start)) + (text - start);
     }
     return clean;
+}
+
+char *text_valid(const char *text, struct arena *a) {
+    static const char replacement[] = "\xef\xbf\xbd";
+    char *valid = arena_alloc(a, strlen(text) * strlen(replacement) + 1), *out = valid;
+    while (*text) {
+        const char *start = text;
+        if (next_character(&text) < 0)
+            out = stpcpy(out, replacement);
+        else
+            while (start < text)
+                *out++ = *start++;
+    }
+    return valid;
 }
 
 /* What practically every font has: Latin, Greek, Cyrillic, Armenian; punctuation, arrows, signs. */
@@ -144,14 +159,9 @@ void csv_put_text(FILE *out, const char *text) {
 }
 
 void csv_put_number(FILE *out, double x) {
-    enum { ENOUGH = 17 };
-    char text[40] = "";
+    char text[DECIMAL];
     if (!isfinite(x))
         return;
-    for (int digits = 1; digits <= ENOUGH; digits++) {
-        snprintf(text, sizeof text, "%.*g", digits, x);
-        if (strtod(text, NULL) == x)
-            break;
-    }
+    decimal(x, text);
     fputs(text, out);
 }

@@ -8,6 +8,8 @@
 
 /* The text in valid UTF-8 on one line: control characters and broken bytes become '?'. */
 char *text_clean(const char *text, struct arena *a);
+/* The same bytes where they are UTF-8; each other byte becomes U+FFFD. */
+char *text_valid(const char *text, struct arena *a);
 /* Clean text for a figure, in which characters that fonts may lack become '?': pango draws a box
  * for them with a pen that gnuplot has set for something else, and the picture is full of stripes.
  */

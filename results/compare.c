@@ -2,6 +2,7 @@
 
 #include "core/decimal.h"
 #include "results/schema_internal.h"
+#include "results/setting.h"
 
 #include <inttypes.h>
 #include <math.h>
@@ -46,46 +47,14 @@ static void real(struct comparison *c, const char *key, double left, double righ
 
 /* ---- settings ---- */
 
-struct setting {
-    const char *key, *value;
-};
-
-/* The lines of the stored INI text. */
-static struct setting *settings_of(const char *config, struct arena *a, int *n) {
-    char *copy = arena_strdup(a, config ? config : ""), *rest = NULL;
-    const char *section = "";
-    struct setting *list = ARENA_ARRAY(a, struct setting, strlen(copy) / 2 + 1);
-    *n = 0;
-    for (char *line = strtok_r(copy, "\n", &rest); line; line = strtok_r(NULL, "\n", &rest)) {
-        char *equals = strstr(line, " =");
-        if (*line == '[') {
-            line[strcspn(line, "]")] = '\0';
-            section = line + 1;
-        } else if (equals) {
-            *equals = '\0';
-            const char *value = equals[2] ? equals + 3 : "";
-            list[(*n)++] =
-                (struct setting){*section ? arena_printf(a, "%s.%s", section, line) : line, value};
-        }
-    }
-    return list;
-}
-
-static const char *value_of(const struct setting *list, int n, const char *key) {
-    for (int i = 0; i < n; i++)
-        if (!strcmp(list[i].key, key))
-            return list[i].value;
-    return NULL;
-}
-
 void compare_settings(struct comparison *c, const struct run *left, const struct run *right) {
     int n_left, n_right;
-    const struct setting *l = settings_of(left->config, c->arena, &n_left);
-    const struct setting *r = settings_of(right->config, c->arena, &n_right);
+    const struct setting *l = settings_of_text(left->config, c->arena, &n_left);
+    const struct setting *r = settings_of_text(right->config, c->arena, &n_right);
     for (int i = 0; i < n_left; i++)
-        text(c, l[i].key, l[i].value, value_of(r, n_right, l[i].key));
+        text(c, l[i].key, l[i].value, setting_value(r, n_right, l[i].key));
     for (int i = 0; i < n_right; i++)
-        if (!value_of(l, n_left, r[i].key))
+        if (!setting_value(l, n_left, r[i].key))
             text(c, r[i].key, NULL, r[i].value);
     const struct run_data_source *l_data = run_find_data(left, left->dataset);
     const struct run_data_source *r_data = run_find_data(right, right->dataset);

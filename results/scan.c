@@ -18,7 +18,8 @@ struct place {
 struct scan {
     struct arena *arena;
     struct place *files;
-    int n, room, n_bad;
+    const char **bad; /* (n_bad) */
+    int n, room, n_bad, bad_room;
 };
 
 static void add(struct scan *s, const char *path, const struct stat *info) {
@@ -34,7 +35,14 @@ static void add(struct scan *s, const char *path, const struct stat *info) {
 
 static void bad(struct scan *s, const char *path, const char *reason) {
     log_message(LOG_ERROR, "%s: %s", path, reason);
-    s->n_bad++;
+    if (s->n_bad == s->bad_room) {
+        s->bad_room = 2 * s->bad_room + 4;
+        const char **more = ARENA_ARRAY(s->arena, const char *, s->bad_room);
+        if (s->n_bad)
+            memcpy(more, s->bad, sizeof *more * (size_t)s->n_bad);
+        s->bad = more;
+    }
+    s->bad[s->n_bad++] = arena_printf(s->arena, "%s: %s", path, reason);
 }
 
 /* Links to folders are not followed: they may form a circle. */
@@ -72,11 +80,10 @@ static int is_repeated(const struct scan *s, int i) {
     return 0;
 }
 
-int runs_scan(const char *const *folders, int n_folders, struct arena *a, struct run ***runs,
-              int *n_runs, int *n_bad, struct error *err) {
+int runs_find(const char *const *folders, int n_folders, struct arena *a, struct runs_found *found,
+              struct error *err) {
     struct scan s = {.arena = a};
-    *runs = NULL;
-    *n_runs = *n_bad = 0;
+    *found = (struct runs_found){0};
     for (int i = 0; i < n_folders; i++) {
         struct stat info;
         if (!folders[i][0] || stat(folders[i], &info) < 0)
@@ -90,7 +97,7 @@ int runs_scan(const char *const *folders, int n_folders, struct arena *a, struct
     }
     if (s.n)
         qsort(s.files, (size_t)s.n, sizeof *s.files, by_path);
-    *runs = ARENA_ARRAY(a, struct run *, s.n);
+    found->run = ARENA_ARRAY(a, struct run *, s.n);
     for (int i = 0; i < s.n; i++) {
         if (is_repeated(&s, i))
             continue;
@@ -99,8 +106,19 @@ int runs_scan(const char *const *folders, int n_folders, struct arena *a, struct
         if (run_read(r, s.files[i].path, &why))
             bad(&s, why.message, "left out");
         else
-            (*runs)[(*n_runs)++] = r;
+            found->run[found->n++] = r;
     }
-    *n_bad = s.n_bad;
+    found->bad = s.bad;
+    found->n_bad = s.n_bad;
     return 0;
+}
+
+int runs_scan(const char *const *folders, int n_folders, struct arena *a, struct run ***runs,
+              int *n_runs, int *n_bad, struct error *err) {
+    struct runs_found found;
+    int status = runs_find(folders, n_folders, a, &found, err);
+    *runs = found.run;
+    *n_runs = found.n;
+    *n_bad = found.n_bad;
+    return status;
 }

@@ -1,6 +1,7 @@
 # outside.sh -- for tests of the program from outside: `program`, an empty folder to be in, and expect.
 # shellcheck shell=bash
 set -u
+export SSVBENCH_SAMPLES=0 # pictures of encoders have tests of their own
 program=${SSVBENCH:-build/ssvbench}
 program=$(realpath "$program")
 work=$(mktemp -d)

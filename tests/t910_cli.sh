@@ -105,6 +105,12 @@ expect "kernels against a run" 2 'not times that' sh -c 'cp "$(find . -name run.
 expect "run again does nothing new" 0 'mae' "$program" run "${tiny[@]}"
 expect "a table" 0 '95 %' "$program" report out
 expect "lines" 0 '^.*mae.*knn' "$program" report csv out
+expect "an unknown figure" 2 'did you mean "loss"' "$program" report out --only los
+expect "an unknown format" 2 'svg, png, pdf' "$program" report out --only main --format jpg
+expect "-o without a folder" 2 'needs a value' "$program" report out -o
+expect "a figure that has nothing to draw" 1 'evaluated by lowshot' "$program" report out -o drawn --only lowshot
+expect "one figure in another folder" 0 'figures are in drawn/figures' "$program" report out -odrawn --only main --format svg
+expect "and no other" 0 '^main.dat main.gp main.svg style.gp $' sh -c 'ls drawn/figures | tr "\n" " "'
 expect "figures" 0 '' test -s out/figures/main.png
 run=$(echo out/mae-*)
 expect "eval of a run with other options" 0 '' "$program" eval --linear.epochs 3 --quiet "$run"

@@ -49,7 +49,7 @@ expect "nothing was written" 1 '' test -e never
 # ---- the suites that come with the program ----
 
 for suite in "$top"/suites/*.ini; do
-    expect "$(basename "$suite") is read" 0 'budget.*suite' "$program" run "$(basename "$suite" .ini)" --print-config
+    expect "$(basename "$suite") is read" 0 '(budget|epochs).*suite' "$program" run "$(basename "$suite" .ini)" --print-config
 done
 expect "a flag beats the suite" 0 '^seeds = 3 .*flag' "$program" run quick --seeds 3 --print-config
 expect "the environment beats the suite" 0 '^patch = 2 .*environment' env SSVBENCH_PATCH=2 "$program" run quick --print-config
