@@ -38,8 +38,10 @@ static struct range column_range(const struct summary *s, int c, double chance) 
     if (isfinite(chance) && (r.lo - chance <= r.hi - r.lo || r.hi - chance < least))
         include(&r, chance);
     double spread = fmax(r.hi - r.lo, least), middle = (r.lo + r.hi) / 2;
-    r.lo = fmin(r.lo, middle - spread / 2) - margin * spread;
-    r.hi = fmax(r.hi, middle + spread / 2) + margin * spread;
+    double lo = fmin(r.lo, middle - spread / 2), hi = fmax(r.hi, middle + spread / 2);
+    double up = lo < 0 && r.lo >= 0 ? -lo : 0, down = hi > 100 && r.hi <= 100 ? hi - 100 : 0;
+    r.lo = lo + up - down - margin * spread;
+    r.hi = hi + up - down + margin * spread;
     for (size_t i = sizeof steps / sizeof *steps; i-- > 0;)
         if ((r.hi - r.lo) / steps[i] <= ticks)
             r.step = steps[i];

@@ -29,7 +29,7 @@ const char *const script_main[] = {
     "array TEXT[lines]; array FLAGGED[lines]",
     "# `stats` reads a block; an assignment in `using` keeps what it read.",
     "stats DATA index 'panels' using (LO[$1] = $2, HI[$1] = $3, STEP[$1] = $4, 0) nooutput",
-    "stats DATA index 'panels' using (CHANCE[$1] = $5, TITLE[$1] = shown(strcol(6)), 0) nooutput",
+    "stats DATA index 'panels' using (CHANCE[$1] = valid(5) ? $5 : NaN, TITLE[$1] = shown(strcol(6)), 0) nooutput",
     "stats DATA index 'panels' using (SECOND[$1] = shown(strcol(7)), 0) nooutput",
     "stats DATA index 'caption' using (TEXT[$1] = strcol(2), FLAGGED[$1] = $3, 0) nooutput",
     "stats DATA index 'rows' using 1 nooutput",

@@ -107,6 +107,26 @@ static void test_both_figures(void **state) {
     arena_free(&runs.arena);
 }
 
+/* Retrieval has no classes, so no panel has a line of chance. */
+static void test_no_chance(void **state) {
+    struct place *here = *state;
+    struct runs runs = {0};
+    need_gnuplot();
+    for (int s = 0; s < 3; s++) {
+        struct run *r = add_run(&runs, "clip", s);
+        struct eval *e = add_outcome(r, "retrieval", "captions", OUTCOME_OK, "");
+        e->metrics = ARENA_NEW(&runs.arena, struct metric_row);
+        e->n_metrics = 1;
+        e->metrics[0] = (struct metric_row){.name = "mean_r1", .seed = 0, .value = 0.1 + 0.01 * s};
+        e->seed = ARENA_NEW(&runs.arena, int64_t);
+        e->n_seeds = 1;
+    }
+    expect_figures(here, &runs);
+    expect_formats(here, "main");
+    assert_null(strstr(content(here, "main.svg"), "chance"));
+    arena_free(&runs.arena);
+}
+
 /* What belongs to nobody's shell, format string or subscript, beside cells of every kind.  Nothing
  * may make gnuplot say a word. */
 static void test_awkward_results(void **state) {
@@ -246,9 +266,9 @@ static void test_unwritable_folder(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        TEST(test_both_figures),      TEST(test_awkward_results), TEST(test_nothing_to_draw),
-        TEST(test_edited_scripts),    TEST(test_broken_script),   TEST(test_gnuplot_missing),
-        TEST(test_unwritable_folder),
+        TEST(test_both_figures),    TEST(test_no_chance),         TEST(test_awkward_results),
+        TEST(test_nothing_to_draw), TEST(test_edited_scripts),    TEST(test_broken_script),
+        TEST(test_gnuplot_missing), TEST(test_unwritable_folder),
     };
     log_setup(LOG_ERROR);
     return cmocka_run_group_tests(tests, NULL, NULL);
