@@ -419,6 +419,8 @@ static void test_refusals(void **state) {
     o = options_of(g, image);
     o.image = "17";
     refuse(folder->path, &o, "multiples");
+    o.image = "256";
+    refuse(folder->path, &o, "4097 tokens, more than attention takes here");
     o.image = "16y16";
     refuse(folder->path, &o, "16y16");
     o = options_of(g, image);

@@ -213,6 +213,19 @@ static int count_blocks(const struct family *f, const struct source *s, const ch
     return source_count(s, inner);
 }
 
+/* Attention keeps queries, keys, scores and results of one head in a thread's workspace. */
+static int check_tokens(const struct vit *v, struct error *err) {
+    const size_t unit = 16; /* rows and heads are padded to at most that */
+    size_t t = ((size_t)vit_tokens(v) + unit - 1) / unit * unit;
+    size_t d = ((size_t)(v->dim / v->heads) + unit - 1) / unit * unit;
+    if (t * (t + 3 * d) <= KERNEL_WORKSPACE)
+        return 0;
+    return error_set(err, STATUS_USAGE,
+                     "images of %d x %d in patches of %d are %d tokens, more than attention takes "
+                     "here: choose a smaller image",
+                     v->image, v->wide ? v->wide : v->image, v->patch, vit_tokens(v));
+}
+
 int describe_vit(const struct family *f, const struct source *s, const struct vit_names *names,
                  const struct network_options *o, struct network *n, struct error *err) {
     enum { USUAL_IMAGE = 224 };
@@ -242,6 +255,7 @@ int describe_vit(const struct family *f, const struct source *s, const struct vi
     v->image = b->image;
     v->wide = b->wide;
     name_vit(n);
+    status = check_tokens(v, err);
 out:
     return status;
 }

@@ -38,7 +38,7 @@ CASES = {
     "mae-b16-224": ("mae", (224, 224), lambda s: f.plain_vit(s, f.mae_positions, {})),
     "mae-l16-160x256": ("mae", (160, 256),
                         lambda s: f.plain_vit(s, f.mae_positions, {}, "vit_large_patch16_224")),
-    "dino-s8-240x320": ("dino", (240, 320), lambda s: f.plain_vit(
+    "dino-s8-200x240": ("dino", (200, 240), lambda s: f.plain_vit(
         s, f.dino_positions, {}, "vit_small_patch8_224")),
     "hf-vit-b16-224": ("", (224, 224), lambda s: f.hf_vit(s, **HF)),
     "hf-vit-b16-192x256": ("", WIDE, lambda s: f.hf_vit(s, **HF)),
