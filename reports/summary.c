@@ -350,10 +350,20 @@ char *summary_label(const struct summary *s, const struct summary_row *row, cons
     return text_clean(label, s->a);
 }
 
+/* Weights that somebody else trained have the dataset that they are judged on: what they were
+ * pretrained on is not known. */
+static int knows_pretraining(const struct summary *s) {
+    for (int r = 0; r < s->n_rows; r++)
+        if (strcmp(s->row[r].method, "weights") != 0)
+            return 1;
+    return 0;
+}
+
 char *summary_common(const struct summary *s) {
     const char *backbone = s->several_backbones ? "" : s->row[0].backbone;
-    const char *data = s->several_datasets ? "" : s->row[0].run[0]->dataset;
-    if (s->same_dataset)
+    const char *data =
+        s->several_datasets || !knows_pretraining(s) ? "" : s->row[0].run[0]->dataset;
+    if (s->same_dataset && *data)
         for (int c = 0; c < s->n_columns; c++)
             if (strcmp(s->column[c].dataset, data))
                 data = "the training images of the dataset it is evaluated on";
