@@ -79,7 +79,8 @@ static void put_names(const struct page_input *in, const struct summary *s, FILE
     for (int i = 0; i < in->n_runs; i++) {
         const struct run *r = in->runs[i];
         add(&backbones, r->backbone);
-        add(&data, r->dataset);
+        if (strcmp(r->method, "weights") != 0) /* what these were trained on is not known */
+            add(&data, r->dataset);
         if (r->budget && *r->budget && strcmp(r->budget, "none"))
             add(&budgets, r->budget);
         add(&seeds, arena_printf(s->a, "%" PRId64, r->seed));
