@@ -16,7 +16,7 @@
 
 #include <cmocka.h>
 
-#define DATA "shapes:size=16,train=64,test=32"
+#include "tests/suite_files.h"
 
 /* ---- budgets ---- */
 
@@ -132,11 +132,6 @@ static void seeds_are_lists_ranges_or_a_count(void **state) {
 
 /* ---- files ---- */
 
-static void write_file(const char *path, const char *text) {
-    struct error err;
-    assert_int_equal(file_write_atomic(path, text, strlen(text), &err), 0);
-}
-
 static void a_wrong_suite_has_its_line_in_the_message(void **state) {
     struct place *here = *state;
     static const struct {
@@ -175,18 +170,6 @@ static void a_wrong_suite_has_its_line_in_the_message(void **state) {
         settings_free(s);
         free(s);
     }
-}
-
-static struct settings *loaded(struct place *here, const char *text) {
-    const char *path = arena_printf(&here->arena, "%s/good.ini", here->folder);
-    struct settings *s = calloc(1, sizeof *s);
-    struct error err;
-    settings_init(s);
-    settings_check_input(s);
-    write_file(path, text);
-    if (suite_load(s, path, &err))
-        fail_msg("%s", err.message);
-    return s;
 }
 
 static void a_flag_beats_a_file_beats_a_suite(void **state) {
@@ -234,8 +217,6 @@ static void a_stored_suite_says_the_same(void **state) {
 
 /* ---- cells ---- */
 
-static const struct machine nowhere = {.out = "nowhere"};
-
 static void a_suite_is_a_product(void **state) {
     struct place *here = *state;
     struct settings *s =
@@ -262,101 +243,6 @@ static void a_suite_is_a_product(void **state) {
     suite_close(&u);
     settings_free(s);
     free(s);
-}
-
-static void sweeps_are_read(void **state) {
-    (void)state;
-    static const struct {
-        const char *text;
-        int points; /* 0: refused */
-    } cases[] = {{"", 1},
-                 {"mae.mask_ratio=0.5", 1},
-                 {"mae.mask_ratio=0.5,0.75 batch=16,32,64", 6},
-                 {"mae.mask_ratio", 0},
-                 {"mae.mask_ratio=", 0},
-                 {"=1", 0},
-                 {"batch=1,2,1", 0},
-                 {"batch=1,2 batch=3", 0},
-                 {"a=1 b=1 c=1 d=1 e=1 f=1 g=1 h=1 i=1", 0}};
-    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
-        struct arena a = {0};
-        struct sweep w;
-        struct error err;
-        int status = sweep_parse(&w, cases[i].text, &a, &err);
-        if (status != (cases[i].points ? 0 : STATUS_USAGE))
-            fail_msg("\"%s\": status %d", cases[i].text, status);
-        if (!status)
-            assert_int_equal(w.n_points, cases[i].points);
-        arena_free(&a);
-    }
-}
-
-/* Each method has the combinations of the options that concern it, and no cell twice. */
-static void a_sweep_is_a_part_of_the_product(void **state) {
-    struct place *here = *state;
-    struct settings *s =
-        loaded(here, "[suite]\nmethods = random,mae,simclr,mae:1+simclr:0.5\nseeds = 2\n"
-                     "data = " DATA "\npatch = 4\nepochs = 2\n"
-                     "sweep = mae.mask_ratio=0.5,0.75 simclr.first=none,blur,crop batch=16,32\n");
-    const struct context context = {.machine = &nowhere};
-    static const int expected[] = {1, 2 * 2, 3 * 2, 2 * 3 * 2};
-    int n[4] = {0};
-    char seen[2 * (1 + 4 + 6 + 12)][65];
-    struct suite u;
-    struct error err;
-    if (suite_open(&u, s, &context, &err))
-        fail_msg("%s", err.message);
-    assert_int_equal(suite_cells(&u), sizeof seen / sizeof *seen);
-    for (int i = 0; i < suite_cells(&u); i++) {
-        const struct suite_cell one = suite_cell(&u, i);
-        struct cell *c = calloc(1, sizeof *c);
-        assert_int_equal(
-            cell_build(c, one.settings, one.method, one.data, one.seed, &context, 0, &err), 0);
-        cell_name(c);
-        snprintf(seen[i], sizeof seen[i], "%s", c->hash);
-        for (int k = 0; k < i; k++)
-            assert_string_not_equal(seen[i], seen[k]);
-        if (strstr(one.label, "mae.mask_ratio=0.5"))
-            assert_non_null(strstr(settings_pretrain_text(&c->settings, c->method, &c->arena),
-                                   "mask_ratio = 0.5\n"));
-        assert_string_equal(c->settings.judging.sweep, "");
-        for (int m = 0; m < 4; m++)
-            n[m] += one.method == u.lists.methods[m];
-        cell_close(c);
-        free(c);
-    }
-    for (int m = 0; m < 4; m++)
-        assert_int_equal(n[m], 2 * expected[m]);
-    suite_close(&u);
-    settings_free(s);
-    free(s);
-}
-
-static void what_cannot_be_swept_is_refused(void **state) {
-    struct place *here = *state;
-    static const struct {
-        const char *sweep, *what;
-    } cases[] = {{"seeds=1,2", "seeds cannot be swept"},
-                 {"linear.epochs=1,2", "linear.epochs cannot be swept"},
-                 {"threads=1,2", "threads cannot be swept"},
-                 {"probe_seed=1,2", "probe_seed cannot be swept"},
-                 {"mae.mask_ration=0.5", "mask_ratio"},
-                 {"mae.mask_ratio=0.5,2", "0.99"},
-                 {"batch=16,many", "many"}};
-    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
-        struct settings *s = loaded(here, arena_printf(&here->arena,
-                                                       "[suite]\nmethods = mae\ndata = " DATA
-                                                       "\npatch = 4\nsweep = %s\n",
-                                                       cases[i].sweep));
-        const struct context context = {.machine = &nowhere};
-        struct suite u;
-        struct error err;
-        assert_int_equal(suite_open(&u, s, &context, &err), STATUS_USAGE);
-        if (!strstr(err.message, cases[i].what) || !strstr(err.message, "good.ini:5: "))
-            fail_msg("%s: \"%s\"", cases[i].sweep, err.message);
-        settings_free(s);
-        free(s);
-    }
 }
 
 static void nothing_with_a_meaning_is_refused(void **state) {
@@ -543,9 +429,6 @@ int main(void) {
         HERE(a_flag_beats_a_file_beats_a_suite),
         HERE(a_stored_suite_says_the_same),
         HERE(a_suite_is_a_product),
-        cmocka_unit_test(sweeps_are_read),
-        HERE(a_sweep_is_a_part_of_the_product),
-        HERE(what_cannot_be_swept_is_refused),
         HERE(nothing_with_a_meaning_is_refused),
         HERE(data_that_cannot_be_opened_have_their_line),
         HERE(a_cell_is_named_after_what_decides_its_weights),
