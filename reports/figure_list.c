@@ -105,7 +105,7 @@ int report_options_check(const struct report_options *o, struct error *err) {
 
 int report_figures(struct run *const *runs, int n_runs, const char *folder,
                    const struct report_options *options, struct error *err) {
-    const struct report_options given = options ? *options : (struct report_options){NULL};
+    const struct report_options given = options ? *options : (struct report_options){.into = NULL};
     const struct report_options o = {or_nothing(given.into), or_nothing(given.only),
                                      or_nothing(given.format), or_nothing(given.pair)};
     struct arena a = {0};

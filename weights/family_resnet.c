@@ -52,7 +52,7 @@ int describe_resnet(const struct source *s, const struct network_options *o, str
     r->small_stem = stem == SMALL_STEM;
     r->bottleneck = source_find(s, "layer1.0.conv3.weight") != NULL;
     for (int i = 0; i < RESNET_STAGES; i++) {
-        char format[32];
+        char format[40];
         snprintf(format, sizeof format, "layer%d.%%d.conv1.weight", i + 1);
         r->blocks[i] = source_count(s, format);
     }
