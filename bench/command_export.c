@@ -1,5 +1,5 @@
 /* command_export.c -- the tables of results for other programs and for papers. */
-#include "bench/command.h"
+#include "bench/arguments.h"
 
 #include "core/file.h"
 #include "core/log.h"
@@ -10,20 +10,16 @@
 
 static const struct option_def flags[] = {
     OPTION_TEXT(struct export_flags, table, "results", NULL,
-                "methods, results, budgets, settings, data, environments, runs, seeds; all: every "
-                "one, into the folder of --output"),
+                "methods, results, verdicts, pairs, leaderboard, budgets, settings, data, "
+                "environments, runs, seeds; all: every one, into the folder of --output"),
     OPTION_TEXT(struct export_flags, format, "csv", "csv|json|latex|markdown|html|text",
                 "of the table"),
     OPTION_TEXT(struct export_flags, output, "", NULL,
                 "-o: the file to write, or the folder for --table all; empty: standard output"),
     OPTION_END};
 
-/* -o is --output. */
 static void before_flags(struct invocation *call) {
-    static char output[] = "--output";
-    for (int i = 1; i < call->argc && strcmp(call->argv[i], "--"); i++)
-        if (!strcmp(call->argv[i], "-o"))
-            call->argv[i] = output;
+    arguments_short_output(call, "--output");
 }
 
 static int write_one(const struct export_flags *f, enum listing_format format,
@@ -49,30 +45,19 @@ out:
 static int run(struct invocation *call, struct error *err) {
     const struct export_flags *f = &call->own.export;
     const enum listing_format format = (enum listing_format)listing_format_find(f->format);
-    const char *const by_default[] = {call->settings->machine.out};
-    const char *const *folders = call->argc > 1 ? (const char *const *)call->argv + 1 : by_default;
-    const int n_folders = call->argc > 1 ? call->argc - 1 : 1, all = !strcmp(f->table, "all");
+    const int all = !strcmp(f->table, "all");
     struct arena a = {0};
-    struct run **runs = NULL;
-    int n = 0, bad = 0, status = 0;
+    struct runs_found found = {0};
+    int status = 0;
     if (all && !*f->output)
         return error_set(err, STATUS_USAGE, "--table all needs a folder to write to: -o FOLDER");
-    TRY(runs_scan(folders, n_folders, &a, &runs, &n, &bad, err));
-    if (!n) {
-        status = error_set(err, STATUS_USAGE, "no run.h5 below %s: `ssvbench run` makes some",
-                           folders[0]);
-        goto out;
-    }
+    TRY(arguments_runs(call, 1, &a, &found, err));
     if (all)
-        TRY(listings_save(runs, n, format, f->output, err));
+        TRY(listings_save(found.run, found.n, format, f->output, err));
     else
-        TRY(write_one(f, format, runs, n, err));
-    if (bad)
-        status = error_set(err, STATUS_FINDING, "%d file%s could not be read, see above", bad,
-                           bad > 1 ? "s" : "");
+        TRY(write_one(f, format, found.run, found.n, err));
 out:
-    for (int i = 0; i < n; i++)
-        run_free(runs[i]);
+    status = arguments_done(&found, status, err);
     arena_free(&a);
     return status;
 }

@@ -1,5 +1,5 @@
 /* command_leaderboard.c -- leaderboard: methods in the order of what they reach across tasks. */
-#include "bench/command.h"
+#include "bench/arguments.h"
 
 #include "reports/leaderboard.h"
 
@@ -11,26 +11,14 @@ static const struct option_def flags[] = {
     OPTION_END};
 
 static int run(struct invocation *call, struct error *err) {
-    const char *const by_default[] = {call->settings->machine.out};
-    const char *const *folders = call->argc > 1 ? (const char *const *)call->argv + 1 : by_default;
     struct arena a = {0};
-    struct run **runs = NULL;
-    int n = 0, bad = 0, status = 0;
-    TRY(runs_scan(folders, call->argc > 1 ? call->argc - 1 : 1, &a, &runs, &n, &bad, err));
-    if (!n && !bad) {
-        status = error_set(err, STATUS_USAGE, "no run.h5 below %s: `ssvbench run` makes some",
-                           folders[0]);
-        goto out;
-    }
-    if (n)
-        TRY(report_leaderboard(runs, n, !strcmp(call->own.leaderboard.resample, "tasks"), stdout,
-                               err));
-    if (bad)
-        status = error_set(err, STATUS_FINDING, "%d file%s could not be read, see above", bad,
-                           bad > 1 ? "s" : "");
+    struct runs_found found = {0};
+    int status = 0;
+    TRY(arguments_runs(call, 1, &a, &found, err));
+    TRY(report_leaderboard(found.run, found.n, !strcmp(call->own.leaderboard.resample, "tasks"),
+                           stdout, err));
 out:
-    for (int i = 0; i < n; i++)
-        run_free(runs[i]);
+    status = arguments_done(&found, status, err);
     arena_free(&a);
     return status;
 }

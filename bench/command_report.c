@@ -1,5 +1,5 @@
 /* command_report.c -- report. */
-#include "bench/command.h"
+#include "bench/arguments.h"
 
 #include "core/log.h"
 #include "reports/flags.h"
@@ -17,26 +17,8 @@ static const struct option_def flags[] = {
                 "supervised, or random"),
     OPTION_END};
 
-/* "-o DIR" and "-oDIR" as "--into=DIR": the tables of options know no short names. */
 static void before_flags(struct invocation *call) {
-    struct arena *a = &call->settings->options.arena;
-    int kept = 1;
-    for (int i = 1; i < call->argc; i++) {
-        char *word = call->argv[i];
-        int is_short = !strncmp(word, "-o", 2), apart = is_short && !word[2];
-        if (!strcmp(word, "--")) {
-            while (i < call->argc)
-                call->argv[kept++] = call->argv[i++];
-        } else if (apart && i + 1 < call->argc) {
-            call->argv[kept++] = arena_printf(a, "--into=%s", call->argv[++i]);
-        } else {
-            call->argv[kept++] = apart      ? arena_strdup(a, "--into")
-                                 : is_short ? arena_printf(a, "--into=%s", word + 2)
-                                            : word;
-        }
-    }
-    call->argc = kept;
-    call->argv[kept] = NULL;
+    arguments_short_output(call, "--into");
 }
 
 /* Takes the word out of the arguments. */
@@ -82,39 +64,23 @@ out:
 
 static int run(struct invocation *call, struct error *err) {
     int csv = take(call, "csv");
-    const char *const by_default[] = {call->settings->machine.out};
-    const char *const *folders = call->argc > 1 ? (const char *const *)call->argv + 1 : by_default;
-    int n_folders = call->argc > 1 ? call->argc - 1 : 1;
     const struct report_options *o = &call->own.report;
+    const char *into = *o->into ? o->into : arguments_folder(call, 1);
     struct arena a = {0};
     struct runs_found found = {0};
     int status = 0;
     TRY(report_options_check(o, err));
-    TRY(runs_find(folders, n_folders, &a, &found, err));
-    struct run **runs = found.run;
-    const int n = found.n, bad = found.n_bad;
-    if (!n) {
-        status = error_set(err, STATUS_USAGE, "no run.h5 below %s: `ssvbench run` makes some",
-                           folders[0]);
-        goto out;
-    }
+    TRY(arguments_runs(call, 1, &a, &found, err));
     if (csv) {
-        TRY(report_csv(runs, n, stdout, err));
+        TRY(report_csv(found.run, found.n, stdout, err));
+    } else if (*o->only) {
+        TRY(report_figures(found.run, found.n, into, o, err));
+        log_message(LOG_INFO, "figures are in %s/figures", into);
     } else {
-        const char *into = *o->into ? o->into : folders[0];
-        if (*o->only) {
-            TRY(report_figures(runs, n, into, o, err));
-            log_message(LOG_INFO, "figures are in %s/figures", into);
-        } else {
-            TRY(report_all(&found, into, o, &a, err));
-        }
+        TRY(report_all(&found, into, o, &a, err));
     }
-    if (bad)
-        status = error_set(err, STATUS_FINDING, "%d file%s could not be read, see above", bad,
-                           bad > 1 ? "s" : "");
 out:
-    for (int i = 0; i < found.n; i++)
-        run_free(found.run[i]);
+    status = arguments_done(&found, status, err);
     arena_free(&a);
     return status;
 }

@@ -151,6 +151,8 @@ struct erasing {
 extern const struct erasing erasing_mae; /* He et al. 2022, table 9, as timm has the numbers */
 void image_erase(const struct image *image, const struct erasing *e, struct rng *rng);
 
+/* An image in [0, 1] rounded to 8 bits, in `a`. */
+struct record record_of_image(const struct image *image, int label, struct arena *a);
 /* image_from_box rounded to 8 bits: a record of size x size in `a`, with the label, without mask
  * and captions. */
 struct record record_crop(const struct record *r, const struct normalization *norm,

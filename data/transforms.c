@@ -34,12 +34,6 @@ void image_cutout(const struct image *image, const struct normalization *norm, s
                     *at(image, c, i, k) = (float)norm->mean[c];
 }
 
-static int mirror(int i, int n) {
-    if (n == 1)
-        return 0;
-    return i < 0 ? -i : i < n ? i : 2 * (n - 1) - i;
-}
-
 void image_sobel(const struct image *image) {
     struct arena a = {0};
     size_t plane = (size_t)image->height * (size_t)image->width;
@@ -54,8 +48,9 @@ void image_sobel(const struct image *image) {
             for (int i = -1; i <= 1; i++) {
                 const double smooth = i ? 1 : 2;
                 const float *row =
-                    grey + (size_t)mirror(y + i, image->height) * (size_t)image->width;
-                const int left = mirror(x - 1, image->width), right = mirror(x + 1, image->width);
+                    grey + (size_t)view_mirror(y + i, image->height) * (size_t)image->width;
+                const int left = view_mirror(x - 1, image->width),
+                          right = view_mirror(x + 1, image->width);
                 gx += smooth * ((double)row[right] - row[left]);
                 gy += i * ((double)row[left] + 2.0 * row[x] + row[right]);
             }
@@ -126,19 +121,6 @@ static void change(const struct image *image, const struct normalization *norm, 
         image_rotate(image, 1 + (int)rng_below(rng, 3));
 }
 
-static struct record in_bytes(const struct image *image, struct arena *a) {
-    size_t channels = (size_t)image->channels;
-    size_t plane = (size_t)image->height * (size_t)image->width;
-    struct record r = {.height = image->height,
-                       .width = image->width,
-                       .channels = image->channels,
-                       .pixels = ARENA_ARRAY(a, uint8_t, channels * plane)};
-    for (size_t i = 0; i < plane; i++)
-        for (size_t c = 0; c < channels; c++)
-            r.pixels[i * channels + c] = (uint8_t)lrintf(255 * image->pixels[c * plane + i]);
-    return r;
-}
-
 static void step(const struct record *r, const struct normalization *norm,
                  const struct view_recipe *v, enum transform what, struct rng *rng,
                  const struct image *image) {
@@ -154,7 +136,7 @@ void view_transformed(const struct record *r, const struct normalization *norm,
     const struct image image = {r->channels, size, size, out};
     step(r, norm, v, first, rng, &image);
     if (second == TRANSFORM_CROP && first != second) {
-        const struct record between = in_bytes(&image, &a);
+        const struct record between = record_of_image(&image, r->label, &a);
         step(&between, norm, v, second, rng, &image);
     } else if (second != first) {
         struct view_plan plan = only(r, v, second, rng, size);

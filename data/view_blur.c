@@ -26,12 +26,6 @@ static int make_kernel(double sigma, int radius, float weight[LONGEST]) {
     return radius;
 }
 
-/* Mirrored at the border pixels, which are not repeated. */
-static int mirror(int i, int n) {
-    i = i < 0 ? -i : i;
-    return i < n ? i : 2 * (n - 1) - i;
-}
-
 /* LANES / 2 outputs: sum over i of weight[|i|] x[i stride], x the middle. */
 static inline __attribute__((always_inline)) void
 convolve_half(const float *x, size_t stride, int radius, const float *weight, float *out) {
@@ -57,8 +51,8 @@ VECTOR_CLONES static void blur_row(int width, int radius, const float *weight, f
     float padded[3 * LONGEST + LANES], rest[LANES];
     memcpy(padded + radius, row, (size_t)width * sizeof *row);
     for (int i = 1; i <= radius; i++) {
-        padded[radius - i] = row[mirror(-i, width)];
-        padded[radius + width - 1 + i] = row[mirror(width - 1 + i, width)];
+        padded[radius - i] = row[view_mirror(-i, width)];
+        padded[radius + width - 1 + i] = row[view_mirror(width - 1 + i, width)];
     }
     memset(padded + width + 2 * radius, 0, LANES * sizeof *padded);
     int x = 0;
@@ -73,7 +67,7 @@ VECTOR_CLONES static void blur_columns(int height, int width, int columns, int r
                                        const float *weight, float *plane) {
     float padded[3 * LONGEST][LANES], out[LANES];
     for (int y = -radius; y < height + radius; y++) {
-        const float *row = plane + (size_t)mirror(y, height) * (size_t)width;
+        const float *row = plane + (size_t)view_mirror(y, height) * (size_t)width;
         for (int j = 0; j < LANES;
              j++) /* what is missing repeats the first column, to be dropped */
             padded[radius + y][j] = row[j < columns ? j : 0];
