@@ -5,7 +5,6 @@
 #include "core/log.h"
 #include "reports/listings.h"
 
-#include <errno.h>
 #include <string.h>
 
 static const struct option_def flags[] = {
@@ -32,10 +31,7 @@ static int write_one(const struct export_flags *f, enum listing_format format,
         TRY(listing_save(l, format, f->output, err));
     } else {
         listing_write(l, format, stdout);
-        if (fflush(stdout) || ferror(stdout))
-            status = error_set(err, STATUS_MACHINE,
-                               "cannot write the table: %s; check the free space of where it goes",
-                               strerror(errno));
+        status = stream_written(stdout, "the table", err);
     }
 out:
     arena_free(&a);

@@ -190,3 +190,11 @@ int sha256_file(const char *path, char out[65], struct error *err) {
     int reason = errno;
     return error_set(err, file_blame(reason), "%s: cannot be read: %s", path, strerror(reason));
 }
+
+int stream_written(FILE *out, const char *what, struct error *err) {
+    return fflush(out) || ferror(out)
+               ? error_set(err, STATUS_MACHINE,
+                           "cannot write %s: %s; check the free space of where it goes", what,
+                           strerror(errno))
+               : 0;
+}

@@ -6,7 +6,10 @@
 #include "core/error.h"
 
 #include <stddef.h>
+#include <stdio.h>
 
+/* Whether all that was printed has gone out.  Status 3 with the reason; what: "the table". */
+int stream_written(FILE *out, const char *what, struct error *err);
 /* Writes path.tmp, fsyncs it, renames it over path and fsyncs the folder.  Status 3 names the path
  * and the reason; the old file stays. */
 int file_write_atomic(const char *path, const void *data, size_t bytes, struct error *err);

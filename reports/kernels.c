@@ -1,5 +1,6 @@
 #include "reports/kernels.h"
 
+#include "core/file.h"
 #include "reports/figures_internal.h"
 #include "reports/kernels_internal.h"
 #include "reports/text_internal.h"
@@ -68,12 +69,6 @@ struct kernel_line *kernel_lines(const struct kernel_history *h, int *n, struct 
     return lines;
 }
 
-static int written(FILE *out, struct error *err) {
-    return fflush(out) || ferror(out)
-               ? error_set(err, STATUS_MACHINE, "standard output cannot be written")
-               : 0;
-}
-
 int kernels_csv(const struct kernel_history *h, FILE *out, struct error *err) {
     fputs("created_utc,commit,dirty,kernel,dims,shape,backend,calls,flops,bytes,distance,warm_s,"
           "warm_q1_s,warm_q3_s,cold_s,warm_joules,percent_of_roof\r\n",
@@ -97,7 +92,7 @@ int kernels_csv(const struct kernel_history *h, FILE *out, struct error *err) {
                 fputs(k + 1 < sizeof numbers / sizeof *numbers ? "," : "\r\n", out);
             }
         }
-    return written(out, err);
+    return stream_written(out, "the times", err);
 }
 
 int kernels_history_table(const struct kernel_history *h, FILE *out, struct error *err) {
@@ -119,7 +114,7 @@ int kernels_history_table(const struct kernel_history *h, FILE *out, struct erro
         fputc('\n', out);
     }
     arena_free(&a);
-    return written(out, err);
+    return stream_written(out, "the times", err);
 }
 
 int kernels_figures(const struct kernel_history *h, const char *folder, struct error *err) {

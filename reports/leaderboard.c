@@ -1,5 +1,6 @@
 #include "reports/leaderboard.h"
 
+#include "core/file.h"
 #include "reports/difference_internal.h"
 #include "reports/listing.h"
 #include "reports/text_internal.h"
@@ -7,7 +8,6 @@
 #include "results/aggregate.h"
 #include "results/significance.h"
 
-#include <errno.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -395,9 +395,5 @@ int report_leaderboard(struct run *const *runs, int n_runs, int by_task, FILE *o
         fprintf(out, "%d run%s, none evaluated\n", n_runs, n_runs == 1 ? "" : "s");
     }
     arena_free(&a);
-    if (fflush(out) || ferror(out))
-        return error_set(err, STATUS_MACHINE,
-                         "cannot write the table: %s; check the free space of where it goes",
-                         strerror(errno));
-    return 0;
+    return stream_written(out, "the table", err);
 }

@@ -1,8 +1,9 @@
 /* A line for each run, protocol and probe seed: what spreadsheets and other programs start from. */
 #include "reports/listings_internal.h"
+
+#include "core/file.h"
 #include "reports/report.h"
 
-#include <errno.h>
 #include <math.h>
 #include <string.h>
 
@@ -128,9 +129,5 @@ int report_csv(struct run *const *runs, int n_runs, FILE *out, struct error *err
     struct arena a = {0};
     listing_write(listing_seeds(&(struct listing_input){runs, n_runs, NULL}, &a), LISTING_CSV, out);
     arena_free(&a);
-    if (fflush(out) || ferror(out))
-        return error_set(err, STATUS_MACHINE,
-                         "cannot write the CSV: %s; check the free space of where it goes",
-                         strerror(errno));
-    return 0;
+    return stream_written(out, "the CSV", err);
 }

@@ -1,5 +1,6 @@
 #include "reports/steps.h"
 
+#include "core/file.h"
 #include "reports/figures_internal.h"
 #include "reports/steps_internal.h"
 #include "reports/text_internal.h"
@@ -20,12 +21,6 @@ const char *steps_label(const struct step_times *t, struct arena *a) {
                         or_unknown(t->machine.code_commit));
 }
 
-static int written(FILE *out, struct error *err) {
-    return fflush(out) || ferror(out)
-               ? error_set(err, STATUS_MACHINE, "standard output cannot be written")
-               : 0;
-}
-
 int steps_table(const struct step_files *f, FILE *out, struct error *err) {
     struct arena a = {0};
     for (int i = 0; i < f->n; i++) {
@@ -41,7 +36,7 @@ int steps_table(const struct step_files *f, FILE *out, struct error *err) {
         }
     }
     arena_free(&a);
-    return written(out, err);
+    return stream_written(out, "the times", err);
 }
 
 int steps_csv(const struct step_files *f, FILE *out, struct error *err) {
@@ -71,7 +66,7 @@ int steps_csv(const struct step_files *f, FILE *out, struct error *err) {
             }
             fputs("\r\n", out);
         }
-    return written(out, err);
+    return stream_written(out, "the times", err);
 }
 
 int steps_figures(const struct step_files *f, const char *folder, struct error *err) {

@@ -1,12 +1,12 @@
 /* The table in the terminal: names may be any UTF-8, everything else is ASCII. */
 #include "reports/report.h"
 
+#include "core/file.h"
 #include "reports/difference_internal.h"
 #include "reports/summary_internal.h"
 #include "reports/text_internal.h"
 #include "reports/verdicts.h"
 
-#include <errno.h>
 #include <inttypes.h>
 #include <math.h>
 #include <string.h>
@@ -283,9 +283,5 @@ int report_table(struct run *const *runs, int n_runs, FILE *out, struct error *e
     else
         fprintf(out, "%d run%s, none evaluated\n", n_runs, n_runs == 1 ? "" : "s");
     arena_free(&a);
-    if (fflush(out) || ferror(out))
-        return error_set(err, STATUS_MACHINE,
-                         "cannot write the table: %s; check the free space of where it goes",
-                         strerror(errno));
-    return 0;
+    return stream_written(out, "the table", err);
 }

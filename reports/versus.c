@@ -1,11 +1,11 @@
 #include "reports/versus.h"
 
+#include "core/file.h"
 #include "core/options.h"
 #include "reports/listing.h"
 #include "reports/text_internal.h"
 #include "reports/versus_internal.h"
 
-#include <errno.h>
 #include <string.h>
 
 const struct summary_cell *versus_cell(const struct contestant *c, int column) {
@@ -178,9 +178,5 @@ int report_versus(const struct versus_side *a, const struct versus_side *b, doub
     int status = a->method ? compare_methods(a, b, margin, &arena, out, err)
                            : compare_folders(a, b, margin, &arena, out, err);
     arena_free(&arena);
-    if (!status && (fflush(out) || ferror(out)))
-        status = error_set(err, STATUS_MACHINE,
-                           "cannot write the comparison: %s; check the free space of where it goes",
-                           strerror(errno));
-    return status;
+    return status ? status : stream_written(out, "the comparison", err);
 }
