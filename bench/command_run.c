@@ -4,6 +4,7 @@
 #include "bench/peak.h"
 #include "core/log.h"
 #include "kernels/plugin.h"
+#include "protocols/opened.h"
 #include "reports/report.h"
 
 #include <sched.h>
@@ -129,17 +130,11 @@ static int eval_weights(struct invocation *call, struct error *err) {
     for (int i = 1; i < call->argc; i++)
         protocols_named =
             arena_printf(&a, "%s%s%s", protocols_named, i > 1 ? "," : "", call->argv[i]);
-    const char *const settings[][2] = {{"weights.file", call->own.eval.weights},
-                                       {"weights.as", call->own.eval.as},
-                                       {"methods", "weights"},
-                                       {"backbone", BACKBONE_OWN},
-                                       {"seeds", "0"},
-                                       {"protocols", protocols_named}};
-    for (size_t i = 0; i < sizeof settings / sizeof *settings; i++)
-        if (*settings[i][1])
-            TRY(options_assign(&s->options, settings[i][0], settings[i][1], FROM_FLAG, err));
+    TRY(settings_take_weights(s, call->own.eval.weights, call->own.eval.as, err));
+    if (*protocols_named)
+        TRY(options_assign(&s->options, "protocols", protocols_named, FROM_FLAG, err));
     TRY(suite_check_protocols(s->judging.protocols, err));
-    call->own.run.dry_run = 0;
+    call->own.run.dry_run = 0; /* where the flags of eval were */
     status = run(call, err);
 out:
     arena_free(&a);

@@ -3,6 +3,19 @@
 #include "core/file.h"
 #include "nn/checkpoint.h"
 
+int settings_take_weights(struct settings *s, const char *file, const char *as, struct error *err) {
+    const char *const settings[][2] = {{"weights.file", file},
+                                       {"weights.as", as},
+                                       {"methods", "weights"},
+                                       {"backbone", BACKBONE_OWN},
+                                       {"seeds", "0"}};
+    int status = 0;
+    for (size_t i = 0; i < sizeof settings / sizeof *settings && !status; i++)
+        if (*settings[i][1])
+            status = options_assign(&s->options, settings[i][0], settings[i][1], FROM_FLAG, err);
+    return status;
+}
+
 static int choose_method(struct opened *o, struct settings *s, const char *named, const char *data,
                          struct error *err) {
     o->file = arena_printf(&o->arena, "%s/checkpoint.safetensors", named);
@@ -20,15 +33,8 @@ static int choose_method(struct opened *o, struct settings *s, const char *named
         status = checkpoint_config(o->file, &o->arena, &config, &step, err);
         return status ? status : options_load_text(&s->options, config, o->file, err);
     }
-    const char *const settings[][2] = {{"weights.file", o->file},
-                                       {"methods", "weights"},
-                                       {"backbone", BACKBONE_OWN},
-                                       {"seeds", "0"},
-                                       {"data", data}};
-    for (size_t i = 0; i < sizeof settings / sizeof *settings; i++)
-        TRY(options_assign(&s->options, settings[i][0], settings[i][1], FROM_FLAG, err));
-out:
-    return status;
+    status = settings_take_weights(s, o->file, "", err);
+    return status ? status : options_assign(&s->options, "data", data, FROM_FLAG, err);
 }
 
 int opened_open(struct opened *o, struct settings *s, const char *file, const char *data,

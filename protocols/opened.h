@@ -9,6 +9,9 @@
 
 #include "protocols/suite.h"
 
+/* Settings of one run of the weights in a file, of the family `as` ("": recognised). */
+int settings_take_weights(struct settings *s, const char *file, const char *as, struct error *err);
+
 struct opened {
     struct arena arena;
     const char *file;
