@@ -27,9 +27,7 @@ struct content {
     int16_t label[FEATURES];
 };
 
-static const char *const classes[] = {"disc", "ring",
-                                      "Stra\xc3\x9f"
-                                      "e"};
+static const char *const classes[] = {"disc", "ring", "caf\xc3\xa9"};
 static const char *const tiles[] = {"visible", "predicted and visible"};
 static const char *const captions[] = {"a disc", "a very long caption of a ring"};
 

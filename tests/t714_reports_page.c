@@ -300,7 +300,7 @@ static void test_whole_page(void **state) {
         "<dd>9 complete</dd>",
         "<li>3 of 9 runs are &lt;partial&gt;</li>",
         "<li>x/run.h5: not an HDF5 file: left out</li>",
-        "<b>linear, shapes:</b> mae reaches, 52.0 % [47.0, 57.0] (n = 3), +21.0 points to random "
+        "<b>linear, shapes:</b> mae reaches, 52.0 % [47.0, 57.0] (n = 3), +21.0 points to random ",
         "[+18.5, +23.5], an interval without 0. supervised reaches 91.0 % [88.5, 93.5] (n = 3).",
         "<h3>Every &lt;seed&gt;</h3>",
         "<a href=\"figures/main.gp\">gp</a>",
