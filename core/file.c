@@ -2,7 +2,6 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <sha2.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -177,18 +176,6 @@ int make_folders(const char *path, struct error *err) {
     }
     arena_free(&a);
     return status;
-}
-
-void sha256_hex(const void *data, size_t bytes, char out[65]) {
-    SHA256Data(bytes ? data : (const void *)"", bytes, out);
-}
-
-int sha256_file(const char *path, char out[65], struct error *err) {
-    errno = 0;
-    if (SHA256File(path, out))
-        return 0;
-    int reason = errno;
-    return error_set(err, file_blame(reason), "%s: cannot be read: %s", path, strerror(reason));
 }
 
 int stream_written(FILE *out, const char *what, struct error *err) {

@@ -22,8 +22,5 @@ int file_read(const char *path, struct arena *a, char **data, size_t *bytes, str
 int file_blame(int reason);
 int file_exists(const char *path);
 int make_folders(const char *path, struct error *err); /* mkdir -p */
-/* Of a whole file.  When it cannot be read, file_blame's status. */
-int sha256_file(const char *path, char out[65], struct error *err);
-void sha256_hex(const void *data, size_t bytes, char out[65]);
 
 #endif

@@ -1,12 +1,11 @@
 #include "data/audit.h"
 
 #include "core/log.h"
+#include "core/sha256.h"
 #include "data/decode.h"
 
 #include <stdlib.h>
 #include <string.h>
-
-#include <sha2.h>
 
 enum { BLOCK = 256, DIGEST = 16 };
 
@@ -67,19 +66,19 @@ static void look_at(const struct dataset *d, enum split split, long index, struc
     struct record r = {0};
     struct decoded file;
     struct error ignored;
-    uint8_t digest[SHA256_DIGEST_LENGTH];
+    uint8_t digest[SHA256_DIGEST_SIZE];
     char size[64];
-    SHA2_CTX hash;
+    struct sha256_ctx hash;
     *s = (struct seen){.label = -1};
     if (dataset_read(d, split, index, &r, &s->err)) {
         record_free(&r);
         return;
     }
     int n = snprintf(size, sizeof size, "%d %d %d\n", r.height, r.width, r.channels);
-    SHA256Init(&hash);
-    SHA256Update(&hash, (const uint8_t *)size, (size_t)n);
-    SHA256Update(&hash, r.pixels, (size_t)r.height * (size_t)r.width * (size_t)r.channels);
-    SHA256Final(digest, &hash);
+    sha256_init(&hash);
+    sha256_update(&hash, (size_t)n, (const uint8_t *)size);
+    sha256_update(&hash, (size_t)r.height * (size_t)r.width * (size_t)r.channels, r.pixels);
+    sha256_digest(&hash, SHA256_DIGEST_SIZE, digest);
     memcpy(s->digest, digest, DIGEST);
     s->label = r.label;
     s->height = r.height, s->width = r.width;
@@ -206,9 +205,9 @@ void audit_free(struct audit *a) {
 }
 
 void audit_class_order(const struct dataset *d, char hash[65]) {
-    SHA2_CTX sum;
-    SHA256Init(&sum);
+    struct sha256_ctx sum;
+    sha256_init(&sum);
     for (int i = 0; i < d->classes; i++)
-        SHA256Update(&sum, (const uint8_t *)d->class_names[i], strlen(d->class_names[i]) + 1);
-    SHA256End(&sum, hash);
+        sha256_update(&sum, strlen(d->class_names[i]) + 1, (const uint8_t *)d->class_names[i]);
+    sha256_end(&sum, hash);
 }

@@ -1,6 +1,6 @@
 #include "data/bpe.h"
 
-#include "core/file.h"
+#include "core/sha256.h"
 #include "data/bpe_internal.h"
 
 #include <string.h>

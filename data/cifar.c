@@ -10,7 +10,7 @@
  * Of the five files as many are read as are there.  Without its file the names are the standard
  * ones.
  */
-#include "core/file.h"
+#include "core/sha256.h"
 #include "data/planes_internal.h"
 
 #include <stdlib.h>
@@ -155,7 +155,7 @@ static int open_folder(struct dataset *d, const char *folder, const long *values
                        struct error *err) {
     struct cifar *c = d->state;
     const char *const test[] = {c->layout->test, NULL};
-    SHA2_CTX hash;
+    struct sha256_ctx hash;
     int status = 0;
     TRY(read_split(d, SPLIT_TRAIN, folder, c->layout->train, values[SPLIT_TRAIN], err));
     TRY(read_split(d, SPLIT_TEST, folder, test, values[SPLIT_TEST], err));
@@ -167,8 +167,8 @@ static int open_folder(struct dataset *d, const char *folder, const long *values
     d->classes = c->label->classes;
     dataset_hash_begin(&hash, d);
     for (int s = 0; s < SPLITS; s++)
-        SHA256Update(&hash, c->records[s].data, c->records[s].bytes);
-    SHA256End(&hash, d->root_hash);
+        sha256_update(&hash, c->records[s].bytes, c->records[s].data);
+    sha256_end(&hash, d->root_hash);
 out:
     return status;
 }

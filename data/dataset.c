@@ -131,13 +131,13 @@ out:
     return status;
 }
 
-void dataset_hash_begin(SHA2_CTX *hash, const struct dataset *d) {
+void dataset_hash_begin(struct sha256_ctx *hash, const struct dataset *d) {
     char text[160];
     int n = snprintf(text, sizeof text, "%s %d x %d x %d, %ld + %ld images, %d classes\n",
                      d->source->name, d->height, d->width, d->channels, d->count[SPLIT_TRAIN],
                      d->count[SPLIT_TEST], d->classes);
-    SHA256Init(hash);
-    SHA256Update(hash, (const uint8_t *)text, (size_t)n);
+    sha256_init(hash);
+    sha256_update(hash, (size_t)n, (const uint8_t *)text);
 }
 
 int dataset_captions_of_classes(struct dataset *d, long captions, struct error *err) {

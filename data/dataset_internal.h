@@ -2,11 +2,10 @@
 #ifndef SSV_DATA_DATASET_INTERNAL_H
 #define SSV_DATA_DATASET_INTERNAL_H
 
+#include "core/sha256.h"
 #include "data/dataset.h"
 
 #include <sys/types.h>
-
-#include <sha2.h>
 
 enum { DATASET_MAX_IMAGES = 100 * 1000 * 1000 };
 
@@ -66,8 +65,8 @@ int dataset_choose_rows(struct dataset *d, const char *path, const char *const *
                         const long *wanted, int val_is_test, long *rows[SPLITS], struct error *err);
 
 /* Begins d->root_hash with everything but the bytes: name, size and counts.  The reader adds those
- * with SHA256Update and ends with SHA256End(hash, d->root_hash). */
-void dataset_hash_begin(SHA2_CTX *hash, const struct dataset *d);
+ * with sha256_update and ends with sha256_end(hash, d->root_hash). */
+void dataset_hash_begin(struct sha256_ctx *hash, const struct dataset *d);
 
 /* The caption of each class when `captions` is CAPTIONS_CLASS, CLIP's first template (Radford et
  * al. 2021, section 3.1.4); status 2 without classes, or when there are captions already.  Readers

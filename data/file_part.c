@@ -1,6 +1,7 @@
 #include "data/file_part.h"
 
 #include "core/file.h"
+#include "core/sha256.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -40,7 +41,8 @@ int file_part_read(int fd, const char *path, uint64_t at, void *out, size_t n, s
     return 0;
 }
 
-int file_part_hash(int fd, const char *path, uint64_t n, SHA2_CTX *hash, struct error *err) {
+int file_part_hash(int fd, const char *path, uint64_t n, struct sha256_ctx *hash,
+                   struct error *err) {
     enum { SHARE = 1 << 20 };
     uint8_t *buffer = malloc(SHARE);
     int status = buffer ? 0 : error_set(err, STATUS_MACHINE, "no memory to read %s", path);
@@ -48,7 +50,7 @@ int file_part_hash(int fd, const char *path, uint64_t n, SHA2_CTX *hash, struct 
         size_t share = n - at < SHARE ? (size_t)(n - at) : SHARE;
         status = file_part_read(fd, path, at, buffer, share, err);
         if (!status)
-            SHA256Update(hash, buffer, share);
+            sha256_update(hash, share, buffer);
         at += share;
     }
     free(buffer);

@@ -157,14 +157,14 @@ out:
 }
 
 /* Image by image into the hash; the highest value that is not MASK_IGNORE. */
-static int hash_bytes(const struct hdf5 *h, const struct hdf5_bytes *b, long n, SHA2_CTX *hash,
-                      int *highest, struct error *err) {
+static int hash_bytes(const struct hdf5 *h, const struct hdf5_bytes *b, long n,
+                      struct sha256_ctx *hash, int *highest, struct error *err) {
     struct slab one = {0};
     int status = slab_alloc(&one, b->one, b->name, err);
     for (long i = 0; i < n && !status; i++) {
         const uint8_t *bytes = one.data;
         status = hdf5_bytes_read(&h->file, b, i, one.data, err);
-        SHA256Update(hash, bytes, b->one);
+        sha256_update(hash, b->one, bytes);
         for (size_t k = 0; highest && k < b->one; k++)
             if (bytes[k] != MASK_IGNORE && bytes[k] > *highest)
                 *highest = bytes[k];
@@ -173,13 +173,13 @@ static int hash_bytes(const struct hdf5 *h, const struct hdf5_bytes *b, long n, 
     return status;
 }
 
-static void hash_texts(SHA2_CTX *hash, const char *const *texts, long n) {
+static void hash_texts(struct sha256_ctx *hash, const char *const *texts, long n) {
     for (long i = 0; texts && i < n; i++)
-        SHA256Update(hash, (const uint8_t *)texts[i], strlen(texts[i]) + 1);
+        sha256_update(hash, strlen(texts[i]) + 1, (const uint8_t *)texts[i]);
 }
 
-static int hash_split(const struct dataset *d, enum split split, SHA2_CTX *hash, int *highest,
-                      struct error *err) {
+static int hash_split(const struct dataset *d, enum split split, struct sha256_ctx *hash,
+                      int *highest, struct error *err) {
     const struct hdf5 *h = d->state;
     const struct hdf5_split *s = &h->split[split];
     long n = d->count[split];
@@ -188,7 +188,7 @@ static int hash_split(const struct dataset *d, enum split split, SHA2_CTX *hash,
     for (long i = 0; s->labels && i < n; i++) {
         char text[24];
         snprintf(text, sizeof text, "%lld", s->labels[i]);
-        SHA256Update(hash, (const uint8_t *)text, strlen(text) + 1);
+        sha256_update(hash, strlen(text) + 1, (const uint8_t *)text);
     }
     hash_texts(hash, s->captions, n * s->per);
     if (d->has_mask)
@@ -201,7 +201,7 @@ out:
 static int hash_and_name_masks(struct dataset *d, struct error *err) {
     struct hdf5 *h = d->state;
     int status = 0, highest = 0, named = 0;
-    SHA2_CTX hash;
+    struct sha256_ctx hash;
     dataset_hash_begin(&hash, d);
     hash_texts(&hash, d->class_names, d->classes);
     for (int s = 0; s < SPLITS; s++)
@@ -217,7 +217,7 @@ static int hash_and_name_masks(struct dataset *d, struct error *err) {
             d->mask_names = numbered(&d->arena, d->mask_classes);
         hash_texts(&hash, d->mask_names, d->mask_classes);
     }
-    SHA256End(&hash, d->root_hash);
+    sha256_end(&hash, d->root_hash);
 out:
     return status;
 }

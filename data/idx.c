@@ -7,6 +7,7 @@
  * with .gz behind.  zlib reads plain files as they are, so there is one way to read.
  */
 #include "core/file.h"
+#include "core/sha256.h"
 #include "data/dataset_internal.h"
 
 #include <string.h>
@@ -266,7 +267,7 @@ static int open_folder(struct dataset *d, const char *folder, const long *values
                        struct error *err) {
     static const char *const prefix[SPLITS] = {"train", "t10k"};
     struct idx *x = d->state;
-    SHA2_CTX hash;
+    struct sha256_ctx hash;
     int status = 0;
     for (int s = 0; s < SPLITS; s++) {
         uint32_t total;
@@ -277,10 +278,10 @@ static int open_folder(struct dataset *d, const char *folder, const long *values
     name_classes(d);
     dataset_hash_begin(&hash, d);
     for (int s = 0; s < SPLITS; s++) {
-        SHA256Update(&hash, x->split[s].images.data, x->split[s].images.bytes);
-        SHA256Update(&hash, x->split[s].labels.data, (size_t)d->count[s]);
+        sha256_update(&hash, x->split[s].images.bytes, x->split[s].images.data);
+        sha256_update(&hash, (size_t)d->count[s], x->split[s].labels.data);
     }
-    SHA256End(&hash, d->root_hash);
+    sha256_end(&hash, d->root_hash);
 out:
     return status;
 }

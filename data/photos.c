@@ -1,6 +1,7 @@
 #include "data/photos.h"
 
 #include "core/log.h"
+#include "core/sha256.h"
 #include "data/decode.h"
 #include "data/resize.h"
 
@@ -24,12 +25,12 @@ enum {
 
 /* 16 bytes of it are used: 8 for the split, 8 for the order. */
 static uint64_t word_of(const char *name, int which) {
-    SHA2_CTX hash;
-    uint8_t digest[SHA256_DIGEST_LENGTH];
+    struct sha256_ctx hash;
+    uint8_t digest[SHA256_DIGEST_SIZE];
     uint64_t word = 0;
-    SHA256Init(&hash);
-    SHA256Update(&hash, (const uint8_t *)name, strlen(name));
-    SHA256Final(digest, &hash);
+    sha256_init(&hash);
+    sha256_update(&hash, strlen(name), (const uint8_t *)name);
+    sha256_digest(&hash, SHA256_DIGEST_SIZE, digest);
     for (int i = 0; i < 8; i++)
         word = word << 8 | digest[8 * which + i];
     return word;
@@ -65,14 +66,14 @@ struct photos_options photos_options_of(const long *values) {
 
 struct outcome { /* of looking at one photo */
     int height, width;
-    uint8_t digest[SHA256_DIGEST_LENGTH];
+    uint8_t digest[SHA256_DIGEST_SIZE];
     struct error err; /* status 0: it is good */
 };
 
 struct survey {
     struct dataset *d;
     const struct photos_options *o;
-    SHA2_CTX hash;          /* of the photos that are used */
+    struct sha256_ctx hash; /* of the photos that are used */
     int side, sides_differ; /* the shorter side, so far */
     double longest;         /* the largest ratio of the sides, and whose */
     const struct photo *strip;
@@ -89,18 +90,18 @@ static void look_at(const struct survey *s, const struct photo *p, struct outcom
     const char *name;
     const void *bytes;
     size_t n;
-    SHA2_CTX hash;
+    struct sha256_ctx hash;
     int status = 0;
     out->err.status = 0;
     if (p->wrong)
         TRY(error_set(&out->err, STATUS_USAGE, "%s", p->wrong));
     TRY(photos->fetch(s->d, p, &scratch, &name, &bytes, &n, &out->err));
-    SHA256Init(&hash);
-    SHA256Update(&hash, bytes, n);
+    sha256_init(&hash);
+    sha256_update(&hash, n, bytes);
     TRY(image_probe(name, bytes, n, NULL, &scratch, &image, &out->err));
     if (photos->inspect)
         TRY(photos->inspect(s->d, p, &image, s->o->skip_bad, &hash, &out->err));
-    SHA256Final(out->digest, &hash);
+    sha256_digest(&hash, SHA256_DIGEST_SIZE, out->digest);
     out->height = image.height, out->width = image.width;
     if (s->o->skip_bad)
         TRY(image_decode(name, bytes, n, NULL, &scratch, &image, &out->err));
@@ -117,8 +118,8 @@ static void leave_out(struct survey *s, const struct photo *p, const char *why) 
     d->n_bad++;
 }
 
-static void hash_text(SHA2_CTX *hash, const char *text) {
-    SHA256Update(hash, (const uint8_t *)text, strlen(text) + 1);
+static void hash_text(struct sha256_ctx *hash, const char *text) {
+    sha256_update(hash, strlen(text) + 1, (const uint8_t *)text);
 }
 
 static void take(struct survey *s, const struct photo *p, const struct outcome *seen) {
@@ -136,7 +137,7 @@ static void take(struct survey *s, const struct photo *p, const struct outcome *
     hash_text(&s->hash, label);
     for (int i = 0; i < p->n_captions; i++)
         hash_text(&s->hash, p->captions[i]);
-    SHA256Update(&s->hash, seen->digest, sizeof seen->digest);
+    sha256_update(&s->hash, sizeof seen->digest, seen->digest);
 }
 
 /* All photos of the split, or until there are as many good ones as are wanted. */
@@ -175,19 +176,19 @@ static int survey_split(struct survey *s, enum split split, struct error *err) {
 
 static void finish_hash(struct survey *s) {
     struct dataset *d = s->d;
-    uint8_t photos[SHA256_DIGEST_LENGTH];
-    SHA2_CTX hash;
-    SHA256Final(photos, &s->hash);
+    uint8_t photos[SHA256_DIGEST_SIZE];
+    struct sha256_ctx hash;
+    sha256_digest(&s->hash, SHA256_DIGEST_SIZE, photos);
     dataset_hash_begin(&hash, d);
     for (int i = 0; i < d->classes; i++)
         hash_text(&hash, d->class_names[i]);
-    SHA256Update(&hash, photos, sizeof photos);
+    sha256_update(&hash, sizeof photos, photos);
     if (s->o->keep) {
         char keep[32];
         snprintf(keep, sizeof keep, "keep %ld", s->o->keep);
         hash_text(&hash, keep);
     }
-    SHA256End(&hash, d->root_hash);
+    sha256_end(&hash, d->root_hash);
 }
 
 static int survey(struct survey *s, struct error *err) {
@@ -224,7 +225,7 @@ int photos_open(struct dataset *d, const struct photos_options *o, struct error 
                        .bad = ARENA_ARRAY(&d->arena, const char *, BAD_NAMED),
                        .outcomes = ARENA_ARRAY(&scratch, struct outcome, BLOCK)};
     int status = 0;
-    SHA256Init(&s.hash);
+    sha256_init(&s.hash);
     d->channels = CHANNELS;
     d->measured = MEASURED;
     d->bad_names = s.bad;

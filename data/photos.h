@@ -47,7 +47,7 @@ typedef int photos_fetch(const struct dataset *d, const struct photo *p, struct 
 /* What a photo has beside its own file, as a mask, when the dataset is opened: its bytes into hash.
  * head: of the photo; whole: look at all of it, so that nothing is left that reading could find. */
 typedef int photos_inspect(const struct dataset *d, const struct photo *p,
-                           const struct decoded *head, int whole, SHA2_CTX *hash,
+                           const struct decoded *head, int whole, struct sha256_ctx *hash,
                            struct error *err);
 
 struct photos {

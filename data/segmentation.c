@@ -18,6 +18,7 @@
  * its photo: it is hashed with it, and one that is bad makes the photo bad.
  */
 #include "core/file.h"
+#include "core/sha256.h"
 #include "data/decode.h"
 #include "data/photos.h"
 #include "data/png.h"
@@ -84,7 +85,7 @@ static int decode_mask(const struct segmentation *s, const char *path, const voi
 
 /* Its mask: of the same size, once the image is upright. */
 static int inspect(const struct dataset *d, const struct photo *p, const struct decoded *head,
-                   int whole, SHA2_CTX *hash, struct error *err) {
+                   int whole, struct sha256_ctx *hash, struct error *err) {
     struct segmentation *s = d->state;
     struct arena scratch = {0};
     const char *path = path_of(s, p->place, INDEX_MASK, &scratch);
@@ -93,8 +94,9 @@ static int inspect(const struct dataset *d, const struct photo *p, const struct 
     size_t n;
     int status = 0;
     TRY(file_read(path, &scratch, &data, &n, err));
-    SHA256Update(hash, (const uint8_t *)path + strlen(s->folder), strlen(path + strlen(s->folder)));
-    SHA256Update(hash, (const uint8_t *)data, n);
+    sha256_update(hash, strlen(path + strlen(s->folder)),
+                  (const uint8_t *)path + strlen(s->folder));
+    sha256_update(hash, n, (const uint8_t *)data);
     TRY(whole ? decode_mask(s, path, data, n, &scratch, &m, err)
               : png_decode_size(path, data, n, &m, err));
     if (m.height != head->height || m.width != head->width)
@@ -138,11 +140,11 @@ out:
 /* What the values of masks mean belongs to the content. */
 static void hash_classes(struct dataset *d) {
     const struct segmentation *s = d->state;
-    SHA2_CTX hash;
-    SHA256Init(&hash);
-    SHA256Update(&hash, (const uint8_t *)d->root_hash, strlen(d->root_hash));
-    SHA256Update(&hash, (const uint8_t *)s->classes.table.text, s->classes.table.bytes);
-    SHA256End(&hash, d->root_hash);
+    struct sha256_ctx hash;
+    sha256_init(&hash);
+    sha256_update(&hash, strlen(d->root_hash), (const uint8_t *)d->root_hash);
+    sha256_update(&hash, s->classes.table.bytes, (const uint8_t *)s->classes.table.text);
+    sha256_end(&hash, d->root_hash);
 }
 
 static int open_segmentation(struct dataset *d, const char *argument, struct error *err) {

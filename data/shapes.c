@@ -20,7 +20,7 @@ static int open_shapes(struct dataset *d, const char *argument, struct error *er
         [SIZE] = {.key = "size", .by_default = 32, .min = SHAPE_SMALLEST, .max = SHAPE_LARGEST}};
     uint64_t *seed = d->state = ARENA_NEW(&d->arena, uint64_t);
     long values[KEYS];
-    SHA2_CTX hash;
+    struct sha256_ctx hash;
     int status = 0;
     TRY(dataset_arguments(d, argument, keys, KEYS, values, NULL, NULL, err));
     for (int i = 0; i < SPLITS; i++)
@@ -43,8 +43,8 @@ static int open_shapes(struct dataset *d, const char *argument, struct error *er
     dataset_hash_begin(&hash, d);
     const char *text =
         arena_printf(&d->arena, "generator %d, seed %ld\n", GENERATOR_VERSION, values[SEED]);
-    SHA256Update(&hash, (const uint8_t *)text, strlen(text));
-    SHA256End(&hash, d->root_hash);
+    sha256_update(&hash, strlen(text), (const uint8_t *)text);
+    sha256_end(&hash, d->root_hash);
 out:
     return status;
 }

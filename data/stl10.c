@@ -78,16 +78,16 @@ out:
 
 static int hash_content(struct dataset *d, struct error *err) {
     const struct stl10 *s = d->state;
-    SHA2_CTX hash;
+    struct sha256_ctx hash;
     int status = 0;
     dataset_hash_begin(&hash, d);
     for (int i = 0; i < SPLITS; i++) {
         TRY(file_part_hash(s->images[i].fd, s->images[i].path, (uint64_t)d->count[i] * IMAGE, &hash,
                            err));
         if (s->labels[i])
-            SHA256Update(&hash, s->labels[i], (size_t)d->count[i]);
+            sha256_update(&hash, (size_t)d->count[i], s->labels[i]);
     }
-    SHA256End(&hash, d->root_hash);
+    sha256_end(&hash, d->root_hash);
 out:
     return status;
 }

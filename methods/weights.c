@@ -9,8 +9,8 @@
  */
 #include "methods/method.h"
 
-#include "core/file.h"
 #include "core/log.h"
+#include "core/sha256.h"
 #include "methods/text_tower.h"
 #include "weights/network.h"
 

@@ -3,6 +3,7 @@
 
 #include "core/file.h"
 #include "core/log.h"
+#include "core/sha256.h"
 #include "data/audit.h"
 
 #include <dirent.h>

@@ -3,6 +3,7 @@
 
 #include "core/file.h"
 #include "core/log.h"
+#include "core/sha256.h"
 #include "nn/safetensors.h"
 
 #include <stdio.h>

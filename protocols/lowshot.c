@@ -22,9 +22,9 @@
  * n_test / n_train would be about test images drawn anew, and with 10 labelled and 10,000 test
  * images it is no correction any more.
  */
-#include "core/file.h"
 #include "core/log.h"
 #include "core/rng.h"
+#include "core/sha256.h"
 #include "protocols/representations.h"
 #include "results/stats.h"
 

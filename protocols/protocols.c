@@ -1,6 +1,6 @@
 #include "protocols/protocol.h"
 
-#include "core/file.h"
+#include "core/sha256.h"
 #include "protocols/probe.h"
 
 #include <stdio.h>

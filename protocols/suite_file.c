@@ -1,5 +1,6 @@
 /* suite_file.c -- files of suites: where they are, the copy beside the results. */
 #include "core/file.h"
+#include "core/sha256.h"
 #include "protocols/suite.h"
 
 #include <dirent.h>

@@ -2,6 +2,7 @@
 
 #include "core/file.h"
 #include "core/log.h"
+#include "core/sha256.h"
 #include "reports/text_internal.h"
 
 #include <math.h>
@@ -10,7 +11,7 @@
 
 #define HEAD "# sha256 of the lines below, as ssvbench wrote them: "
 
-enum { SHA256_HEX = 64, CAPTION = 124 };
+enum { CAPTION = 124 };
 
 char *figure_text(const char *text, int columns, struct arena *a) {
     char *clean = text_for_fonts(text, a);

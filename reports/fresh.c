@@ -4,6 +4,7 @@
 #include "reports/figures_internal.h"
 
 #include "core/file.h"
+#include "core/sha256.h"
 
 #include <stdio.h>
 #include <stdlib.h>

@@ -1,13 +1,11 @@
 #include "reports/html_internal.h"
 
-#include "core/file.h"
+#include "core/sha256.h"
 #include "reports/listing_internal.h"
 #include "reports/text_internal.h"
 
 #include <stdlib.h>
 #include <string.h>
-
-enum { SHA256_BYTES = 32 };
 
 void html_put(const char *text, FILE *out) {
     struct arena a = {0};
@@ -78,17 +76,15 @@ static char *script_text(struct arena *a) {
 }
 
 static void put_policy(const char *script, FILE *out) {
-    char hex[2 * SHA256_BYTES + 1];
-    unsigned char hash[SHA256_BYTES];
-    sha256_hex(script, strlen(script), hex);
-    for (int i = 0; i < SHA256_BYTES; i++) {
-        const char byte[] = {hex[2 * i], hex[2 * i + 1], '\0'};
-        hash[i] = (unsigned char)strtoul(byte, NULL, 16);
-    }
+    uint8_t digest[SHA256_DIGEST_SIZE];
+    struct sha256_ctx hash;
+    sha256_init(&hash);
+    sha256_update(&hash, strlen(script), (const uint8_t *)script);
+    sha256_digest(&hash, sizeof digest, digest);
     fputs("<meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; "
           "img-src data:; style-src 'unsafe-inline'; script-src 'sha256-",
           out);
-    html_put_base64(hash, sizeof hash, out);
+    html_put_base64(digest, sizeof digest, out);
     fputs("'\">\n", out);
 }
 

@@ -1,6 +1,6 @@
 #include "results/h5_trailer_internal.h"
 
-#include "core/file.h"
+#include "core/sha256.h"
 
 #include <stdio.h>
 #include <string.h>

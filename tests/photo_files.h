@@ -2,6 +2,7 @@
 #ifndef SSV_TESTS_PHOTO_FILES_H
 #define SSV_TESTS_PHOTO_FILES_H
 
+#include "core/sha256.h"
 #include "data/decode.h"
 #include "data/resize.h"
 

@@ -1,5 +1,6 @@
 /* Whole files: a failure at any step leaves the old file, and says which file and why. */
 #include "core/file.h"
+#include "core/sha256.h"
 
 #include "tests/place.h"
 

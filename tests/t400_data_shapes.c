@@ -1,6 +1,7 @@
 /* The synthetic pictures: the same bytes everywhere, balanced, nothing but the shape tells the
  * class, and masks and captions that are true. */
 #include "core/rng.h"
+#include "core/sha256.h"
 #include "data/shapes_internal.h"
 #include "tests/data_files.h"
 

@@ -1,4 +1,6 @@
 /* CIFAR-10's binary layout, whole, in part, cut off and wrong. */
+#include "core/sha256.h"
+
 #include "tests/data_files.h"
 
 #include <math.h>

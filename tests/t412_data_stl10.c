@@ -1,5 +1,7 @@
 /* STL-10's binary layout: planes that go down a column first, labels from 1 on, the unlabelled
  * split. */
+#include "core/sha256.h"
+
 #include "tests/data_files.h"
 
 enum { SIDE = 96, IMAGE = 3 * SIDE * SIDE };

@@ -1,6 +1,7 @@
 /* The tokenizer: ids as another implementation gives them (tests/golden/bpe.py), in CLIP's
  * vocabulary where it is on this machine, and in one of our own; what is true of any text. */
 #include "core/rng.h"
+#include "core/sha256.h"
 #include "data/bpe_internal.h"
 #include "tests/data_files.h"
 

@@ -1,5 +1,6 @@
 /* Folders of images: classes, splits, sizes, order, bad files, the hash. */
 #include "core/log.h"
+#include "core/sha256.h"
 #include "tests/photo_files.h"
 
 enum { SIDE = 20 };

@@ -1,5 +1,6 @@
 /* The audit counts what was put in; what was converted reads back the same. */
 #include "core/log.h"
+#include "core/sha256.h"
 #include "data/audit.h"
 #include "data/contact_sheet.h"
 #include "data/convert.h"

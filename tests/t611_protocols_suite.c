@@ -1,5 +1,5 @@
 /* Suites: their files, lists, budgets and the names of their cells. */
-#include "core/file.h"
+#include "core/sha256.h"
 #include "protocols/suite.h"
 #include "reports/watch.h"
 #include "results/compare.h"

@@ -17,7 +17,7 @@ build   libopenblas-dev        library openblas
 build   libhdf5-dev            library hdf5
 build   libjansson-dev         library jansson
 build   libinih-dev            library inih
-build   libmd-dev              library libmd
+build   nettle-dev             library nettle
 build   zlib1g-dev             library zlib
 build   libutf8proc-dev        library libutf8proc
 build   libjpeg-dev            library libjpeg
