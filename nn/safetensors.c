@@ -256,6 +256,17 @@ const char *st_meta(const struct st_file *f, const char *key) {
     return NULL;
 }
 
+void st_release(const struct st_file *f, const struct st_tensor *t) {
+    const uintptr_t page = (uintptr_t)sysconf(_SC_PAGESIZE), map = (uintptr_t)f->map;
+    uintptr_t from = (uintptr_t)t->data, to = from + t->bytes;
+    if (from < map || to > map + f->size)
+        return; /* an aligned copy */
+    from = (from + page - 1) / page * page;
+    to = to / page * page;
+    if (from < to)
+        madvise((char *)f->map + (from - map), to - from, MADV_DONTNEED);
+}
+
 void st_close(struct st_file *f) {
     if (!f)
         return;

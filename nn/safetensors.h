@@ -38,6 +38,8 @@ int st_count(const struct st_file *f);
 const struct st_tensor *st_get(const struct st_file *f, int i);
 const struct st_tensor *st_find(const struct st_file *f, const char *name); /* NULL: not there */
 const char *st_meta(const struct st_file *f, const char *key);              /* NULL: not there */
+/* Gives back the memory of a tensor that has been read; it can still be read, from the file. */
+void st_release(const struct st_file *f, const struct st_tensor *t);
 void st_close(struct st_file *f);
 
 #endif

@@ -4,6 +4,7 @@
 #include "core/clock.h"
 #include "core/file.h"
 #include "core/log.h"
+#include "core/sha256.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -131,6 +132,35 @@ static int fill_model(struct cell *c, struct error *err) {
     return m->weights(settings_method(&c->settings, m), c->runtime, &c->model, err);
 }
 
+/* The content of a file that weights come from is one of the settings that name a run. */
+static int stamp(struct cell *c, char sha256[SHA256_HEX + 1], struct error *err) {
+    return c->method->stamp
+               ? c->method->stamp(settings_method(&c->settings, c->method), sha256, err)
+               : 0;
+}
+
+/* Hashing a file takes as long as loading it. */
+static int fill_and_stamp(struct cell *c, struct error *err) {
+    char sha256[SHA256_HEX + 1];
+    struct error of_stamp = {0};
+    int status = 0, stamped = 0;
+#pragma omp parallel sections num_threads(c->context->threads == 1 ? 1 : 2)
+    {
+#pragma omp section
+        status = fill_model(c, err);
+#pragma omp section
+        stamped = stamp(c, sha256, &of_stamp);
+    }
+    if (stamped) {
+        *err = of_stamp;
+        return stamped;
+    }
+    if (status || !c->method->stamp)
+        return status;
+    const char *key = arena_printf(&c->arena, "%s.sha256", c->method->name);
+    return options_assign(&c->settings.options, key, sha256, FROM_FLAG, err);
+}
+
 static int build(struct cell *c, unsigned extras, struct error *err) {
     model_init(&c->model);
     int status = 0;
@@ -146,21 +176,9 @@ static int build(struct cell *c, unsigned extras, struct error *err) {
     }
     build_encoder(c, extras);
     build_text_encoder(c);
-    TRY(fill_model(c, err));
+    TRY(fill_and_stamp(c, err));
 out:
     return status;
-}
-
-/* The content of a file that weights come from is one of the settings that name a run. */
-static int stamp(struct cell *c, struct error *err) {
-    char sha256[65];
-    if (!c->method->stamp)
-        return 0;
-    int status = c->method->stamp(settings_method(&c->settings, c->method), sha256, err);
-    if (status)
-        return status;
-    const char *key = arena_printf(&c->arena, "%s.sha256", c->method->name);
-    return options_assign(&c->settings.options, key, sha256, FROM_FLAG, err);
 }
 
 int cell_build(struct cell *c, const struct settings *suite, const struct method *method,
@@ -179,7 +197,6 @@ int cell_build(struct cell *c, const struct settings *suite, const struct method
         status = error_set(err, STATUS_USAGE, "%s", why);
         goto out;
     }
-    TRY(stamp(c, err));
     TRY(build(c, extras, err));
     TRY(cell_count_steps(c, err));
 out:

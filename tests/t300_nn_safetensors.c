@@ -197,6 +197,45 @@ static int open_doubtful(const char *path, struct error *err) {
     return 0;
 }
 
+/* Of this process, in pages. */
+static long resident(void) {
+    long all = 0, here = 0;
+    FILE *f = fopen("/proc/self/statm", "r");
+    if (f && fscanf(f, "%ld %ld", &all, &here) != 2)
+        here = 0;
+    if (f)
+        fclose(f);
+    return here;
+}
+
+static void test_memory_is_given_back(void **state) {
+    enum { LARGE = 1 << 22 };
+    const struct folder *folder = *state;
+    struct error err = {0};
+    struct st_file *f;
+    float *large = malloc(LARGE * sizeof *large);
+    assert_non_null(large);
+    for (int i = 0; i < LARGE; i++)
+        large[i] = (float)i;
+    const struct st_tensor both[] = {
+        {"flags", "U8", 1, {3}, flags, sizeof flags},
+        {"large", "F32", 1, {LARGE}, large, LARGE * sizeof *large},
+    };
+    if (st_write(folder->path, both, 2, NULL, 0, &err) || st_open(&f, folder->path, &err))
+        fail_msg("%s", err.message);
+    const struct st_tensor *t = st_find(f, "large");
+    assert_memory_equal(t->data, large, t->bytes);
+    long before = resident(), pages = (long)t->bytes / sysconf(_SC_PAGESIZE);
+    st_release(f, t);
+    st_release(f, st_find(f, "flags"));
+    if (before)
+        assert_true(before - resident() > pages / 2);
+    assert_memory_equal(t->data, large, t->bytes);
+    assert_memory_equal(st_find(f, "flags")->data, flags, sizeof flags);
+    st_close(f);
+    free(large);
+}
+
 static void test_every_truncation_is_refused(void **state) {
     const struct folder *folder = *state;
     struct error err = {0};
@@ -390,6 +429,7 @@ int main(void) {
         TEST(test_empty_file_of_no_tensors),
         TEST(test_python_reads_it),
         TEST(test_reads_what_python_wrote),
+        TEST(test_memory_is_given_back),
         TEST(test_every_truncation_is_refused),
         TEST(test_random_damage),
         TEST(test_hostile_headers),
