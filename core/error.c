@@ -5,12 +5,20 @@
 #include <stdlib.h>
 #include <string.h>
 
+/* A name from a hostile file may hold anything, also what commands a terminal. */
+static void keep_to_one_line(char *message) {
+    for (; *message; message++)
+        if ((unsigned char)*message < ' ' || *message == 0x7f)
+            *message = '?';
+}
+
 int error_set(struct error *err, int status, const char *format, ...) {
     va_list args;
     va_start(args, format);
     err->status = status;
     vsnprintf(err->message, sizeof err->message, format, args);
     va_end(args);
+    keep_to_one_line(err->message);
     return status;
 }
 
@@ -24,6 +32,7 @@ int error_prefix(struct error *err, const char *format, ...) {
     size_t left = n >= 0 && (size_t)n < sizeof old ? sizeof old - (size_t)n : 0;
     if (left > sizeof ": ")
         snprintf(err->message + n, left, ": %.*s", (int)(left - sizeof ": "), old);
+    keep_to_one_line(err->message);
     return err->status;
 }
 

@@ -22,7 +22,7 @@ enum status {
 
 struct error {
     int status;
-    char message[1024]; /* one line, no final newline */
+    char message[1024]; /* one line: control characters that came in are question marks */
 };
 
 #ifdef __cplusplus /* kernels/cuda */

@@ -121,12 +121,6 @@ char *option_join(const char *const *names, int n, struct arena *a) {
     return list;
 }
 
-void option_one_line(struct error *err) {
-    for (char *c = err->message; *c; c++)
-        if ((unsigned char)*c < ' ' || *c == 0x7f)
-            *c = '?';
-}
-
 /* The name that was meant by a key that is none, or NULL. */
 static const char *meant(const char *const *keys, int n, const char *key) {
     const char *nearest = nearest_name(key, keys, n);
@@ -164,7 +158,6 @@ static int no_such_option(const struct option_set *set, const char *key, struct 
                                     n_sections ? option_join(sections, n_sections, &a) : "none")
                      : "";
     error_set(err, STATUS_USAGE, "no option \"%.100s\"%s%s%s", key, hint, list, more);
-    option_one_line(err);
     arena_free(&a);
     return err->status;
 }
@@ -180,10 +173,8 @@ int options_assign(struct option_set *set, const char *key, const char *value,
     int status =
         option_value_parse(place.def, option_key(&place, &names), value, &set->arena, &parsed, err);
     arena_free(&names);
-    if (status) {
-        option_one_line(err);
+    if (status)
         return status;
-    }
     if (origin < *place.origin)
         return 0;
     static const size_t size[] = {
@@ -207,8 +198,6 @@ int option_input(struct option_set *set, const char *key, const char *value,
         *place.place = arena_strdup(&set->arena, from);
     if (set->check)
         status = set->check(set, place.def, value, origin, err);
-    if (status)
-        option_one_line(err);
     return status;
 }
 

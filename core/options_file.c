@@ -186,8 +186,6 @@ static int load(struct option_set *set, const char *text, const char *whence,
                       whence, line_of_piece(text, n, in.width, &a));
     else if (n < 0)
         in.status = error_set(err, STATUS_MACHINE, "%s: out of memory", whence);
-    if (in.status)
-        option_one_line(err);
     arena_free(&a);
     return in.status;
 }

@@ -46,7 +46,5 @@ int option_unescape(const char *text, struct arena *a, char **out, struct error 
 
 /* "a, b, c" of n names, cut with "..." when it gets too long for a message. */
 char *option_join(const char *const *names, int n, struct arena *a);
-/* A message is one line whatever the bytes in a file were. */
-void option_one_line(struct error *err);
 
 #endif

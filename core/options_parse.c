@@ -166,8 +166,6 @@ int options_parse(struct option_set *set, int *argc, char **argv, struct error *
         argv[kept] = NULL;
     *argc = kept;
 out:
-    if (status)
-        option_one_line(err);
     arena_free(&a);
     return status;
 }

@@ -46,16 +46,13 @@ const struct st_dtype *st_dtype_find(const char *name) {
 static int unsound(const char *path, struct error *err, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
 
-/* Every refusal reads "PATH: REASON; what to do", on one line whatever the file put into a name. */
+/* Every refusal reads "PATH: REASON; what to do". */
 static int unsound(const char *path, struct error *err, const char *format, ...) {
     char reason[256];
     va_list args;
     va_start(args, format);
     vsnprintf(reason, sizeof reason, format, args);
     va_end(args);
-    for (char *p = reason; *p; p++)
-        if ((unsigned char)*p < ' ' || *p == 0x7f)
-            *p = '?';
     return error_set(err, STATUS_USAGE,
                      "%s: not a sound safetensors file: %s; it is damaged or was cut short: use "
                      "another checkpoint",

@@ -15,13 +15,6 @@ static herr_t innermost(unsigned n, const H5E_error2_t *e, void *data) {
     return 0;
 }
 
-/* A name from a hostile file may hold anything; a message is one line. */
-static void make_printable(char *text) {
-    for (; *text; text++)
-        if ((unsigned char)*text < ' ' || *text == 0x7f)
-            *text = '?';
-}
-
 static void record(struct h5 *h, hid_t at, const char *name, const char *what, const char *reason) {
     if (h->status)
         return;
@@ -37,7 +30,6 @@ static void record(struct h5 *h, hid_t at, const char *name, const char *what, c
     const char *space = group[0] || name[0] ? " " : "";
     h->status = error_set(h->err, h->failed_as, "%s: %s%s%s%s%s%s%s", h->path, what, space, group,
                           slash, name, reason, advice);
-    make_printable(h->err->message);
 }
 
 void h5_failed(struct h5 *h, hid_t at, const char *name, const char *what) {

@@ -158,6 +158,11 @@ static void test_errors(void **state) {
     assert_int_equal(error_prefix(&err, "run %d", 7), STATUS_USAGE);
     assert_string_equal(err.message, "run 7: a.ini: line 3");
 
+    error_set(&err, STATUS_USAGE, "caf\xc3\xa9\n%s", "\x1b[2J\x7f");
+    assert_string_equal(err.message, "caf\xc3\xa9??[2J?");
+    error_prefix(&err, "a\tb");
+    assert_string_equal(err.message, "a?b: caf\xc3\xa9??[2J?");
+
     char longer[3000];
     memset(longer, 'x', sizeof longer - 1);
     longer[sizeof longer - 1] = '\0';

@@ -68,5 +68,6 @@ static void fuzz_seeds(const char *corpus) {
     FUZZ_SEED_TEXT(corpus, "captions",
                    "image,caption,split\na.jpg,one,train\nb.jpg,two,test\na.jpg,\"3, 4\",train\n");
     FUZZ_SEED_TEXT(corpus, "classes", "id,name,ignore\n0,sky,0\n3,road,0\n11,void,1\n");
+    FUZZ_SEED_TEXT(corpus, "id_of_two_lines", "id,name\n\"0\r\n1\",sky\n");
     FUZZ_SEED_TEXT(corpus, "index", "split,image,mask\ntrain,a.jpg,a.png\nval,b.jpg,b.png\n");
 }
