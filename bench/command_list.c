@@ -2,6 +2,7 @@
 #include "bench/command.h"
 
 #include "results/run.h"
+#include "weights/network.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -58,14 +59,16 @@ static void list_kernels(void) {
         printf("  %s\n", (*k)->name);
 }
 
+static void list_weights(void) {
+    families_print(stdout);
+}
+
 static const struct listing {
     const char *name;
     void (*print)(void);
-} listings[] = {{"methods", list_methods},
-                {"protocols", list_protocols},
-                {"data", list_data},
-                {"backbones", list_backbones},
-                {"kernels", list_kernels}};
+} listings[] = {{"methods", list_methods}, {"protocols", list_protocols},
+                {"data", list_data},       {"backbones", list_backbones},
+                {"kernels", list_kernels}, {"weights", list_weights}};
 
 enum { LISTINGS = sizeof listings / sizeof *listings };
 
@@ -81,7 +84,7 @@ static int list(struct invocation *call, struct error *err) {
     if (!found)
         return error_set(err, STATUS_USAGE,
                          "there is no list \"%s\"; there are: methods, protocols, "
-                         "data, backbones, kernels",
+                         "data, backbones, kernels, weights",
                          call->argv[1]);
     return 0;
 }

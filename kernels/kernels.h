@@ -406,4 +406,11 @@ static inline int attention_stride(int t) {
     return (t + 7) / 8 * 8;
 }
 
+/* Whether attention to t tokens by heads of d fits into a thread's workspace: what all queries or
+ * keys of a head are copied to, thrice, and a tile of scores. */
+static inline int attention_fits(int t, int d) {
+    const size_t tokens = (size_t)attention_stride(t), wide = (size_t)(d + 7) / 8 * 8, rows = 16;
+    return tokens * (3 * wide + rows) <= KERNEL_WORKSPACE;
+}
+
 #endif

@@ -126,7 +126,7 @@ static void tell(const struct network *n, const struct coverage *c, const char *
     free(text);
     if (c->resampled)
         log_message(LOG_INFO, "positions: resampled from %d x %d to %d x %d patches", n->own_rows,
-                    n->own_cols, vit_rows(&n->backbone.vit), vit_cols(&n->backbone.vit));
+                    n->own_cols, n->rows, n->cols);
 }
 
 static int fill(const void *self, const void *runtime, struct model *m, struct error *err) {

@@ -162,7 +162,9 @@ static void encode_convnet(struct graph *g, int group, const struct backbone *b,
     for (int i = 0; what == ENCODE_LAYERS && i < MOST; i++)
         if (layer[i])
             represent(out, mean_of_map(g, layer[i]), is_resnet ? "stage" : "conv", i + 1, "mean");
-    out->pooled = mean_of_map(g, out->map);
+    out->pooled = is_resnet && b->resnet.clip_heads
+                      ? attention_pool(g, "attnpool", group, out->map, b->resnet.clip_heads)
+                      : mean_of_map(g, out->map);
 }
 
 void backbone_encode(struct graph *g, int group, const struct backbone *b, struct tensor *images,

@@ -48,6 +48,15 @@ struct tensor *channels_last(struct graph *g, struct tensor *images) {
     return op_reshape(g, "channels_last", x, n, dim);
 }
 
+int resnet_places(const struct resnet *r, int side) {
+    int halvings = r->small_stem ? 0 : 2, n = side;
+    for (int s = 1; s < RESNET_STAGES && r->blocks[s]; s++)
+        halvings++;
+    for (int i = 0; i < halvings; i++)
+        n = r->clip_heads && i ? n / 2 : (n + 1) / 2; /* means leave an odd last one out */
+    return n;
+}
+
 /* A convolution that keeps the side but for its stride, and the batch norm behind it. */
 struct conv_bn {
     int out, kernel, stride;
@@ -65,6 +74,33 @@ static struct tensor *conv_bn(struct graph *g, int group, const char *conv_name,
                                    .init = INIT_HE};
     x = op_conv2d(g, conv_name, x, &spec);
     return op_batchnorm(g, bn_name, group, x, residual, s->relu, 0);
+}
+
+/* (N,[V,]h/2,w/2,C): means of 2x2 places of (N,[V,]h,w,C); an odd last row or column is left out.
+ */
+static struct tensor *mean_of_four(struct graph *g, struct tensor *x) {
+    enum { FOUR = 4 };
+    int n = x->ndim, dim[MAX_DIM], wide = x->dim[n - 2];
+    int rows = x->dim[n - 3] / 2, cols = wide / 2, channels = x->dim[n - 1];
+    struct arena scratch = {0};
+    int32_t *place = ARENA_ARRAY(&scratch, int32_t, FOUR * rows * cols);
+    for (int i = 0; i < FOUR * rows * cols; i++) {
+        int to = i / FOUR, y = to / cols * 2 + i % FOUR / 2, at = to % cols * 2 + i % 2;
+        place[i] = y * wide + at;
+    }
+    memcpy(dim, x->dim, sizeof dim);
+    dim[n - 3] = x->dim[n - 3] * wide;
+    dim[n - 2] = channels;
+    x = op_reshape(g, "places", x, n - 1, dim);
+    x = op_gather(g, "fours", x, graph_const_index(g, "fours", FOUR * rows * cols, place), NULL);
+    arena_free(&scratch);
+    dim[n - 3] = rows * cols;
+    dim[n - 2] = FOUR;
+    dim[n - 1] = channels;
+    x = op_mean_rows(g, "means", op_reshape(g, "fours", x, n, dim), 0, FOUR);
+    dim[n - 3] = rows;
+    dim[n - 2] = cols;
+    return op_reshape(g, "means", x, n, dim);
 }
 
 /* The residual branch of a block, one line a convolution. */
@@ -111,20 +147,24 @@ static struct tensor *block(struct graph *g, int group, const struct resnet *r, 
                             struct tensor *x, int width, int stride) {
     struct conv_bn part[3];
     char conv[NAME], bn[NAME];
-    int n = branch(r, width, stride, part), out = part[n - 1].out;
+    int halves = r->clip_heads && stride == 2;
+    int n = branch(r, width, halves ? 1 : stride, part), out = part[n - 1].out;
     struct tensor *y = x, *residual = x;
     for (int i = 0; i < n - 1; i++) {
         snprintf(conv, sizeof conv, "%s.conv%d", prefix, i + 1);
         snprintf(bn, sizeof bn, "%s.bn%d", prefix, i + 1);
         y = conv_bn(g, group, conv, bn, y, &part[i], NULL);
     }
+    if (halves)
+        y = mean_of_four(g, y);
     int another = stride != 1 || x->dim[x->ndim - 1] != out;
     if (another && r->pad_shortcut) {
         residual = pad_shortcut(g, x, out, stride);
     } else if (another) {
         snprintf(conv, sizeof conv, "%s.downsample.0", prefix);
         snprintf(bn, sizeof bn, "%s.downsample.1", prefix);
-        const struct conv_bn shortcut = {.out = out, .kernel = 1, .stride = stride};
+        const struct conv_bn shortcut = {.out = out, .kernel = 1, .stride = halves ? 1 : stride};
+        x = halves ? mean_of_four(g, x) : x;
         residual = conv_bn(g, group, conv, bn, x, &shortcut, NULL);
     }
     snprintf(conv, sizeof conv, "%s.conv%d", prefix, n);
@@ -132,16 +172,31 @@ static struct tensor *block(struct graph *g, int group, const struct resnet *r, 
     return conv_bn(g, group, conv, bn, y, &part[n - 1], residual);
 }
 
-struct tensor *resnet_encode(struct graph *g, int group, const struct resnet *r,
-                             struct tensor *images, struct tensor **layers) {
-    const struct conv_bn stem = {.out = r->width,
+static struct tensor *clip_stem(struct graph *g, int group, const struct resnet *r,
+                                struct tensor *x) {
+    const struct conv_bn first = {.out = r->width / 2, .kernel = 3, .stride = 2, .relu = 1},
+                         second = {.out = r->width / 2, .kernel = 3, .stride = 1, .relu = 1},
+                         third = {.out = r->width, .kernel = 3, .stride = 1, .relu = 1};
+    x = conv_bn(g, group, "conv1", "bn1", x, &first, NULL);
+    x = conv_bn(g, group, "conv2", "bn2", x, &second, NULL);
+    x = conv_bn(g, group, "conv3", "bn3", x, &third, NULL);
+    return mean_of_four(g, x);
+}
+
+static struct tensor *stem(struct graph *g, int group, const struct resnet *r, struct tensor *x) {
+    const struct conv_bn only = {.out = r->width,
                                  .kernel = r->small_stem ? 3 : 7,
                                  .stride = r->small_stem ? 1 : 2,
                                  .relu = 1};
-    struct tensor *x = channels_last(g, images);
-    x = conv_bn(g, group, "conv1", "bn1", x, &stem, NULL);
-    if (!r->small_stem)
-        x = op_maxpool(g, "maxpool", x, 3, 2, 1);
+    if (r->clip_heads)
+        return clip_stem(g, group, r, x);
+    x = conv_bn(g, group, "conv1", "bn1", x, &only, NULL);
+    return r->small_stem ? x : op_maxpool(g, "maxpool", x, 3, 2, 1);
+}
+
+struct tensor *resnet_encode(struct graph *g, int group, const struct resnet *r,
+                             struct tensor *images, struct tensor **layers) {
+    struct tensor *x = stem(g, group, r, channels_last(g, images));
     for (int s = 0, there = 1; s < RESNET_STAGES; s++) {
         there = there && r->blocks[s];
         for (int b = 0; there && b < r->blocks[s]; b++) {

@@ -20,6 +20,10 @@ struct resnet {
      * are new, half of them in front (He et al. 2016, section 4.2, option A, as Akamaster's code
      * has it); 0: a 1x1 convolution. */
     int pad_shortcut;
+    /* The ResNet of CLIP (Radford et al. 2021, section 2.4, as the authors' code has it): a stem of
+     * three 3x3 and a mean of 2x2, means of 2x2 in place of strides, and attention_pool of so many
+     * heads in place of the last mean.  0: none of it. */
+    int clip_heads;
 };
 
 /* Krizhevsky et al. 2012 in the form in which the pretext-task papers use it (Zhang et al. 2017,
@@ -45,7 +49,13 @@ struct tensor *resnet_encode(struct graph *g, int group, const struct resnet *r,
  * last one pooled, which is what the pretext tasks build on. */
 struct tensor *alexnet_encode(struct graph *g, int group, const struct alexnet *a,
                               struct tensor *images, struct tensor **layers);
-int resnet_dim(const struct resnet *r); /* channels of the last stage */
+int resnet_dim(const struct resnet *r);              /* channels of the last stage */
+int resnet_places(const struct resnet *r, int side); /* of the last map, in one direction */
+/* (N,[V,]C) from x (N,[V,]h,w,C): what a query made of the mean of all places attends to, among
+ * the places and their mean, each with a position of its own.  Radford et al. 2021, section 2.4.
+ * Parameters NAME.positional_embedding (1 + h w, C) and NAME.qkv of C to 3 C. */
+struct tensor *attention_pool(struct graph *g, const char *name, int group, struct tensor *x,
+                              int heads);
 
 /* x (N,[V,]H,W,C) from images (N,[V,]C,H,W) */
 struct tensor *channels_last(struct graph *g, struct tensor *images);

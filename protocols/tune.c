@@ -82,7 +82,9 @@ int tune_layer(const struct backbone *b, const char *parameter, int *n) {
         return strncmp(parameter, "norm.", 5) ? 0 : *n + 1;
     case BACKBONE_RESNET:
         *n = 4;
-        return (number = number_after(parameter, "layer")) >= 0 ? number : 0;
+        if ((number = number_after(parameter, "layer")) >= 0)
+            return number;
+        return strncmp(parameter, "attnpool.", 9) ? 0 : *n + 1;
     case BACKBONE_ALEXNET:
         *n = 5;
         if ((number = number_after(parameter, "conv")) >= 0 ||

@@ -20,6 +20,7 @@
     {"resnet", net_resnet},                                 \
     {"bottleneck", net_bottleneck},                         \
     {"pad_shortcut", net_pad_shortcut},                     \
+    {"clip resnet", net_clip_resnet},                       \
     {"alexnet", net_alexnet}
 /* clang-format on */
 
@@ -148,6 +149,13 @@ static void net_pad_shortcut(struct net *n) {
     const struct resnet r = {.width = 4, .blocks = {1, 1}, .small_stem = 1, .pad_shortcut = 1};
     struct tensor *images = input(n, "images", 4, (const int[]){2, CHANNELS, 5, 6});
     classify(n, mean_of_map(n, resnet_encode(&n->graph, n->group, &r, images, NULL)), 0);
+}
+
+static void net_clip_resnet(struct net *n) {
+    const struct resnet r = {.width = 2, .blocks = {1, 1}, .bottleneck = 1, .clip_heads = 4};
+    struct tensor *images = input(n, "images", 4, (const int[]){2, CHANNELS, 17, 16});
+    struct tensor *map = resnet_encode(&n->graph, n->group, &r, images, NULL);
+    classify(n, attention_pool(&n->graph, "attnpool", n->group, map, r.clip_heads), 0);
 }
 
 static void net_alexnet(struct net *n) {

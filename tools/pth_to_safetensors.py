@@ -3,8 +3,8 @@
 
 Reads .pth, .pt, .th and .bin files, of today's format and of the one before 1.6, with weights_only=True:
 nothing in the file is executed.  Where a checkpoint holds more than weights, the dictionary under
---key, or under the first of state_dict, model, teacher, student that is there, is taken; what is no
-tensor is left out and named.  Needs torch and safetensors."""
+--key (a.b.c: one in another), or under the first of state_dict, model, teacher, student and VISSL's
+classy_state_dict.base_model.model.trunk that is there, is taken; what is no tensor is left out and named.  Needs torch and safetensors."""
 import argparse
 import sys
 
@@ -21,10 +21,19 @@ try:
     found = torch.load(args.input, map_location="cpu", weights_only=True)
 except Exception as problem:  # pickle, zip and torch each have their own
     sys.exit(f"{args.input}: cannot be read without executing it: {str(problem).splitlines()[0]}")
-keys = [args.key] if args.key else ["state_dict", "model", "teacher", "student"]
-for key in keys:
-    if isinstance(found, dict) and isinstance(found.get(key), dict):
-        found = found[key]
+USUAL = ["state_dict", "model", "teacher", "student", "classy_state_dict.base_model.model.trunk"]
+
+
+def inner(dictionary, path):
+    """The dictionary at a.b.c, or None."""
+    for key in path.split("."):
+        dictionary = dictionary.get(key) if isinstance(dictionary, dict) else None
+    return dictionary if isinstance(dictionary, dict) else None
+
+
+for key in [args.key] if args.key else USUAL:
+    if inner(found, key) is not None:
+        found = inner(found, key)
         print(f"the weights under \"{key}\"", file=sys.stderr)
         break
 else:

@@ -218,7 +218,10 @@ static int choose(struct exporting *e, const char *format, struct error *err) {
         lacks = timm || hf ? lacking_vit(&e->b->vit, timm) : "no ViT with such names";
     } else if (e->b->kind == BACKBONE_RESNET) {
         e->family = &family_torchvision;
-        lacks = hf ? "its ResNets are others: --format timm" : timm ? lacking_resnet(e) : NULL;
+        lacks = e->b->resnet.clip_heads ? "no ResNet that ends in attention"
+                : hf                    ? "its ResNets are others: --format timm"
+                : timm                  ? lacking_resnet(e)
+                                        : NULL;
     } else {
         lacks = "no AlexNet like this one";
     }

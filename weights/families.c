@@ -7,25 +7,13 @@
 #include <stdlib.h>
 #include <string.h>
 
-const struct family *const families[] = {&family_cifar_resnet,
-                                         &family_beit,
-                                         &family_hf_vit,
-                                         &family_hf_clip,
-                                         &family_openai_clip,
-                                         &family_open_clip,
-                                         &family_mae,
-                                         &family_dino_vit,
-                                         &family_timm_vit,
-                                         &family_torchvision,
-                                         &family_simclr,
-                                         &family_dino_resnet,
-                                         NULL};
-
-const struct normalization norm_imagenet = {{0.485, 0.456, 0.406}, {0.229, 0.224, 0.225}},
-                           norm_inception = {{0.5, 0.5, 0.5}, {0.5, 0.5, 0.5}},
-                           norm_clip = {{0.48145466, 0.4578275, 0.40821073},
-                                        {0.26862954, 0.26130258, 0.27577711}},
-                           norm_none = {{0}, {1, 1, 1, 1}};
+const struct family *const families[] = {&family_cifar_resnet, &family_beit,
+                                         &family_hf_vit,       &family_hf_clip,
+                                         &family_openai_clip,  &family_open_clip,
+                                         &family_mae,          &family_dino_vit,
+                                         &family_timm_vit,     &family_torchvision,
+                                         &family_simclr,       &family_dino_resnet,
+                                         &family_lightly,      NULL};
 
 /* What trainers put in front of names when they save more than the network. */
 static const char *const prefixes[] = {"",
@@ -39,9 +27,17 @@ static const char *const prefixes[] = {"",
                                        "teacher.backbone.",
                                        "teacher.module.backbone.",
                                        "student.module.backbone.",
+                                       "encoder_q.",
                                        "module.encoder_q.",
                                        "base_encoder.",
                                        "module.base_encoder.",
+                                       "online_encoder.",
+                                       "module.online_encoder.",
+                                       "student_backbone.",
+                                       "_feature_blocks.",
+                                       "trunk._feature_blocks.",
+                                       "base_model.model.trunk._feature_blocks.",
+                                       "classy_state_dict.base_model.model.trunk._feature_blocks.",
                                        "state_dict.",
                                        NULL};
 
@@ -183,6 +179,12 @@ static int dim_of(const struct family *f, const struct source *s, const char *na
     return t && i < t->t->ndim && t->t->dim[i] < 1 << 30 ? (int)t->t->dim[i] : 0;
 }
 
+int side_of_tokens(size_t tokens) {
+    enum { MOST = 1024 };
+    int side = tokens > 1 ? (int)lround(sqrt((double)(tokens - 1))) : 0;
+    return side >= 1 && side <= MOST && (size_t)side * (size_t)side + 1 == tokens ? side : 0;
+}
+
 /* Positions are (1,1+T,dim) or (1+T,dim) of a square grid. */
 static int find_grid(const struct family *f, const struct source *s, const struct vit_names *names,
                      struct network *n, struct error *err) {
@@ -194,8 +196,8 @@ static int find_grid(const struct family *f, const struct source *s, const struc
         return 0;
     }
     size_t tokens = source_entries(t) / (size_t)n->backbone.vit.dim;
-    int side = tokens > 1 ? (int)lround(sqrt((double)(tokens - 1))) : 0;
-    if (side < 1 || side > 1024 || (size_t)side * (size_t)side + 1 != tokens)
+    int side = side_of_tokens(tokens);
+    if (!side)
         return error_set(err, STATUS_USAGE,
                          "%s: %s is for %zu tokens, which are no square of patches and a CLS token",
                          s->path, t->name, tokens);
@@ -213,12 +215,8 @@ static int count_blocks(const struct family *f, const struct source *s, const ch
     return source_count(s, inner);
 }
 
-/* Attention keeps queries, keys, scores and results of one head in a thread's workspace. */
 static int check_tokens(const struct vit *v, struct error *err) {
-    const size_t unit = 16; /* rows and heads are padded to at most that */
-    size_t t = ((size_t)vit_tokens(v) + unit - 1) / unit * unit;
-    size_t d = ((size_t)(v->dim / v->heads) + unit - 1) / unit * unit;
-    if (t * (t + 3 * d) <= KERNEL_WORKSPACE)
+    if (attention_fits(vit_tokens(v), v->dim / v->heads))
         return 0;
     return error_set(err, STATUS_USAGE,
                      "images of %d x %d in patches of %d are %d tokens, more than attention takes "
@@ -254,6 +252,8 @@ int describe_vit(const struct family *f, const struct source *s, const struct vi
     TRY(describe_image(o->image, v->patch, own, own, n, err));
     v->image = b->image;
     v->wide = b->wide;
+    n->rows = vit_rows(v);
+    n->cols = vit_cols(v);
     name_vit(n);
     status = check_tokens(v, err);
 out:

@@ -12,7 +12,7 @@ enum weight_form {
     WEIGHT_SAME,       /* the same entries, whatever ones are among the dimensions */
     WEIGHT_TRANSPOSED, /* a matrix (in,out) */
     WEIGHT_POSITIONS,  /* (1+T,dim), for another grid where that is wanted */
-    WEIGHT_RELATIVE,   /* a bias table (entries,heads), transposed */
+    WEIGHT_RELATIVE,   /* a bias table (entries,heads), transposed, for another grid likewise */
     WEIGHT_ZERO        /* this network has none */
 };
 
@@ -30,11 +30,15 @@ struct spare_rule {
 
 struct family {
     const char *name, *title, *cite;
-    const char *inner;        /* a prefix that some tensors may have: "vit."; NULL: none */
-    const char *const *signs; /* tensors that tell it: "name" is there, "!name" is not */
+    const char *variants;        /* "ViT of any width and depth" */
+    struct preprocessing images; /* how they are prepared; the sides are 0 */
+    enum resampling resampling;  /* of positions */
+    const char *inner;           /* a prefix that some tensors may have: "vit."; NULL: none */
+    const char *const *signs;    /* tensors that tell it: "name" is there, "!name" is not */
     const struct weight_rule *rules;
     const struct spare_rule *spare; /* NULL: nothing */
-    /* Fills backbone, preprocessing (but what options say), heads and text from the tensors. */
+    /* Fills backbone, the images' size, grids, heads and text from the tensors.  The preparation of
+     * images is the family's before, and the options' after it. */
     int (*describe)(const struct source *s, const struct network_options *o, struct network *n,
                     struct error *err);
 };
@@ -42,8 +46,8 @@ struct family {
 /* The most particular first: the first whose signs are there is taken. */
 extern const struct family *const families[]; /* NULL-terminated */
 extern const struct family family_cifar_resnet, family_torchvision, family_simclr,
-    family_dino_resnet, family_timm_vit, family_mae, family_dino_vit, family_hf_vit, family_beit,
-    family_hf_clip, family_open_clip, family_openai_clip;
+    family_dino_resnet, family_lightly, family_timm_vit, family_mae, family_dino_vit, family_hf_vit,
+    family_beit, family_hf_clip, family_open_clip, family_openai_clip;
 
 /* By name, or by the names of tensors; with the prefix that was stripped. */
 int family_recognise(struct source *s, const struct network_options *o, const struct family **out,
@@ -72,12 +76,21 @@ int describe_vit(const struct family *f, const struct source *s, const struct vi
                  const struct network_options *o, struct network *n, struct error *err);
 /* Heads of a transformer of that width where nothing says them: 0 where that is no custom. */
 int usual_heads(int dim);
-int describe_resnet(const struct source *s, const struct network_options *o, struct network *n,
-                    struct error *err);
+/* Kind, channels, width and blocks of a ResNet, by the names of its first convolution's weight and
+ * of its stages: "layer1", ...; all but the stem and what comes behind the stages. */
+void describe_stages(const struct source *s, const char *first, const char *const *stages,
+                     struct backbone *b);
+/* The side of a square of so many places and one token more; 0: that is none. */
+int side_of_tokens(size_t tokens);
 /* Height and width in "224" or "192x256", or the given ones; each a multiple of `unit`. */
 int describe_image(const char *text, int unit, int height, int width, struct network *n,
                    struct error *err);
 
-extern const struct normalization norm_imagenet, norm_inception, norm_clip, norm_none;
+/* clang-format off */
+#define NORM_IMAGENET {{0.485, 0.456, 0.406}, {0.229, 0.224, 0.225}}
+#define NORM_HALF {{0.5, 0.5, 0.5}, {0.5, 0.5, 0.5}}
+#define NORM_CLIP {{0.48145466, 0.4578275, 0.40821073}, {0.26862954, 0.26130258, 0.27577711}}
+#define NORM_NONE {{0, 0, 0, 0}, {1, 1, 1, 1}}
+/* clang-format on */
 
 #endif

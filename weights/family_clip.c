@@ -2,8 +2,9 @@
  * Hugging Face's.
  *
  * The image tower is a ViT with a norm in front of its blocks, whose patches have no bias; CLS
- * behind the final norm is projected.  Positions of OpenAI's weights were made for one size;
- * OpenCLIP's code resamples them, with antialiasing.
+ * behind the final norm is projected.  Or it is a ResNet that ends in attention: what that mixes is
+ * projected.  Positions of OpenAI's weights were made for one size; OpenCLIP's code resamples a
+ * ViT's, with antialiasing, and timm's those of a ResNet in the same way.
  */
 #include "weights/family.h"
 
@@ -44,11 +45,8 @@ static int describe_text(const struct source *s, const struct text_names *t,
     return 0;
 }
 
-static void prepare_images(struct network *n) {
-    n->preprocessing.norm = norm_clip;
-    n->preprocessing.crop = 1;
-    n->preprocessing.interpolation = INTERPOLATION_BICUBIC;
-    n->resampling = RESAMPLE_ANTIALIAS;
+/* What a ViT of CLIP has of its own. */
+static void describe_tower(struct network *n) {
     n->backbone.vit.norm_pre = 1;
     n->backbone.vit.norm_eps = NORM_EPS;
 }
@@ -57,26 +55,90 @@ static void activate(struct network *n, enum activation act) {
     n->backbone.vit.act = n->text.act = act;
 }
 
-static int describe_clip(const struct family *f, const struct source *s,
-                         const struct network_options *o, struct network *n, struct error *err) {
+static int describe_vit_tower(const struct family *f, const struct source *s,
+                              const struct network_options *o, struct network *n,
+                              struct error *err) {
     static const struct vit_names names = {.patch = "visual.conv1.weight",
                                            .positions = "visual.positional_embedding",
                                            .block = "visual.transformer.resblocks.%d.ln_1.weight",
                                            .fc1 = "visual.transformer.resblocks.0.mlp.c_fc.weight"};
+    struct network_options own = *o;
+    int width = source_dim(s, "visual.conv1.weight", 0);
+    int head = (int)source_number(s, "model_cfg.vision_cfg.head_width", 0);
+    describe_tower(n);
+    if (!own.heads && head)
+        own.heads = width / head;
+    n->projection = source_dim(s, "visual.proj", 1);
+    return describe_vit(f, s, &names, &own, n, err);
+}
+
+static void name_resnet_tower(struct network *n) {
+    static const struct {
+        const char *name;
+        int width, blocks[RESNET_STAGES];
+    } known[] = {{"rn50", 64, {3, 4, 6, 3}},
+                 {"rn101", 64, {3, 4, 23, 3}},
+                 {"rn50x4", 80, {4, 6, 10, 6}},
+                 {"rn50x16", 96, {6, 8, 18, 8}},
+                 {"rn50x64", 128, {3, 15, 36, 10}}};
+    const struct resnet *r = &n->backbone.resnet;
+    snprintf(n->name, sizeof n->name, "rn-%d-%d-%d-%d-w%d", r->blocks[0], r->blocks[1],
+             r->blocks[2], r->blocks[3], r->width);
+    for (size_t i = 0; i < sizeof known / sizeof *known; i++)
+        if (r->width == known[i].width && !memcmp(r->blocks, known[i].blocks, sizeof r->blocks))
+            snprintf(n->name, sizeof n->name, "%s", known[i].name);
+}
+
+/* The ResNets see what the last stage makes of images 32 times as large: a square of positions. */
+static int describe_resnet_tower(const struct source *s, const struct network_options *o,
+                                 struct network *n, struct error *err) {
+    enum { SHRINK = 32 };
+    static const char *const stages[RESNET_STAGES] = {"visual.layer1", "visual.layer2",
+                                                      "visual.layer3", "visual.layer4"};
+    struct backbone *b = &n->backbone;
+    struct resnet *r = &b->resnet;
+    const int places = source_dim(s, "visual.attnpool.positional_embedding", 0);
+    const int side = side_of_tokens((size_t)places);
+    describe_stages(s, "visual.conv1.weight", stages, b);
+    r->clip_heads = o->heads ? o->heads : usual_heads(b->dim);
+    n->projection = source_dim(s, "visual.attnpool.c_proj.weight", 0);
+    if (!r->width || !r->bottleneck || !r->blocks[RESNET_STAGES - 1] || !b->channels ||
+        b->channels > 4 || !side || !n->projection)
+        return error_set(err, STATUS_USAGE,
+                         "%s: its tensors do not make a ResNet of CLIP: width %d, %d blocks in the "
+                         "last stage, %d positions for attention",
+                         s->path, r->width, r->blocks[RESNET_STAGES - 1], places);
+    if (r->clip_heads < 1 || b->dim % r->clip_heads)
+        return error_set(err, STATUS_USAGE,
+                         "%s: how many heads the last attention has cannot be told from a width of "
+                         "%d: say it with --weights.heads",
+                         s->path, b->dim);
+    name_resnet_tower(n);
+    int status = describe_image(o->image, 1, SHRINK * side, SHRINK * side, n, err);
+    if (status)
+        return status;
+    n->own_rows = n->own_cols = side;
+    n->rows = resnet_places(r, b->image);
+    n->cols = resnet_places(r, backbone_wide(b));
+    if (!n->rows || !n->cols || !attention_fits(1 + n->rows * n->cols, b->dim / r->clip_heads))
+        return error_set(err, STATUS_USAGE,
+                         "images of %d x %d leave %d x %d places, which is none, or more than "
+                         "attention takes here: choose another size",
+                         b->image, backbone_wide(b), n->rows, n->cols);
+    return 0;
+}
+
+static int describe_clip(const struct family *f, const struct source *s,
+                         const struct network_options *o, struct network *n, struct error *err) {
     static const struct text_names text = {"token_embedding.weight",
                                            "positional_embedding",
                                            "transformer.resblocks.%d.ln_1.weight",
                                            "text_projection",
                                            1,
                                            "model_cfg.text_cfg.heads"};
-    struct network_options own = *o;
-    int width = source_dim(s, "visual.conv1.weight", 0);
-    int head = (int)source_number(s, "model_cfg.vision_cfg.head_width", 0);
-    prepare_images(n);
-    if (!own.heads && head)
-        own.heads = width / head;
-    n->projection = source_dim(s, "visual.proj", 1);
-    int status = describe_vit(f, s, &names, &own, n, err);
+    int status = source_find(s, "visual.attnpool.positional_embedding")
+                     ? describe_resnet_tower(s, o, n, err)
+                     : describe_vit_tower(f, s, o, n, err);
     return status ? status : describe_text(s, &text, o, n, err);
 }
 
@@ -117,7 +179,12 @@ static const struct weight_rule rules[] = {
     {"encoder.norm_pre.*", "visual.ln_pre.*", WEIGHT_SAME},
     {"encoder.norm.*", "visual.ln_post.*", WEIGHT_SAME},
     RESBLOCKS("encoder", "visual.transformer.resblocks"),
+    {"encoder.attnpool.positional_embedding", "visual.attnpool.positional_embedding",
+     WEIGHT_POSITIONS},
+    {"encoder.attnpool.qkv.*", "visual.attnpool.{q_proj,k_proj,v_proj}.*", WEIGHT_SAME},
+    {"encoder.*", "visual.*", WEIGHT_SAME}, /* a ResNet's */
     {"head.projection.weight", "visual.proj", WEIGHT_TRANSPOSED},
+    {"head.projection.*", "visual.attnpool.c_proj.*", WEIGHT_SAME},
     {"head.logit_scale", "logit_scale", WEIGHT_SAME},
     {"text.token_embedding.weight", "token_embedding.weight", WEIGHT_SAME},
     {"text.positional_embedding", "positional_embedding", WEIGHT_SAME},
@@ -126,29 +193,39 @@ static const struct weight_rule rules[] = {
     {"text.projection.weight", "text_projection", WEIGHT_TRANSPOSED},
     {NULL, NULL, WEIGHT_SAME}};
 
-static const struct spare_rule spare[] = {{"attn_mask", "follows from the length of texts"},
-                                          {"input_resolution", "a number, not a weight"},
-                                          {"context_length", "a number, not a weight"},
-                                          {"vocab_size", "a number, not a weight"},
-                                          {NULL, NULL}};
+static const struct spare_rule spare[] = {
+    {"attn_mask", "follows from the length of texts"},
+    {"input_resolution", "a number, not a weight"},
+    {"context_length", "a number, not a weight"},
+    {"vocab_size", "a number, not a weight"},
+    {"*num_batches_tracked", "batch norm's count of batches, of training"},
+    {NULL, NULL}};
 
-static const char *const openai_signs[] = {"visual.conv1.weight", "visual.class_embedding",
-                                           "visual.proj", "input_resolution", NULL};
-static const char *const open_signs[] = {"visual.conv1.weight", "visual.class_embedding",
-                                         "visual.proj", NULL};
+static const char *const openai_signs[] = {"visual.conv1.weight", "input_resolution", NULL};
+static const char *const open_signs[] = {"visual.conv1.weight", NULL};
+
+#define CLIP_IMAGES                                                                                \
+    { .norm = NORM_CLIP, .crop = 1, .interpolation = INTERPOLATION_BICUBIC }
 
 /* --weights.as openai-clip is for files that lost the number which tells it. */
 const struct family family_openai_clip = {.name = "openai-clip",
-                                          .title = "OpenAI's CLIP with a ViT",
+                                          .title = "OpenAI's CLIP",
                                           .cite = "Radford et al. 2021, arXiv:2103.00020",
+                                          .variants =
+                                              "ViT-B/32 to G/14, RN50 to RN50x64, text tower",
+                                          .images = CLIP_IMAGES,
+                                          .resampling = RESAMPLE_ANTIALIAS,
                                           .signs = openai_signs,
                                           .rules = rules,
                                           .spare = spare,
                                           .describe = describe_openai};
 
 const struct family family_open_clip = {.name = "open-clip",
-                                        .title = "OpenCLIP with a ViT",
+                                        .title = "OpenCLIP",
                                         .cite = "github.com/mlfoundations/open_clip",
+                                        .variants = "ViT-B/32 to G/14, RN50 to RN50x64, text tower",
+                                        .images = CLIP_IMAGES,
+                                        .resampling = RESAMPLE_ANTIALIAS,
                                         .signs = open_signs,
                                         .rules = rules,
                                         .spare = spare,
@@ -170,8 +247,7 @@ static int describe_hf(const struct source *s, const struct network_options *o, 
                                            "text_projection.weight",
                                            0,
                                            "text_config.num_attention_heads"};
-    prepare_images(n);
-    n->resampling = RESAMPLE_BICUBIC;
+    describe_tower(n);
     n->projection = source_dim(s, "visual_projection.weight", 0);
     int status = describe_vit(&family_hf_clip, s, &names, o, n, err);
     if (!status)
@@ -220,6 +296,9 @@ static const char *const hf_signs[] = {"vision_model.embeddings.patch_embedding.
 const struct family family_hf_clip = {.name = "hf-clip",
                                       .title = "Hugging Face's CLIP with a ViT",
                                       .cite = "github.com/huggingface/transformers, CLIPModel",
+                                      .variants = "ViT of any size, text tower",
+                                      .images = CLIP_IMAGES,
+                                      .resampling = RESAMPLE_BICUBIC,
                                       .signs = hf_signs,
                                       .rules = hf_rules,
                                       .spare = hf_spare,

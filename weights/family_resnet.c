@@ -10,8 +10,18 @@
 #include <stdio.h>
 #include <string.h>
 
-static const struct spare_rule counters[] = {
-    {"*num_batches_tracked", "batch norm's count of batches, of training"}, {NULL, NULL}};
+#define COUNTERS                                                                                   \
+    { "*num_batches_tracked", "batch norm's count of batches, of training" }
+
+/* What is trained on top: MoCo's and SimCLR's fc of layers, SwAV's, solo-learn's. */
+static const struct spare_rule spare[] = {COUNTERS,
+                                          {"fc.*.*", "a projection head, of training"},
+                                          {"projection_head.*", "a projection head, of training"},
+                                          {"projector.*", "a projection head, of training"},
+                                          {"predictor.*", "a predictor, of training"},
+                                          {"prototypes.*", "prototypes, of training"},
+                                          {NULL, NULL}};
+static const struct spare_rule counters[] = {COUNTERS, {NULL, NULL}};
 
 static const struct weight_rule rules[] = {
     {"head.fc.*", "fc.*", WEIGHT_SAME}, {"encoder.*", "*", WEIGHT_SAME}, {NULL, NULL, WEIGHT_SAME}};
@@ -40,71 +50,71 @@ static void name_resnet(struct network *n, int by_layers) {
         snprintf(n->name, sizeof n->name, "resnet%d", depth);
 }
 
-int describe_resnet(const struct source *s, const struct network_options *o, struct network *n,
-                    struct error *err) {
+void describe_stages(const struct source *s, const char *first, const char *const *stages,
+                     struct backbone *b) {
+    struct resnet *r = &b->resnet;
+    char name[64];
+    b->kind = BACKBONE_RESNET;
+    b->channels = source_dim(s, first, 1);
+    snprintf(name, sizeof name, "%s.0.conv1.weight", stages[0]);
+    r->width = source_dim(s, name, 0);
+    r->bottleneck = source_findf(s, "%s.0.conv3.weight", stages[0]) != NULL;
+    for (int i = 0; i < RESNET_STAGES; i++) {
+        snprintf(name, sizeof name, "%s.%%d.conv1.weight", stages[i]);
+        r->blocks[i] = source_count(s, name);
+    }
+    b->dim = resnet_dim(r);
+}
+
+static int describe_sizes(const struct source *s, const char *first, const char *const *stages,
+                          const struct network_options *o, struct network *n, struct error *err) {
     enum { LARGE = 224, SMALL = 32, LARGE_STEM = 7, SMALL_STEM = 3 };
     struct backbone *b = &n->backbone;
     struct resnet *r = &b->resnet;
-    b->kind = BACKBONE_RESNET;
-    r->width = source_dim(s, "conv1.weight", 0);
-    b->channels = source_dim(s, "conv1.weight", 1);
-    int stem = source_dim(s, "conv1.weight", 2);
+    int stem = source_dim(s, first, 2);
+    describe_stages(s, first, stages, b);
     r->small_stem = stem == SMALL_STEM;
-    r->bottleneck = source_find(s, "layer1.0.conv3.weight") != NULL;
-    for (int i = 0; i < RESNET_STAGES; i++) {
-        char format[40];
-        snprintf(format, sizeof format, "layer%d.%%d.conv1.weight", i + 1);
-        r->blocks[i] = source_count(s, format);
-    }
-    if (!r->width || !b->channels || b->channels > 4 || (stem != LARGE_STEM && stem != SMALL_STEM))
-        return error_set(err, STATUS_USAGE,
-                         "%s: a first convolution of %d x %d for %d channels is that of no ResNet "
-                         "that is known here (7 x 7 or 3 x 3)",
-                         s->path, stem, stem, b->channels);
-    b->dim = resnet_dim(r);
-    n->classes = source_dim(s, "fc.weight", 0);
+    if (!r->width || r->width > 1 << 14 || !b->channels || b->channels > 4 ||
+        (stem != LARGE_STEM && stem != SMALL_STEM))
+        return error_set(
+            err, STATUS_USAGE,
+            "%s: a first convolution of %d x %d for %d channels, and %d behind it, are "
+            "those of no ResNet that is known here (7 x 7 or 3 x 3)",
+            s->path, stem, stem, b->channels, r->width);
     int side = r->small_stem ? SMALL : LARGE;
     name_resnet(n, 0);
     return describe_image(o->image, 1, side, side, n, err);
 }
 
+static int describe_plain(const struct source *s, const struct network_options *o,
+                          struct network *n, struct error *err) {
+    static const char *const stages[RESNET_STAGES] = {"layer1", "layer2", "layer3", "layer4"};
+    n->classes = source_dim(s, "fc.weight", 0);
+    return describe_sizes(s, "conv1.weight", stages, o, n, err);
+}
+
 static int describe_torchvision(const struct source *s, const struct network_options *o,
                                 struct network *n, struct error *err) {
-    n->preprocessing.norm = norm_imagenet;
-    n->preprocessing.crop = 0.875;
-    n->preprocessing.interpolation = INTERPOLATION_BILINEAR;
     snprintf(n->remark, sizeof n->remark,
              "SimCLR's and DINO's ResNets have the same names and another preparation of images: "
              "--weights.as simclr, --weights.as dino-resnet");
-    return describe_resnet(s, o, n, err);
+    return describe_plain(s, o, n, err);
 }
 
-static int describe_simclr(const struct source *s, const struct network_options *o,
-                           struct network *n, struct error *err) {
-    n->preprocessing.norm = norm_none;
-    n->preprocessing.crop = 0.875;
-    n->preprocessing.interpolation = INTERPOLATION_BICUBIC;
-    return describe_resnet(s, o, n, err);
-}
-
-static int describe_dino(const struct source *s, const struct network_options *o, struct network *n,
-                         struct error *err) {
-    n->preprocessing.norm = norm_imagenet;
-    n->preprocessing.crop = 0.875;
-    n->preprocessing.interpolation = INTERPOLATION_BICUBIC;
-    return describe_resnet(s, o, n, err);
+/* Children of torchvision's network in their order: conv1, bn1, relu, maxpool, four stages. */
+static int describe_lightly(const struct source *s, const struct network_options *o,
+                            struct network *n, struct error *err) {
+    static const char *const stages[RESNET_STAGES] = {"4", "5", "6", "7"};
+    return describe_sizes(s, "0.weight", stages, o, n, err);
 }
 
 /* 6 n + 2 layers of three stages, behind a stem of 3 x 3; shortcuts of option A have no weights. */
 static int describe_cifar(const struct source *s, const struct network_options *o,
                           struct network *n, struct error *err) {
-    int status = describe_resnet(s, o, n, err);
+    int status = describe_plain(s, o, n, err);
     struct resnet *r = &n->backbone.resnet;
     r->pad_shortcut = !source_find(s, "layer2.0.shortcut.0.weight");
     n->classes = source_dim(s, "linear.weight", 0);
-    n->preprocessing.norm = norm_imagenet; /* which the authors of the code took for CIFAR too */
-    n->preprocessing.crop = 1;
-    n->preprocessing.interpolation = INTERPOLATION_BILINEAR;
     name_resnet(
         n, r->blocks[0] == r->blocks[1] && r->blocks[1] == r->blocks[2] ? 6 * r->blocks[0] + 2 : 0);
     return status;
@@ -116,6 +126,10 @@ static const struct weight_rule cifar_rules[] = {
     {"encoder.*", "*", WEIGHT_SAME},
     {NULL, NULL, WEIGHT_SAME}};
 
+/* ImageNet's, as torchvision evaluates. */
+#define PLAIN_IMAGES                                                                               \
+    { .norm = NORM_IMAGENET, .crop = 0.875, .interpolation = INTERPOLATION_BILINEAR }
+
 static const char *const cifar_signs[] = {"conv1.weight", "layer3.0.conv1.weight", "linear.weight",
                                           "!layer4.0.conv1.weight", NULL};
 static const char *const signs[] = {"conv1.weight", "bn1.running_mean", "layer1.0.conv1.weight",
@@ -125,6 +139,9 @@ const struct family family_cifar_resnet = {
     .name = "cifar-resnet",
     .title = "ResNet-20 to 110 for CIFAR, option A or B",
     .cite = "He et al. 2016, section 4.2; github.com/akamaster/pytorch_resnet_cifar10",
+    .variants = "ResNet-20 to 110, any width",
+    /* ImageNet's, which the authors of the code took for CIFAR too */
+    .images = {.norm = NORM_IMAGENET, .crop = 1, .interpolation = INTERPOLATION_BILINEAR},
     .signs = cifar_signs,
     .rules = cifar_rules,
     .spare = counters,
@@ -133,28 +150,56 @@ const struct family family_cifar_resnet = {
 const struct family family_torchvision = {.name = "torchvision",
                                           .title = "torchvision's ResNets, 18 to 152",
                                           .cite = "He et al. 2016; pytorch.org/vision",
+                                          .variants =
+                                              "ResNet-18 to 152, any width; MoCo, SwAV, VISSL",
+                                          .images = PLAIN_IMAGES,
                                           .signs = signs,
                                           .rules = rules,
-                                          .spare = counters,
+                                          .spare = spare,
                                           .describe = describe_torchvision};
 
-const struct family family_simclr = {.name = "simclr",
-                                     .title = "SimCLR's ResNet-50, 1x to 4x, as converted",
-                                     .cite = "Chen et al. 2020, arXiv:2002.05709",
-                                     .signs = signs,
-                                     .rules = rules,
-                                     .spare = counters,
-                                     .describe = describe_simclr};
+static const struct weight_rule lightly_rules[] = {{"encoder.conv1.*", "0.*", WEIGHT_SAME},
+                                                   {"encoder.bn1.*", "1.*", WEIGHT_SAME},
+                                                   {"encoder.layer1.*", "4.*", WEIGHT_SAME},
+                                                   {"encoder.layer2.*", "5.*", WEIGHT_SAME},
+                                                   {"encoder.layer3.*", "6.*", WEIGHT_SAME},
+                                                   {"encoder.layer4.*", "7.*", WEIGHT_SAME},
+                                                   {NULL, NULL, WEIGHT_SAME}};
+
+static const char *const lightly_signs[] = {"0.weight", "1.running_mean", "4.0.conv1.weight",
+                                            "4.0.bn1.weight", NULL};
+
+const struct family family_lightly = {.name = "lightly",
+                                      .title = "torchvision's ResNets without fc in nn.Sequential",
+                                      .cite = "github.com/lightly-ai/lightly",
+                                      .variants = "ResNet-18 to 152, any width",
+                                      .images = PLAIN_IMAGES,
+                                      .signs = lightly_signs,
+                                      .rules = lightly_rules,
+                                      .spare = counters,
+                                      .describe = describe_lightly};
+
+const struct family family_simclr = {
+    .name = "simclr",
+    .title = "SimCLR's ResNet-50, 1x to 4x, as converted",
+    .cite = "Chen et al. 2020, arXiv:2002.05709",
+    .variants = "ResNet-50 1x, 2x, 4x",
+    .images = {.norm = NORM_NONE, .crop = 0.875, .interpolation = INTERPOLATION_BICUBIC},
+    .signs = signs,
+    .rules = rules,
+    .spare = spare,
+    .describe = describe_plain};
 
 static const struct spare_rule dino_spare[] = {
-    {"*num_batches_tracked", "batch norm's count of batches, of training"},
-    {"head.*", "DINO's projection head, of training"},
-    {NULL, NULL}};
+    COUNTERS, {"head.*", "DINO's projection head, of training"}, {NULL, NULL}};
 
-const struct family family_dino_resnet = {.name = "dino-resnet",
-                                          .title = "DINO's ResNet-50",
-                                          .cite = "Caron et al. 2021, arXiv:2104.14294",
-                                          .signs = signs,
-                                          .rules = rules,
-                                          .spare = dino_spare,
-                                          .describe = describe_dino};
+const struct family family_dino_resnet = {
+    .name = "dino-resnet",
+    .title = "DINO's ResNet-50",
+    .cite = "Caron et al. 2021, arXiv:2104.14294",
+    .variants = "ResNet-50, any depth and width",
+    .images = {.norm = NORM_IMAGENET, .crop = 0.875, .interpolation = INTERPOLATION_BICUBIC},
+    .signs = signs,
+    .rules = rules,
+    .spare = dino_spare,
+    .describe = describe_plain};

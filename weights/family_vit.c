@@ -24,7 +24,6 @@ static const struct weight_rule rules[] = {{"encoder.pos_embed", "pos_embed", WE
 static int describe(const struct family *f, const struct source *s, const struct network_options *o,
                     struct network *n, struct error *err) {
     struct vit *v = &n->backbone.vit;
-    n->preprocessing.interpolation = INTERPOLATION_BICUBIC;
     v->norm_pooled = source_find(s, "fc_norm.weight") != NULL;
     v->pool = v->norm_pooled ? POOL_MEAN : POOL_CLS;
     v->layer_scale = source_find(s, "blocks.0.ls1.gamma") ? 1 : 0; /* whatever, to be replaced */
@@ -33,9 +32,6 @@ static int describe(const struct family *f, const struct source *s, const struct
 
 static int describe_timm(const struct source *s, const struct network_options *o, struct network *n,
                          struct error *err) {
-    n->preprocessing.norm = norm_inception;
-    n->preprocessing.crop = 0.9;
-    n->resampling = RESAMPLE_ANTIALIAS;
     snprintf(n->remark, sizeof n->remark,
              "MAE's and DINO's encoders have the same names and another preparation of images: "
              "--weights.as mae, --weights.as dino");
@@ -44,17 +40,11 @@ static int describe_timm(const struct source *s, const struct network_options *o
 
 static int describe_mae(const struct source *s, const struct network_options *o, struct network *n,
                         struct error *err) {
-    n->preprocessing.norm = norm_imagenet;
-    n->preprocessing.crop = 0.875;
-    n->resampling = RESAMPLE_BICUBIC;
     return describe(&family_mae, s, o, n, err);
 }
 
 static int describe_dino(const struct source *s, const struct network_options *o, struct network *n,
                          struct error *err) {
-    n->preprocessing.norm = norm_imagenet;
-    n->preprocessing.crop = 0.875;
-    n->resampling = RESAMPLE_OFFSET;
     int status = describe(&family_dino_vit, s, o, n, err);
     n->classes = 0; /* its head is a projection of training */
     return status;
@@ -72,6 +62,9 @@ const struct family family_timm_vit = {
     .title = "timm's ViT, with CLS or average pooling, and this program's",
     .cite =
         "Dosovitskiy et al. 2021, arXiv:2010.11929; github.com/huggingface/pytorch-image-models",
+    .variants = "ViT-Ti/S/B/L/H, any width, depth and patch",
+    .images = {.norm = NORM_HALF, .crop = 0.9, .interpolation = INTERPOLATION_BICUBIC},
+    .resampling = RESAMPLE_ANTIALIAS,
     .signs = signs,
     .rules = rules,
     .describe = describe_timm};
@@ -79,24 +72,32 @@ const struct family family_timm_vit = {
 static const struct spare_rule mae_spare[] = {
     {"decoder_*", "MAE's decoder, of pretraining"}, {"mask_token", "MAE's decoder"}, {NULL, NULL}};
 
-const struct family family_mae = {.name = "mae",
-                                  .title = "MAE's encoder, alone or with its decoder",
-                                  .cite = "He et al. 2022, arXiv:2111.06377",
-                                  .signs = mae_signs,
-                                  .rules = rules,
-                                  .spare = mae_spare,
-                                  .describe = describe_mae};
+const struct family family_mae = {
+    .name = "mae",
+    .title = "MAE's encoder, alone or with its decoder",
+    .cite = "He et al. 2022, arXiv:2111.06377",
+    .variants = "ViT-B/16, L/16, H/14, any width, depth and patch",
+    .images = {.norm = NORM_IMAGENET, .crop = 0.875, .interpolation = INTERPOLATION_BICUBIC},
+    .resampling = RESAMPLE_BICUBIC,
+    .signs = mae_signs,
+    .rules = rules,
+    .spare = mae_spare,
+    .describe = describe_mae};
 
 static const struct spare_rule dino_spare[] = {{"head.*", "DINO's projection head, of training"},
                                                {NULL, NULL}};
 
-const struct family family_dino_vit = {.name = "dino",
-                                       .title = "DINO's ViT",
-                                       .cite = "Caron et al. 2021, arXiv:2104.14294",
-                                       .signs = dino_signs,
-                                       .rules = rules,
-                                       .spare = dino_spare,
-                                       .describe = describe_dino};
+const struct family family_dino_vit = {
+    .name = "dino",
+    .title = "DINO's ViT",
+    .cite = "Caron et al. 2021, arXiv:2104.14294",
+    .variants = "ViT-S/16, S/8, B/16, B/8, any width and depth",
+    .images = {.norm = NORM_IMAGENET, .crop = 0.875, .interpolation = INTERPOLATION_BICUBIC},
+    .resampling = RESAMPLE_OFFSET,
+    .signs = dino_signs,
+    .rules = rules,
+    .spare = dino_spare,
+    .describe = describe_dino};
 
 /* ---- Hugging Face ---- */
 
@@ -111,11 +112,6 @@ static const struct vit_names hf_names = {.patch = "embeddings.patch_embeddings.
 static int describe_hf(const struct source *s, const struct network_options *o, struct network *n,
                        struct error *err) {
     struct vit_names names = hf_names;
-    n->preprocessing.norm = norm_inception;
-    n->preprocessing.crop = 1;
-    n->preprocessing.fit = FIT_SQUASH;
-    n->preprocessing.interpolation = INTERPOLATION_BILINEAR;
-    n->resampling = RESAMPLE_BICUBIC;
     n->backbone.vit.norm_eps = source_number(s, "layer_norm_eps", 1e-12);
     if (family_find(&family_hf_vit, s, "layers.0.layernorm_before.weight")) { /* since version 5 */
         names.block = "layers.%d.layernorm_before.weight";
@@ -157,6 +153,12 @@ static const char *const hf_signs[] = {"embeddings.patch_embeddings.projection.w
 const struct family family_hf_vit = {.name = "hf-vit",
                                      .title = "Hugging Face's ViT",
                                      .cite = "github.com/huggingface/transformers, ViTModel",
+                                     .variants = "ViT of any width, depth and patch",
+                                     .images = {.norm = NORM_HALF,
+                                                .crop = 1,
+                                                .fit = FIT_SQUASH,
+                                                .interpolation = INTERPOLATION_BILINEAR},
+                                     .resampling = RESAMPLE_BICUBIC,
                                      .inner = "vit.",
                                      .signs = hf_signs,
                                      .rules = hf_rules,
@@ -165,16 +167,35 @@ const struct family family_hf_vit = {.name = "hf-vit",
 
 /* ---- BEiT ---- */
 
+/* Of the square grid whose offsets a table has; 0: it is of no such grid. */
+static int side_of_table(const struct source *s, const char *table) {
+    enum { MOST = 1024 };
+    int entries = source_dim(s, table, 0), side = 1;
+    while (side < MOST && relative_entries(side, side) < entries)
+        side++;
+    return relative_entries(side, side) == entries ? side : 0;
+}
+
+/* As timm has it: a table of no square is of the very grid that is asked for. */
+static int find_table_grid(const struct source *s, const char *table, int side, struct network *n,
+                           struct error *err) {
+    int entries = source_dim(s, table, 0), own = relative_entries(n->rows, n->cols) == entries;
+    if (!side && !own)
+        return error_set(err, STATUS_USAGE,
+                         "%s: %s has %d entries, which is for no square of patches and not for %d "
+                         "x %d: say the size of the images it was made for with --weights.image",
+                         s->path, table, entries, n->rows, n->cols);
+    n->own_rows = side ? side : n->rows;
+    n->own_cols = side ? side : n->cols;
+    return 0;
+}
+
 static int describe_beit(const struct source *s, const struct network_options *o, struct network *n,
                          struct error *err) {
     struct vit *v = &n->backbone.vit;
     const char *table = source_find(s, "rel_pos_bias.relative_position_bias_table")
                             ? "rel_pos_bias.relative_position_bias_table"
                             : "blocks.0.attn.relative_position_bias_table";
-    n->preprocessing.norm = norm_inception;
-    n->preprocessing.crop = 0.9;
-    n->preprocessing.interpolation = INTERPOLATION_BICUBIC;
-    n->resampling = RESAMPLE_BICUBIC;
     v->norm_pooled = source_find(s, "fc_norm.weight") != NULL;
     v->pool = v->norm_pooled ? POOL_MEAN : POOL_CLS;
     v->layer_scale = source_find(s, "blocks.0.gamma_1") ? 1 : 0; /* whatever, to be replaced */
@@ -183,26 +204,15 @@ static int describe_beit(const struct source *s, const struct network_options *o
     struct vit_names names = timm_names;
     names.may_lack_positions = 1;
     char image[32];
-    /* Of a square grid the table has (2 side - 1)^2 + 3 entries. */
-    int entries = source_dim(s, table, 0), side = 1;
-    while ((2 * side - 1) * (2 * side - 1) + 3 < entries)
-        side++;
-    int patch = source_dim(s, "patch_embed.proj.weight", 2);
+    int side = side_of_table(s, table), patch = source_dim(s, "patch_embed.proj.weight", 2);
     snprintf(image, sizeof image, "%d", side * (patch ? patch : 1));
-    if (v->relative_positions && (!o->image || !*o->image))
+    if (side && (!o->image || !*o->image))
         own.image = image;
     int status = describe_vit(&family_beit, s, &names, &own, n, err);
     if (!status && !v->relative_positions && v->position == POSITION_NONE)
         return error_set(err, STATUS_USAGE, "%s: neither %s nor pos_embed is there", s->path,
                          table);
-    if (status || !v->relative_positions)
-        return status;
-    if ((2 * vit_rows(v) - 1) * (2 * vit_cols(v) - 1) + 3 != entries)
-        return error_set(err, STATUS_USAGE,
-                         "%s: its relative positions are for images of another size (%s x %s): "
-                         "they are not resampled here, so leave --weights.image out",
-                         s->path, image, image);
-    return 0;
+    return status || !v->relative_positions ? status : find_table_grid(s, table, side, n, err);
 }
 
 static const struct weight_rule beit_rules[] = {
@@ -227,10 +237,14 @@ static const struct spare_rule beit_spare[] = {
 static const char *const beit_signs[] = {"patch_embed.proj.weight", "cls_token",
                                          "blocks.0.attn.q_bias", "blocks.0.attn.v_bias", NULL};
 
-const struct family family_beit = {.name = "beit",
-                                   .title = "BEiT, version 1, its own code's and timm's",
-                                   .cite = "Bao et al. 2022, arXiv:2106.08254",
-                                   .signs = beit_signs,
-                                   .rules = beit_rules,
-                                   .spare = beit_spare,
-                                   .describe = describe_beit};
+const struct family family_beit = {
+    .name = "beit",
+    .title = "BEiT, version 1, its own code's and timm's",
+    .cite = "Bao et al. 2022, arXiv:2106.08254",
+    .variants = "BEiT-B/16, L/16, any width, depth and patch",
+    .images = {.norm = NORM_HALF, .crop = 0.9, .interpolation = INTERPOLATION_BICUBIC},
+    .resampling = RESAMPLE_ANTIALIAS,
+    .signs = beit_signs,
+    .rules = beit_rules,
+    .spare = beit_spare,
+    .describe = describe_beit};

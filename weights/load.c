@@ -97,6 +97,22 @@ static int shape_of_tensor(const struct st_tensor *t, int64_t out[ST_MAX_DIM]) {
     return n;
 }
 
+/* Whether positions are for another grid. */
+static int resampled(const struct network *n, const struct recipe *r) {
+    return (r->rule->form == WEIGHT_POSITIONS || r->rule->form == WEIGHT_RELATIVE) &&
+           (n->rows != n->own_rows || n->cols != n->own_cols);
+}
+
+/* Of those, tables for the file's grid. */
+static int shapes_fit_resampled(const struct network *n, const struct param *p,
+                                const struct source_tensor *t, enum weight_form form) {
+    int64_t theirs[ST_MAX_DIM];
+    int m = shape_of_tensor(t->t, theirs), relative = form == WEIGHT_RELATIVE;
+    int rows =
+        relative ? relative_entries(n->own_rows, n->own_cols) : 1 + n->own_rows * n->own_cols;
+    return m == 2 && theirs[0] == rows && theirs[1] == p->dim[relative ? 0 : 1];
+}
+
 /* Equal, or a convolution's window for a matrix that does the same (patches). */
 static int shapes_fit(const struct param *p, const struct source_tensor *t, int parts,
                       enum weight_form form) {
@@ -133,13 +149,6 @@ static void note_mismatch(struct loading *l, const struct param *p, const char *
 
 /* ---- values ---- */
 
-/* Whether positions are for another grid. */
-static int resampled(const struct network *n, const struct recipe *r) {
-    const struct vit *v = &n->backbone.vit;
-    return r->rule->form == WEIGHT_POSITIONS &&
-           (vit_rows(v) != n->own_rows || vit_cols(v) != n->own_cols);
-}
-
 static void transpose(const float *in, int rows, int cols, float *out) {
     for (int r = 0; r < rows; r++)
         for (int c = 0; c < cols; c++)
@@ -157,8 +166,9 @@ static void convert(struct loading *l, const struct param *p, const struct recip
     float *out = l->model->value + p->offset;
     const struct source_tensor *t = r->part[0];
     const struct network *n = l->network;
-    int same =
-        r->rule->form == WEIGHT_SAME || (r->rule->form == WEIGHT_POSITIONS && !resampled(n, r));
+    const int another_grid = resampled(n, r);
+    const enum weight_form form = r->rule->form;
+    int same = form == WEIGHT_SAME || (form == WEIGHT_POSITIONS && !another_grid);
     if (same && !p->channels_last) {
         size_t each = p->count / (size_t)r->n;
         for (int i = 0; i < r->n; i++)
@@ -172,9 +182,11 @@ static void convert(struct loading *l, const struct param *p, const struct recip
     size_t entries = source_entries(t);
     float *in = ARENA_ARRAY(&scratch, float, entries);
     source_reals(t, 0, entries, in);
-    if (r->rule->form == WEIGHT_POSITIONS)
-        resample_positions(n->resampling, n->own_rows, n->own_cols, n->backbone.vit.dim, in,
-                           vit_rows(&n->backbone.vit), vit_cols(&n->backbone.vit), out);
+    if (form == WEIGHT_POSITIONS)
+        resample_positions(n->family->resampling, n->own_rows, n->own_cols, p->dim[1], in, n->rows,
+                           n->cols, out);
+    else if (form == WEIGHT_RELATIVE && another_grid)
+        resample_relative(n->own_rows, n->own_cols, p->dim[0], in, n->rows, n->cols, out);
     else if (p->channels_last)
         channels_last_of(p, in, out);
     else
@@ -208,7 +220,9 @@ static int load_one(struct loading *l, const struct param *p, const char *full, 
             continue;
         l->c->loaded += !t->used;
         t->used = 1;
-        if (source_is_real(t) && (other_grid || shapes_fit(p, t, r.n, r.rule->form)))
+        int fits = other_grid ? shapes_fit_resampled(l->network, p, t, r.rule->form)
+                              : shapes_fit(p, t, r.n, r.rule->form);
+        if (source_is_real(t) && fits)
             continue;
         note_mismatch(l, p, full, t);
         return 0;

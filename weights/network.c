@@ -115,8 +115,9 @@ static int describe(struct network *n, struct source *s, const struct network_op
                          "%s is a checkpoint of this program: name its run's folder, without "
                          "--weights, or make a file for others of it (ssvbench export-weights)",
                          s->path);
-    *n = (struct network){.preprocessing = {.norm = norm_none, .crop = 1}};
+    *n = (struct network){.family = NULL};
     TRY(family_recognise(s, &o, &n->family, err));
+    n->preprocessing = n->family->images;
     find_image(s, &o, image);
     TRY(n->family->describe(s, &o, n, err));
     n->backbone.name = n->name;
@@ -152,12 +153,22 @@ struct tensor *network_classify(struct graph *g, int head, const struct network 
 
 struct tensor *network_project(struct graph *g, int head, const struct network *n,
                                const struct encoded *e) {
-    const struct linear_spec projection = {.group = head, .out = n->projection, .no_bias = 1};
+    const struct linear_spec projection = {
+        .group = head, .out = n->projection, .no_bias = n->backbone.kind == BACKBONE_VIT};
     if (!n->projection)
         return NULL;
     if (n->text.vocabulary)
         graph_param(g, head, "logit_scale", 1, (const int[]){1}, INIT_ZERO, 0);
     return op_linear(g, "projection", e->pooled, &projection, NULL);
+}
+
+void preprocessing_print(const struct preprocessing *p, FILE *out) {
+    fprintf(out, "%s, %s", p->fit == FIT_SQUASH ? "the whole resized" : "resized",
+            interpolations[p->interpolation]);
+    if (p->fit == FIT_CROP && p->crop < 1)
+        fprintf(out, ", the middle %.3g of it", p->crop);
+    fprintf(out, "; mean %.4g %.4g %.4g, deviation %.4g %.4g %.4g", p->norm.mean[0],
+            p->norm.mean[1], p->norm.mean[2], p->norm.std[0], p->norm.std[1], p->norm.std[2]);
 }
 
 void network_print(const struct network *n, const char *path, FILE *out) {
@@ -172,12 +183,9 @@ void network_print(const struct network *n, const char *path, FILE *out) {
     if (n->projection)
         fprintf(out, ", a projection to %d%s", n->projection,
                 n->text.vocabulary ? " and a text tower" : "");
-    fprintf(out, "\nimages: %s, %s", p->fit == FIT_SQUASH ? "the whole resized" : "resized",
-            interpolations[p->interpolation]);
-    if (p->fit == FIT_CROP && p->crop < 1)
-        fprintf(out, ", the middle %.3g of it", p->crop);
-    fprintf(out, "; mean %.4g %.4g %.4g, deviation %.4g %.4g %.4g\n", p->norm.mean[0],
-            p->norm.mean[1], p->norm.mean[2], p->norm.std[0], p->norm.std[1], p->norm.std[2]);
+    fprintf(out, "\nimages: ");
+    preprocessing_print(p, out);
+    fprintf(out, "\n");
     if (*n->remark)
         fprintf(out, "not in the file: %s\n", n->remark);
 }

@@ -52,9 +52,9 @@ struct network {
     int classes;            /* of its classifier; 0: it has none */
     int projection;         /* width of the space that images and texts share; 0: there is none */
     struct text text;       /* vocabulary 0: no text tower */
-    int own_rows, own_cols; /* grid of its positions */
-    enum resampling resampling;
-    char remark[160]; /* what was assumed and cannot be seen in the file, or "" */
+    int rows, cols;         /* grid of positions here; 0: there are none */
+    int own_rows, own_cols; /* grid of those in the file */
+    char remark[160];       /* what was assumed and cannot be seen in the file, or "" */
 };
 
 /* What became of the tensors.  Names are in the arena, one a line. */
@@ -91,5 +91,17 @@ void coverage_free(struct coverage *c);
 /* Positions in (1 + rows * cols, dim) for another grid. */
 void resample_positions(enum resampling how, int rows, int cols, int dim, const float *in,
                         int to_rows, int to_cols, float *out);
+/* Entries of a table of relative positions for a grid: one for each offset, three for CLS. */
+static inline int relative_entries(int rows, int cols) {
+    return (2 * rows - 1) * (2 * cols - 1) + 3;
+}
+/* Such a table (entries,heads) for another grid, transposed: out (heads,entries of that grid).  The
+ * entries of CLS stay as they are. */
+void resample_relative(int rows, int cols, int heads, const float *in, int to_rows, int to_cols,
+                       float *out);
+/* The families of weights: what is recognised and how images are prepared. */
+void families_print(FILE *out);
+/* "resized bicubic, the middle 0.9 of it; mean ..., deviation ..." */
+void preprocessing_print(const struct preprocessing *p, FILE *out);
 
 #endif

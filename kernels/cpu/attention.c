@@ -123,18 +123,21 @@ static void softmax(int t, int tp, int causal, float scale, const float *bias, f
 
 /* Pieces of the workspace, for t tokens and heads of d. */
 struct scratch {
-    int tp, dp;                   /* attention_stride(t); d in whole octs */
-    float *narrow, *wide, *s, *y; /* (t, dp), (d, tp), (t, tp), (t, dp) */
+    int tp, dp, rows;             /* attention_stride(t); d in whole octs */
+    float *narrow, *wide, *s, *y; /* (t, dp), (d, tp), (rows, tp), (t, dp) */
 };
 
-static struct scratch scratch_for(const struct kctx *c, int t, int d) {
+/* s with as many rows as fit, up to `rows`. */
+static struct scratch scratch_for(const struct kctx *c, int t, int d, int rows) {
     struct scratch w = {.tp = attention_stride(t), .dp = (d + OCT - 1) / OCT * OCT};
+    size_t narrow = (size_t)t * (size_t)w.dp, wide = (size_t)d * (size_t)w.tp;
+    CHECK(attention_fits(t, d), "%d tokens of width %d do not fit the workspace", t, d);
+    size_t room = (KERNEL_WORKSPACE - 2 * narrow - wide) / (size_t)w.tp;
+    w.rows = room < (size_t)rows ? (int)room : rows;
     w.narrow = c->workspace;
-    w.wide = w.narrow + (size_t)t * (size_t)w.dp;
-    w.s = w.wide + (size_t)d * (size_t)w.tp;
-    w.y = w.s + (size_t)t * (size_t)w.tp;
-    CHECK((size_t)(w.y - c->workspace) + (size_t)t * (size_t)w.dp <= KERNEL_WORKSPACE,
-          "%d tokens of width %d do not fit the workspace", t, d);
+    w.wide = w.narrow + narrow;
+    w.s = w.wide + wide;
+    w.y = w.s + (size_t)w.rows * (size_t)w.tp;
     return w;
 }
 
@@ -186,7 +189,7 @@ void ISA_NAME(attention_forward)(const struct kctx *c, int n, int t, int heads, 
                                  float *y) {
     if (!n || !t || !heads)
         return;
-    const struct scratch w = scratch_for(c, t, d);
+    const struct scratch w = scratch_for(c, t, d, 0);
     size_t dim = (size_t)heads * (size_t)d, ld = 3 * dim, pairs = (size_t)t * (size_t)t;
     for (int image = 0; image < n; image++)
         for (int h = 0; h < heads; h++, p += (size_t)t * (size_t)w.tp) {
@@ -215,11 +218,35 @@ static void softmax_gradient_row(int tp, int seen, float scale, const float *p, 
     memset(s + whole, 0, sizeof *s * (size_t)(tp - whole));
 }
 
-static void softmax_gradient(int t, int tp, int causal, float scale, const float *p, float *s,
-                             float *dbias) {
-    for (int i = 0; i < t; i++, p += tp, s += tp)
-        softmax_gradient_row(tp, causal ? i + 1 : t, scale, p, s,
-                             dbias ? dbias + (size_t)i * (size_t)t : NULL);
+/* One head of attention_backward. */
+struct head_gradient {
+    int t, d, causal;
+    float scale;
+    size_t ld, dim; /* from token to token of qkv and dqkv, and of dy */
+    const float *q, *k, *v, *p, *dy;
+    float *dq, *dk, *dv, *dbias; /* dbias (t,t) or NULL */
+};
+
+/* Of queries first .. first + m - 1: dq, dbias, and what they give to dk, written when they are the
+ * first and added when not.  Rows that are not all of them take their zeros along. */
+static void strip_gradient(const struct scratch *w, const struct head_gradient *g, int first,
+                           int m) {
+    const int t = g->t, d = g->d, all = m == t, causal = g->causal && all;
+    const float *p = g->p + (size_t)first * (size_t)w->tp, *q = g->q + (size_t)first * g->ld;
+    compare(w, causal ? Y_LOWER : WHOLE, m, t, d, g->dy + (size_t)first * g->dim, g->dim, g->v,
+            g->ld, w->s); /* dp = dy v' */
+    for (int i = 0; i < m; i++)
+        softmax_gradient_row(w->tp, g->causal ? first + i + 1 : t, g->scale,
+                             p + (size_t)i * (size_t)w->tp, w->s + (size_t)i * (size_t)w->tp,
+                             g->dbias ? g->dbias + (size_t)(first + i) * (size_t)t : NULL);
+    mix(w, causal ? A_LOWER : WHOLE, m, t, d, w->s, 0, g->k, g->ld, g->dq + (size_t)first * g->ld,
+        g->ld);                          /* dq = ds k */
+    float *dk = first ? w->wide : g->dk; /* which is free again */
+    mix(w, causal ? A_UPPER : WHOLE, t, m, d, w->s, 1, q, g->ld, dk,
+        first ? (size_t)d : g->ld); /* dk = ds' q */
+    for (int j = 0; j < t && first; j++)
+        for (int e = 0; e < d; e++)
+            g->dk[(size_t)j * g->ld + (size_t)e] += dk[(size_t)j * (size_t)d + (size_t)e];
 }
 
 void ISA_NAME(attention_backward)(const struct kctx *c, int n, int t, int heads, int d, float scale,
@@ -227,21 +254,29 @@ void ISA_NAME(attention_backward)(const struct kctx *c, int n, int t, int heads,
                                   float *dqkv, float *dbias) {
     if (!n || !t || !heads)
         return;
-    const struct scratch w = scratch_for(c, t, d);
-    enum part lower = causal ? A_LOWER : WHOLE, upper = causal ? A_UPPER : WHOLE;
+    const struct scratch w = scratch_for(c, t, d, t);
     size_t dim = (size_t)heads * (size_t)d, ld = 3 * dim, pairs = (size_t)t * (size_t)t;
     for (int image = 0; image < n; image++)
         for (int h = 0; h < heads; h++, p += (size_t)t * (size_t)w.tp) {
             size_t row = (size_t)image * (size_t)t, at = row * ld + (size_t)h * (size_t)d;
-            const float *q = qkv + at, *k = q + dim, *v = q + 2 * dim;
-            float *dq = dqkv + at, *dk = dq + dim, *dv = dq + 2 * dim;
-            const float *dyh = dy + row * dim + (size_t)h * (size_t)d;
-            mix(&w, upper, t, t, d, p, 1, dyh, dim, dv, ld);                      /* dv = p' dy */
-            compare(&w, causal ? Y_LOWER : WHOLE, t, t, d, dyh, dim, v, ld, w.s); /* dp = dy v' */
-            softmax_gradient(t, w.tp, causal, scale, p, w.s,
-                             dbias ? dbias + (size_t)h * pairs : NULL);
-            mix(&w, lower, t, t, d, w.s, 0, k, ld, dq, ld); /* dq = ds k */
-            mix(&w, upper, t, t, d, w.s, 1, q, ld, dk, ld); /* dk = ds' q */
+            const struct head_gradient g = {.t = t,
+                                            .d = d,
+                                            .causal = causal,
+                                            .scale = scale,
+                                            .ld = ld,
+                                            .dim = dim,
+                                            .q = qkv + at,
+                                            .k = qkv + at + dim,
+                                            .v = qkv + at + 2 * dim,
+                                            .p = p,
+                                            .dy = dy + row * dim + (size_t)h * (size_t)d,
+                                            .dq = dqkv + at,
+                                            .dk = dqkv + at + dim,
+                                            .dv = dqkv + at + 2 * dim,
+                                            .dbias = dbias ? dbias + (size_t)h * pairs : NULL};
+            mix(&w, causal ? A_UPPER : WHOLE, t, t, d, p, 1, g.dy, dim, g.dv, ld); /* dv = p' dy */
+            for (int first = 0; first < t; first += w.rows)
+                strip_gradient(&w, &g, first, least(w.rows, t - first));
         }
 }
 
@@ -250,7 +285,7 @@ void ISA_NAME(attention_row_forward)(const struct kctx *c, int n, int t, int hea
                                      const int32_t *row, int row_stride, float *p, float *y) {
     if (!n || !t || !heads)
         return;
-    const struct scratch w = scratch_for(c, t, d);
+    const struct scratch w = scratch_for(c, t, d, 0);
     size_t dim = (size_t)heads * (size_t)d, ld = 3 * dim;
     for (int image = 0; image < n; image++)
         for (int h = 0; h < heads; h++, p += w.tp, y += d) {
@@ -270,7 +305,7 @@ void ISA_NAME(attention_row_backward)(const struct kctx *c, int n, int t, int he
                                       float *dbias) {
     if (!n || !t || !heads)
         return;
-    const struct scratch w = scratch_for(c, t, d);
+    const struct scratch w = scratch_for(c, t, d, 1);
     size_t dim = (size_t)heads * (size_t)d, ld = 3 * dim;
     for (int image = 0; image < n; image++)
         for (int h = 0; h < heads; h++, p += w.tp, dy += d) {

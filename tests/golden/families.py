@@ -138,16 +138,17 @@ def plain_vit(size, positions, more, name="vit_base_patch16_224", **kw):
     return sd, run
 
 
-def beit(size, **kw):
+def beit(size, own=None, **kw):
+    """own: the size that the tables are for, when that is another one."""
     import timm
-    made = timm.create_model("beit_base_patch16_224", img_size=size, **kw)
+    name = "beit_base_patch16_224"
 
     def run(sd):
-        m = copy.deepcopy(made)
-        m.load_state_dict(sd)
+        m = timm.create_model(name, img_size=size, **kw)
+        m.load_state_dict(timm.models.beit.checkpoint_filter_fn(dict(sd), m))
         return run_timm(m, images(*size))
 
-    return made.state_dict(), run
+    return timm.create_model(name, img_size=own or size, **kw).state_dict(), run
 
 
 def save_hf(model):
@@ -209,6 +210,35 @@ def open_clip_vit(size, vision, text, embed, quick=False, more=()):
     return sd, lambda sd: clip_towers(sd, size, quick, vision, text, embed, None)
 
 
+def pool_positions(table, rows, cols):
+    """What timm's AttentionPool2d does for another size; open_clip's has one size only."""
+    from timm.layers import resample_abs_pos_embed
+    return resample_abs_pos_embed(table[None], (rows, cols), num_prefix_tokens=1)[0]
+
+
+def clip_resnet(size, vision, text, embed, quick=False):
+    """A ResNet beside the text tower, in open_clip's code."""
+    import open_clip
+    made = open_clip.CLIP(embed_dim=embed, vision_cfg=vision, text_cfg=text, quick_gelu=quick)
+    own = vision["image_size"] // 32
+
+    def run(sd):
+        m = copy.deepcopy(made)
+        m.load_state_dict(sd)
+        m.eval()
+        v, grid = m.visual, (size[0] // 32, size[1] // 32)
+        if grid != (own, own):
+            v.attnpool.positional_embedding = nn.Parameter(
+                pool_positions(v.attnpool.positional_embedding, *grid))
+        stages = record([v.layer1, v.layer2, v.layer3, v.layer4])
+        f = {"projection": m.encode_image(images(*size))}
+        f.update({f"stage{i + 1}.mean": y.mean((2, 3)) for i, y in enumerate(stages)})
+        f["text"] = m.encode_text(texts(text["context_length"], text["vocab_size"]))
+        return f
+
+    return made.state_dict(), run
+
+
 def hf_clip(size, vision, text, embed):
     import transformers
     last = text["vocab_size"] - 1
@@ -248,6 +278,28 @@ def torchvision_resnet(size, block, counts, head=True, **kw):
         m = copy.deepcopy(made)
         m.load_state_dict(sd)
         return run_resnet(m, images(*size), [m.layer1, m.layer2, m.layer3, m.layer4], head)
+
+    return made.state_dict(), run
+
+
+def moco_resnet(size, block, counts, width):
+    """What stands under MoCo's module.encoder_q: no classifier but a head of two layers."""
+    sd, run = torchvision_resnet(size, block, counts, head=False)
+    head = {"fc.0.weight": (width, width), "fc.0.bias": (width,), "fc.2.weight": (8, width),
+            "fc.2.bias": (8,)}
+    return ({**sd, **{k: torch.zeros(s) for k, s in head.items()}},
+            lambda sd: run({k: v for k, v in sd.items() if k not in head}))
+
+
+def sequential_resnet(size, block, counts):
+    """lightly's backbones: all children of torchvision's network but the last."""
+    from torchvision.models import resnet
+    made = nn.Sequential(*list(resnet.ResNet(getattr(resnet, block), counts).children())[:-1])
+
+    def run(sd):
+        m = copy.deepcopy(made)
+        m.load_state_dict(sd)
+        return run_resnet(m, images(*size), list(m)[4:8], False)
 
     return made.state_dict(), run
 
@@ -302,6 +354,7 @@ VIT = dict(embed_dim=32, depth=2, num_heads=4, img_size=16, patch_size=4)
 HF = dict(hidden_size=32, num_hidden_layers=2, num_attention_heads=4, intermediate_size=64,
           image_size=16, patch_size=4)
 VISION = dict(layers=2, width=32, head_width=8, patch_size=4, image_size=16)
+RESNET = dict(layers=[1, 2, 1, 1], width=8, head_width=8, image_size=64)
 TEXT = dict(context_length=9, vocab_size=40, width=16, heads=2, layers=2)
 HF_TEXT = dict(hidden_size=16, intermediate_size=64, num_hidden_layers=2, num_attention_heads=2,
                vocab_size=40, max_position_embeddings=9)
@@ -328,6 +381,17 @@ CASES = [
     ("beit_shared", "beit", "", (16, 16), "F32", "", 4, 0,
      lambda s: beit(s, num_classes=0, global_pool="token", use_rel_pos_bias=False, init_values=0.1,
                     use_shared_rel_pos_bias=True, **{k: v for k, v in VIT.items() if k != "img_size"})),
+    ("beit_larger", "beit", "", (24, 24), "F32", "", 4, 0,
+     lambda s: beit(s, own=(16, 16), num_classes=5, init_values=0.1,
+                    **{k: v for k, v in VIT.items() if k != "img_size"})),
+    ("beit_not_square", "beit", "", (28, 12), "F32", "", 4, 0,
+     lambda s: beit(s, own=(16, 16), num_classes=0, global_pool="token", use_rel_pos_bias=False,
+                    use_abs_pos_emb=True, use_shared_rel_pos_bias=True, init_values=0.1,
+                    **{k: v for k, v in VIT.items() if k != "img_size"})),
+    ("clip_resnet", "open-clip", "", (64, 64), "F32", "", 32, 2,
+     lambda s: clip_resnet(s, RESNET, TEXT, 24)),
+    ("clip_resnet_other_size", "openai-clip", "openai-clip", (128, 96), "F16", "", 32, 2,
+     lambda s: clip_resnet(s, RESNET, TEXT, 24, True)),
     ("open_clip", "open-clip", "", (16, 16), "F32", "", 4, 2,
      lambda s: open_clip_vit(s, VISION, TEXT, 24)),
     ("open_clip_other_size", "open-clip", "", (24, 12), "F32", "", 4, 2,
@@ -342,6 +406,10 @@ CASES = [
      lambda s: torchvision_resnet(s, "Bottleneck", [1, 1, 1, 1], num_classes=7)),
     ("dino_resnet", "dino-resnet", "dino-resnet", (40, 40), "F32", "backbone.", 0, 0,
      lambda s: torchvision_resnet(s, "Bottleneck", [1, 1, 1, 1], head=False)),
+    ("moco", "torchvision", "", (40, 40), "F32", "module.encoder_q.", 0, 0,
+     lambda s: moco_resnet(s, "BasicBlock", [1, 1, 1, 1], 512)),
+    ("lightly", "lightly", "", (40, 48), "F32", "backbone.", 0, 0,
+     lambda s: sequential_resnet(s, "BasicBlock", [1, 1, 2, 1])),
     ("cifar_a", "cifar-resnet", "", (32, 32), "F32", "", 0, 0, lambda s: cifar_resnet(s, 2, "A", width=8)),
     ("cifar_b", "cifar-resnet", "", (20, 24), "F32", "", 0, 0, lambda s: cifar_resnet(s, 1, "B", width=8)),
 ]

@@ -26,6 +26,8 @@ f = families
 HF = dict(hidden_size=768, num_hidden_layers=12, num_attention_heads=12, intermediate_size=3072)
 VISION = dict(layers=12, width=768, patch_size=32, image_size=224)
 TEXT = dict(context_length=77, vocab_size=49408, width=512, heads=8, layers=12)
+RN50 = dict(layers=[3, 4, 6, 3], width=64, image_size=224)
+RN50X4 = dict(layers=[4, 6, 10, 6], width=80, image_size=288)
 BEIT = dict(num_classes=1000)
 WIDE = (192, 256)
 
@@ -33,26 +35,38 @@ WIDE = (192, 256)
 CASES = {
     "vit-b16-224": ("", (224, 224), lambda s: f.timm_vit(s)),
     "vit-b16-192x256": ("", WIDE, lambda s: f.timm_vit(s)),
+    "vit-b16-512": ("", (512, 512), lambda s: f.timm_vit(s)),
     "vit-s16-avg-256": ("", (256, 256),
                         lambda s: f.timm_vit(s, "vit_small_patch16_224", global_pool="avg")),
     "mae-b16-224": ("mae", (224, 224), lambda s: f.plain_vit(s, f.mae_positions, {})),
     "mae-l16-160x256": ("mae", (160, 256),
                         lambda s: f.plain_vit(s, f.mae_positions, {}, "vit_large_patch16_224")),
+    "dino-s8-384": ("dino", (384, 384), lambda s: f.plain_vit(
+        s, f.dino_positions, {}, "vit_small_patch8_224")),
     "dino-s8-200x240": ("dino", (200, 240), lambda s: f.plain_vit(
         s, f.dino_positions, {}, "vit_small_patch8_224")),
     "hf-vit-b16-224": ("", (224, 224), lambda s: f.hf_vit(s, **HF)),
     "hf-vit-b16-192x256": ("", WIDE, lambda s: f.hf_vit(s, **HF)),
     "beit-b16-224": ("", (224, 224), lambda s: f.beit(s, **BEIT)),
+    "beit-b16-288": ("", (288, 288), lambda s: f.beit(s, own=(224, 224), **BEIT)),
+    "beit-b16-192x256": ("", WIDE, lambda s: f.beit(s, own=(224, 224), **BEIT)),
     "beit-b16-384": ("", (384, 384), lambda s: f.beit(s, **BEIT)),
     "open-clip-b32-224": ("", (224, 224), lambda s: f.open_clip_vit(s, VISION, TEXT, 512)),
     "openai-clip-b32-192x256": ("openai-clip", WIDE,
                                 lambda s: f.open_clip_vit(s, VISION, TEXT, 512, True)),
+    "open-clip-rn50-224": ("", (224, 224), lambda s: f.clip_resnet(s, RN50, TEXT, 1024)),
+    "openai-clip-rn50-192x256": ("openai-clip", WIDE,
+                                 lambda s: f.clip_resnet(s, RN50, TEXT, 1024, True)),
+    "openai-clip-rn50x4-288": ("openai-clip", (288, 288), lambda s: f.clip_resnet(
+        s, RN50X4, {**TEXT, "width": 640, "heads": 10}, 640, True)),
     "resnet50-224": ("", (224, 224), lambda s: f.torchvision_resnet(s, "Bottleneck", [3, 4, 6, 3])),
     "resnet50-192x256": ("", WIDE, lambda s: f.torchvision_resnet(s, "Bottleneck", [3, 4, 6, 3])),
     "resnet18-224": ("", (224, 224), lambda s: f.torchvision_resnet(s, "BasicBlock", [2, 2, 2, 2])),
     "resnet101-224": ("", (224, 224),
                       lambda s: f.torchvision_resnet(s, "Bottleneck", [3, 4, 23, 3])),
     "simclr-50x2-160": ("simclr", (160, 160), lambda s: wide_resnet(s)),
+    "lightly-resnet18-224": ("", (224, 224),
+                             lambda s: f.sequential_resnet(s, "BasicBlock", [2, 2, 2, 2])),
     "cifar-110": ("", (32, 32), lambda s: f.cifar_resnet(s, 18, "A")),
 }
 

@@ -1,0 +1,204 @@
+/* Published weights: what does not fit is refused, and what fits is found. */
+#include "core/file.h"
+#include "tests/weights_fixture.h"
+
+/* ---- no silent gap ---- */
+
+static void refuse(const char *path, const struct network_options *o, const char *says) {
+    struct subject s;
+    struct error err = {0};
+    assert_int_equal(open_subject(&s, path, o, 1, &err), STATUS_USAGE);
+    if (!strstr(err.message, says))
+        fail_msg("\"%s\" does not say \"%s\"", err.message, says);
+    close_subject(&s);
+}
+
+/* Whatever single tensor is gone or has another name, the file is refused. */
+static void test_every_tensor_counts(void **state) {
+    const struct folder *folder = *state;
+    static const char *const tried[] = {"timm", "hf_vit", "beit_shared", "open_clip", "cifar_b"};
+    for (size_t k = 0; k < sizeof tried / sizeof *tried; k++)
+        for (int i = 0; i < COUNT(golden_networks); i++) {
+            const struct golden_network *g = &golden_networks[i];
+            char image[32];
+            const struct network_options o = options_of(g, image);
+            if (strcmp(g->name, tried[k]) != 0)
+                continue;
+            for (int t = 0; t < g->n_tensors; t++) {
+                struct subject s;
+                struct error err = {0};
+                if (ends_with(g->tensors[t].name, "num_batches_tracked"))
+                    continue;
+                write_file(g, folder->path, t, t % 2 ? "another" : NULL);
+                if (open_subject(&s, folder->path, &o, 1, &err) != STATUS_USAGE)
+                    fail_msg("%s without %s was taken", g->name, g->tensors[t].name);
+                close_subject(&s);
+            }
+        }
+}
+
+static void test_refusals(void **state) {
+    const struct folder *folder = *state;
+    const struct golden_network *g = &golden_networks[0];
+    char image[32];
+    struct network_options o = options_of(g, image);
+    write_file(g, folder->path, g->n_tensors - 2, "surplus"); /* the classifier's weight */
+    refuse(folder->path, &o, "2 without a place (surplus, ...)");
+    o.ignore = "nothing, sur*";
+    refuse(folder->path, &o, "1 without a place (head.bias); --weights.ignore");
+    o.ignore = "sur* head.*";
+    struct subject s;
+    struct error err = {0};
+    assert_int_equal(open_subject(&s, folder->path, &o, 1, &err), 0);
+    assert_int_equal(s.coverage.spared, 2);
+    assert_null(s.logits);
+    close_subject(&s);
+    o.ignore = NULL;
+    write_file(g, folder->path, g->n_tensors - 1, "surplus"); /* its bias */
+    refuse(folder->path, &o, "1 parameters without a tensor");
+    write_file(g, folder->path, -1, NULL);
+    o = options_of(g, image);
+    o.as = "timm-vlt";
+    refuse(folder->path, &o, "did you mean \"timm-vit\"?");
+    o.as = "open-clip";
+    refuse(folder->path, &o, "not weights of open-clip");
+    o = options_of(g, image);
+    o.heads = 0;
+    refuse(folder->path, &o, "--weights.heads");
+    o = options_of(g, image);
+    o.image = "17";
+    refuse(folder->path, &o, "multiples");
+    o.image = "1024";
+    refuse(folder->path, &o, "65537 tokens, more than attention takes here");
+    o.image = "16y16";
+    refuse(folder->path, &o, "16y16");
+    o = options_of(g, image);
+    o.mean = "0.5,0.5";
+    refuse(folder->path, &o, "three numbers");
+    o.mean = NULL;
+    o.std = "0.5,0,0.5";
+    refuse(folder->path, &o, "above 0");
+    o = options_of(g, image);
+    o.prefix = "module.";
+    refuse(folder->path, &o, "no family");
+}
+
+static const struct golden_network *golden(const char *name) {
+    for (int i = 0; i < COUNT(golden_networks); i++)
+        if (!strcmp(golden_networks[i].name, name))
+            return &golden_networks[i];
+    fail_msg("there is no %s", name);
+    return NULL;
+}
+
+/* A copy whose tensors may be changed. */
+static struct golden_network changeable(const struct golden_network *g, struct arena *a,
+                                        struct golden_tensor **tensors) {
+    struct golden_network copy = *g;
+    *tensors = ARENA_ARRAY(a, struct golden_tensor, g->n_tensors);
+    memcpy(*tensors, g->tensors, (size_t)g->n_tensors * sizeof **tensors);
+    copy.tensors = *tensors;
+    return copy;
+}
+
+/* What trainers put in front of names is found, whatever else they save beside it. */
+static void test_prefixes(void **state) {
+    const struct folder *folder = *state;
+    static const char *const prefixes[] = {
+        "module.",
+        "backbone.",
+        "encoder_q.",
+        "module.encoder_q.",
+        "module.online_encoder.",
+        "student_backbone.",
+        "_feature_blocks.",
+        "classy_state_dict.base_model.model.trunk._feature_blocks."};
+    const struct golden_network *g = golden("cifar_b");
+    for (size_t k = 0; k < sizeof prefixes / sizeof *prefixes; k++) {
+        struct arena a = {0};
+        struct golden_tensor *tensors;
+        struct golden_network copy = changeable(g, &a, &tensors);
+        struct subject s;
+        struct error err = {0};
+        char image[32];
+        const struct network_options o = options_of(g, image);
+        for (int i = 1; i < g->n_tensors; i++)
+            tensors[i].name = arena_printf(&a, "%s%s", prefixes[k], tensors[i].name);
+        write_file(&copy, folder->path, 0, arena_printf(&a, "%sconv1.weight", prefixes[k]));
+        if (open_subject(&s, folder->path, &o, 1, &err))
+            fail_msg("%s: %s", prefixes[k], err.message);
+        assert_string_equal(s.source->prefix, prefixes[k]);
+        close_subject(&s);
+        arena_free(&a);
+    }
+}
+
+/* A table that is for neither the file's grid nor ours is a mismatch, not read. */
+static void test_tables_of_other_grids(void **state) {
+    const struct folder *folder = *state;
+    const struct golden_network *g = golden("beit_larger");
+    struct arena a = {0};
+    struct golden_tensor *tensors;
+    struct golden_network copy = changeable(g, &a, &tensors);
+    char image[32];
+    struct network_options o = options_of(g, image);
+    for (int i = 0; i < g->n_tensors; i++)
+        if (!strcmp(tensors[i].name, "blocks.1.attn.relative_position_bias_table"))
+            tensors[i].dim[0] = 28; /* of a grid of 3 */
+    write_file(&copy, folder->path, -1, NULL);
+    refuse(folder->path, &o, "1 tensors of another shape");
+    for (int i = 0; i < g->n_tensors; i++)
+        if (ends_with(tensors[i].name, "relative_position_bias_table"))
+            tensors[i].dim[0] = 3 * 5 + 3; /* of 2 x 3 */
+    write_file(&copy, folder->path, -1, NULL);
+    refuse(folder->path, &o, "no square of patches and not for 6 x 6");
+    o.image = "8x12";
+    struct subject s;
+    struct error err = {0};
+    assert_int_equal(open_subject(&s, folder->path, &o, 1, &err), 0);
+    assert_int_equal(s.coverage.resampled, 0);
+    close_subject(&s);
+    arena_free(&a);
+}
+
+/* The places and weights of a table by hand: knots of 3 stretched to 5 are -4, -1, 0, 1, 4 where
+ * the factor is 3, which is beyond 1.5: so they are -2.5, -1, 0, 1, 2.5, and the rest is the end.
+ */
+static void test_relative_table_by_hand(void **state) {
+    (void)state;
+    float in[5 + 3], out[9 + 3];
+    static const double want[] = {0, 0, 1.0 / 3, 1, 2, 3, 4 - 1.0 / 3, 4, 4, 5, 6, 7};
+    for (int i = 0; i < 8; i++)
+        in[i] = (float)i;
+    resample_relative(1, 3, 1, in, 1, 5, out);
+    for (int i = 0; i < 12; i++)
+        assert_true(fabs((double)out[i] - want[i]) < 1e-5);
+}
+
+static void test_not_finite(void **state) {
+    const struct folder *folder = *state;
+    const struct golden_network *g = &golden_networks[0];
+    char image[32], *bytes;
+    const struct network_options o = options_of(g, image);
+    struct arena a = {0};
+    struct error err = {0};
+    size_t n;
+    write_file(g, folder->path, -1, NULL);
+    assert_int_equal(file_read(folder->path, &a, &bytes, &n, &err), 0);
+    memcpy(bytes + n - 4, &(const float){NAN}, sizeof(float));
+    assert_int_equal(file_write_atomic(folder->path, bytes, n, &err), 0);
+    refuse(folder->path, &o, "not finite");
+    arena_free(&a);
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(test_every_tensor_counts, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_refusals, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_prefixes, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_tables_of_other_grids, setup, teardown),
+        cmocka_unit_test(test_relative_table_by_hand),
+        cmocka_unit_test_setup_teardown(test_not_finite, setup, teardown),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
