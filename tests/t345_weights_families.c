@@ -8,7 +8,7 @@
 #include <dirent.h>
 
 /* The end token is the highest id, which is where the texts of the script have it. */
-static void run(struct subject *s, const float *pixels, const int32_t *tokens, int n) {
+static void run(struct loaded *s, const float *pixels, const int32_t *tokens, int n) {
     struct arena a = {0};
     exec_bind(s->run, s->pixels, pixels);
     exec_run(s->run, n);
@@ -26,7 +26,7 @@ static void run(struct subject *s, const float *pixels, const int32_t *tokens, i
     arena_free(&a);
 }
 
-static const float *result(const struct subject *s, const char *name, int *width) {
+static const float *result(const struct loaded *s, const char *name, int *width) {
     const struct tensor *t = NULL;
     if (!strcmp(name, "logits"))
         t = s->logits;
@@ -47,7 +47,7 @@ static const float *result(const struct subject *s, const char *name, int *width
 
 /* ---- against the small ones ---- */
 
-static void fill_inputs(const struct subject *s, float *pixels, int32_t *tokens) {
+static void fill_inputs(const struct loaded *s, float *pixels, int32_t *tokens) {
     const struct text *t = &s->network.text;
     size_t n = N * s->pixels->per_sample;
     for (size_t i = 0; i < n; i++)
@@ -78,7 +78,7 @@ static void test_golden(void **state) {
     const struct folder *folder = *state;
     for (int i = 0; i < COUNT(golden_networks); i++) {
         const struct golden_network *g = &golden_networks[i];
-        struct subject s;
+        struct loaded s;
         struct error err = {0};
         struct arena a = {0};
         char image[32];
@@ -107,7 +107,7 @@ static void test_golden(void **state) {
 
 /* FOLDER/NAME.safetensors with NAME.h5: images, tokens, and under /features what is expected. */
 static void check_real(const char *folder, const char *name) {
-    struct subject s;
+    struct loaded s;
     struct error err = {0};
     struct arena a = {0};
     char path[NAME], h5[NAME];

@@ -1,11 +1,10 @@
 /* Published weights: what does not fit is refused, and what fits is found. */
-#include "core/file.h"
 #include "tests/weights_fixture.h"
 
 /* ---- no silent gap ---- */
 
 static void refuse(const char *path, const struct network_options *o, const char *says) {
-    struct subject s;
+    struct loaded s;
     struct error err = {0};
     assert_int_equal(open_subject(&s, path, o, 1, &err), STATUS_USAGE);
     if (!strstr(err.message, says))
@@ -25,7 +24,7 @@ static void test_every_tensor_counts(void **state) {
             if (strcmp(g->name, tried[k]) != 0)
                 continue;
             for (int t = 0; t < g->n_tensors; t++) {
-                struct subject s;
+                struct loaded s;
                 struct error err = {0};
                 if (ends_with(g->tensors[t].name, "num_batches_tracked"))
                     continue;
@@ -47,7 +46,7 @@ static void test_refusals(void **state) {
     o.ignore = "nothing, sur*";
     refuse(folder->path, &o, "1 without a place (head.bias); --weights.ignore");
     o.ignore = "sur* head.*";
-    struct subject s;
+    struct loaded s;
     struct error err = {0};
     assert_int_equal(open_subject(&s, folder->path, &o, 1, &err), 0);
     assert_int_equal(s.coverage.spared, 2);
@@ -83,14 +82,6 @@ static void test_refusals(void **state) {
     refuse(folder->path, &o, "no family");
 }
 
-static const struct golden_network *golden(const char *name) {
-    for (int i = 0; i < COUNT(golden_networks); i++)
-        if (!strcmp(golden_networks[i].name, name))
-            return &golden_networks[i];
-    fail_msg("there is no %s", name);
-    return NULL;
-}
-
 /* A copy whose tensors may be changed. */
 static struct golden_network changeable(const struct golden_network *g, struct arena *a,
                                         struct golden_tensor **tensors) {
@@ -118,7 +109,7 @@ static void test_prefixes(void **state) {
         struct arena a = {0};
         struct golden_tensor *tensors;
         struct golden_network copy = changeable(g, &a, &tensors);
-        struct subject s;
+        struct loaded s;
         struct error err = {0};
         char image[32];
         const struct network_options o = options_of(g, image);
@@ -153,7 +144,7 @@ static void test_tables_of_other_grids(void **state) {
     write_file(&copy, folder->path, -1, NULL);
     refuse(folder->path, &o, "no square of patches and not for 6 x 6");
     o.image = "8x12";
-    struct subject s;
+    struct loaded s;
     struct error err = {0};
     assert_int_equal(open_subject(&s, folder->path, &o, 1, &err), 0);
     assert_int_equal(s.coverage.resampled, 0);

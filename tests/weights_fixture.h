@@ -3,6 +3,7 @@
 #ifndef SSV_TESTS_WEIGHTS_FIXTURE_H
 #define SSV_TESTS_WEIGHTS_FIXTURE_H
 
+#include "core/file.h"
 #include "nn/exec.h"
 #include "weights/family.h"
 
@@ -49,6 +50,14 @@ struct golden_network {
 #include "tests/golden/families.h"
 
 enum { N = 2, NAME = 320 };
+
+static inline const struct golden_network *golden(const char *name) {
+    for (int i = 0; i < COUNT(golden_networks); i++)
+        if (!strcmp(golden_networks[i].name, name))
+            return &golden_networks[i];
+    fail_msg("there is no %s", name);
+    return NULL;
+}
 
 static double chirp(size_t i, double shift) {
     double m = (double)(i % 1009);
@@ -145,7 +154,7 @@ static void write_file(const struct golden_network *g, const char *path, int lef
 
 /* ---- a network from a file, run ---- */
 
-struct subject {
+struct loaded {
     struct network network;
     struct source *source;
     struct model model;
@@ -157,7 +166,7 @@ struct subject {
     double seconds; /* to open and load */
 };
 
-static void build(struct subject *s) {
+static void build(struct loaded *s) {
     const struct network *n = &s->network;
     const struct backbone *b = &n->backbone;
     graph_init(&s->images, &s->model);
@@ -190,7 +199,7 @@ static double now(void) {
     return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
 }
 
-static int open_subject(struct subject *s, const char *path, const struct network_options *o,
+static int open_subject(struct loaded *s, const char *path, const struct network_options *o,
                         int batch, struct error *err) {
     memset(s, 0, sizeof *s);
     model_init(&s->model);
@@ -211,7 +220,7 @@ out:
     return status;
 }
 
-static void close_subject(struct subject *s) {
+static inline void close_subject(struct loaded *s) {
     exec_close(s->run);
     exec_close(s->read);
     graph_free(&s->images);
@@ -228,7 +237,7 @@ struct folder {
     char name[64], path[NAME];
 };
 
-static int setup(void **state) {
+static inline int setup(void **state) {
     struct folder *f = calloc(1, sizeof *f);
     const char *base = getenv("TMPDIR");
     if (!f)
@@ -242,7 +251,7 @@ static int setup(void **state) {
     return 0;
 }
 
-static int teardown(void **state) {
+static inline int teardown(void **state) {
     struct folder *f = *state;
     unlink(f->path);
     int failed = rmdir(f->name);
@@ -250,7 +259,7 @@ static int teardown(void **state) {
     return failed;
 }
 
-static struct network_options options_of(const struct golden_network *g, char image[32]) {
+static inline struct network_options options_of(const struct golden_network *g, char image[32]) {
     snprintf(image, 32, "%dx%d", g->height, g->width);
     return (struct network_options){
         .as = g->as, .image = image, .heads = g->heads, .text_heads = g->text_heads};

@@ -7,13 +7,12 @@
 #include <stdlib.h>
 #include <string.h>
 
-const struct family *const families[] = {&family_cifar_resnet, &family_beit,
-                                         &family_hf_vit,       &family_hf_clip,
-                                         &family_openai_clip,  &family_open_clip,
-                                         &family_mae,          &family_dino_vit,
-                                         &family_timm_vit,     &family_torchvision,
-                                         &family_simclr,       &family_dino_resnet,
-                                         &family_lightly,      NULL};
+const struct family *const families[] = {
+    &family_cifar_resnet, &family_beit,        &family_hf_vit,
+    &family_hf_clip,      &family_openai_clip, &family_open_clip,
+    &family_mae,          &family_dino_vit,    &family_timm_vit,
+    &family_torchvision,  &family_simclr,      &family_dino_resnet,
+    &family_lightly,      &family_simclr_v2,   NULL};
 
 /* What trainers put in front of names when they save more than the network. */
 static const char *const prefixes[] = {"",

@@ -46,8 +46,9 @@ struct family {
 /* The most particular first: the first whose signs are there is taken. */
 extern const struct family *const families[]; /* NULL-terminated */
 extern const struct family family_cifar_resnet, family_torchvision, family_simclr,
-    family_dino_resnet, family_lightly, family_timm_vit, family_mae, family_dino_vit, family_hf_vit,
-    family_beit, family_hf_clip, family_open_clip, family_openai_clip;
+    family_dino_resnet, family_lightly, family_simclr_v2, family_timm_vit, family_mae,
+    family_dino_vit, family_hf_vit, family_beit, family_hf_clip, family_open_clip,
+    family_openai_clip;
 
 /* By name, or by the names of tensors; with the prefix that was stripped. */
 int family_recognise(struct source *s, const struct network_options *o, const struct family **out,
@@ -76,10 +77,14 @@ int describe_vit(const struct family *f, const struct source *s, const struct vi
                  const struct network_options *o, struct network *n, struct error *err);
 /* Heads of a transformer of that width where nothing says them: 0 where that is no custom. */
 int usual_heads(int dim);
-/* Kind, channels, width and blocks of a ResNet, by the names of its first convolution's weight and
- * of its stages: "layer1", ...; all but the stem and what comes behind the stages. */
-void describe_stages(const struct source *s, const char *first, const char *const *stages,
-                     struct backbone *b);
+/* Names of tensors that tell the sizes of a ResNet. */
+struct resnet_names {
+    const char *stem;                  /* the first convolution's weight */
+    const char *first, *third;         /* of the first block: conv1's weight, and conv3's */
+    const char *blocks[RESNET_STAGES]; /* conv1's weight of block %d */
+};
+/* Kind, channels, width and blocks: all but the stem and what comes behind the stages. */
+void describe_stages(const struct source *s, const struct resnet_names *names, struct backbone *b);
 /* The side of a square of so many places and one token more; 0: that is none. */
 int side_of_tokens(size_t tokens);
 /* Height and width in "224" or "192x256", or the given ones; each a multiple of `unit`. */

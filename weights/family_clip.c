@@ -93,13 +93,17 @@ static void name_resnet_tower(struct network *n) {
 static int describe_resnet_tower(const struct source *s, const struct network_options *o,
                                  struct network *n, struct error *err) {
     enum { SHRINK = 32 };
-    static const char *const stages[RESNET_STAGES] = {"visual.layer1", "visual.layer2",
-                                                      "visual.layer3", "visual.layer4"};
+    static const struct resnet_names names = {
+        "visual.conv1.weight",
+        "visual.layer1.0.conv1.weight",
+        "visual.layer1.0.conv3.weight",
+        {"visual.layer1.%d.conv1.weight", "visual.layer2.%d.conv1.weight",
+         "visual.layer3.%d.conv1.weight", "visual.layer4.%d.conv1.weight"}};
     struct backbone *b = &n->backbone;
     struct resnet *r = &b->resnet;
     const int places = source_dim(s, "visual.attnpool.positional_embedding", 0);
     const int side = side_of_tokens((size_t)places);
-    describe_stages(s, "visual.conv1.weight", stages, b);
+    describe_stages(s, &names, b);
     r->clip_heads = o->heads ? o->heads : usual_heads(b->dim);
     n->projection = source_dim(s, "visual.attnpool.c_proj.weight", 0);
     if (!r->width || !r->bottleneck || !r->blocks[RESNET_STAGES - 1] || !b->channels ||

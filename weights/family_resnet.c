@@ -1,8 +1,11 @@
 /* family_resnet.c -- residual networks with torchvision's names: torchvision's own, SimCLR's and
  * DINO's ResNets, and those of the CIFAR papers as Akamaster's code has them.
  *
- * Sizes are all in the shapes.  The three with the same names differ in what happens to an image:
- * torchvision's see ImageNet's mean and deviation, bilinear; SimCLR's [0,1] as it is; DINO's
+ * Other names of the same networks: children of an nn.Sequential, and those that SimCLR's second
+ * version has after its conversion.
+ *
+ * Sizes are all in the shapes.  The three with torchvision's names differ in what happens to an
+ * image: torchvision's see ImageNet's mean and deviation, bilinear; SimCLR's [0,1] as it is; DINO's
  * (without a classifier) bicubic.
  */
 #include "weights/family.h"
@@ -50,29 +53,24 @@ static void name_resnet(struct network *n, int by_layers) {
         snprintf(n->name, sizeof n->name, "resnet%d", depth);
 }
 
-void describe_stages(const struct source *s, const char *first, const char *const *stages,
-                     struct backbone *b) {
+void describe_stages(const struct source *s, const struct resnet_names *names, struct backbone *b) {
     struct resnet *r = &b->resnet;
-    char name[64];
     b->kind = BACKBONE_RESNET;
-    b->channels = source_dim(s, first, 1);
-    snprintf(name, sizeof name, "%s.0.conv1.weight", stages[0]);
-    r->width = source_dim(s, name, 0);
-    r->bottleneck = source_findf(s, "%s.0.conv3.weight", stages[0]) != NULL;
-    for (int i = 0; i < RESNET_STAGES; i++) {
-        snprintf(name, sizeof name, "%s.%%d.conv1.weight", stages[i]);
-        r->blocks[i] = source_count(s, name);
-    }
+    b->channels = source_dim(s, names->stem, 1);
+    r->width = source_dim(s, names->first, 0);
+    r->bottleneck = source_find(s, names->third) != NULL;
+    for (int i = 0; i < RESNET_STAGES; i++)
+        r->blocks[i] = source_count(s, names->blocks[i]);
     b->dim = resnet_dim(r);
 }
 
-static int describe_sizes(const struct source *s, const char *first, const char *const *stages,
+static int describe_sizes(const struct source *s, const struct resnet_names *names,
                           const struct network_options *o, struct network *n, struct error *err) {
     enum { LARGE = 224, SMALL = 32, LARGE_STEM = 7, SMALL_STEM = 3 };
     struct backbone *b = &n->backbone;
     struct resnet *r = &b->resnet;
-    int stem = source_dim(s, first, 2);
-    describe_stages(s, first, stages, b);
+    int stem = source_dim(s, names->stem, 2);
+    describe_stages(s, names, b);
     r->small_stem = stem == SMALL_STEM;
     if (!r->width || r->width > 1 << 14 || !b->channels || b->channels > 4 ||
         (stem != LARGE_STEM && stem != SMALL_STEM))
@@ -88,9 +86,13 @@ static int describe_sizes(const struct source *s, const char *first, const char 
 
 static int describe_plain(const struct source *s, const struct network_options *o,
                           struct network *n, struct error *err) {
-    static const char *const stages[RESNET_STAGES] = {"layer1", "layer2", "layer3", "layer4"};
+    static const struct resnet_names names = {"conv1.weight",
+                                              "layer1.0.conv1.weight",
+                                              "layer1.0.conv3.weight",
+                                              {"layer1.%d.conv1.weight", "layer2.%d.conv1.weight",
+                                               "layer3.%d.conv1.weight", "layer4.%d.conv1.weight"}};
     n->classes = source_dim(s, "fc.weight", 0);
-    return describe_sizes(s, "conv1.weight", stages, o, n, err);
+    return describe_sizes(s, &names, o, n, err);
 }
 
 static int describe_torchvision(const struct source *s, const struct network_options *o,
@@ -104,8 +106,29 @@ static int describe_torchvision(const struct source *s, const struct network_opt
 /* Children of torchvision's network in their order: conv1, bn1, relu, maxpool, four stages. */
 static int describe_lightly(const struct source *s, const struct network_options *o,
                             struct network *n, struct error *err) {
-    static const char *const stages[RESNET_STAGES] = {"4", "5", "6", "7"};
-    return describe_sizes(s, "0.weight", stages, o, n, err);
+    static const struct resnet_names names = {
+        "0.weight",
+        "4.0.conv1.weight",
+        "4.0.conv3.weight",
+        {"4.%d.conv1.weight", "5.%d.conv1.weight", "6.%d.conv1.weight", "7.%d.conv1.weight"}};
+    return describe_sizes(s, &names, o, n, err);
+}
+
+static int describe_simclr_v2(const struct source *s, const struct network_options *o,
+                              struct network *n, struct error *err) {
+    static const struct resnet_names names = {
+        "net.0.0.weight",
+        "net.1.blocks.0.net.0.weight",
+        "net.1.blocks.0.net.4.weight",
+        {"net.1.blocks.%d.net.0.weight", "net.2.blocks.%d.net.0.weight",
+         "net.3.blocks.%d.net.0.weight", "net.4.blocks.%d.net.0.weight"}};
+    if (source_find(s, "net.0.2.weight"))
+        return error_set(err, STATUS_USAGE,
+                         "%s: a ResNet with selective kernels (sk1), which are not here; those "
+                         "without (sk0) are",
+                         s->path);
+    n->classes = source_dim(s, "fc.weight", 0);
+    return describe_sizes(s, &names, o, n, err);
 }
 
 /* 6 n + 2 layers of three stages, behind a stem of 3 x 3; shortcuts of option A have no weights. */
@@ -126,6 +149,8 @@ static const struct weight_rule cifar_rules[] = {
     {"encoder.*", "*", WEIGHT_SAME},
     {NULL, NULL, WEIGHT_SAME}};
 
+#define SIMCLR_IMAGES                                                                              \
+    { .norm = NORM_NONE, .crop = 0.875, .interpolation = INTERPOLATION_BICUBIC }
 /* ImageNet's, as torchvision evaluates. */
 #define PLAIN_IMAGES                                                                               \
     { .norm = NORM_IMAGENET, .crop = 0.875, .interpolation = INTERPOLATION_BILINEAR }
@@ -179,16 +204,15 @@ const struct family family_lightly = {.name = "lightly",
                                       .spare = counters,
                                       .describe = describe_lightly};
 
-const struct family family_simclr = {
-    .name = "simclr",
-    .title = "SimCLR's ResNet-50, 1x to 4x, as converted",
-    .cite = "Chen et al. 2020, arXiv:2002.05709",
-    .variants = "ResNet-50 1x, 2x, 4x",
-    .images = {.norm = NORM_NONE, .crop = 0.875, .interpolation = INTERPOLATION_BICUBIC},
-    .signs = signs,
-    .rules = rules,
-    .spare = spare,
-    .describe = describe_plain};
+const struct family family_simclr = {.name = "simclr",
+                                     .title = "SimCLR's ResNet-50, 1x to 4x, as converted",
+                                     .cite = "Chen et al. 2020, arXiv:2002.05709",
+                                     .variants = "ResNet-50 1x, 2x, 4x",
+                                     .images = SIMCLR_IMAGES,
+                                     .signs = signs,
+                                     .rules = rules,
+                                     .spare = spare,
+                                     .describe = describe_plain};
 
 static const struct spare_rule dino_spare[] = {
     COUNTERS, {"head.*", "DINO's projection head, of training"}, {NULL, NULL}};
@@ -203,3 +227,34 @@ const struct family family_dino_resnet = {
     .rules = rules,
     .spare = dino_spare,
     .describe = describe_plain};
+
+/* ---- SimCLR, version 2 ---- */
+
+#define BLOCK(ours, theirs)                                                                        \
+    { "encoder.layer*.*." ours ".*", "net.*.blocks.*." theirs ".*", WEIGHT_SAME }
+
+static const struct weight_rule v2_rules[] = {{"head.fc.*", "fc.*", WEIGHT_SAME},
+                                              {"encoder.conv1.*", "net.0.0.*", WEIGHT_SAME},
+                                              {"encoder.bn1.*", "net.0.1.0.*", WEIGHT_SAME},
+                                              BLOCK("conv1", "net.0"),
+                                              BLOCK("bn1", "net.1.0"),
+                                              BLOCK("conv2", "net.2"),
+                                              BLOCK("bn2", "net.3.0"),
+                                              BLOCK("conv3", "net.4"),
+                                              BLOCK("bn3", "net.5.0"),
+                                              BLOCK("downsample.0", "projection.shortcut"),
+                                              BLOCK("downsample.1", "projection.bn.0"),
+                                              {NULL, NULL, WEIGHT_SAME}};
+
+static const char *const v2_signs[] = {"net.0.0.weight", "net.1.blocks.0.net.0.weight", NULL};
+
+const struct family family_simclr_v2 = {.name = "simclr-v2",
+                                        .title = "SimCLR's ResNets, version 2, as converted",
+                                        .cite = "Chen et al. 2020, arXiv:2006.10029",
+                                        .variants =
+                                            "ResNet-18 to 152, 1x to 3x, without selective kernels",
+                                        .images = SIMCLR_IMAGES,
+                                        .signs = v2_signs,
+                                        .rules = v2_rules,
+                                        .spare = counters,
+                                        .describe = describe_simclr_v2};

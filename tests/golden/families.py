@@ -304,6 +304,28 @@ def sequential_resnet(size, block, counts):
     return made.state_dict(), run
 
 
+def simclr_v2_name(name):
+    """torchvision's names as github.com/Separius/SimCLRv2-Pytorch has them (sk0)."""
+    parts = name.split(".")
+    if parts[0] == "fc":
+        return name
+    if not parts[0].startswith("layer"):
+        return {"conv1": "net.0.0.", "bn1": "net.0.1.0."}[parts[0]] + parts[-1]
+    kind = parts[2]
+    if kind == "downsample":
+        inner = "projection.shortcut" if parts[3] == "0" else "projection.bn.0"
+    else:
+        place = 2 * (int(kind[-1]) - 1)
+        inner = f"net.{place}" if kind.startswith("conv") else f"net.{place + 1}.0"
+    return f"net.{parts[0][5:]}.blocks.{parts[1]}.{inner}.{parts[-1]}"
+
+
+def simclr_v2(size, block, counts):
+    sd, run = torchvision_resnet(size, block, counts, num_classes=7)
+    return ({simclr_v2_name(k): v for k, v in sd.items()},
+            lambda filled: run({k: filled[simclr_v2_name(k)] for k in sd}))
+
+
 class CifarBlock(nn.Module):
     """github.com/akamaster/pytorch_resnet_cifar10, resnet.py."""
 
@@ -410,6 +432,8 @@ CASES = [
      lambda s: moco_resnet(s, "BasicBlock", [1, 1, 1, 1], 512)),
     ("lightly", "lightly", "", (40, 48), "F32", "backbone.", 0, 0,
      lambda s: sequential_resnet(s, "BasicBlock", [1, 1, 2, 1])),
+    ("simclr_v2", "simclr-v2", "", (40, 40), "F32", "", 0, 0,
+     lambda s: simclr_v2(s, "Bottleneck", [1, 1, 1, 1])),
     ("cifar_a", "cifar-resnet", "", (32, 32), "F32", "", 0, 0, lambda s: cifar_resnet(s, 2, "A", width=8)),
     ("cifar_b", "cifar-resnet", "", (20, 24), "F32", "", 0, 0, lambda s: cifar_resnet(s, 1, "B", width=8)),
 ]
