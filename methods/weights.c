@@ -29,7 +29,7 @@ static const struct option_def options[] = {
     OPTION_TEXT(struct weights, sha256, "", NULL,
                 "of the file, 64 digits: any other one is refused; nothing: not checked"),
     OPTION_TEXT(struct weights, as, "", NULL,
-                "family of the weights; nothing: recognised by names and shapes"),
+                "family of the weights, see list weights; nothing: recognised by names and shapes"),
     OPTION_TEXT(struct weights, prefix, "", NULL,
                 "of the names of tensors; nothing: none, or one that trainers are known to add"),
     OPTION_TEXT(struct weights, image, "", NULL,

@@ -37,7 +37,7 @@ expect "a size that patches do not fill" 2 'multiples' \
     "$program" features "$data" --weights timm/model.safetensors --weights.image 20 --out other.h5
 expect "another family" 2 'not weights of open-clip' \
     "$program" eval knn --weights timm/model.safetensors --weights.as open-clip --out other
-expect "families are listed" 0 'networks: .*RN50x4' "$program" list weights
+expect "families are listed" 0 'networks: .*RN50 to RN50x64' "$program" list weights
 expect "with their images" 0 'middle 0.875 of it; mean 0 0 0' "$program" list weights
 expect "a family that is none" 2 'did you mean "timm-vit"' \
     "$program" eval knn --weights timm/model.safetensors --weights.as timm-vlt --out other

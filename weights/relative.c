@@ -43,7 +43,7 @@ static double find_factor(int steps, int farthest) {
 static void find_knots(int side, int to_side, struct knots *k) {
     const double q = find_factor(side - 1, to_side - 1);
     double at = 0, step = 1;
-    CHECK(side <= MOST_SIDE, "a grid of %d", side);
+    CHECK(side >= 1 && side <= MOST_SIDE, "a grid of %d", side);
     k->n = 2 * side - 1;
     for (int i = 0; i < side; i++, at += step, step *= q) {
         k->at[side - 1 + i] = at;
