@@ -83,7 +83,8 @@ struct resnet_names {
     const char *first, *third;         /* of the first block: conv1's weight, and conv3's */
     const char *blocks[RESNET_STAGES]; /* conv1's weight of block %d */
 };
-/* Kind, channels, width and blocks: all but the stem and what comes behind the stages. */
+/* Kind, channels, width (0: none that can be) and blocks: all but the stem and what comes behind
+ * the stages. */
 void describe_stages(const struct source *s, const struct resnet_names *names, struct backbone *b);
 /* The side of a square of so many places and one token more; 0: that is none. */
 int side_of_tokens(size_t tokens);

@@ -55,6 +55,12 @@ static void activate(struct network *n, enum activation act) {
     n->backbone.vit.act = n->text.act = act;
 }
 
+/* What is said, or what lies beside the file says; 0: neither. */
+static int heads_of_tower(const struct source *s, const struct network_options *o, int width) {
+    int each = (int)source_number(s, "model_cfg.vision_cfg.head_width", 0);
+    return o->heads ? o->heads : each > 0 ? width / each : 0;
+}
+
 static int describe_vit_tower(const struct family *f, const struct source *s,
                               const struct network_options *o, struct network *n,
                               struct error *err) {
@@ -63,11 +69,8 @@ static int describe_vit_tower(const struct family *f, const struct source *s,
                                            .block = "visual.transformer.resblocks.%d.ln_1.weight",
                                            .fc1 = "visual.transformer.resblocks.0.mlp.c_fc.weight"};
     struct network_options own = *o;
-    int width = source_dim(s, "visual.conv1.weight", 0);
-    int head = (int)source_number(s, "model_cfg.vision_cfg.head_width", 0);
+    own.heads = heads_of_tower(s, o, source_dim(s, "visual.conv1.weight", 0));
     describe_tower(n);
-    if (!own.heads && head)
-        own.heads = width / head;
     n->projection = source_dim(s, "visual.proj", 1);
     return describe_vit(f, s, &names, &own, n, err);
 }
@@ -104,7 +107,9 @@ static int describe_resnet_tower(const struct source *s, const struct network_op
     const int places = source_dim(s, "visual.attnpool.positional_embedding", 0);
     const int side = side_of_tokens((size_t)places);
     describe_stages(s, &names, b);
-    r->clip_heads = o->heads ? o->heads : usual_heads(b->dim);
+    r->clip_heads = heads_of_tower(s, o, b->dim);
+    if (!r->clip_heads)
+        r->clip_heads = usual_heads(b->dim);
     n->projection = source_dim(s, "visual.attnpool.c_proj.weight", 0);
     if (!r->width || !r->bottleneck || !r->blocks[RESNET_STAGES - 1] || !b->channels ||
         b->channels > 4 || !side || !n->projection)

@@ -54,10 +54,13 @@ static void name_resnet(struct network *n, int by_layers) {
 }
 
 void describe_stages(const struct source *s, const struct resnet_names *names, struct backbone *b) {
+    enum { MOST_WIDTH = 1 << 14 };
     struct resnet *r = &b->resnet;
     b->kind = BACKBONE_RESNET;
     b->channels = source_dim(s, names->stem, 1);
     r->width = source_dim(s, names->first, 0);
+    if (r->width > MOST_WIDTH)
+        r->width = 0;
     r->bottleneck = source_find(s, names->third) != NULL;
     for (int i = 0; i < RESNET_STAGES; i++)
         r->blocks[i] = source_count(s, names->blocks[i]);
@@ -72,8 +75,7 @@ static int describe_sizes(const struct source *s, const struct resnet_names *nam
     int stem = source_dim(s, names->stem, 2);
     describe_stages(s, names, b);
     r->small_stem = stem == SMALL_STEM;
-    if (!r->width || r->width > 1 << 14 || !b->channels || b->channels > 4 ||
-        (stem != LARGE_STEM && stem != SMALL_STEM))
+    if (!r->width || !b->channels || b->channels > 4 || (stem != LARGE_STEM && stem != SMALL_STEM))
         return error_set(
             err, STATUS_USAGE,
             "%s: a first convolution of %d x %d for %d channels, and %d behind it, are "

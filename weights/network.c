@@ -171,18 +171,23 @@ void preprocessing_print(const struct preprocessing *p, FILE *out) {
             p->norm.mean[1], p->norm.mean[2], p->norm.std[0], p->norm.std[1], p->norm.std[2]);
 }
 
+static const char *gelu_name(enum activation act) {
+    return act == ACT_QUICK_GELU ? "quick GELU" : "GELU";
+}
+
 void network_print(const struct network *n, const char *path, FILE *out) {
     const struct preprocessing *p = &n->preprocessing;
     const struct backbone *b = &n->backbone;
     fprintf(out, "%s: %s (%s), %d x %d", path, n->name, n->family->title, p->height, p->width);
     if (b->kind == BACKBONE_VIT)
         fprintf(out, ", patches of %d, %d heads, %s", b->vit.patch, b->vit.heads,
-                b->vit.act == ACT_QUICK_GELU ? "quick GELU" : "GELU");
+                gelu_name(b->vit.act));
     if (n->classes)
         fprintf(out, ", a classifier of %d", n->classes);
     if (n->projection)
-        fprintf(out, ", a projection to %d%s", n->projection,
-                n->text.vocabulary ? " and a text tower" : "");
+        fprintf(out, ", a projection to %d", n->projection);
+    if (n->text.vocabulary)
+        fprintf(out, " and a text tower with %s", gelu_name(n->text.act));
     fprintf(out, "\nimages: ");
     preprocessing_print(p, out);
     fprintf(out, "\n");
