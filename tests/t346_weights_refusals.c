@@ -124,6 +124,58 @@ static void test_prefixes(void **state) {
     }
 }
 
+/* A copy with one tensor more, of three numbers. */
+static struct golden_network with_another(const struct golden_network *g, const char *name,
+                                          struct arena *a, struct golden_tensor **tensors) {
+    struct golden_network copy = *g;
+    *tensors = ARENA_ARRAY(a, struct golden_tensor, g->n_tensors + 1);
+    memcpy(*tensors, g->tensors, (size_t)g->n_tensors * sizeof **tensors);
+    (*tensors)[copy.n_tensors++] =
+        (struct golden_tensor){.name = name, .dtype = "F32", .ndim = 1, .dim = {3}};
+    copy.tensors = *tensors;
+    return copy;
+}
+
+/* DINO's checkpoints have the head of training beside the encoder, which tells them from others
+ * with the same names. */
+static void test_dino_by_its_head(void **state) {
+    const struct folder *folder = *state;
+    static const char *const networks[] = {"dino_resnet", "dino"};
+    for (size_t k = 0; k < sizeof networks / sizeof *networks; k++) {
+        const struct golden_network *g = golden(networks[k]);
+        struct arena a = {0};
+        struct golden_tensor *tensors;
+        struct golden_network copy = with_another(g, "head.mlp.0.weight", &a, &tensors);
+        struct loaded s;
+        struct error err = {0};
+        char image[32];
+        struct network_options o = options_of(g, image);
+        for (int i = 0; i < g->n_tensors; i++)
+            if (strncmp(tensors[i].name, "backbone.", 9) != 0)
+                tensors[i].name = arena_printf(&a, "backbone.%s", tensors[i].name);
+        write_file(&copy, folder->path, -1, NULL);
+        o.as = NULL;
+        if (open_subject(&s, folder->path, &o, 1, &err))
+            fail_msg("%s: %s", networks[k], err.message);
+        assert_string_equal(s.network.family->name, g->family);
+        close_subject(&s);
+        arena_free(&a);
+    }
+}
+
+static void test_selective_kernels(void **state) {
+    const struct folder *folder = *state;
+    const struct golden_network *g = golden("simclr_v2");
+    struct arena a = {0};
+    struct golden_tensor *tensors;
+    struct golden_network copy = with_another(g, "net.0.2.weight", &a, &tensors);
+    char image[32];
+    const struct network_options o = options_of(g, image);
+    write_file(&copy, folder->path, -1, NULL);
+    refuse(folder->path, &o, "selective kernels");
+    arena_free(&a);
+}
+
 /* A table that is for neither the file's grid nor ours is a mismatch, not read. */
 static void test_tables_of_other_grids(void **state) {
     const struct folder *folder = *state;
@@ -187,6 +239,8 @@ int main(void) {
         cmocka_unit_test_setup_teardown(test_every_tensor_counts, setup, teardown),
         cmocka_unit_test_setup_teardown(test_refusals, setup, teardown),
         cmocka_unit_test_setup_teardown(test_prefixes, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_dino_by_its_head, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_selective_kernels, setup, teardown),
         cmocka_unit_test_setup_teardown(test_tables_of_other_grids, setup, teardown),
         cmocka_unit_test(test_relative_table_by_hand),
         cmocka_unit_test_setup_teardown(test_not_finite, setup, teardown),

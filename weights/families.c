@@ -8,11 +8,9 @@
 #include <string.h>
 
 const struct family *const families[] = {
-    &family_cifar_resnet, &family_beit,        &family_hf_vit,
-    &family_hf_clip,      &family_openai_clip, &family_open_clip,
-    &family_mae,          &family_dino_vit,    &family_timm_vit,
-    &family_torchvision,  &family_simclr,      &family_dino_resnet,
-    &family_lightly,      &family_simclr_v2,   NULL};
+    &family_cifar_resnet, &family_beit,   &family_hf_vit,   &family_hf_clip,   &family_openai_clip,
+    &family_open_clip,    &family_mae,    &family_dino_vit, &family_timm_vit,  &family_dino_resnet,
+    &family_torchvision,  &family_simclr, &family_lightly,  &family_simclr_v2, NULL};
 
 /* What trainers put in front of names when they save more than the network. */
 static const char *const prefixes[] = {"",
@@ -46,10 +44,23 @@ struct source_tensor *family_find(const struct family *f, const struct source *s
     return t || !f->inner ? t : source_findf(s, "%s%s", f->inner, name);
 }
 
+/* Some tensor of the file, its prefix included. */
+static int some_ends_with(const struct source *s, const char *end) {
+    size_t length = strlen(end);
+    for (int i = 0; i < s->n; i++) {
+        size_t n = strlen(s->tensors[i].t->name);
+        if (n >= length && !strcmp(s->tensors[i].t->name + n - length, end))
+            return 1;
+    }
+    return 0;
+}
+
 static int has_signs(const struct family *f, const struct source *s) {
     for (int i = 0; f->signs[i]; i++) {
-        int absent = f->signs[i][0] == '!';
-        if ((family_find(f, s, f->signs[i] + absent) != NULL) == absent)
+        int absent = f->signs[i][0] == '!', anywhere = f->signs[i][0] == '*';
+        if (anywhere && !some_ends_with(s, f->signs[i] + 1))
+            return 0;
+        if (!anywhere && (family_find(f, s, f->signs[i] + absent) != NULL) == absent)
             return 0;
     }
     return 1;

@@ -34,7 +34,9 @@ struct family {
     struct preprocessing images; /* how they are prepared; the sides are 0 */
     enum resampling resampling;  /* of positions */
     const char *inner;           /* a prefix that some tensors may have: "vit."; NULL: none */
-    const char *const *signs;    /* tensors that tell it: "name" is there, "!name" is not */
+    /* Tensors that tell it: "name" is there, "!name" is not, "*name": one ends so, whatever the
+     * prefix of the others; the first is a plain one. */
+    const char *const *signs;
     const struct weight_rule *rules;
     const struct spare_rule *spare; /* NULL: nothing */
     /* Fills backbone, the images' size, grids, heads and text from the tensors.  The preparation of

@@ -219,13 +219,17 @@ const struct family family_simclr = {.name = "simclr",
 static const struct spare_rule dino_spare[] = {
     COUNTERS, {"head.*", "DINO's projection head, of training"}, {NULL, NULL}};
 
+/* Of the whole checkpoint; the encoder alone has torchvision's names. */
+static const char *const dino_signs[] = {"conv1.weight", "bn1.running_mean",
+                                         "layer1.0.conv1.weight", "*head.mlp.0.weight", NULL};
+
 const struct family family_dino_resnet = {
     .name = "dino-resnet",
     .title = "DINO's ResNet-50",
     .cite = "Caron et al. 2021, arXiv:2104.14294",
     .variants = "ResNet-50, any depth and width",
     .images = {.norm = NORM_IMAGENET, .crop = 0.875, .interpolation = INTERPOLATION_BICUBIC},
-    .signs = signs,
+    .signs = dino_signs,
     .rules = rules,
     .spare = dino_spare,
     .describe = describe_plain};

@@ -55,7 +55,7 @@ static const char *const signs[] = {"patch_embed.proj.weight", "cls_token", "pos
 static const char *const mae_signs[] = {"patch_embed.proj.weight", "cls_token",
                                         "decoder_embed.weight", NULL};
 static const char *const dino_signs[] = {"patch_embed.proj.weight", "cls_token",
-                                         "head.mlp.0.weight", NULL};
+                                         "*head.mlp.0.weight", NULL};
 
 const struct family family_timm_vit = {
     .name = "timm-vit",
