@@ -65,6 +65,7 @@ CASES = {
     "resnet101-224": ("", (224, 224),
                       lambda s: f.torchvision_resnet(s, "Bottleneck", [3, 4, 23, 3])),
     "simclr-50x2-160": ("simclr", (160, 160), lambda s: wide_resnet(s)),
+    "simclr-v2-50-224": ("", (224, 224), lambda s: f.simclr_v2(s, "Bottleneck", [3, 4, 6, 3])),
     "lightly-resnet18-224": ("", (224, 224),
                              lambda s: f.sequential_resnet(s, "BasicBlock", [2, 2, 2, 2])),
     "cifar-110": ("", (32, 32), lambda s: f.cifar_resnet(s, 18, "A")),
