@@ -62,6 +62,11 @@ CUDAPLUG := $(BUILD)/libssvbench_cuda.so
 # The headers beside nvcc; tests/cuda has what is needed of cuDNN's where they are missing.
 CUDAINC := $(if $(NVCC),-isystem $(abspath $(dir $(NVCC))../include)) -idirafter tests/cuda
 ARCHES  := -gencode=arch=compute_80,code=sm_80 -gencode=arch=compute_90,code=sm_90 -gencode=arch=compute_90,code=compute_90
+# Ranks on MPI, where there is a compiler for it.
+MPICC   ?= $(shell command -v mpicc)
+MPISRC  := core/mpi/plugin.c core/clock.c core/error.c
+MPIOBJ  := $(MPISRC:%.c=$(BUILD)/mpi/%.o)
+MPIPLUG := $(BUILD)/libssvbench_mpi.so
 CLIOBJ  := $(CLISRC:%.c=$(BUILD)/obj/%.o)
 OBJ     := $(SRC:%.c=$(BUILD)/obj/%.o) $(foreach i,$(ISAS),$(CPUSRC:%.c=$(BUILD)/obj/%.$(i).o))
 LIB     := $(BUILD)/libssvbench.a
@@ -79,7 +84,9 @@ FUZZOBJ := $(patsubst %.c,$(BUILD)/obj/%.o,$(wildcard core/*.c data/*.c nn/safet
 FUZZ_SECONDS ?= 5
 FUZZ_RUNS    ?= 100000
 
-all: $(BUILD)/ssvbench $(if $(NVCC),$(CUDAPLUG))
+PLUGINS := $(if $(NVCC),$(CUDAPLUG)) $(if $(MPICC),$(MPIPLUG))
+
+all: $(BUILD)/ssvbench $(PLUGINS)
 
 $(BUILD)/ssvbench: $(CLIOBJ) $(LIB)
 	@echo "$(CC) $@"
@@ -121,6 +128,10 @@ $(BUILD)/cuda/%.o: %.cu $(BUILD)/flags
 	@mkdir -p $(@D) && echo "nvcc $<" && $(NVCC) -O3 -std=c++17 -I. $(ARCHES) -Xcompiler -fPIC,-fvisibility=hidden -MMD -MP -MF $(@:.o=.d) -c -o $@ $<
 $(CUDAPLUG): $(CUDAOBJ)
 	@echo "nvcc $@" && $(NVCC) -shared $(ARCHES) -o $@ $^ -ldl
+$(BUILD)/mpi/%.o: %.c $(BUILD)/flags
+	@mkdir -p $(@D) && echo "mpicc $<" && OMPI_CC="$(CC)" MPICH_CC="$(CC)" $(MPICC) $(CPPFLAGS_ALL) $(CFLAGS_ALL) -fPIC -fvisibility=hidden -MMD -MP -c -o $@ $<
+$(MPIPLUG): $(MPIOBJ)
+	@echo "mpicc $@" && OMPI_CC="$(CC)" MPICH_CC="$(CC)" $(MPICC) -shared $(SANITIZE) -o $@ $^
 $(EMUPLUG): $(EMULATED) $(BUILD)/emulated/kernels/cuda/plugin.o $(BUILD)/emulated/core/error.o
 	@echo "$(CXX) $@" && $(CXX) -shared $(SANITIZE) -o $@ $^
 $(STANDIN): tests/cuda/cudnn_standin.c $(BUILD)/flags
@@ -136,6 +147,9 @@ WITH_t260_nn_device = $(EMULATED) -lstdc++
 FAULTS := $(BUILD)/emulated/tests/cuda/faults.o $(BUILD)/emulated/tests/cuda/emulator.o
 $(BUILD)/tests/t251_cuda_emulator: $(FAULTS)
 WITH_t251_cuda_emulator = $(FAULTS) -lstdc++
+# A test that launches itself on several ranks.
+$(BUILD)/tests/t150_core_communicator: private EXTRA = -DMPI_PLUGIN=$(call quoted,$(if $(MPICC),$(abspath $(MPIPLUG))))
+$(BUILD)/tests/t150_core_communicator: | $(if $(MPICC),$(MPIPLUG))
 PLANOBJ := $(patsubst %,$(BUILD)/cuda/%.o,tests/cuda/plans kernels/cuda/dnn_plan kernels/cuda/dnn_library core/error)
 $(BUILD)/cuda/plans: $(PLANOBJ)
 	@echo "$(CC) $@" && $(CC) $(SANITIZE) -o $@ $^ -ldl
@@ -172,7 +186,7 @@ $(BUILD)/flags $(BUILD)/version: FORCE
 	@mkdir -p $(@D); echo "$$STAMP_$(@F)" | cmp -s - $@ || echo "$$STAMP_$(@F)" >$@
 FORCE:
 
--include $(OBJ:.o=.d) $(EMULATED:.o=.d) $(CUDAOBJ:.o=.d) $(FAULTS:.o=.d) $(PLUGC:%.c=$(BUILD)/emulated/%.d) $(PLANOBJ:.o=.d) $(STANDIN:.9=.d) $(WIDEOBJ:.o=.d) $(CLIOBJ:.o=.d) $(F64OBJ:.o=.d) $(TESTS:=.d) $(TESTS64:=.d) $(FUZZ:=.d)
+-include $(OBJ:.o=.d) $(EMULATED:.o=.d) $(CUDAOBJ:.o=.d) $(MPIOBJ:.o=.d) $(FAULTS:.o=.d) $(PLUGC:%.c=$(BUILD)/emulated/%.d) $(PLANOBJ:.o=.d) $(STANDIN:.9=.d) $(WIDEOBJ:.o=.d) $(CLIOBJ:.o=.d) $(F64OBJ:.o=.d) $(TESTS:=.d) $(TESTS64:=.d) $(FUZZ:=.d)
 
 # A fresh machine has no packages yet when make reads this file, so what follows the set-up is
 # another make.  Without -j it uses every processor.
@@ -217,9 +231,9 @@ fuzz-now: $(if $(FUZZING),$(if $(HAS_LIBFUZZER),$(FUZZ)))
 bench: all
 	$(BUILD)/ssvbench bench steps
 
-CHECKED := $(SRC) $(CLISRC) $(CPUSRC) $(wildcard kernels/cuda/*.c)
+CHECKED := $(SRC) $(CLISRC) $(CPUSRC) $(wildcard kernels/cuda/*.c) $(if $(MPICC),core/mpi/plugin.c)
 FORMATTED := $(CHECKED) $(wildcard $(addsuffix /*.h,$(FOLDERS) bench kernels/cpu tests) tests/*.c tests/fuzz/*.[ch]) \
-  $(wildcard kernels/cuda/*.* tests/cuda/*.[ch]*)
+  $(wildcard core/mpi/*.c kernels/cuda/*.* tests/cuda/*.[ch]*)
 check:
 	@tools/setup.sh check
 	@+$(MAKE) -k format-check includes exit-codes shellcheck cppcheck tidy
@@ -237,7 +251,8 @@ cppcheck:
 	  --suppress=missingIncludeSystem -I. -D_GNU_SOURCE -D__x86_64__ -DISA=avx2 $(CHECKED)
 # How far clang's analyzer follows a function, in states: its own 225000 take three times as long.
 STATES  ?= 25000
-TIDY_FLAGS = $(CPPFLAGS_ALL) -idirafter tests/cuda $(VERSION) -DISA=avx2 -std=c11 -fopenmp -mavx2 -mfma $(filter-out -Wno-dangling-pointer,$(WARN)) \
+MPI_HEADERS = $(if $(MPICC),$(addprefix -isystem ,$(patsubst -I%,%,$(filter -I%,$(shell $(MPICC) --showme:compile 2>/dev/null)))))
+TIDY_FLAGS = $(CPPFLAGS_ALL) $(MPI_HEADERS) -idirafter tests/cuda $(VERSION) -DISA=avx2 -std=c11 -fopenmp -mavx2 -mfma $(filter-out -Wno-dangling-pointer,$(WARN)) \
   $(addprefix -Xclang ,-analyzer-config max-nodes=$(STATES))
 tidy:
 	@echo clang-tidy
@@ -267,7 +282,7 @@ MANUALS := man/man1/ssvbench.1 bash-completion/completions/ssvbench zsh/site-fun
   fish/vendor_completions.d/ssvbench.fish
 
 install: all $(MANUALS:%=$(BUILD)/share/%)
-	install -D -t $(DESTDIR)$(PREFIX)/bin $(BUILD)/ssvbench $(if $(NVCC),$(CUDAPLUG))
+	install -D -t $(DESTDIR)$(PREFIX)/bin $(BUILD)/ssvbench $(PLUGINS)
 	install -D -m 644 -t $(DESTDIR)$(PREFIX)/share/doc/ssvbench LICENSE README.md $(wildcard docs/*.md)
 	install -D -m 644 -t $(DESTDIR)$(PREFIX)/share/ssvbench/suites $(wildcard suites/*.ini)
 	@for file in $(MANUALS); do install -D -m 644 $(BUILD)/share/$$file $(DESTDIR)$(PREFIX)/share/$$file || exit; done

@@ -185,3 +185,14 @@ int stream_written(FILE *out, const char *what, struct error *err) {
                            strerror(errno))
                : 0;
 }
+
+int file_beside_program(const char *name, char path[FILE_PATH], struct error *err) {
+    size_t room = FILE_PATH - strlen(name) - 1;
+    ssize_t n = readlink("/proc/self/exe", path, room);
+    if (n <= 0)
+        return error_set(err, STATUS_MACHINE, "cannot tell where this program lies");
+    path[n] = '\0';
+    char *slash = strrchr(path, '/');
+    strcpy(slash ? slash + 1 : path, name);
+    return 0;
+}

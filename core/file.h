@@ -21,6 +21,9 @@ int file_read(const char *path, struct arena *a, char **data, size_t *bytes, str
  * blame and another try may do, 2 where the file is. */
 int file_blame(int reason);
 int file_exists(const char *path);
+/* The path of a file that lies in the folder of this program, whether it is there or not. */
+enum { FILE_PATH = 4096 };
+int file_beside_program(const char *name, char path[FILE_PATH], struct error *err);
 int make_folders(const char *path, struct error *err); /* mkdir -p */
 
 #endif

@@ -6,7 +6,7 @@
 #ifndef SSV_CORE_LOG_H
 #define SSV_CORE_LOG_H
 
-enum log_level { LOG_ERROR, LOG_WARN, LOG_INFO, LOG_DEBUG };
+enum log_level { LOG_NOTHING = -1, LOG_ERROR, LOG_WARN, LOG_INFO, LOG_DEBUG };
 
 /* The only process-wide state in core: how much is said, and the terminal that says it. */
 void log_setup(enum log_level most);

@@ -1,14 +1,13 @@
 #include "kernels/plugin.h"
 
+#include "core/file.h"
+
 #include <dlfcn.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #ifndef SSV_F64
-enum { PATH = 4096 };
-
 /* Mapping CUDA's libraries takes 0.3 s: only where there is a driver. */
 static int has_driver(void) {
     void *driver = dlopen("libcuda.so.1", RTLD_LAZY | RTLD_LOCAL);
@@ -17,31 +16,20 @@ static int has_driver(void) {
     return driver != NULL;
 }
 
-static int beside_program(char path[PATH], struct error *err) {
-    static const char name[] = "libssvbench_cuda.so";
-    ssize_t n = readlink("/proc/self/exe", path, PATH - sizeof name - 1);
-    if (n <= 0)
-        return error_set(err, STATUS_MACHINE, "cannot tell where this program lies");
-    path[n] = '\0';
-    char *slash = strrchr(path, '/');
-    memcpy(slash ? slash + 1 : path, name, sizeof name);
-    return 0;
-}
-
-static int find_plugin(char path[PATH], struct error *err) {
+static int find_plugin(char path[FILE_PATH], struct error *err) {
     const char *asked = getenv("SSVBENCH_CUDA_PLUGIN");
     if (asked && *asked) {
-        snprintf(path, PATH, "%s", asked);
+        snprintf(path, FILE_PATH, "%s", asked);
         return 0;
     }
     if (!has_driver())
         return error_set(err, STATUS_MACHINE,
                          "no CUDA device here: there is no driver (libcuda.so.1)");
-    return beside_program(path, err);
+    return file_beside_program("libssvbench_cuda.so", path, err);
 }
 
 static int load(const struct device_plugin **out, struct error *err) {
-    char path[PATH];
+    char path[FILE_PATH];
     int status = find_plugin(path, err);
     if (status)
         return status;

@@ -27,7 +27,7 @@ static int allocate(struct exec *x, struct error *err) {
     const struct exec_config *c = &x->config;
     size_t arena = g->chunk_per_sample * (size_t)c->chunk, batch = (size_t)c->batch;
     if (g->train)
-        lanes_open(&x->gradients, &x->arena, g, x->lanes);
+        lanes_open(&x->gradients, &x->arena, g, x->begin, x->end);
     const struct {
         struct slab *slab;
         size_t reals;
@@ -39,7 +39,7 @@ static int allocate(struct exec *x, struct error *err) {
         {&x->workspace, KERNEL_WORKSPACE * (size_t)c->threads, "workspace"},
         {&x->crossing, g->batch_per_sample * batch, "activations of the whole batch"},
         {&x->shared, g->shared_count, "shared values"},
-        {&x->gradient, lanes_reals(&x->gradients), "gradients"},
+        {&x->gradient, g->train ? lanes_reals(&x->gradients) : 0, "gradients"},
     };
     int status = 0;
     for (size_t i = 0; i < sizeof all / sizeof *all; i++)
@@ -77,6 +77,21 @@ out:
     return status;
 }
 
+/* Those of this rank. */
+static int share_lanes(struct exec *x, struct error *err) {
+    struct communicator *c = x->config.ranks;
+    x->end = x->lanes;
+    if (communicator_size(c) == 1)
+        return 0;
+    if (x->config.device)
+        return error_set(err, STATUS_USAGE, "%d ranks train on processors only, not on %s", c->size,
+                         x->config.device->name);
+    int status = ranks_open(&x->ranks, &x->arena, c, x->g, x->lanes, x->config.chunk, err);
+    x->begin = ranks_first_lane(x->ranks, c->rank);
+    x->end = ranks_first_lane(x->ranks, c->rank + 1);
+    return status;
+}
+
 int exec_open(struct exec **out, struct graph *g, const struct exec_config *config,
               struct error *err) {
     CHECK(g->planned && g->model->value, "plan the graph and allocate the model first");
@@ -101,7 +116,9 @@ int exec_open(struct exec **out, struct graph *g, const struct exec_config *conf
     x->weights = ARENA_ARRAY(&x->arena, double, g->n);
     for (int i = 0; i < g->n; i++)
         x->weights[i] = g->tensors[i]->objective;
-    int status = allocate(x, err);
+    int status = share_lanes(x, err);
+    if (!status)
+        status = allocate(x, err);
     if (status) {
         exec_close(x);
         x = NULL;
@@ -117,6 +134,7 @@ void exec_close(struct exec *x) {
                                   &x->shared,      &x->workspace, &x->gradient};
     for (size_t i = 0; i < sizeof slabs / sizeof *slabs; i++)
         memory_put(x->config.device, slabs[i]);
+    ranks_close(x->ranks);
     replay_close(x->replay);
     away_close(x->away);
     struct arena arena = x->arena; /* x lies in its own arena */
@@ -140,9 +158,10 @@ void exec_weigh(struct exec *x, const struct tensor *objective, double weight) {
 
 const real *exec_output(const struct exec *x, const struct tensor *t) {
     CHECK(t->output, "%s is not an output", t->name);
-    const real *outputs = x->outputs.data;
-    return x->away ? away_output(x->away, outputs, t)
-                   : outputs + t->output_offset * (size_t)x->config.batch;
+    real *outputs = x->outputs.data, *here = outputs + t->output_offset * (size_t)x->config.batch;
+    if (x->ranks)
+        ranks_gather_output(x->ranks, t, here);
+    return x->away ? away_output(x->away, outputs, t) : here;
 }
 
 const real *exec_shared(const struct exec *x, const struct tensor *t) {
@@ -204,6 +223,10 @@ static void run_backward(const struct exec *x, const struct chunk *c, const stru
         times[t->number].backward += elapsed(x, start);
 }
 
+static const struct tensor *at_position(const struct graph *g, int i) {
+    return g->tensors[i < g->n ? i : 2 * g->n - 1 - i];
+}
+
 /* One chunk, or the whole batch, through one phase. */
 static void run_positions(const struct exec *x, struct chunk *c, const struct phase *p, int n_batch,
                           struct op_time *times) {
@@ -212,7 +235,7 @@ static void run_positions(const struct exec *x, struct chunk *c, const struct ph
         c->position = i;
         for (const struct again *a = g->again[i]; a; a = a->next_at)
             run_forward(x, c, a->t, times);
-        const struct tensor *t = g->tensors[i < g->n ? i : 2 * g->n - 1 - i];
+        const struct tensor *t = at_position(g, i);
         if (t->kind != TENSOR_VALUE)
             continue;
         if (i < g->n)
@@ -277,9 +300,12 @@ static void run_whole(struct exec *x, int phase, const struct extent *e) {
     whole.n = e->n;
     whole.updates = e->updates;
     whole.fresh = 0;
+    whole.position = x->g->phases[phase].first;
     choose_lane(x, &whole, 0);
-    for (int lane = 0; lane < x->lanes; lane++)
+    for (int lane = x->begin; lane < x->end; lane++)
         clear_lane(x, &whole, lane, phase, e);
+    if (x->ranks)
+        ranks_gather_sources(x->ranks, &whole, at_position(x->g, whole.position));
     run_positions(x, &whole, &x->g->phases[phase], e->n, x->workers[0].times);
 }
 
@@ -288,7 +314,7 @@ static void run_phase(struct exec *x, int phase, const struct extent *e) {
         run_whole(x, phase, e);
     else {
 #pragma omp parallel for num_threads(x->config.threads) schedule(dynamic, 1)
-        for (int lane = 0; lane < x->lanes; lane++)
+        for (int lane = x->begin; lane < x->end; lane++)
             run_lane(x, &x->workers[omp_get_thread_num()], phase, lane, e);
     }
     if (!x->g->train || !e->last)
@@ -296,7 +322,10 @@ static void run_phase(struct exec *x, int phase, const struct extent *e) {
     double start = clock_seconds();
     struct kctx c = x->workers[0].chunk.ctx;
     c.threads = x->config.threads;
-    lanes_add(&x->gradients, x->config.kernels, &c, phase);
+    if (x->ranks)
+        ranks_add(x->ranks, &x->gradients, x->config.kernels, &c, phase);
+    else
+        lanes_add(&x->gradients, x->config.kernels, &c, phase, 0, x->lanes);
     x->seconds_reduce += clock_seconds() - start;
 }
 
@@ -362,6 +391,8 @@ static double run(struct exec *x, const struct extent *e) {
     double start = clock_seconds();
     if (x->away)
         away_send(x->away, x->bound, e->n);
+    if (x->ranks)
+        ranks_begin(x->ranks, e->n);
     prepare(x);
     double prepared = clock_seconds();
     struct task task = {x, e};
@@ -396,6 +427,15 @@ int exec_mixes_samples(const struct exec *x) {
         if (x->g->phases[i].whole)
             return 1;
     return 0;
+}
+
+void exec_share(const struct exec *x, int n, int *first, int *end) {
+    *first = 0;
+    *end = n;
+    if (!x->ranks)
+        return;
+    *first = ranks_first_row(x->ranks, n, x->config.ranks->rank);
+    *end = ranks_first_row(x->ranks, n, x->config.ranks->rank + 1);
 }
 
 double exec_probe(struct exec *x, int n) {
@@ -442,5 +482,6 @@ double exec_flops(const struct exec *x, int n) {
 
 size_t exec_peak_bytes(const struct exec *x) {
     return x->g->model->slab.bytes + x->activations.bytes + x->crossing.bytes + x->outputs.bytes +
-           x->packed.bytes + x->shared.bytes + x->gradient.bytes + x->workspace.bytes;
+           x->packed.bytes + x->shared.bytes + x->gradient.bytes + x->workspace.bytes +
+           (x->ranks ? ranks_bytes(x->ranks) : 0);
 }

@@ -11,6 +11,7 @@
 #ifndef SSV_NN_EXEC_H
 #define SSV_NN_EXEC_H
 
+#include "core/communicator.h"
 #include "kernels/device.h"
 #include "nn/graph.h"
 
@@ -26,6 +27,10 @@ struct exec_config {
     /* NULL: the processor.  Otherwise its kernels compute, the batch is one chunk, and results are
      * copied out after each run; inputs stay in the processor's memory. */
     struct device *device;
+    /* Of several processes each runs a part of the samples, with the results that one would have;
+     * every function below is then called by all of them.  Graphs with a gradient on the processor;
+     * NULL: one process. */
+    struct communicator *ranks;
 };
 
 struct exec;
@@ -43,6 +48,8 @@ double exec_run(struct exec *x, int n);
  * which samples do not meet. */
 double exec_run_part(struct exec *x, int n, int n_total, int first, int last);
 int exec_mixes_samples(const struct exec *x);
+/* Of a run with n samples, those whose inputs this process reads: *first..*end-1. */
+void exec_share(const struct exec *x, int n, int *first, int *end);
 /* The same without a trace: no running statistic moves.  For looking at parts of a gradient. */
 double exec_probe(struct exec *x, int n);
 /* Another weight for an objective, from the next run on. */

@@ -5,6 +5,7 @@
 
 #include "nn/exec.h"
 #include "nn/lanes.h"
+#include "nn/ranks.h"
 
 struct op_time {
     double forward, backward; /* seconds */
@@ -19,14 +20,15 @@ struct exec {
     struct arena arena;
     struct graph *g;
     struct exec_config config;
-    int lanes;
-    const void **bound; /* (g->n) where kernels find it */
+    int lanes, begin, end; /* those of all ranks; of this one begin..end-1 */
+    const void **bound;    /* (g->n) where kernels find it */
     struct worker *workers;
     double *weights; /* (g->n) what each objective counts now */
     struct slab activations, crossing, outputs, packed, shared, workspace, gradient;
     struct lanes gradients;
     struct away *away; /* NULL without a device */
     struct replay *replay;
+    struct ranks *ranks; /* NULL: one process */
     long packed_version;
     double seconds_prepare, seconds_reduce, seconds_total;
     long runs, samples;

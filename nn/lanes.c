@@ -2,6 +2,8 @@
 
 #include "nn/plan_internal.h"
 
+#include <string.h>
+
 /* What no gradient goes to, such as a teacher, is in no range: it stays the zeros that it was
  * allocated as. */
 struct lane_range {
@@ -88,20 +90,28 @@ static void find_places(struct lanes *l, struct arena *a, const struct graph *g)
     }
 }
 
-void lanes_open(struct lanes *l, struct arena *a, const struct graph *g, int n) {
-    CHECK(g->planned && g->train && n > 0, "lanes of a graph that is not planned or not trained");
-    *l = (struct lanes){.n = n, .first = g->model->count + g->shared_grad_count};
+void lanes_open(struct lanes *l, struct arena *a, const struct graph *g, int begin, int end) {
+    CHECK(g->planned && g->train && begin >= 0 && end >= begin,
+          "lanes of a graph that is not planned or not trained");
+    *l =
+        (struct lanes){.begin = begin, .end = end, .first = g->model->count + g->shared_grad_count};
     find_ranges(l, a, g);
     place_ranges(l, a);
     find_places(l, a, g);
 }
 
+/* Behind the first lane's place, whether it is here or not. */
+static int first_spare(const struct lanes *l) {
+    return l->begin ? l->begin : 1;
+}
+
 size_t lanes_reals(const struct lanes *l) {
-    return l->n ? l->first + (size_t)(l->n - 1) * l->spare : 0;
+    int spares = l->end - first_spare(l);
+    return l->first + (spares > 0 ? (size_t)spares * l->spare : 0);
 }
 
 real *lanes_gradient(const struct lanes *l, int lane) {
-    return l->data + (lane ? l->first + (size_t)(lane - 1) * l->spare : 0);
+    return l->data + (lane ? l->first + (size_t)(lane - first_spare(l)) * l->spare : 0);
 }
 
 const size_t *lanes_places(const struct lanes *l, int lane) {
@@ -140,11 +150,60 @@ void lanes_clear(const struct lanes *l, const struct kernels *k, const struct kc
     }
 }
 
-void lanes_add(const struct lanes *l, const struct kernels *k, const struct kctx *c, int phase) {
-    for (int i = 0; i < l->n_ranges && l->n > 1; i++) {
+void lanes_add(const struct lanes *l, const struct kernels *k, const struct kctx *c, int phase,
+               int first, int n) {
+    for (int i = 0; i < l->n_ranges && n > 1; i++) {
         const struct lane_range *r = &l->ranges[i];
         if (r->spare.dies == phase)
-            k->reduce_lanes(c, l->n, r->count, l->spare, lanes_gradient(l, 1) + r->spare.offset,
-                            lanes_gradient(l, 0) + r->offset);
+            k->reduce_lanes(c, n, r->count, l->spare,
+                            lanes_gradient(l, first + 1) + r->spare.offset,
+                            lanes_gradient(l, first) + (first ? r->spare.offset : r->offset));
+    }
+}
+
+size_t lanes_completed(const struct lanes *l, int phase) {
+    size_t all = 0;
+    for (int i = 0; i < l->n_ranges; i++)
+        all += l->ranges[i].spare.dies == phase ? l->ranges[i].count : 0;
+    return all;
+}
+
+/* What a range has of numbers begin..end-1 of what a phase completes, when `before` of these lie in
+ * front of it. */
+static int overlap(const struct lane_range *r, size_t before, size_t begin, size_t end,
+                   size_t *from, size_t *count) {
+    size_t first = begin > before ? begin : before;
+    size_t last = end < before + r->count ? end : before + r->count;
+    if (first >= last)
+        return 0;
+    *from = first - before;
+    *count = last - first;
+    return 1;
+}
+
+void lanes_read(const struct lanes *l, int lane, int phase, size_t begin, size_t count, real *out) {
+    size_t before = 0, from, n;
+    for (int i = 0; i < l->n_ranges; i++) {
+        const struct lane_range *r = &l->ranges[i];
+        if (r->spare.dies != phase)
+            continue;
+        if (overlap(r, before, begin, begin + count, &from, &n))
+            memcpy(out + (before + from - begin),
+                   lanes_gradient(l, lane) + (lane ? r->spare.offset : r->offset) + from,
+                   n * sizeof *out);
+        before += r->count;
+    }
+}
+
+void lanes_write(const struct lanes *l, int phase, size_t begin, size_t count, const real *in) {
+    size_t before = 0, from, n;
+    for (int i = 0; i < l->n_ranges; i++) {
+        const struct lane_range *r = &l->ranges[i];
+        if (r->spare.dies != phase)
+            continue;
+        if (overlap(r, before, begin, begin + count, &from, &n))
+            memcpy(lanes_gradient(l, 0) + r->offset + from, in + (before + from - begin),
+                   n * sizeof *in);
+        before += r->count;
     }
 }

@@ -14,16 +14,17 @@ struct lane_range;
 
 struct lanes {
     real *data;
-    int n;
+    int begin, end;            /* the lanes that are here */
     size_t first, spare;       /* reals of the first lane, of each of the others */
     struct lane_range *ranges; /* (n_ranges) runs of reals that live equally long */
     int n_ranges;
     size_t *places[2]; /* (g->n) of the gradient of a tensor: in the first lane, in the others */
 };
 
-/* n >= 1 lanes for a planned graph with a gradient, whose model is allocated; tables in a.  Their
- * memory, l->data (lanes_reals), is the caller's: zeros. */
-void lanes_open(struct lanes *l, struct arena *a, const struct graph *g, int n);
+/* Lanes begin..end-1, maybe none, for a planned graph with a gradient, whose model is allocated;
+ * tables in a.  Their memory, l->data (lanes_reals), is the caller's: zeros.  There is room for the
+ * first lane's gradient in any case. */
+void lanes_open(struct lanes *l, struct arena *a, const struct graph *g, int begin, int end);
 size_t lanes_reals(const struct lanes *l);
 real *lanes_gradient(const struct lanes *l, int lane);
 const size_t *lanes_places(const struct lanes *l, int lane);
@@ -31,7 +32,13 @@ const size_t *lanes_places(const struct lanes *l, int lane);
  * does not write anyway (chunk_adds). */
 void lanes_clear(const struct lanes *l, const struct kernels *k, const struct kctx *c, int lane,
                  int phase, int all);
-/* The sum of the lanes in the first, for what this phase is the last to give to. */
-void lanes_add(const struct lanes *l, const struct kernels *k, const struct kctx *c, int phase);
+/* The sum of n lanes in the first of them, for what this phase is the last to give to. */
+void lanes_add(const struct lanes *l, const struct kernels *k, const struct kctx *c, int phase,
+               int first, int n);
+/* All that this phase is the last to give to, in a row: how many reals, and count of them from
+ * number `begin` on out of a lane, or into the first one. */
+size_t lanes_completed(const struct lanes *l, int phase);
+void lanes_read(const struct lanes *l, int lane, int phase, size_t begin, size_t count, real *out);
+void lanes_write(const struct lanes *l, int phase, size_t begin, size_t count, const real *in);
 
 #endif

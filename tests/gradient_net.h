@@ -277,6 +277,9 @@ static void *draw_input(const struct tensor *t, uint32_t key) {
 struct net_run {
     int threads, recompute;
     struct device *device;
+    const struct kernels *kernels; /* NULL: the reference */
+    int chunk, lanes;              /* 0: CHUNK and 2 */
+    struct communicator *ranks;
 };
 
 static void open_net(struct net *n, const struct net_case *c, const struct net_run *run,
@@ -294,12 +297,13 @@ static void open_net(struct net *n, const struct net_case *c, const struct net_r
     struct rng r = rng_at((struct rng_key){5, RNG_TEST}, 1, 0);
     for (size_t i = 0; i < n->model.count; i++)
         n->model.value[i] += (real)(0.3 * rng_normal(&r));
-    const struct exec_config config = {.kernels = kernels_ref(),
+    const struct exec_config config = {.kernels = run->kernels ? run->kernels : kernels_ref(),
                                        .threads = run->threads,
                                        .batch = BATCH,
-                                       .chunk = CHUNK,
-                                       .lanes = 2,
-                                       .device = run->device};
+                                       .chunk = run->chunk ? run->chunk : CHUNK,
+                                       .lanes = run->lanes ? run->lanes : 2,
+                                       .device = run->device,
+                                       .ranks = run->ranks};
     assert_int_equal(exec_open(x, &n->graph, &config, &err), 0);
     for (int i = 0; i < n->n_input; i++) {
         data[i] = draw_input(n->input[i], (uint32_t)i);

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# setup.sh [test] [check] [clang] [python] -- install what is missing, and only that.
+# setup.sh [test] [check] [clang] [python] [mpi] -- install what is missing, and only that.
 #
 # Without arguments: what building and the demonstration need.  Each argument adds a group of the
 # table below.  When everything is there this takes a fraction of a second and touches nothing.
@@ -40,6 +40,8 @@ clang   libclang-rt-dev        file /usr/lib/llvm-*/lib/clang/*/lib/linux/libcla
 python  python3-h5py           module h5py
 python  python3-pandas         module pandas
 python  python3-xarray         module xarray
+mpi     libopenmpi-dev         command mpicc
+mpi     openmpi-bin            command mpirun
 "
 
 is_there() { # kind name
@@ -71,8 +73,8 @@ stop() {
 }
 
 for group in "$@"; do
-    [[ " test check clang python " == *" $group "* ]] || {
-        echo "setup: no group '$group'; there are: test check clang python" >&2
+    [[ " test check clang python mpi " == *" $group "* ]] || {
+        echo "setup: no group '$group'; there are: test check clang python mpi" >&2
         exit 2
     }
 done

@@ -1,0 +1,180 @@
+/* plugin.c -- a communicator on MPI: libssvbench_mpi.so.
+ *
+ * Its one operation is made of MPI_Isend and MPI_Irecv between each two ranks, not of MPI's
+ * collectives: these do not say for whom they wait, spin while they do, and reduce in an order of
+ * their own.  A message is sent in pieces that an int can count.
+ */
+#include "core/clock.h"
+#include "core/communicator.h"
+
+#include <mpi.h>
+#include <sched.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+enum { TAG = 7, PIECE = 1 << 30 };
+
+struct ranks {
+    struct communicator base;
+    MPI_Comm all;
+    char version[MPI_MAX_LIBRARY_VERSION_STRING];
+    char (*name)[MPI_MAX_PROCESSOR_NAME]; /* (size) */
+    const char **host;
+    MPI_Request *requests; /* (most): those that are under way */
+    int *peer;             /* (most) whom each is for */
+    int n, most;
+};
+
+static _Noreturn void end(struct communicator *c, int status) {
+    struct ranks *r = (struct ranks *)c;
+    MPI_Abort(r->all, status);
+    exit(status);
+}
+
+static MPI_Request *add(struct ranks *r, int peer) {
+    if (r->n == r->most) {
+        r->most = 2 * r->most + 16;
+        r->requests = realloc(r->requests, sizeof *r->requests * (size_t)r->most);
+        r->peer = realloc(r->peer, sizeof *r->peer * (size_t)r->most);
+        if (!r->requests || !r->peer) {
+            fprintf(stderr, "ssvbench: out of memory for messages\n");
+            end(&r->base, STATUS_MACHINE);
+        }
+    }
+    r->peer[r->n] = peer;
+    return &r->requests[r->n++];
+}
+
+static int piece_of(size_t left) {
+    return left < PIECE ? (int)left : PIECE;
+}
+
+static void receive_from(struct ranks *r, int peer, char *data, size_t bytes) {
+    for (size_t at = 0; at < bytes; at += PIECE)
+        MPI_Irecv(data + at, piece_of(bytes - at), MPI_BYTE, peer, TAG, r->all, add(r, peer));
+}
+
+static void send_to(struct ranks *r, int peer, const char *data, size_t bytes) {
+    for (size_t at = 0; at < bytes; at += PIECE)
+        MPI_Isend(data + at, piece_of(bytes - at), MPI_BYTE, peer, TAG, r->all, add(r, peer));
+}
+
+/* At first only another process is let through; who waits longer sleeps between two looks. */
+static void rest(double waited) {
+    if (waited < 0.02)
+        sched_yield();
+    else
+        nanosleep(&(struct timespec){.tv_nsec = waited < 2 ? 100000 : 2000000}, NULL);
+}
+
+/* The first message that is not there decides; receiving comes first in the list. */
+static int who_is_late(const struct ranks *r) {
+    for (int i = 0; i < r->n; i++) {
+        int done = 0;
+        MPI_Test(&r->requests[i], &done, MPI_STATUS_IGNORE);
+        if (!done)
+            return r->peer[i];
+    }
+    return -1;
+}
+
+static int exchange(struct communicator *c, const void *send, const struct communicator_block *to,
+                    void *receive, const struct communicator_block *from, double seconds) {
+    struct ranks *r = (struct ranks *)c;
+    const char *out = send;
+    char *in = receive;
+    int size = c->size, done = 0;
+    r->n = 0;
+    /* Beginning with its neighbour, so that not everybody sends to the same rank at once. */
+    for (int i = 1; i < size; i++) {
+        int p = (c->rank + size - i) % size;
+        receive_from(r, p, in + from[p].offset, from[p].bytes);
+    }
+    for (int i = 1; i < size; i++) {
+        int p = (c->rank + i) % size;
+        send_to(r, p, out + to[p].offset, to[p].bytes);
+    }
+    double start = clock_seconds(), waited = 0;
+    for (;;) {
+        MPI_Testall(r->n, r->requests, &done, MPI_STATUSES_IGNORE);
+        waited = clock_seconds() - start;
+        if (done)
+            return -1;
+        if (waited > seconds)
+            return who_is_late(r);
+        rest(waited);
+    }
+}
+
+static void release(struct ranks *r) {
+    free(r->requests);
+    free(r->peer);
+    free(r->name);
+    free(r->host);
+    free(r);
+}
+
+static void finish(struct communicator *c) {
+    struct ranks *r = (struct ranks *)c;
+    MPI_Comm_free(&r->all);
+    MPI_Finalize();
+    release(r);
+}
+
+static int find_hosts(struct ranks *r, struct error *err) {
+    size_t n = (size_t)r->base.size;
+    int length;
+    r->name = calloc(n, sizeof *r->name);
+    r->host = calloc(n, sizeof *r->host);
+    if (!r->name || !r->host)
+        return error_set(err, STATUS_MACHINE, "out of memory for the names of %zu ranks", n);
+    MPI_Get_processor_name(r->name[r->base.rank], &length);
+    MPI_Allgather(MPI_IN_PLACE, 0, MPI_DATATYPE_NULL, r->name, MPI_MAX_PROCESSOR_NAME, MPI_CHAR,
+                  r->all);
+    for (size_t i = 0; i < n; i++)
+        r->host[i] = r->name[i];
+    r->base.host = r->host;
+    return 0;
+}
+
+/* "Open MPI v4.1.4, package: ..." up to the first comma. */
+static void describe_engine(struct ranks *r) {
+    int length = 0;
+    MPI_Get_library_version(r->version, &length);
+    r->version[strcspn(r->version, ",\n")] = '\0';
+    r->base.engine = r->version;
+}
+
+static int open_mpi(struct communicator **out, struct error *err) {
+    struct ranks *r = calloc(1, sizeof *r);
+    int provided;
+    *out = NULL;
+    if (!r)
+        return error_set(err, STATUS_MACHINE, "out of memory");
+    /* One thread calls; others, of OpenMP and loaders, compute.  What goes wrong inside MPI ends
+     * the job with MPI's own message, as is its default. */
+    MPI_Init_thread(NULL, NULL, MPI_THREAD_FUNNELED, &provided);
+    MPI_Comm_dup(MPI_COMM_WORLD, &r->all);
+    MPI_Comm_rank(r->all, &r->base.rank);
+    MPI_Comm_size(r->all, &r->base.size);
+    describe_engine(r);
+    r->base.seconds = 300;
+    r->base.exchange = exchange;
+    r->base.abort = end;
+    r->base.close = finish;
+    int status = find_hosts(r, err);
+    if (status) {
+        MPI_Finalize();
+        release(r);
+        return status;
+    }
+    *out = &r->base;
+    return 0;
+}
+
+__attribute__((visibility("default"))) const struct communicator_plugin *communicator_plugin(void) {
+    static const struct communicator_plugin plugin = {.abi = COMMUNICATOR_ABI, .open = open_mpi};
+    return &plugin;
+}

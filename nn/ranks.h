@@ -1,0 +1,37 @@
+/* ranks.h -- a batch shared among processes: each takes some lanes of every run, with their chunks.
+ *
+ * What one process would do is done, by others: a lane's chunks are the same samples in the same
+ * order wherever it is, and the lanes are summed as the same tree, so that losses, gradients and
+ * weights are the same bits on any number of ranks.  Weights are on every rank.  An operation on
+ * the whole batch is done by each rank, on rows that it got from those that have them.
+ */
+#ifndef SSV_NN_RANKS_H
+#define SSV_NN_RANKS_H
+
+#include "core/communicator.h"
+#include "nn/lanes.h"
+
+struct ranks;
+
+/* For a graph with a gradient, whose lanes are a power of two; *out lies in a.  chunk: samples in a
+ * chunk. */
+int ranks_open(struct ranks **out, struct arena *a, struct communicator *c, const struct graph *g,
+               int lanes, int chunk, struct error *err);
+/* A rank's first lane; rank = size: their number.  A rank may have none. */
+int ranks_first_lane(const struct ranks *r, int rank);
+/* Of n samples a rank's first; rank = size: n. */
+int ranks_first_row(const struct ranks *r, int n, int rank);
+void ranks_begin(struct ranks *r, int n); /* a run of n samples */
+/* rows (n,per_sample) of the run, of which each rank has filled its own. */
+void ranks_gather(struct ranks *r, real *rows, size_t per_sample);
+/* The rows of an output, when they are asked for first after a run. */
+void ranks_gather_output(struct ranks *r, const struct tensor *t, real *rows);
+/* What an operation on the whole batch reads at this position, where only its owners have it. */
+void ranks_gather_sources(struct ranks *r, const struct chunk *whole, const struct tensor *t);
+/* lanes_add over the lanes of all ranks; the sum is on all of them. */
+void ranks_add(struct ranks *r, const struct lanes *l, const struct kernels *k,
+               const struct kctx *c, int phase);
+size_t ranks_bytes(const struct ranks *r); /* of its buffers */
+void ranks_close(struct ranks *r);         /* NULL: nothing */
+
+#endif

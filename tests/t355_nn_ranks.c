@@ -1,0 +1,186 @@
+/* A batch shared among ranks: losses, gradients, running statistics and outputs are those of one
+ * process, bit for bit, for networks that together use every operation; what a rank does not have
+ * the inputs of it does not read. */
+#include "tests/gradient_net.h"
+#include "tests/thread_ranks.h"
+
+#include <math.h>
+
+enum { RUNS = 4, REALS_MOST = 1 << 16 };
+
+static const int samples[RUNS] = {BATCH, BATCH - 1, 1, BATCH}; /* of each run, one is few */
+
+struct outcome {
+    size_t count;
+    double loss[RUNS], own[RUNS];
+    real gradient[RUNS][REALS_MOST], value[REALS_MOST];
+};
+
+struct attempt {
+    const struct net_case *net;
+    int lanes, chunk, threads, recompute;
+    struct outcome one, all; /* of one process, of every rank in turn */
+    pthread_mutex_t turn;
+    const char *differs;
+};
+
+static void poison(const struct net *n, const struct exec *x, int rows, void **data) {
+    int first, end;
+    exec_share(x, rows, &first, &end);
+    for (int i = 0; i < n->n_input; i++)
+        for (int row = 0; row < rows; row++) {
+            const struct tensor *t = n->input[i];
+            size_t bytes = t->per_sample * sizeof(real);
+            if (t->kind != TENSOR_SCALAR && (row < first || row >= end))
+                memset((char *)data[i] + bytes * (size_t)row, 0xff, bytes); /* NaN, or -1 */
+        }
+}
+
+static void refill(const struct net *n, void **data) {
+    for (int i = 0; i < n->n_input; i++) {
+        void *fresh = draw_input(n->input[i], (uint32_t)i);
+        memcpy(data[i], fresh, n->input[i]->per_sample * BATCH * sizeof(real));
+        free(fresh);
+    }
+}
+
+static void run_all(const struct attempt *a, struct communicator *ranks, struct outcome *out) {
+    struct net n;
+    struct exec *x;
+    void *data[8] = {NULL};
+    open_net(&n, a->net,
+             &(struct net_run){.threads = a->threads,
+                               .recompute = a->recompute,
+                               .kernels = kernels_cpu(),
+                               .chunk = a->chunk,
+                               .lanes = a->lanes,
+                               .ranks = ranks},
+             &x, data);
+    out->count = n.model.count;
+    assert_true(out->count <= REALS_MOST);
+    for (int i = 0; i < RUNS; i++) {
+        refill(&n, data);
+        poison(&n, x, samples[i], data);
+        out->loss[i] = i == RUNS - 1 ? exec_probe(x, samples[i]) : exec_run(x, samples[i]);
+        out->own[i] = 0;
+        for (int t = 0; t < n.graph.n; t++)
+            if (n.graph.tensors[t]->output)
+                out->own[i] += exec_loss(x, n.graph.tensors[t], samples[i]);
+        memcpy(out->gradient[i], exec_gradient(x), out->count * sizeof(real));
+    }
+    memcpy(out->value, n.model.value, out->count * sizeof(real));
+    close_net(&n, x, data);
+}
+
+static const char *difference(const struct outcome *one, const struct outcome *all) {
+    if (one->count != all->count)
+        return "another model";
+    if (memcmp(one->loss, all->loss, sizeof one->loss) != 0)
+        return "another loss";
+    if (memcmp(one->own, all->own, sizeof one->own) != 0)
+        return "other outputs";
+    for (int i = 0; i < RUNS; i++)
+        if (memcmp(one->gradient[i], all->gradient[i], one->count * sizeof(real)) != 0)
+            return "another gradient";
+    if (memcmp(one->value, all->value, one->count * sizeof(real)) != 0)
+        return "other running statistics";
+    return NULL;
+}
+
+static void as_rank(struct communicator *c, void *self) {
+    struct attempt *a = self;
+    struct outcome *out = malloc(sizeof *out);
+    run_all(a, c, out);
+    pthread_mutex_lock(&a->turn);
+    const char *differs = difference(&a->one, out);
+    if (differs)
+        a->differs = differs;
+    pthread_mutex_unlock(&a->turn);
+    free(out);
+}
+
+/* On numbers of ranks that are powers of two and others, and more than there are lanes or samples.
+ */
+static void compare(struct attempt *a) {
+    static const int sizes[] = {2, 3, 4, 7};
+    run_all(a, NULL, &a->one);
+    for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++) {
+        a->differs = NULL;
+        with_ranks(sizes[i], as_rank, a);
+        if (a->differs)
+            fail_msg("%s on %d ranks, %d lanes: %s", a->net->name, sizes[i], a->lanes, a->differs);
+    }
+}
+
+static void ranks_are_one_process(void **state) {
+    (void)state;
+    static struct attempt a = {.lanes = 4, .chunk = 1, .threads = 1};
+    pthread_mutex_init(&a.turn, NULL);
+    for (int i = 0; i < CASES; i++) {
+        a.net = &cases[i];
+        compare(&a);
+    }
+}
+
+static void with_recomputation_and_threads_too(void **state) {
+    (void)state;
+    static struct attempt a = {.lanes = 2, .chunk = 2, .threads = 2, .recompute = 1};
+    pthread_mutex_init(&a.turn, NULL);
+    for (int i = 0; i < CASES; i += 2) {
+        a.net = &cases[i];
+        compare(&a);
+    }
+}
+
+/* ---- what they say to each other ---- */
+
+static void agree(struct communicator *c, void *self) {
+    struct error err = {0};
+    int *wrong = self;
+    *wrong |= communicator_agree(c, WAIT_LIMITED, 0, &err) != 0;
+    int own = c->rank >= 2 ? error_set(&err, STATUS_USAGE, "no file %d", c->rank) : 0;
+    int status = communicator_agree(c, WAIT_LIMITED, own, &err);
+    *wrong |= status != STATUS_USAGE || err.status != STATUS_USAGE ||
+              strcmp(err.message, "rank 2 of 4, on here: no file 2") != 0;
+    own = c->rank ? 0 : error_set(&err, STATUS_MACHINE, "the disk is full");
+    status = communicator_agree(c, WAIT_LONG, own, &err);
+    *wrong |= status != STATUS_MACHINE || strcmp(err.message, "the disk is full") != 0;
+    *wrong |= communicator_compare(c, "same", 4, "has another word", &err) != 0;
+    status = communicator_compare(c, c->rank == 3 ? "that" : "this", 4, "has another word", &err);
+    *wrong |= status != STATUS_MACHINE ||
+              strcmp(err.message, "rank 3 of 4, on here, has another word") != 0;
+    double number = c->rank ? 0 : 2.5;
+    communicator_broadcast(c, WAIT_LIMITED, &number, sizeof number);
+    *wrong |= number != 2.5;
+}
+
+static void the_first_rank_that_failed_speaks(void **state) {
+    (void)state;
+    int wrong = 0;
+    with_ranks(4, agree, &wrong);
+    assert_false(wrong);
+}
+
+static void one_process_agrees_with_itself(void **state) {
+    (void)state;
+    struct error err = {0};
+    int number = 3;
+    assert_int_equal(communicator_agree(NULL, WAIT_LONG, STATUS_FINDING, &err), STATUS_FINDING);
+    assert_int_equal(communicator_compare(NULL, "a", 1, "", &err), 0);
+    communicator_broadcast(NULL, WAIT_LONG, &number, sizeof number);
+    communicator_gather(NULL, &number, NULL);
+    communicator_close(NULL);
+    assert_int_equal(number, 3);
+    assert_int_equal(communicator_size(NULL), 1);
+    assert_int_equal(communicator_rank(NULL), 0);
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(ranks_are_one_process),
+        cmocka_unit_test(with_recomputation_and_threads_too),
+        cmocka_unit_test(the_first_rank_that_failed_speaks),
+        cmocka_unit_test(one_process_agrees_with_itself),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
