@@ -19,7 +19,8 @@ struct invocation {
     int full_argc; /* as typed, for the record */
     char **full_argv;
     const volatile sig_atomic_t *stop;
-    union { /* values of the command's own flags */
+    struct communicator *ranks; /* that do this together; NULL: one process */
+    union {                     /* values of the command's own flags */
         struct run_flags {
             int dry_run;
         } run;
@@ -75,6 +76,7 @@ struct command {
     const struct option_def *flags; /* of its own, into the invocation's `own`; NULL: none */
     int flags_alone;                /* it takes no flags of a run beside them */
     int settles_itself;             /* it calls settings_settle, or does without */
+    int joins;                      /* several processes can do it together */
     /* Takes out of argv what no table of options can say. */
     void (*before_flags)(struct invocation *call);
     /* Before the preset: what the arguments bring in. */

@@ -2,6 +2,7 @@
 #include "bench/command.h"
 
 #include "bench/peak.h"
+#include "core/file.h"
 #include "core/log.h"
 #include "kernels/plugin.h"
 #include "protocols/opened.h"
@@ -9,6 +10,8 @@
 
 #include <sched.h>
 #include <stdio.h>
+#include <string.h>
+#include <unistd.h>
 
 static int processors(void) {
     cpu_set_t set;
@@ -18,10 +21,38 @@ static int processors(void) {
     return n > 0 ? n : 1;
 }
 
+/* A launcher that does not bind its processes to processors lets each of a machine see all. */
+static int fair_share(const struct communicator *c, int n) {
+    int here = 0;
+    for (int p = 0; p < communicator_size(c) && c; p++)
+        here += !strcmp(c->host[p], c->host[c->rank]);
+    return here > 1 && n >= sysconf(_SC_NPROCESSORS_ONLN) ? (n > here ? n / here : 1) : n;
+}
+
+/* What has to be the same on all ranks for their bits to be. */
+static int compare_ranks(const struct invocation *call, const struct kernels *k,
+                         struct error *err) {
+    struct arena a = {0};
+    struct run now;
+    char hash[65];
+    run_init(&now);
+    const char *text = arena_printf(&a, "%s\n%s\n%s\n%s", SSV_VERSION, now.code_commit, k->name,
+                                    settings_suite_text(call->settings, &a));
+    sha256_hex(text, strlen(text), hash);
+    int status = communicator_compare(
+        call->ranks, hash, sizeof hash,
+        "has other settings, another version of the program or other instructions than rank 0 "
+        "(`ssvbench env` on both; SSVBENCH_ISA sets the instructions)",
+        err);
+    run_free(&now);
+    arena_free(&a);
+    return status;
+}
+
 int invocation_context(const struct invocation *call, struct context *context, struct error *err) {
     enum { PROCESSORS_PER_LOADER = 4, LOADERS_MOST = 16 };
     const struct machine *m = &call->settings->machine;
-    int n = m->threads ? m->threads : processors();
+    int n = m->threads ? m->threads : fair_share(call->ranks, processors());
     int loaders = 1 + n / PROCESSORS_PER_LOADER;
     const struct kernels *k = kernels_cpu();
     if (!k)
@@ -44,6 +75,7 @@ int invocation_context(const struct invocation *call, struct context *context, s
                                                   : loaders > LOADERS_MOST ? LOADERS_MOST
                                                                            : loaders,
                                 .stop = call->stop,
+                                .ranks = call->ranks,
                                 .machine = m,
                                 .argc = call->full_argc,
                                 .argv = call->full_argv};
@@ -70,18 +102,35 @@ static int load(struct invocation *call, struct error *err) {
     return call->argc < 2 ? 0 : suite_load(call->settings, call->argv[1], err);
 }
 
+static int join_ranks(const struct invocation *call, const struct context *context,
+                      struct error *err) {
+    struct communicator *c = call->ranks;
+    c->seconds = context->machine->rank_seconds;
+    log_message(LOG_INFO, "%d ranks on %s, %d compute threads each", c->size, c->engine,
+                context->threads);
+    if (context->device)
+        return error_set(err, STATUS_USAGE,
+                         "%d ranks train on processors only: --device cpu, or one process",
+                         c->size);
+    return compare_ranks(call, context->kernels, err);
+}
+
 static int suite(struct invocation *call, unsigned stages, struct error *err) {
     struct context context = {.threads = 1};
-    int status = 0;
-    TRY(invocation_context(call, &context, err));
+    int status =
+        communicator_agree(call->ranks, WAIT_LIMITED, invocation_context(call, &context, err), err);
+    if (!status && call->ranks)
+        status = join_ranks(call, &context, err);
+    if (status)
+        return status;
+    if (call->own.run.dry_run && communicator_rank(call->ranks))
+        return 0;
     if (call->own.run.dry_run) {
         const double seconds = 0.2;
         return suite_dry_run(call->settings, &context, stages, peak_flops(context.threads, seconds),
                              stdout, err);
     }
-    status = suite_run(call->settings, &context, stages, err);
-out:
-    return status;
+    return suite_run(call->settings, &context, stages, err);
 }
 
 /* The table of what was just run; the figures are `ssvbench report`. */
@@ -100,7 +149,8 @@ static int print_table(const char *folder, struct error *err) {
 
 static int run(struct invocation *call, struct error *err) {
     int status = suite(call, SUITE_PRETRAIN | SUITE_EVALUATE, err);
-    if ((status && status != STATUS_FINDING) || call->own.run.dry_run)
+    if ((status && status != STATUS_FINDING) || call->own.run.dry_run ||
+        communicator_rank(call->ranks))
         return status;
     struct error printing;
     const char *out = call->settings->machine.out;
@@ -163,12 +213,14 @@ const struct command command_run = {
     .help = "pretrain and evaluate a suite, or what the flags name; without either, the demo",
     .run = run,
     .flags = run_flags,
+    .joins = 1,
     .load = load};
 const struct command command_pretrain = {.name = "pretrain",
                                          .arguments = "[SUITE] [flags]",
                                          .help = "pretrain only",
                                          .run = pretrain,
                                          .flags = run_flags,
+                                         .joins = 1,
                                          .load = load};
 const struct command command_eval = {
     .name = "eval",

@@ -80,6 +80,24 @@ out:
     return status;
 }
 
+/* The other processes that a launcher started. */
+static int join(struct invocation *call, const struct command *command, struct error *err) {
+    int n = communicator_launched(NULL, NULL);
+    if (n > 1 && !command->joins)
+        return error_set(err, STATUS_USAGE,
+                         "%d processes were started together, and `ssvbench %s` is for one", n,
+                         command->name);
+    return communicator_open(&call->ranks, err);
+}
+
+/* Of what ended all ranks alike the first one speaks; before they have met, the machine's first
+ * where it is the machine's fault. */
+static int speaks(const struct invocation *call, int status) {
+    int rank, first;
+    communicator_launched(&rank, &first);
+    return !rank || (!call->ranks && status == STATUS_MACHINE && first);
+}
+
 static int dispatch(struct invocation *call, struct error *err) {
     struct settings *s = call->settings;
     int argc = call->argc;
@@ -105,16 +123,23 @@ static int dispatch(struct invocation *call, struct error *err) {
     int print = has_flag(&argc, argv, "--print-config");
     call->argc = argc;
     call->argv = argv;
-    int status = read_settings(call, command, err);
+    int status = join(call, command, err);
     if (status)
         return status;
+    status = communicator_agree(call->ranks, WAIT_LIMITED, read_settings(call, command, err), err);
+    if (status)
+        return status;
+    if (print && communicator_rank(call->ranks))
+        return 0;
     if (print) {
         options_print_config(command->flags_alone ? &call->alone : &s->options, stdout);
         return 0;
     }
     if (command->flags && !command->flags_alone)
         s->options.n--; /* what the settings are copied from is about runs alone */
-    log_setup(s->machine.quiet ? LOG_WARN : LOG_INFO);
+    log_setup(communicator_rank(call->ranks) ? LOG_NOTHING
+              : s->machine.quiet             ? LOG_WARN
+                                             : LOG_INFO);
     return command->run(call, err);
 }
 
@@ -131,17 +156,17 @@ int main(int argc, char **argv) {
     struct settings *settings = calloc(1, sizeof *settings);
     char **copy = calloc((size_t)argc + 1, sizeof *copy);
     struct error err = {0};
+    struct invocation call = {.stop = &stop_requested};
     int status = STATUS_MACHINE;
     if (settings && copy) {
         memcpy(copy, argv, sizeof *copy * (size_t)argc);
         settings_init(settings);
         settings_check_input(settings);
-        struct invocation call = {.settings = settings,
-                                  .argc = argc,
-                                  .argv = copy,
-                                  .full_argc = argc,
-                                  .full_argv = argv,
-                                  .stop = &stop_requested};
+        call.settings = settings;
+        call.argc = argc;
+        call.argv = copy;
+        call.full_argc = argc;
+        call.full_argv = argv;
         options_init(&call.alone);
         status = dispatch(&call, &err);
         options_free(&call.alone);
@@ -153,6 +178,9 @@ int main(int argc, char **argv) {
     free(copy);
     if (!status && (fflush(stdout) || ferror(stdout)))
         status = error_set(&err, STATUS_MACHINE, "standard output cannot be written");
+    communicator_close(call.ranks);
+    if (status && !speaks(&call, status))
+        return status;
     if (status)
         log_message(status == STATUS_INTERRUPTED ? LOG_WARN : LOG_ERROR, "%s", err.message);
     if (status == STATUS_INTERRUPTED && stop_requested) {

@@ -208,6 +208,19 @@ int communicator_agree(struct communicator *c, enum communicator_patience patien
                : agreed;
 }
 
+double communicator_sum(struct communicator *c, double own) {
+    if (!c)
+        return own;
+    struct arena scratch = {0};
+    double *all = ARENA_ARRAY(&scratch, double, c->size), sum = 0;
+    all[c->rank] = own;
+    gather_equal(c, WAIT_LIMITED, all, sizeof *all);
+    for (int p = 0; p < c->size; p++)
+        sum += all[p];
+    arena_free(&scratch);
+    return sum;
+}
+
 int communicator_compare(struct communicator *c, const void *bytes, size_t n, const char *what,
                          struct error *err) {
     if (!c)
@@ -228,11 +241,8 @@ int communicator_compare(struct communicator *c, const void *bytes, size_t n, co
 void communicator_close(struct communicator *c) {
     if (!c)
         return;
-    char here[1] = {0};
     struct arena scratch = {0};
-    char *all = ARENA_ARRAY(&scratch, char, c->size);
-    all[c->rank] = *here;
-    gather_equal(c, WAIT_LONG, all, 1);
+    gather_equal(c, WAIT_LONG, ARENA_ARRAY(&scratch, char, c->size), 1);
     arena_free(&scratch);
     c->close(c);
 }

@@ -79,6 +79,8 @@ void communicator_broadcast(struct communicator *c, enum communicator_patience p
 /* The status of the first rank with one, and its message, for all; 0 when all have 0. */
 int communicator_agree(struct communicator *c, enum communicator_patience patience, int status,
                        struct error *err);
+/* Of numbers whose sum is exact, such as counts, over all ranks. */
+double communicator_sum(struct communicator *c, double own);
 /* Status 3, on all ranks, when these few bytes are not the same on all of them; the message begins
  * with the rank that differs from rank 0 and goes on with `what`. */
 int communicator_compare(struct communicator *c, const void *bytes, size_t n, const char *what,

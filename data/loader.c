@@ -36,9 +36,10 @@ struct worker {
 };
 
 struct loader {
-    struct loader_config config; /* slots and subset point at copies */
+    struct loader_config config; /* slots, subset and wanted point at copies */
     struct loader_slot slots[LOADER_SLOTS];
     int32_t *subset;
+    char *wanted;
     long samples, per_epoch, end; /* samples and batches of an epoch; batches of all */
 
     struct place *ring; /* (depth) */
@@ -125,7 +126,8 @@ static void fill(struct worker *w, struct place *p, long number) {
     for (int i = 0; i < b->n; i++)
         b->index[i] = sample_of(l, b->epoch, at + i);
     for (int i = 0; i < b->n && !p->status && !atomic_load(&l->stop); i++)
-        p->status = fill_sample(w, b, i, &p->error);
+        if (!l->wanted || l->wanted[i])
+            p->status = fill_sample(w, b, i, &p->error);
     for (int s = 0; s < c->n_slots; s++) {
         size_t one = c->slots[s].per_sample * 4;
         memset((char *)b->slots[s] + (size_t)b->n * one, 0, (size_t)(c->batch - b->n) * one);
@@ -189,6 +191,8 @@ static int make_ring(struct loader *l, struct error *err) {
             b->slots[s] = aligned((size_t)c->batch, c->slots[s].per_sample * 4);
             if (!b->slots[s])
                 return no_memory(l, err);
+            if (l->wanted)
+                memset(b->slots[s], 0, (size_t)c->batch * c->slots[s].per_sample * 4);
         }
     }
     return 0;
@@ -234,6 +238,10 @@ static struct loader *make_loader(const struct loader_config *config) {
         l->subset = malloc((size_t)l->samples * sizeof *l->subset + 1);
     if (l->subset)
         memcpy(l->subset, config->subset, (size_t)l->samples * sizeof *l->subset);
+    if (config->wanted)
+        l->wanted = malloc((size_t)config->batch);
+    if (l->wanted)
+        memcpy(l->wanted, config->wanted, (size_t)config->batch);
     return l;
 }
 
@@ -242,7 +250,8 @@ int loader_open(struct loader **out, const struct loader_config *config, struct 
     check_config(config);
     struct loader *l = make_loader(config);
     int status = 0;
-    if (!l || !l->ring || !l->workers || (config->subset && !l->subset)) {
+    if (!l || !l->ring || !l->workers || (config->subset && !l->subset) ||
+        (config->wanted && !l->wanted)) {
         status =
             error_set(err, STATUS_MACHINE, "no memory for the loader of %s", config->data->name);
         goto out;
@@ -307,6 +316,7 @@ void loader_close(struct loader *l) {
     free_ring(l);
     free(l->workers);
     free(l->subset);
+    free(l->wanted);
     pthread_cond_destroy(&l->room);
     pthread_cond_destroy(&l->filled);
     pthread_mutex_destroy(&l->lock);

@@ -29,9 +29,10 @@ struct loader_config {
     const int32_t *subset; /* (subset_n) indices into the split; NULL: all of it */
     long subset_n;
     int batch;
-    int shuffle;   /* a permutation per epoch, rng_shuffled by (seed, RNG_ORDER, epoch) */
-    int masks;     /* records come with their masks, where the dataset has any */
-    int drop_last; /* else the last batch of an epoch has fewer samples */
+    const char *wanted; /* (batch) only these rows of a batch are filled; NULL: all */
+    int shuffle;        /* a permutation per epoch, rng_shuffled by (seed, RNG_ORDER, epoch) */
+    int masks;          /* records come with their masks, where the dataset has any */
+    int drop_last;      /* else the last batch of an epoch has fewer samples */
     uint64_t seed;
     int threads;      /* >= 1 */
     int epochs;       /* after the last one loader_next returns an empty batch */
@@ -45,7 +46,8 @@ struct loader_config {
 struct batch {
     long number;               /* global, from 0 */
     int epoch, n;              /* n samples; 0: the end */
-    void *slots[LOADER_SLOTS]; /* slot s: (batch, per_sample), rows from n on are zero */
+    void *slots[LOADER_SLOTS]; /* slot s: (batch, per_sample), rows from n on, or not wanted, are
+                                  zero */
     int32_t *index;            /* (n) indices into the split */
     double waited;             /* seconds that loader_next had to wait for it */
     int retries;               /* images that were read again after the machine failed */

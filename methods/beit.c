@@ -403,10 +403,7 @@ static void prepare(const void *self, const struct sample *s) {
 /* The mean over the masked patches of the batch, of which every sample has its own number. */
 static void before(const void *self, struct step *s) {
     (void)self;
-    const int32_t *masked = s->slots[MASKED];
-    size_t n = s->b->slots[MASKED].per_sample * (size_t)s->n, count = 0;
-    for (size_t i = 0; i < n; i++)
-        count += masked[i] >= 0;
+    size_t count = step_count(s, MASKED);
     if (count)
         builder_weigh(s->b, s->b->objectives[0].tensor, s->n / (double)count);
 }

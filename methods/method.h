@@ -123,10 +123,15 @@ struct step {
     int n;                   /* samples in the batch */
     long done, total;        /* steps before this one; in this stage */
     long per_epoch;
-    void *const *slots;      /* before, after: of the batch, as prepare filled them */
-    struct kctx ctx;         /* all threads, no workspace */
-    double lr, weight_decay; /* before: what the schedule says; may be changed */
+    void *const *slots;         /* before, after: of the batch, as prepare filled them; see mine */
+    struct kctx ctx;            /* all threads, no workspace */
+    struct communicator *ranks; /* that share the batch; NULL: one process */
+    const char *mine;           /* (n) the samples whose slots are filled here; NULL: all */
+    double lr, weight_decay;    /* before: what the schedule says; may be changed */
 };
+
+/* How many entries of an index slot are not negative, in the whole batch on all ranks. */
+size_t step_count(const struct step *s, int slot);
 
 /* The optimizer that the method's paper uses; the user's options override it. */
 struct recipe {

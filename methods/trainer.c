@@ -54,6 +54,18 @@ static int check_accumulation(const struct trainer *t, struct error *err) {
     return 0;
 }
 
+/* Of each part of a batch that is run, those that the executor reads here. */
+static void find_mine(struct trainer *t) {
+    const struct trainer_config *c = &t->config;
+    int parts = c->accumulate > 1 ? c->accumulate : 1, one = c->exec.batch / parts, first, end;
+    if (communicator_size(c->exec.ranks) == 1)
+        return;
+    t->mine = ARENA_ARRAY(c->builder->arena, char, c->exec.batch);
+    exec_share(t->exec, one, &first, &end);
+    for (int p = 0; p < parts; p++)
+        memset(t->mine + p * one + first, 1, (size_t)(end - first));
+}
+
 int trainer_open(struct trainer *t, const struct trainer_config *config, struct error *err) {
     *t = (struct trainer){.config = *config};
     struct builder *b = config->builder;
@@ -86,6 +98,8 @@ int trainer_open(struct trainer *t, const struct trainer_config *config, struct 
                             "optimizer state", err);
     if (!status)
         status = check_accumulation(t, err);
+    if (!status)
+        find_mine(t);
     for (int i = 0; i < b->n_scalars && !status; i++)
         exec_bind(t->exec, b->scalars[i], &b->scalar_value[i]);
     return status;
@@ -136,6 +150,8 @@ static struct step describe(const struct trainer *t, int n, long done) {
                          .total = t->config.total,
                          .per_epoch = t->config.per_epoch,
                          .ctx = context(t),
+                         .ranks = t->config.exec.ranks,
+                         .mine = t->mine,
                          .weight_decay = t->config.weight_decay};
 }
 
@@ -184,6 +200,15 @@ static void run_parts(struct trainer *t, void *const *slots, int n) {
             t->parts[i] +=
                 b->objectives[i].own * exec_loss(t->exec, b->objectives[i].tensor, one) / parts;
     }
+}
+
+size_t step_count(const struct step *s, int slot) {
+    const int32_t *index = s->slots[slot];
+    size_t per_sample = s->b->slots[slot].per_sample, count = 0;
+    for (int row = 0; row < s->n; row++)
+        for (size_t i = 0; i < per_sample && (!s->mine || s->mine[row]); i++)
+            count += index[(size_t)row * per_sample + i] >= 0;
+    return (size_t)communicator_sum(s->ranks, (double)count);
 }
 
 static struct step run_gradient(struct trainer *t, void *const *slots, int n, long done) {

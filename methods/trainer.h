@@ -20,7 +20,7 @@ struct trainer_config {
     const struct method *method;
     const void *self; /* the method's options */
     struct builder *builder;
-    struct exec_config exec;         /* batch: the whole one */
+    struct exec_config exec;         /* batch: the whole one, on all ranks */
     int accumulate;                  /* parts that a batch is run in, 0 or 1: one */
     double lr, weight_decay, warmup; /* of the main recipe, negative: the recipe's own */
     long total, per_epoch;           /* steps: of this stage, in an epoch */
@@ -37,6 +37,7 @@ struct trainer {
     struct slab moments[2]; /* m, v on a device */
     size_t noted;           /* of the device's note, when it was opened */
     int settled;            /* they, and the weights there, are the ones that count */
+    char *mine; /* (batch) the samples of a batch that this rank needs; NULL: one process, all */
     /* of the last step */
     double loss, lr, grad_norm;
     double parts[METHOD_OBJECTIVES]; /* each objective in its method's own scale */

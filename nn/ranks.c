@@ -210,3 +210,24 @@ void ranks_add(struct ranks *r, const struct lanes *l, const struct kernels *k,
     for (size_t at = 0; at < all; at += r->bucket)
         add_bucket(r, l, k, c, phase, at, all - at < r->bucket ? all - at : r->bucket);
 }
+
+/* ---- weights ---- */
+
+/* A number that any other weight changes. */
+static uint64_t sum_of_weights(const struct model *m) {
+    uint64_t sum = 0;
+    for (size_t i = 0; i < m->count; i++) {
+        uint32_t bits;
+        memcpy(&bits, &m->value[i], sizeof bits);
+        sum += bits * (2 * (uint64_t)i + 1);
+    }
+    return sum;
+}
+
+int ranks_compare(struct communicator *c, const struct model *m, struct error *err) {
+    uint64_t sum = c ? sum_of_weights(m) : 0;
+    return communicator_compare(c, &sum, sizeof sum,
+                                "has got other weights than rank 0: these machines do not compute "
+                                "the same bits, so they cannot work on one run",
+                                err);
+}

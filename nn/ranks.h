@@ -31,6 +31,9 @@ void ranks_gather_sources(struct ranks *r, const struct chunk *whole, const stru
 /* lanes_add over the lanes of all ranks; the sum is on all of them. */
 void ranks_add(struct ranks *r, const struct lanes *l, const struct kernels *k,
                const struct kctx *c, int phase);
+/* Every rank moves the weights itself, and another processor or library could do it differently:
+ * status 3 when they are not the same on all ranks. */
+int ranks_compare(struct communicator *c, const struct model *m, struct error *err);
 size_t ranks_bytes(const struct ranks *r); /* of its buffers */
 void ranks_close(struct ranks *r);         /* NULL: nothing */
 

@@ -209,6 +209,8 @@ int cell_save(struct cell *c, const char *status_text, struct error *err) {
     if (!strcmp(status_text, "complete") && c->settings.plan.limit)
         status_text = "partial"; /* not to be taken for the whole data's */
     snprintf(c->run.status, sizeof c->run.status, "%s", status_text);
+    if (communicator_rank(c->context->ranks))
+        return 0;
     cell_record_achieved(c);
     return run_write(&c->run, c->folder, err);
 }

@@ -25,6 +25,9 @@
 struct context {
     const struct kernels *kernels;
     struct device *device; /* that networks run on; NULL: the processor */
+    /* The processes that pretrain together; the first one alone has folders and judges.  NULL:
+     * there is one. */
+    struct communicator *ranks;
     int threads, loader_threads;
     const volatile sig_atomic_t *stop; /* set by Ctrl-C */
     const struct machine *machine;
@@ -91,7 +94,8 @@ int cell_build(struct cell *c, const struct settings *suite, const struct method
 int cell_open(struct cell *c, const struct settings *suite, const struct method *method,
               const struct dataset *data, uint64_t seed, const struct context *context,
               struct error *err);
-/* STATUS_INTERRUPTED after a stop, with everything saved.  A divergence is not an error: the run's
+/* With several ranks all call it, and all but the first have a cell without a folder.
+ * STATUS_INTERRUPTED after a stop, with everything saved.  A divergence is not an error: the run's
  * status becomes "failed" and evaluations get rows that say so. */
 int cell_pretrain(struct cell *c, struct error *err);
 /* Features of both splits of what is judged, from the cache beside the checkpoint or computed; of a
@@ -124,7 +128,8 @@ void cell_describe_data(struct cell *c, const struct dataset *data);
 void cell_name(struct cell *c);
 /* "1.0+1234abcd": a protocol's version and what its options and seeds hash to. */
 void cell_protocol_version(const struct settings *s, int protocol, char version[CELL_VERSION]);
-int cell_save(struct cell *c, const char *status, struct error *err); /* run.h5 */
+/* run.h5, by the first rank. */
+int cell_save(struct cell *c, const char *status, struct error *err);
 void cell_close(struct cell *c);
 
 #endif

@@ -220,13 +220,21 @@ out:
     return status;
 }
 
+/* A rank that has no folder. */
+static int open_without(struct cell *c) {
+    cell_name(c);
+    run_init(&c->run);
+    snprintf(c->run.run_id, sizeof c->run.run_id, "%s", c->id);
+    return 0;
+}
+
 int cell_open(struct cell *c, const struct settings *suite, const struct method *method,
               const struct dataset *data, uint64_t seed, const struct context *context,
               struct error *err) {
     int status = cell_build(c, suite, method, data, seed, context, 0, err);
     if (status)
         return status;
-    status = open_folder(c, err);
+    status = communicator_rank(context->ranks) ? open_without(c) : open_folder(c, err);
     if (status)
         cell_close(c);
     return status;

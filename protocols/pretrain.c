@@ -1,4 +1,10 @@
-/* pretrain.c -- the one training loop, for every method. */
+/* pretrain.c -- the one training loop, for every method.
+ *
+ * With several ranks all of them go through it: each has the weights and a part of every batch, and
+ * what decides anything is the same on all, or comes from the first one.  That one alone keeps the
+ * folder.  What goes wrong on one rank, a full disk as well as a broken image, is agreed on before
+ * the next step, so that nobody waits for a rank that has left.
+ */
 #include "protocols/cell_internal.h"
 #include "protocols/collapse.h"
 
@@ -6,6 +12,7 @@
 #include "core/file.h"
 #include "core/log.h"
 #include "nn/checkpoint.h"
+#include "nn/ranks.h"
 #include "results/stats.h"
 
 #include <math.h>
@@ -20,10 +27,23 @@ struct training {
     long done;                /* steps of the whole pretraining */
     struct step_row *watched; /* (steps / watch_every + 1) the rows that were looked at */
     long n_watched;
-    int stopped;     /* for a collapse */
-    double saved_at; /* clock */
+    int stopped;         /* for a collapse */
+    double saved_at;     /* clock */
+    double sent, waited; /* the communicator's, before the first step */
     struct progress progress;
 };
+
+static struct communicator *ranks_of(const struct training *t) {
+    return t->cell->context->ranks;
+}
+
+static int leads(const struct training *t) {
+    return !communicator_rank(ranks_of(t));
+}
+
+static int note(struct training *t, const char *what, const char *detail, struct error *err) {
+    return leads(t) ? journal_event(&t->cell->journal, what, detail, err) : 0;
+}
 
 static int prepare_sample(const void *self, const struct record *record, long sample, int epoch,
                           struct rng *rng, void *const slots[], struct error *err) {
@@ -50,17 +70,21 @@ static int open_stage(struct training *t, int stage, struct error *err) {
                                                     .batch = p->batch,
                                                     .chunk = p->chunk,
                                                     .lanes = p->lanes,
-                                                    .profile = c->context->machine->profile},
+                                                    .profile = c->context->machine->profile,
+                                                    .ranks = c->context->ranks},
                                            .accumulate = p->accumulate,
                                            .lr = last ? p->lr : -1,
                                            .weight_decay = last ? p->weight_decay : -1,
                                            .warmup = last ? p->warmup : -1,
                                            .total = t->stage->steps,
                                            .per_epoch = per_epoch};
+    int status = 0;
+    TRY(trainer_open(&t->trainer, &trainer, err));
     struct loader_slot slots[METHOD_INPUTS + 1];
     const struct loader_config loader = {.data = c->data,
                                          .split = SPLIT_TRAIN,
                                          .batch = p->batch,
+                                         .wanted = t->trainer.mine,
                                          .shuffle = 1,
                                          .drop_last = 1,
                                          .seed = c->seed,
@@ -72,8 +96,6 @@ static int open_stage(struct training *t, int stage, struct error *err) {
                                          .n_slots = trainer_slots(&t->stage->builder, slots),
                                          .prepare = prepare_sample,
                                          .self = t};
-    int status = 0;
-    TRY(trainer_open(&t->trainer, &trainer, err));
     TRY(loader_open(&t->loader, &loader, err));
     if (t->done == t->stage->first) {
         TRY(trainer_fit(&t->trainer, err));
@@ -114,6 +136,8 @@ static int save(struct training *t, const char *what, struct error *err) {
     if (t->stage)
         find_collapse(t);
     trainer_fetch(&t->trainer);
+    if (!leads(t))
+        return 0;
     TRY(checkpoint_save(c->checkpoint, &c->model, t->done, c->run.config, err));
     snprintf(detail, sizeof detail, "{\"step\": %ld}", t->done);
     TRY(journal_event(&c->journal, what, detail, err));
@@ -125,13 +149,13 @@ out:
 }
 
 /* What is more than the loss: the parts of it, and every watch_every steps the rest. */
-static void look(struct training *t, int n, struct step_row *row) {
+static int look(struct training *t, int n, struct step_row *row, struct error *err) {
     const struct builder *b = &t->stage->builder;
     int parts = b->n_objectives < STEP_PARTS ? b->n_objectives : STEP_PARTS;
     for (int i = 0; i < parts && b->n_objectives > 1; i++)
         row->part[i] = t->trainer.parts[i];
     if (t->done % t->cell->settings.plan.watch_every && t->done != t->cell->steps)
-        return;
+        return 0;
     int seen = n / t->cell->settings.plan.accumulate; /* of which the values are still there */
     collapse_look(&t->trainer, seen, row);
     if (b->n_objectives > 1) {
@@ -140,42 +164,54 @@ static void look(struct training *t, int n, struct step_row *row) {
         memcpy(row->norm, norms, sizeof *norms * (size_t)parts);
     }
     t->watched[t->n_watched++] = *row;
+    return ranks_compare(ranks_of(t), &t->cell->model, err);
 }
 
-/* One step; *finite is 0 when the gradient was not. */
-static int step(struct training *t, int *finite, struct error *err) {
+/* `status`: what has gone wrong on this rank so far.  Of a rank that failed, or was asked to stop,
+ * all hear here. */
+static int next_batch(struct training *t, int status, struct batch *batch, struct error *err) {
     struct cell *c = t->cell;
-    struct batch batch;
-    double start = clock_seconds();
-    int status = loader_next(t->loader, &batch, err);
-    if (status)
-        return status;
-    CHECK(batch.n == c->settings.plan.batch && batch.number == t->done,
-          "batch %ld of %d at step %ld", batch.number, batch.n, t->done);
-    *finite = trainer_step(&t->trainer, batch.slots, batch.n, t->done - t->stage->first);
+    if (!status && c->context->stop && *c->context->stop)
+        status = error_set(err, STATUS_INTERRUPTED, "%s stopped at step %ld of %ld", c->run.run_id,
+                           t->done, c->steps);
+    if (!status)
+        status = loader_next(t->loader, batch, err);
+    return communicator_agree(ranks_of(t), WAIT_LIMITED, status, err);
+}
+
+/* One step since `start`; *finite is 0 when the gradient was not. */
+static int step(struct training *t, const struct batch *batch, double start, int *finite,
+                struct error *err) {
+    struct cell *c = t->cell;
+    CHECK(batch->n == c->settings.plan.batch && batch->number == t->done,
+          "batch %ld of %d at step %ld", batch->number, batch->n, t->done);
+    *finite = trainer_step(&t->trainer, batch->slots, batch->n, t->done - t->stage->first);
     c->done = ++t->done;
     double seconds = clock_seconds() - start;
     c->train_seconds += seconds;
-    c->waited_seconds += batch.waited;
+    c->waited_seconds += batch->waited;
     struct step_row row = {.step = t->done,
-                           .epoch = (double)t->done * batch.n / (double)c->data->count[SPLIT_TRAIN],
+                           .epoch =
+                               (double)t->done * batch->n / (double)c->data->count[SPLIT_TRAIN],
                            .loss = t->trainer.loss,
                            .lr = t->trainer.lr,
                            .grad_norm = t->trainer.grad_norm,
-                           .img_per_s = batch.n / seconds,
+                           .img_per_s = batch->n / seconds,
                            .wall_s = seconds,
-                           .wait_s = batch.waited,
+                           .wait_s = batch->waited,
                            .feature_std = NAN,
                            .effective_rank = NAN,
                            .entropy = NAN,
                            .part = {NAN, NAN, NAN, NAN},
                            .norm = {NAN, NAN, NAN, NAN}};
-    look(t, batch.n, &row);
+    int status = look(t, batch->n, &row, err);
     char detail[96];
     snprintf(detail, sizeof detail, "loss %.4f  %.0f img/s", row.loss, row.img_per_s);
     progress_update(&t->progress, t->done, detail);
-    if (batch.retries) {
-        snprintf(detail, sizeof detail, "{\"step\": %ld, \"images\": %d}", t->done, batch.retries);
+    if (status || !leads(t))
+        return status;
+    if (batch->retries) {
+        snprintf(detail, sizeof detail, "{\"step\": %ld, \"images\": %d}", t->done, batch->retries);
         TRY(journal_event(&c->journal, "read again", detail, err));
     }
     status = journal_step(&c->journal, &row, err);
@@ -183,28 +219,51 @@ out:
     return status;
 }
 
+static int save_interrupted(struct training *t, struct error *err) {
+    struct error saving;
+    int status = save(t, "interrupted", &saving);
+    if (!status)
+        return STATUS_INTERRUPTED;
+    *err = saving;
+    return status;
+}
+
+static int checkpoint_is_due(const struct training *t, int finite) {
+    const struct cell *c = t->cell;
+    return leads(t) && t->done < c->steps && finite &&
+           clock_seconds() - t->saved_at >= c->context->machine->checkpoint_seconds;
+}
+
 static int train_stage(struct training *t, int *finite, struct error *err) {
     struct cell *c = t->cell;
     int status = 0;
     long end = t->stage->first + t->stage->steps;
-    while (t->done < end && *finite) {
-        if (c->context->stop && *c->context->stop) {
-            TRY(save(t, "interrupted", err));
-            return error_set(err, STATUS_INTERRUPTED, "%s stopped at step %ld of %ld",
-                             c->run.run_id, t->done, c->steps);
-        }
-        TRY(step(t, finite, err));
+    while (t->done < end && *finite && !t->stopped) {
+        struct batch batch;
+        double start = clock_seconds();
+        status = next_batch(t, status, &batch, err);
+        if (status)
+            return status == STATUS_INTERRUPTED ? save_interrupted(t, err) : status;
+        status = step(t, &batch, start, finite, err);
         if (c->settings.plan.stop_on_collapse && find_collapse(t)) {
             log_message(LOG_WARN, "%s: %s; stopped", c->run.run_id, c->run.finding);
             t->stopped = 1;
-            break;
+        } else if (!status && checkpoint_is_due(t, *finite)) {
+            status = save(t, "checkpoint", err);
         }
-        if (clock_seconds() - t->saved_at >= c->context->machine->checkpoint_seconds &&
-            t->done < c->steps && *finite)
-            TRY(save(t, "checkpoint", err));
     }
-out:
-    return status;
+    return communicator_agree(ranks_of(t), WAIT_LIMITED, status, err);
+}
+
+/* What the ranks' work together cost this one. */
+static void say_sent(const struct training *t, long steps) {
+    const struct communicator *c = ranks_of(t);
+    if (c && steps > 0)
+        log_message(LOG_INFO,
+                    "%s: %d ranks; the first one sent %.0f bytes a step, and waited for others "
+                    "%.1f of %.1f s",
+                    t->cell->run.run_id, c->size, (c->sent - t->sent) / (double)steps,
+                    c->waited - t->waited, t->cell->train_seconds);
 }
 
 /* Below a tenth nothing is gained by other settings. */
@@ -219,16 +278,22 @@ static void say_starved(const struct cell *c) {
 static int train(struct training *t, struct error *err) {
     struct cell *c = t->cell;
     int status = 0, finite = 1;
+    long before = t->done;
     t->saved_at = clock_seconds();
+    if (ranks_of(t)) {
+        t->sent = ranks_of(t)->sent;
+        t->waited = ranks_of(t)->waited;
+    }
     for (int i = 0; i < c->method->n_stages && finite && !t->stopped; i++) {
         if (t->done >= c->stages[i].first + c->stages[i].steps)
             continue;
-        TRY(open_stage(t, i, err));
+        TRY(communicator_agree(ranks_of(t), WAIT_LONG, open_stage(t, i, err), err));
         TRY(train_stage(t, &finite, err));
         close_stage(t);
     }
     if (finite) {
         say_starved(c);
+        say_sent(t, t->done - before);
         TRY(save(t, t->stopped ? "collapsed" : "trained", err));
         if (*c->run.finding && !t->stopped)
             log_message(LOG_WARN, "%s: %s", c->run.run_id, c->run.finding);
@@ -236,7 +301,7 @@ static int train(struct training *t, struct error *err) {
     }
     log_message(LOG_WARN, "%s diverged at step %ld: the loss or its gradient is not finite",
                 c->run.run_id, t->done);
-    TRY(journal_event(&c->journal, "diverged", NULL, err));
+    TRY(note(t, "diverged", NULL, err));
     TRY(cell_save(c, "failed", err));
 out:
     return status;
@@ -251,21 +316,17 @@ static int time_stage(struct training *t, int stage, double *seconds, struct err
     double took[TIMED];
     int status = 0;
     t->done = c->stages[stage].first;
-    TRY(open_stage(t, stage, err));
+    TRY(communicator_agree(ranks_of(t), WAIT_LONG, open_stage(t, stage, err), err));
     for (int i = 0; i < WARM_UP + TIMED; i++) {
         struct batch batch;
         double start = clock_seconds();
-        if (c->context->stop && *c->context->stop) {
-            status = error_set(err, STATUS_INTERRUPTED, "%s stopped before its first step",
-                               c->run.run_id);
-            goto out;
-        }
-        TRY(loader_next(t->loader, &batch, err));
+        TRY(next_batch(t, 0, &batch, err));
         trainer_step(&t->trainer, batch.slots, batch.n, i);
         if (i >= WARM_UP)
             took[i - WARM_UP] = clock_seconds() - start;
     }
     *seconds = median(took, TIMED);
+    communicator_broadcast(ranks_of(t), WAIT_LIMITED, seconds, sizeof *seconds);
 out:
     close_stage(t);
     return status;
@@ -276,11 +337,14 @@ out:
  * from the start.  The weights are put back as they were. */
 static int find_steps(struct training *t, struct error *err) {
     struct cell *c = t->cell;
-    double cost[METHOD_STAGES] = {0}, known;
+    double cost[METHOD_STAGES] = {0}, known = NAN;
     struct slab drawn = {0};
     char detail[96];
     int status = 0;
-    TRY(journal_find(c->journal.path, "budget", "steps", &known, err));
+    if (leads(t))
+        status = journal_find(c->journal.path, "budget", "steps", &known, err);
+    TRY(communicator_agree(ranks_of(t), WAIT_LONG, status, err));
+    communicator_broadcast(ranks_of(t), WAIT_LIMITED, &known, sizeof known);
     if (!isnan(known) || c->context->steps) {
         cell_set_steps(c, isnan(known) ? c->context->steps : (long)known);
     } else {
@@ -300,8 +364,9 @@ static int find_steps(struct training *t, struct error *err) {
     if (isnan(known)) {
         snprintf(detail, sizeof detail, "{\"steps\": %ld, \"step_s\": [%.6g, %.6g]}", c->steps,
                  cost[0], cost[1]);
-        TRY(journal_event(&c->journal, "budget", detail, err));
-        TRY(journal_sync(&c->journal, err));
+        TRY(note(t, "budget", detail, err));
+        if (leads(t))
+            status = journal_sync(&c->journal, err);
     }
 out:
     slab_free(&drawn);
@@ -337,8 +402,6 @@ static int resume(struct training *t, struct error *err) {
                          c->checkpoint, t->done, c->steps);
     TRY(journal_rewind(&c->journal, t->done, err));
     TRY(add_up_time(t, err));
-    t->watched =
-        ARENA_ARRAY(&c->arena, struct step_row, c->steps / c->settings.plan.watch_every + 2);
     for (long i = 0; i < c->run.n_steps; i++)
         if (c->run.steps[i].step <= t->done && !isnan(c->run.steps[i].feature_std))
             t->watched[t->n_watched++] = c->run.steps[i];
@@ -350,18 +413,58 @@ out:
     return status;
 }
 
+/* What the first rank found in the folder, on all. */
+static void share_state(struct training *t) {
+    struct cell *c = t->cell;
+    struct communicator *ranks = ranks_of(t);
+    long found[2] = {t->done, t->n_watched};
+    communicator_broadcast(ranks, WAIT_LIMITED, found, sizeof found);
+    c->done = t->done = found[0];
+    t->n_watched = found[1];
+    communicator_broadcast(ranks, WAIT_LIMITED, t->watched,
+                           sizeof *t->watched * (size_t)t->n_watched);
+    if (t->done > 0 && t->done < c->steps) {
+        communicator_broadcast(ranks, WAIT_LIMITED, c->model.slab.data, c->model.slab.bytes);
+        c->model.version++;
+    }
+}
+
+static int begin(struct training *t, struct error *err) {
+    struct cell *c = t->cell;
+    int status = 0;
+    if (c->method->trains && c->budget.kind == BUDGET_SECONDS)
+        TRY(communicator_agree(ranks_of(t), WAIT_LIMITED, find_steps(t, err), err));
+    t->watched =
+        ARENA_ARRAY(&c->arena, struct step_row, c->steps / c->settings.plan.watch_every + 2);
+    if (leads(t))
+        status = resume(t, err);
+    TRY(communicator_agree(ranks_of(t), WAIT_LONG, status, err));
+    share_state(t);
+out:
+    return status;
+}
+
+enum { GOES_ON, FAILED, STOPPED };
+
+/* Whether the folder's run is over, though it may have steps left. */
+static int is_over(const struct cell *c) {
+    if (!strcmp(c->run.status, "failed"))
+        return FAILED;
+    int stops = c->settings.plan.stop_on_collapse && c->run.finding && *c->run.finding;
+    return stops ? STOPPED : GOES_ON;
+}
+
 int cell_pretrain(struct cell *c, struct error *err) {
     struct training t = {.cell = c};
-    int status = 0;
-    if (!strcmp(c->run.status, "failed"))
-        goto over;
-    if (c->settings.plan.stop_on_collapse && c->run.finding && *c->run.finding) {
+    int status = 0, state = is_over(c);
+    communicator_broadcast(c->context->ranks, WAIT_LONG, &state, sizeof state);
+    if (state == FAILED)
+        snprintf(c->run.status, sizeof c->run.status, "failed");
+    if (state == STOPPED && leads(&t))
         TRY(checkpoint_weights(c->checkpoint, &c->model, err));
-        goto over; /* stopped for it */
-    }
-    if (c->method->trains && c->budget.kind == BUDGET_SECONDS)
-        TRY(find_steps(&t, err));
-    TRY(resume(&t, err));
+    if (state != GOES_ON)
+        goto over;
+    TRY(begin(&t, err));
     if (!c->steps) {
         if (!c->method->weights && !file_exists(c->checkpoint)) /* those are where they were */
             TRY(save(&t, "drawn", err));

@@ -78,6 +78,9 @@ static const struct option_def machine_options[] = {
     OPTION_BOOL(struct machine, recompute, 0,
                 "in pretraining, where samples meet, compute activations twice instead of keeping "
                 "them: less memory, more work, the same bits"),
+    OPTION_REAL(struct machine, rank_seconds, 300, 0.1, 1e9,
+                "of several processes that pretrain together, how long one may keep the others "
+                "waiting before the job ends"),
     OPTION_REAL(struct machine, checkpoint_seconds, 30, 0, 1e9, "time between checkpoints"),
     OPTION_INT(struct machine, cache_mib, 256, 0, 1048576,
                "keep extracted features on disk up to this size for each split; 0: never"),

@@ -46,8 +46,9 @@ struct machine {
     int cache_mib;
     int profile;
     int quiet;
-    int audit;   /* images that a dataset has at most to be audited */
-    int samples; /* pictures in a run's samples.h5; 0: no such file */
+    int audit;           /* images that a dataset has at most to be audited */
+    double rank_seconds; /* that a rank may let others wait */
+    int samples;         /* pictures in a run's samples.h5; 0: no such file */
 };
 
 struct settings {

@@ -246,13 +246,20 @@ static int train_and_evaluate(const struct suite_cell *one, const struct suite_l
                               const struct context *context, unsigned stages, struct tally *tally,
                               struct error *err) {
     struct cell c;
+    int leads = !communicator_rank(context->ranks);
     int status = cell_open(&c, one->settings, one->method, one->data, one->seed, context, err);
-    if (status)
+    int opened = !status;
+    if (opened && leads)
+        status = suite_audit(&c, one, stages, err);
+    status = communicator_agree(context->ranks, WAIT_LONG, status, err);
+    if (!opened)
         return status;
-    TRY(suite_audit(&c, one, stages, err));
+    if (status)
+        goto out;
     TRY(cell_pretrain(&c, err));
-    TRY(cell_sample(&c, one->settings, err));
-    if (stages & SUITE_EVALUATE)
+    if (leads)
+        TRY(cell_sample(&c, one->settings, err));
+    if (leads && stages & SUITE_EVALUATE)
         TRY(evaluate(&c, one, l, err));
     tally->failed += !strcmp(c.run.status, "failed");
 out:
@@ -269,8 +276,12 @@ static int run_cell(const struct suite_cell *one, const struct suite_lists *l,
                     const struct context *context, unsigned stages, struct tally *tally,
                     struct error *err) {
     tally->cells++;
-    int status = one->why ? skip(one, l, context, stages, err)
-                          : train_and_evaluate(one, l, context, stages, tally, err);
+    int status = 0;
+    if (!one->why)
+        status = train_and_evaluate(one, l, context, stages, tally, err);
+    else if (!communicator_rank(context->ranks))
+        status = skip(one, l, context, stages, err);
+    status = communicator_agree(context->ranks, WAIT_LONG, status, err);
     if (!status || ends_suite(status))
         return status;
     error_prefix(err, "%s%s%s on %s, seed %llu", one->method->name, *one->label ? ", " : "",
@@ -304,13 +315,14 @@ int suite_run_opened(const struct suite *u, const struct context *context, unsig
 int suite_run(const struct settings *s, const struct context *context, unsigned stages,
               struct error *err) {
     struct suite u;
-    int status = suite_open(&u, s, context, err);
-    if (status)
+    int status = suite_open(&u, s, context, err), opened = !status;
+    if (opened && stages & SUITE_EVALUATE && !communicator_rank(context->ranks))
+        status = suite_store(s, context->machine->out, err);
+    status = communicator_agree(context->ranks, WAIT_LONG, status, err);
+    if (!opened)
         return status;
-    if (stages & SUITE_EVALUATE)
-        TRY(suite_store(s, context->machine->out, err));
-    status = suite_run_opened(&u, context, stages, err);
-out:
+    if (!status)
+        status = suite_run_opened(&u, context, stages, err);
     suite_close(&u);
     return status;
 }
