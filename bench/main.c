@@ -143,6 +143,12 @@ static int dispatch(struct invocation *call, struct error *err) {
     return command->run(call, err);
 }
 
+/* So that a shell sees what ended the program; it may have been another rank that was asked to. */
+static void end_by_signal(int number) {
+    signal(number, SIG_DFL);
+    raise(number);
+}
+
 int main(int argc, char **argv) {
     setlocale(LC_CTYPE, "");
     log_setup(LOG_INFO);
@@ -178,15 +184,15 @@ int main(int argc, char **argv) {
     free(copy);
     if (!status && (fflush(stdout) || ferror(stdout)))
         status = error_set(&err, STATUS_MACHINE, "standard output cannot be written");
-    communicator_close(call.ranks);
-    if (status && !speaks(&call, status))
-        return status;
-    if (status)
+    if (status && speaks(&call, status)) {
         log_message(status == STATUS_INTERRUPTED ? LOG_WARN : LOG_ERROR, "%s", err.message);
-    if (status == STATUS_INTERRUPTED && stop_requested) {
-        log_message(LOG_WARN, "stopped; the same command goes on from here");
-        signal(stop_requested, SIG_DFL);
-        raise(stop_requested); /* so that a shell sees what ended the program */
+        if (status == STATUS_INTERRUPTED)
+            log_message(LOG_WARN, "stopped; the same command goes on from here");
+    } else if (status && !call.ranks) {
+        sleep(2); /* a launcher that sees one process fail ends the one that speaks */
     }
+    communicator_close(call.ranks);
+    if (status == STATUS_INTERRUPTED)
+        end_by_signal(stop_requested ? stop_requested : SIGTERM);
     return status;
 }

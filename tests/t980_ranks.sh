@@ -1,0 +1,159 @@
+#!/bin/bash
+# Several ranks on MPI: every method's losses, weights and evaluations are those of one process, bit
+# for bit; a rank that is killed, stuck or stopped ends the job, and another number of ranks goes on
+# from the checkpoint.  Four numbers of ranks and 52 steps under SSV_LONG, fewer otherwise.
+. "$(dirname "$0")/outside.sh"
+export OMPI_ALLOW_RUN_AS_ROOT=1 OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1 OMPI_MCA_rmaps_base_oversubscribe=1
+plugin=${SSVBENCH_MPI_PLUGIN:-$(dirname "$program")/libssvbench_mpi.so}
+if ! command -v mpirun >/dev/null || [ ! -e "$plugin" ]; then
+    echo "skip ranks: no mpirun here, or the program was built without MPI"
+    exit 0
+fi
+trap 'kill -9 $(jobs -p) 2>/dev/null; rm -rf "$work"' EXIT
+
+say() { # say STATUS NAME
+    if [ "$1" -eq 0 ]; then echo "ok - $2"; else echo "not ok - $2"; fi
+}
+
+ranks() { # ranks N COMMAND...
+    local n=$1
+    shift
+    timeout 250 mpirun -n "$n" "$program" "$@"
+}
+
+# What must be equal: every loss, rate and norm of the journals, every weight, every result.
+numbers() { # numbers FOLDER
+    for journal in "$1"/*/journal.jsonl; do
+        grep '"type":"step"' "$journal" | sed -E 's/"(img_per_s|wall_s|wait_s)":[^,}]*,?//g'
+        sha256sum <"$(dirname "$journal")/checkpoint.safetensors"
+    done
+    "$program" report csv "$1" 2>/dev/null | sed -E 's/,[^,]*\r$//' # but for the seconds
+}
+
+same() { # same NAME FOLDER FOLDER: and not nothing
+    numbers "$2" >one.txt
+    numbers "$3" >other.txt
+    if grep -q grad_norm one.txt && cmp -s one.txt other.txt; then
+        echo "ok - $1"
+    else
+        diff one.txt other.txt | head -4 | cut -c 1-200 | sed 's/^/# /'
+        echo "not ok - $1"
+    fi
+}
+
+# ---- every method ----
+
+few=(--seeds "7," --threads 1 --loader_threads 1 --quiet --batch 16 --chunk 2 --protocols knn)
+small=(--data "shapes:size=16,train=32,test=16" --patch 4 --epochs 1 --watch_every 2)
+long=(--data "shapes:size=32,train=64,test=32" --patch 8 --epochs 13 --watch_every 10)
+numbers_of_ranks=(3)
+if [ -n "${SSV_LONG:-}" ]; then
+    small=("${long[@]}")
+    numbers_of_ranks=(2 3 4 9)
+fi
+
+every() { # every N OUT: all methods that train, on a ViT; batch norm; parts of batches; recomputation
+    ranks "$1" run --out "$2" "${few[@]}" "${small[@]}" --methods \
+        supervised,mae,context_encoder,split_brain,context_prediction,beit,simclr,dino,clip,mae:1+simclr:0.1 &&
+        ranks "$1" pretrain --out "$2" "${few[@]}" "${small[@]}" --methods simclr --backbone resnet-micro &&
+        ranks "$1" pretrain --out "$2" "${few[@]}" "${small[@]}" --methods mae --accumulate 2 &&
+        ranks "$1" pretrain --out "$2" "${few[@]}" "${small[@]}" --methods clip --seeds 8, --recompute
+}
+
+every 1 one >/dev/null 2>said || { tail -5 said; echo "not ok - one process"; exit 1; }
+for n in "${numbers_of_ranks[@]}"; do
+    every "$n" "ranks$n" >/dev/null 2>said || { tail -5 said | sed 's/^/# /'; echo "not ok - $n ranks"; }
+    same "$n ranks compute what one process does, with every method" one "ranks$n"
+done
+
+# Five ranks for three samples; a batch that no number of ranks divides.
+odd=("${few[@]}" --methods simclr --data "shapes:size=16,train=9,test=16" --patch 4 --epochs 2 --batch 3 --chunk 1)
+"$program" pretrain --out odd1 "${odd[@]}" >/dev/null 2>&1
+expect "more ranks than samples" 0 '' ranks 5 pretrain --out odd5 "${odd[@]}"
+same "and the same numbers" odd1 odd5
+
+# ---- faults ----
+
+flags=(--methods mae --seeds "7," --data "shapes:size=32,train=256,test=32" --patch 8 --epochs 5 --batch 32
+    --protocols knn --threads 1 --loader_threads 1 --chunk 2 --checkpoint_seconds 0.1)
+"$program" pretrain --out whole "${flags[@]}" --quiet
+
+pid_of() { # pid_of RANK: of the program, of our own session
+    local p
+    for p in $(pgrep -x ssvbench); do
+        tr '\0' '\n' <"/proc/$p/environ" 2>/dev/null | grep -q "^OMPI_COMM_WORLD_RANK=$1\$" &&
+            [ "$(readlink "/proc/$p/cwd")" = "$work" ] && echo "$p"
+    done
+}
+
+reach() { # reach STEP: of the run in `part`
+    for _ in $(seq 600); do
+        grep -q "\"step\":$1," part/*/journal.jsonl 2>/dev/null && return
+        sleep 0.05
+    done
+}
+
+begin() { # begin N FLAGS...: in the background
+    local n=$1
+    shift
+    timeout 250 mpirun -n "$n" "$program" pretrain --out part "${flags[@]}" "$@" >said 2>&1 &
+    job=$!
+}
+
+finish() { # finish NAME PATTERN: the job ends by itself, not well, and says so
+    wait $job
+    local got=$?
+    if [ $got -ne 0 ] && [ $got -ne 124 ] && grep -qE -- "$2" said; then
+        echo "ok - $1"
+    else
+        tail -5 said | sed 's/^/# /'
+        echo "not ok - $1: exit code $got, or no \"$2\""
+    fi
+}
+
+begin 3
+reach 5
+kill -9 "$(pid_of 1)"
+finish "a killed rank ends the job and is named" 'process rank 1 .* signal 9'
+begin 2 --rank_seconds 2
+reach 12
+kill -STOP "$(pid_of 1)"
+finish "a stuck rank ends the job and is named" 'rank 1 of 2, on .*, has not answered rank 0 for 2 s'
+begin 4
+reach 20
+kill -TERM "$(pid_of 2)" # as a launcher does with all
+finish "a rank that is asked to stop stops all" 'stopped at step [0-9]+ of 40'
+grep -q '"what":"interrupted"' part/*/journal.jsonl
+say $? "with everything saved"
+expect "another number of ranks goes on" 0 '' ranks 2 pretrain --out part "${flags[@]}" --quiet
+same "and ends with the numbers of an uninterrupted run" whole part
+
+# The first rank's disk is full: its error is all ranks' end.
+full() {
+    timeout 250 mpirun -n 1 bash -c 'ulimit -f 8192; exec "$0" "$@"' "$program" "$@" : -n 1 "$program" "$@"
+}
+expect "a full disk ends all ranks" 3 'cannot write' full pretrain --out full "${flags[@]}"
+expect "and leaves what was there" 0 '' ranks 2 pretrain --out full "${flags[@]}" --quiet
+same "from where it goes on" whole full
+
+# ---- what is refused ----
+
+expect "wrong usage is said once" 2 '^ssvbench: batch: "0" is out of range' ranks 3 run --batch 0
+say $(($(ranks 3 run --batch 0 2>&1 | grep -c '^ssvbench: ') != 1)) "by one rank"
+expect "without the plug-in there are no copies" 3 'the MPI part cannot be loaded: ' \
+    env SSVBENCH_MPI_PLUGIN=/nowhere.so timeout 60 mpirun -n 2 "$program" run --out none
+[ ! -e none ]
+say $? "and nothing is written"
+expect "what is for one process" 2 '2 processes were started together, and `ssvbench eval` is for one' ranks 2 eval whole
+different() {
+    timeout 60 mpirun -n 1 "$program" run --out none --seeds 1, : -n 1 "$program" run --out none --seeds 2,
+}
+expect "ranks of different settings" 3 'rank 1 of 2, on .*, has other settings' different
+instructions() {
+    timeout 60 mpirun -n 1 "$program" run --out none : -n 1 -x SSVBENCH_ISA=sse2 "$program" run --out none
+}
+if [ "$(uname -m)" = x86_64 ] && grep -qw avx2 /proc/cpuinfo; then
+    expect "ranks of different instructions" 3 'other instructions than rank 0' instructions
+else
+    echo "skip ranks of different instructions: there is one kind here"
+fi
