@@ -105,7 +105,7 @@ static int load(struct invocation *call, struct error *err) {
 static int join_ranks(const struct invocation *call, const struct context *context,
                       struct error *err) {
     struct communicator *c = call->ranks;
-    c->seconds = context->machine->rank_seconds;
+    c->seconds = call->settings->machine.rank_seconds;
     log_message(LOG_INFO, "%d ranks on %s, %d compute threads each", c->size, c->engine,
                 context->threads);
     if (context->device)
@@ -119,7 +119,7 @@ static int suite(struct invocation *call, unsigned stages, struct error *err) {
     struct context context = {.threads = 1};
     int status =
         communicator_agree(call->ranks, WAIT_LIMITED, invocation_context(call, &context, err), err);
-    if (!status && call->ranks)
+    if (!status && context.kernels && call->ranks)
         status = join_ranks(call, &context, err);
     if (status)
         return status;

@@ -79,14 +79,15 @@ out:
 }
 
 int communicator_open(struct communicator **c, struct error *err) {
-    const struct communicator_plugin *plugin;
-    int started = communicator_launched(NULL, NULL), status = 0;
+    const struct communicator_plugin *plugin = NULL;
+    int started = communicator_launched(NULL, NULL);
     *c = NULL;
     if (started == 1)
         return 0;
-    TRY(load(&plugin, started, err));
-    TRY(plugin->open(c, err));
-    if ((*c)->size != started) {
+    int status = load(&plugin, started, err);
+    if (plugin && !status)
+        status = plugin->open(c, err);
+    if (*c && (*c)->size != started) {
         status = error_set(err, STATUS_MACHINE,
                            "%d processes were started to work together, but MPI (%s) knows of %d: "
                            "use the launcher of the MPI that this was built with",
@@ -94,7 +95,6 @@ int communicator_open(struct communicator **c, struct error *err) {
         (*c)->close(*c);
         *c = NULL;
     }
-out:
     return status;
 }
 
@@ -108,14 +108,14 @@ int communicator_size(const struct communicator *c) {
 
 /* ---- together ---- */
 
-static void end_job(struct communicator *c, int late, double seconds) __attribute__((noreturn));
-static void end_job(struct communicator *c, int late, double seconds) {
+static _Noreturn void end_job(struct communicator *c, int late, double seconds) {
     log_setup(LOG_ERROR);
     log_message(LOG_ERROR,
                 "rank %d of %d, on %s, has not answered rank %d for %.4g s (--rank_seconds): the "
                 "job ends; the same command goes on from the last checkpoint",
                 late, c->size, c->host[late], c->rank, seconds);
     c->abort(c, STATUS_MACHINE);
+    exit(STATUS_MACHINE);
 }
 
 static void exchange(struct communicator *c, enum communicator_patience patience, const void *send,

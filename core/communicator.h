@@ -39,7 +39,7 @@ struct communicator {
      * rank that has not answered for so many seconds. */
     int (*exchange)(struct communicator *c, const void *send, const struct communicator_block *to,
                     void *receive, const struct communicator_block *from, double seconds);
-    void (*abort)(struct communicator *c, int status) __attribute__((noreturn)); /* all ranks */
+    void (*abort)(struct communicator *c, int status); /* ends all ranks */
     void (*close)(struct communicator *c);
 };
 

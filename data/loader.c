@@ -240,7 +240,7 @@ static struct loader *make_loader(const struct loader_config *config) {
         memcpy(l->subset, config->subset, (size_t)l->samples * sizeof *l->subset);
     if (config->wanted)
         l->wanted = malloc((size_t)config->batch);
-    if (l->wanted)
+    if (l->wanted && config->wanted)
         memcpy(l->wanted, config->wanted, (size_t)config->batch);
     return l;
 }

@@ -239,7 +239,7 @@ static int train_stage(struct training *t, int *finite, struct error *err) {
     int status = 0;
     long end = t->stage->first + t->stage->steps;
     while (t->done < end && *finite && !t->stopped) {
-        struct batch batch;
+        struct batch batch = {.n = 0};
         double start = clock_seconds();
         status = next_batch(t, status, &batch, err);
         if (status)
@@ -318,7 +318,7 @@ static int time_stage(struct training *t, int stage, double *seconds, struct err
     t->done = c->stages[stage].first;
     TRY(communicator_agree(ranks_of(t), WAIT_LONG, open_stage(t, stage, err), err));
     for (int i = 0; i < WARM_UP + TIMED; i++) {
-        struct batch batch;
+        struct batch batch = {.n = 0};
         double start = clock_seconds();
         TRY(next_batch(t, 0, &batch, err));
         trainer_step(&t->trainer, batch.slots, batch.n, i);

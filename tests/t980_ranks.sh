@@ -2,6 +2,7 @@
 # Several ranks on MPI: every method's losses, weights and evaluations are those of one process, bit
 # for bit; a rank that is killed, stuck or stopped ends the job, and another number of ranks goes on
 # from the checkpoint.  Four numbers of ranks and 52 steps under SSV_LONG, fewer otherwise.
+# shellcheck source=tests/outside.sh
 . "$(dirname "$0")/outside.sh"
 export OMPI_ALLOW_RUN_AS_ROOT=1 OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1 OMPI_MCA_rmaps_base_oversubscribe=1
 plugin=${SSVBENCH_MPI_PLUGIN:-$(dirname "$program")/libssvbench_mpi.so}

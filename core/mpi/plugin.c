@@ -27,10 +27,8 @@ struct ranks {
     int n, most;
 };
 
-static _Noreturn void end(struct communicator *c, int status) {
-    struct ranks *r = (struct ranks *)c;
-    MPI_Abort(r->all, status);
-    exit(status);
+static void end(struct communicator *c, int status) {
+    MPI_Abort(((struct ranks *)c)->all, status);
 }
 
 static MPI_Request *add(struct ranks *r, int peer) {
@@ -41,6 +39,7 @@ static MPI_Request *add(struct ranks *r, int peer) {
         if (!r->requests || !r->peer) {
             fprintf(stderr, "ssvbench: out of memory for messages\n");
             end(&r->base, STATUS_MACHINE);
+            exit(STATUS_MACHINE);
         }
     }
     r->peer[r->n] = peer;
