@@ -108,7 +108,7 @@ out:
 }
 
 static void close_stage(struct training *t) {
-    if (t->trainer.exec && t->cell->context->machine->profile)
+    if (t->trainer.exec && t->cell->context->machine->profile && leads(t))
         exec_profile(t->trainer.exec, stderr);
     loader_close(t->loader);
     t->loader = NULL;
@@ -405,8 +405,9 @@ static int resume(struct training *t, struct error *err) {
     for (long i = 0; i < c->run.n_steps; i++)
         if (c->run.steps[i].step <= t->done && !isnan(c->run.steps[i].feature_std))
             t->watched[t->n_watched++] = c->run.steps[i];
-    char detail[48];
-    snprintf(detail, sizeof detail, "{\"steps\": %ld}", c->steps);
+    char detail[64];
+    snprintf(detail, sizeof detail, "{\"steps\": %ld, \"ranks\": %d}", c->steps,
+             communicator_size(ranks_of(t)));
     if (t->done < c->steps)
         TRY(journal_event(&c->journal, t->done ? "resume" : "start", detail, err));
 out:

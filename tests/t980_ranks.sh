@@ -73,6 +73,14 @@ odd=("${few[@]}" --methods simclr --data "shapes:size=16,train=9,test=16" --patc
 expect "more ranks than samples" 0 '' ranks 5 pretrain --out odd5 "${odd[@]}"
 same "and the same numbers" odd1 odd5
 
+# One tar of training images for three ranks.
+tar=(--methods mae --seeds "7," --patch 8 --epochs 1 --batch 8 --chunk 1 --threads 1 --loader_threads 1
+    --quiet --data "webdataset:few-train-000000.tar,test=few-test-000000.tar")
+"$program" data convert "fashion-mnist:train=40,test=16" few.tar 2>/dev/null
+"$program" pretrain --out tar1 "${tar[@]}"
+expect "more ranks than tar shards" 0 '' ranks 3 pretrain --out tar3 "${tar[@]}"
+same "and the same numbers from them" tar1 tar3
+
 # ---- faults ----
 
 flags=(--methods mae --seeds "7," --data "shapes:size=32,train=256,test=32" --patch 8 --epochs 5 --batch 32
