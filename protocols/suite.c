@@ -256,6 +256,8 @@ static int train_and_evaluate(const struct suite_cell *one, const struct suite_l
         return status;
     if (status)
         goto out;
+    TRY(communicator_compare(context->ranks, c.hash, sizeof c.hash,
+                             "has data of another content under the same name than rank 0", err));
     TRY(cell_pretrain(&c, err));
     if (leads)
         TRY(cell_sample(&c, one->settings, err));

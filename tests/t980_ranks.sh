@@ -74,11 +74,12 @@ expect "more ranks than samples" 0 '' ranks 5 pretrain --out odd5 "${odd[@]}"
 same "and the same numbers" odd1 odd5
 
 # One tar of training images for three ranks.
-tar=(--methods mae --seeds "7," --patch 8 --epochs 1 --batch 8 --chunk 1 --threads 1 --loader_threads 1
-    --quiet --data "webdataset:few-train-000000.tar,test=few-test-000000.tar")
+images="webdataset:few-train-000000.tar,test=few-test-000000.tar"
 "$program" data convert "fashion-mnist:train=40,test=16" few.tar 2>/dev/null
-"$program" pretrain --out tar1 "${tar[@]}"
-expect "more ranks than tar shards" 0 '' ranks 3 pretrain --out tar3 "${tar[@]}"
+mae=(--methods mae --seeds "7," --patch 8 --batch 8 --chunk 1 --threads 1 --loader_threads 1 --quiet)
+shard=("${mae[@]}" --data "$images" --epochs 1)
+"$program" pretrain --out tar1 "${shard[@]}"
+expect "more ranks than tar shards" 0 '' ranks 3 pretrain --out tar3 "${shard[@]}"
 same "and the same numbers from them" tar1 tar3
 
 # ---- faults ----
@@ -145,6 +146,19 @@ expect "a full disk ends all ranks" 3 'cannot write' full pretrain --out full "$
 expect "and leaves what was there" 0 '' ranks 2 pretrain --out full "${flags[@]}" --quiet
 same "from where it goes on" whole full
 
+# The second rank reads another copy of the images, which changes while it is read.
+mkdir spoilt
+cp few-*.tar spoilt
+spoilt=("${mae[@]}" --data "$images,cache=0" --epochs 2000)
+rm -rf part
+timeout 250 mpirun -n 1 "$program" pretrain --out part "${spoilt[@]}" : \
+    -n 1 -wdir "$work/spoilt" "$program" pretrain --out part "${spoilt[@]}" >said 2>&1 &
+job=$!
+reach 5
+truncate -s 20000 spoilt/few-train-000000.tar
+finish "an error on another rank is all ranks' and is told once" \
+    '^ssvbench: mae on .*: rank 1 of 2, on .*, training image [0-9]+: .*few-train-000000.tar: it has changed'
+
 # ---- what is refused ----
 
 expect "wrong usage is said once" 2 '^ssvbench: batch: "0" is out of range' ranks 3 run --batch 0
@@ -158,6 +172,14 @@ different() {
     timeout 60 mpirun -n 1 "$program" run --out none --seeds 1, : -n 1 "$program" run --out none --seeds 2,
 }
 expect "ranks of different settings" 3 'rank 1 of 2, on .*, has other settings' different
+mkdir elsewhere
+elsewhere() { # the second rank in a folder of other data
+    timeout 60 mpirun -n 1 "$program" pretrain --out none "${shard[@]}" : \
+        -n 1 -wdir "$work/elsewhere" "$program" pretrain --out none "${shard[@]}"
+}
+expect "data that a rank does not have" 2 'rank 1 of 2, on .*few-train-000000.tar' elsewhere
+"$program" data convert "fashion-mnist:train=48,test=16" elsewhere/few.tar 2>/dev/null
+expect "other data under the same name" 3 'rank 1 of 2, on .*, has data of another content' elsewhere
 instructions() {
     timeout 60 mpirun -n 1 "$program" run --out none : -n 1 -x SSVBENCH_ISA=sse2 "$program" run --out none
 }
