@@ -137,13 +137,13 @@ $(EMUPLUG): $(EMULATED) $(BUILD)/emulated/kernels/cuda/plugin.o $(BUILD)/emulate
 $(STANDIN): tests/cuda/cudnn_standin.c $(BUILD)/flags
 	$(COMPILE) -fPIC -shared -o $@ $<
 $(STANDIN): EXTRA = -Itests/cuda
-$(BUILD)/tests/t250_kernels_cuda $(BUILD)/tests/t252_dnn $(BUILD)/tests/t260_nn_device: $(EMULATED)
-WITH_t250_kernels_cuda = $(EMULATED) -lstdc++
-# The stand-in finds the emulator in the program.
-$(BUILD)/tests/t252_dnn $(BUILD)/tests/t260_nn_device: private EXTRA = -rdynamic -DSTAND_IN=$(call quoted,$(abspath $(STANDIN)))
-$(BUILD)/tests/t252_dnn $(BUILD)/tests/t260_nn_device: | $(STANDIN)
-WITH_t252_dnn = $(EMULATED) -lstdc++
-WITH_t260_nn_device = $(EMULATED) -lstdc++
+# Tests with the emulator, some with the stand-in for cuDNN, which finds the emulator in the program.
+WITH_STANDIN  := t252_dnn t260_nn_device t261_device_needs
+WITH_EMULATOR := t250_kernels_cuda $(WITH_STANDIN)
+$(WITH_EMULATOR:%=$(BUILD)/tests/%): $(EMULATED)
+$(WITH_STANDIN:%=$(BUILD)/tests/%): private EXTRA = -rdynamic -DSTAND_IN=$(call quoted,$(abspath $(STANDIN)))
+$(WITH_STANDIN:%=$(BUILD)/tests/%): | $(STANDIN)
+$(foreach t,$(WITH_EMULATOR),$(eval WITH_$(t) = $(EMULATED) -lstdc++))
 FAULTS := $(BUILD)/emulated/tests/cuda/faults.o $(BUILD)/emulated/tests/cuda/emulator.o
 $(BUILD)/tests/t251_cuda_emulator: $(FAULTS)
 WITH_t251_cuda_emulator = $(FAULTS) -lstdc++

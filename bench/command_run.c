@@ -2,7 +2,7 @@
 #include "bench/command.h"
 
 #include "bench/peak.h"
-#include "core/file.h"
+#include "core/sha256.h"
 #include "core/log.h"
 #include "kernels/plugin.h"
 #include "protocols/opened.h"

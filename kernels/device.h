@@ -20,6 +20,34 @@ struct device_range {
     real scale, lr, decay, correct1, correct2; /* adamw: as the kernel's gscale, lr, wd, c1, c2 */
 };
 
+enum { DEVICE_PIECE = 1 << 14 }; /* reals of a range that are one entry of a list */
+
+/* Entries of a range of so many reals in the lists that squares and adamw send; and bytes of so
+ * many entries. */
+static inline size_t device_pieces(size_t count) {
+    return (count + DEVICE_PIECE - 1) / DEVICE_PIECE;
+}
+
+static inline size_t device_list_bytes(size_t pieces) {
+    return pieces * (sizeof(struct device_range) + sizeof(double));
+}
+
+/* Bytes: what nobody has, all that there is, and what the device keeps for itself, which whoever
+ * comes next can use too: work memory of products and convolutions, lists of squares and adamw. */
+struct device_memory {
+    size_t unused, all;
+    size_t products, convolutions, lists;
+};
+
+/* A convolution as kernels/kernels.h has three; pointers say how they are aligned. */
+enum device_conv_kind { DEVICE_CONV, DEVICE_CONV_BACKWARD_DATA, DEVICE_CONV_BACKWARD_WEIGHT };
+struct device_conv {
+    enum device_conv_kind kind;
+    int n, acc;
+    const struct conv_shape *shape;
+    const void *x, *w, *y; /* or their gradients */
+};
+
 struct device {
     const char *name;              /* "cuda:0" */
     const char *description;       /* "NVIDIA H100 80GB HBM3, 79.2 GiB" */
@@ -30,6 +58,12 @@ struct device {
     int (*allocate)(struct device *d, void **out, size_t bytes, const char *what,
                     struct error *err);
     void (*release)(struct device *d, void *memory); /* of NULL: nothing */
+    void (*memory)(struct device *d, struct device_memory *out);
+    /* The work memory of a library for it, which is planned now and allocated when it is done for
+     * the first time; 0: none. */
+    size_t (*conv_bytes)(struct device *d, const struct device_conv *conv);
+    /* Room for lists of so many pieces, so that squares and adamw allocate nothing. */
+    int (*lists)(struct device *d, size_t pieces, struct error *err);
     /* Both return when it is done, and with it all that was asked for before. */
     void (*copy_in)(struct device *d, void *to, const void *from, size_t bytes);
     void (*copy_out)(struct device *d, void *to, const void *from, size_t bytes);

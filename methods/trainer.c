@@ -66,6 +66,14 @@ static void find_mine(struct trainer *t) {
         memset(t->mine + p * one + first, 1, (size_t)(end - first));
 }
 
+/* Of all that an optimizer may go through on a device. */
+static size_t pieces(const struct model *m) {
+    size_t n = 0;
+    for (int i = 0; i < m->n_facts; i++)
+        n += device_pieces(m->facts[i].count);
+    return n;
+}
+
 int trainer_open(struct trainer *t, const struct trainer_config *config, struct error *err) {
     *t = (struct trainer){.config = *config};
     struct builder *b = config->builder;
@@ -96,6 +104,8 @@ int trainer_open(struct trainer *t, const struct trainer_config *config, struct 
     for (int i = 0; i < 2 && !status && part.device; i++)
         status = memory_get(part.device, &t->moments[i], b->model->count * sizeof(real),
                             "optimizer state", err);
+    if (!status && part.device)
+        status = part.device->lists(part.device, pieces(b->model), err);
     if (!status)
         status = check_accumulation(t, err);
     if (!status)

@@ -43,6 +43,14 @@ struct trainer {
     double parts[METHOD_OBJECTIVES]; /* each objective in its method's own scale */
 };
 
+/* What trainer_open and the steps behind it take, in bytes, and what there is: of a device's memory
+ * exactly, as it is asked for (a driver rounds up); of the processor's what a step works in. */
+struct trainer_needs {
+    size_t bytes, available;
+};
+/* Nothing of it is taken. */
+int trainer_needs(const struct trainer_config *config, struct trainer_needs *out,
+                  struct error *err);
 /* The builder's graph must be planned and its model allocated. */
 int trainer_open(struct trainer *t, const struct trainer_config *config, struct error *err);
 /* Reads the builder's data where the method measures something on it. */

@@ -74,6 +74,7 @@ struct cell {
     struct graph encode_text; /* empty unless the method has a text tower */
     struct builder text_builder;
     struct text_coder text;
+    const char *no_room; /* why nothing is pretrained: the device has not the memory; NULL */
     struct feature_set features; /* names from the start, data after extraction */
     struct slab feature_slab[SPLITS];
     int extracted;
@@ -96,7 +97,8 @@ int cell_open(struct cell *c, const struct settings *suite, const struct method 
               struct error *err);
 /* With several ranks all call it, and all but the first have a cell without a folder.
  * STATUS_INTERRUPTED after a stop, with everything saved.  A divergence is not an error: the run's
- * status becomes "failed" and evaluations get rows that say so. */
+ * status becomes "failed" and evaluations get rows that say so.  Nor is it one that a device has
+ * not the memory: nothing is trained, and no_room says why. */
 int cell_pretrain(struct cell *c, struct error *err);
 /* Features of both splits of what is judged, from the cache beside the checkpoint or computed; of a
  * cell without a folder computed. */

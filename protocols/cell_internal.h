@@ -12,6 +12,12 @@ int cell_count_steps(struct cell *c, struct error *err);
 void cell_set_steps(struct cell *c, long total);
 /* As many as the budget pays for, when a step of a stage costs that much. */
 int cell_pay_steps(struct cell *c, const double cost[METHOD_STAGES], struct error *err);
+/* What trains a stage of a built cell. */
+struct trainer_config cell_trainer(struct cell *c, int stage);
+/* The most that a stage of a built cell needs. */
+int cell_needs(struct cell *c, struct trainer_needs *out, struct error *err);
+/* Says what the pretraining needs, into the log and the run; c->no_room where a device has less. */
+int cell_ask_room(struct cell *c, struct error *err);
 /* Protocol, version and dataset of a row, the dataset also among those of the run. */
 void cell_name_row(struct cell *c, int protocol, const struct dataset *data, struct eval *e);
 /* What the pretraining has done of each kind of budget, into the run. */

@@ -28,6 +28,7 @@ struct training {
     struct step_row *watched; /* (steps / watch_every + 1) the rows that were looked at */
     long n_watched;
     int stopped;         /* for a collapse */
+    int asked;           /* for room */
     double saved_at;     /* clock */
     double sent, waited; /* the communicator's, before the first step */
     struct progress progress;
@@ -55,47 +56,51 @@ static int prepare_sample(const void *self, const struct record *record, long sa
     return 0;
 }
 
+struct trainer_config cell_trainer(struct cell *c, int stage) {
+    const struct plan *p = &c->settings.plan;
+    int last = stage == c->method->n_stages - 1; /* the one that the user's rates are for */
+    return (struct trainer_config){.method = c->method,
+                                   .self = settings_method(&c->settings, c->method),
+                                   .builder = &c->stages[stage].builder,
+                                   .exec = {.kernels = c->context->kernels,
+                                            .device = c->context->device,
+                                            .threads = c->context->threads,
+                                            .batch = p->batch,
+                                            .chunk = p->chunk,
+                                            .lanes = p->lanes,
+                                            .profile = c->context->machine->profile,
+                                            .ranks = c->context->ranks},
+                                   .accumulate = p->accumulate,
+                                   .lr = last ? p->lr : -1,
+                                   .weight_decay = last ? p->weight_decay : -1,
+                                   .warmup = last ? p->warmup : -1,
+                                   .total = c->stages[stage].steps,
+                                   .per_epoch = c->data->count[SPLIT_TRAIN] / p->batch};
+}
+
 static int open_stage(struct training *t, int stage, struct error *err) {
     struct cell *c = t->cell;
     const struct plan *p = &c->settings.plan;
+    const struct trainer_config trainer = cell_trainer(c, stage);
     t->stage = &c->stages[stage];
-    int last = stage == c->method->n_stages - 1; /* the one that the user's rates are for */
-    long per_epoch = c->data->count[SPLIT_TRAIN] / p->batch;
-    const struct trainer_config trainer = {.method = c->method,
-                                           .self = settings_method(&c->settings, c->method),
-                                           .builder = &t->stage->builder,
-                                           .exec = {.kernels = c->context->kernels,
-                                                    .device = c->context->device,
-                                                    .threads = c->context->threads,
-                                                    .batch = p->batch,
-                                                    .chunk = p->chunk,
-                                                    .lanes = p->lanes,
-                                                    .profile = c->context->machine->profile,
-                                                    .ranks = c->context->ranks},
-                                           .accumulate = p->accumulate,
-                                           .lr = last ? p->lr : -1,
-                                           .weight_decay = last ? p->weight_decay : -1,
-                                           .warmup = last ? p->warmup : -1,
-                                           .total = t->stage->steps,
-                                           .per_epoch = per_epoch};
     int status = 0;
     TRY(trainer_open(&t->trainer, &trainer, err));
     struct loader_slot slots[METHOD_INPUTS + 1];
-    const struct loader_config loader = {.data = c->data,
-                                         .split = SPLIT_TRAIN,
-                                         .batch = p->batch,
-                                         .wanted = t->trainer.mine,
-                                         .shuffle = 1,
-                                         .drop_last = 1,
-                                         .seed = c->seed,
-                                         .threads = c->context->loader_threads,
-                                         .epochs =
-                                             (int)ceil((double)c->steps / (double)per_epoch) + 1,
-                                         .start_batch = t->done,
-                                         .slots = slots,
-                                         .n_slots = trainer_slots(&t->stage->builder, slots),
-                                         .prepare = prepare_sample,
-                                         .self = t};
+    const struct loader_config loader = {
+        .data = c->data,
+        .split = SPLIT_TRAIN,
+        .batch = p->batch,
+        .wanted = t->trainer.mine,
+        .shuffle = 1,
+        .drop_last = 1,
+        .seed = c->seed,
+        .threads = c->context->loader_threads,
+        .epochs = (int)ceil((double)c->steps / (double)trainer.per_epoch) + 1,
+        .start_batch = t->done,
+        .slots = slots,
+        .n_slots = trainer_slots(&t->stage->builder, slots),
+        .prepare = prepare_sample,
+        .self = t};
     TRY(loader_open(&t->loader, &loader, err));
     if (t->done == t->stage->first) {
         TRY(trainer_fit(&t->trainer, err));
@@ -275,10 +280,20 @@ static void say_starved(const struct cell *c) {
                 c->run.run_id, 100 * share);
 }
 
+static int ask_room(struct training *t, struct error *err) {
+    if (t->asked)
+        return 0;
+    t->asked = 1;
+    return cell_ask_room(t->cell, err);
+}
+
 static int train(struct training *t, struct error *err) {
     struct cell *c = t->cell;
     int status = 0, finite = 1;
     long before = t->done;
+    TRY(ask_room(t, err));
+    if (c->no_room)
+        return 0;
     t->saved_at = clock_seconds();
     if (ranks_of(t)) {
         t->sent = ranks_of(t)->sent;
@@ -348,6 +363,9 @@ static int find_steps(struct training *t, struct error *err) {
     if (!isnan(known) || c->context->steps) {
         cell_set_steps(c, isnan(known) ? c->context->steps : (long)known);
     } else {
+        TRY(ask_room(t, err));
+        if (c->no_room)
+            return 0;
         TRY(slab_alloc(&drawn, c->model.slab.bytes, "the weights before steps are timed", err));
         memcpy(drawn.data, c->model.slab.data, drawn.bytes);
         for (int i = 0; i < c->method->n_stages && !status; i++)
@@ -435,6 +453,8 @@ static int begin(struct training *t, struct error *err) {
     int status = 0;
     if (c->method->trains && c->budget.kind == BUDGET_SECONDS)
         TRY(communicator_agree(ranks_of(t), WAIT_LIMITED, find_steps(t, err), err));
+    if (c->no_room)
+        goto out;
     t->watched =
         ARENA_ARRAY(&c->arena, struct step_row, c->steps / c->settings.plan.watch_every + 2);
     if (leads(t))
@@ -466,6 +486,8 @@ int cell_pretrain(struct cell *c, struct error *err) {
     if (state != GOES_ON)
         goto over;
     TRY(begin(&t, err));
+    if (c->no_room)
+        goto out;
     if (!c->steps) {
         if (!c->method->weights && !file_exists(c->checkpoint)) /* those are where they were */
             TRY(save(&t, "drawn", err));

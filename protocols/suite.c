@@ -190,7 +190,8 @@ struct suite_row suite_row(const struct suite_cell *one, const struct suite_list
 
 /* What became of the cells so far. */
 struct tally {
-    int cells, failed, unusable; /* unusable: refused for what the user asked for */
+    int cells, failed;
+    int unusable, no_room; /* of these: refused for what the user asked for; for lack of memory */
 };
 
 /* The whole suite ends for these; everything else is one cell's failure. */
@@ -242,6 +243,19 @@ static int skip(const struct suite_cell *one, const struct suite_lists *l,
     return status;
 }
 
+/* A cell that the device has not the memory for: rows that say so, to be tried again next time. */
+static int leave(struct cell *c, const struct suite_cell *one, const struct suite_lists *l,
+                 unsigned stages, struct tally *tally, struct error *err) {
+    for (int i = 0; i < suite_rows(one, l) && stages & SUITE_EVALUATE; i++) {
+        const struct suite_row row = suite_row(one, l, i);
+        cell_fail(c, row.protocol, row.data, c->no_room);
+    }
+    log_message(LOG_ERROR, "%s: %s", c->run.run_id, c->no_room);
+    tally->failed++;
+    tally->no_room++;
+    return cell_save(c, "interrupted", err);
+}
+
 static int train_and_evaluate(const struct suite_cell *one, const struct suite_lists *l,
                               const struct context *context, unsigned stages, struct tally *tally,
                               struct error *err) {
@@ -259,6 +273,10 @@ static int train_and_evaluate(const struct suite_cell *one, const struct suite_l
     TRY(communicator_compare(context->ranks, c.hash, sizeof c.hash,
                              "has data of another content under the same name than rank 0", err));
     TRY(cell_pretrain(&c, err));
+    if (c.no_room) {
+        status = leave(&c, one, l, stages, tally, err);
+        goto out;
+    }
     if (leads)
         TRY(cell_sample(&c, one->settings, err));
     if (leads && stages & SUITE_EVALUATE)
@@ -294,11 +312,14 @@ static int run_cell(const struct suite_cell *one, const struct suite_lists *l,
     return 0;
 }
 
-/* Nothing but refusals is a mistake in the command, not a finding. */
+/* Nothing but refusals is a mistake in the command, and no cell that fits a machine too small for
+ * it: no finding. */
 static int verdict(const struct tally *t, struct error *err) {
     if (!t->failed)
         return 0;
-    int status = t->unusable == t->cells ? STATUS_USAGE : STATUS_FINDING;
+    int status = t->unusable == t->cells  ? STATUS_USAGE
+                 : t->no_room == t->cells ? STATUS_MACHINE
+                                          : STATUS_FINDING;
     return error_set(err, status, "%d of %d cells failed, see above", t->failed, t->cells);
 }
 

@@ -134,23 +134,11 @@ static double disk_of(const struct cell *c) {
 }
 
 static int measure(struct dry *d, struct cell *c, struct needs *n, struct error *err) {
-    int status = 0;
+    struct trainer_needs needs;
+    int status = cell_needs(c, &needs, err);
     n->parameters = (long)model_parameters(&c->model);
     n->disk = disk_of(c);
-    n->memory = (double)c->model.slab.bytes;
-    for (int i = 0; i < c->method->n_stages && !status; i++) {
-        const struct exec_config config = {.kernels = d->context->kernels,
-                                           .threads = d->context->threads,
-                                           .batch =
-                                               c->settings.plan.batch / c->settings.plan.accumulate,
-                                           .chunk = c->settings.plan.chunk,
-                                           .lanes = c->settings.plan.lanes};
-        struct exec *x = NULL;
-        status = exec_open(&x, &c->stages[i].graph, &config, err);
-        if (!status)
-            n->memory = fmax(n->memory, (double)exec_peak_bytes(x));
-        exec_close(x);
-    }
+    n->memory = (double)needs.bytes;
     estimate_time(d, c, n);
     return status;
 }

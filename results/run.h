@@ -95,6 +95,7 @@ struct run {
     char config_sha256[65];
     long parameters;
     double step_gflops, step_peak_bytes;
+    double needed_bytes, available_bytes;  /* before the first step; 0: not asked */
     struct run_data_source data[RUN_DATA]; /* of pretraining and of evaluations, by name */
     int n_data;
     struct step_row *steps; /* filled by run_write from the journal, by run_read from the file */

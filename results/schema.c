@@ -41,6 +41,8 @@ const struct member schema_run[] = {
     INTEGER(run, parameters, "parameters"),
     REAL(run, step_gflops, "step_gflops"),
     REAL(run, step_peak_bytes, "step_peak_bytes"),
+    ADDED_REAL(run, needed_bytes, "needed_bytes"),
+    ADDED_REAL(run, available_bytes, "available_bytes"),
     END,
 };
 

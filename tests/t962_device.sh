@@ -75,3 +75,14 @@ says 0 'networks run on the processor' \
 says 3 'use a smaller batch or model' \
     env SSVBENCH_CUDA_PLUGIN="$plugin" "$program" pretrain --device cuda --out "$work/z" \
     --data shapes:size=96,train=512,test=16 --batch 512 --methods simclr --backbone resnet18 --seeds 0 --audit 0
+
+# The rows of that cell say so, with what is needed and what is free.
+SSVBENCH_CUDA_PLUGIN=$plugin "$program" run --device cuda --out "$work/z" --data shapes:size=96,train=512,test=16 \
+    --batch 512 --methods simclr --backbone resnet18 --seeds 0 --audit 0 --protocols knn >"$work/log" 2>&1
+if "$program" report csv "$work/z" 2>&1 |
+    grep -qE 'knn,shapes,.*failed,"out of memory: needs [0-9.]+ GiB of memory on cuda:0, [0-9.]+ MiB are free'; then
+    echo "ok - a row for what does not fit"
+else
+    sed 's/^/# /' "$work/log" | tail -3
+    echo "not ok - a row for what does not fit"
+fi

@@ -27,12 +27,10 @@ struct blas {
     cudaStream_t stream;
     cublasComputeType_t compute;
     struct device *device;
-    void *workspace; /* NULL: not needed yet */
+    void *workspace;
     void *plans;     /* tree of struct plan, by key */
     void *packed;    /* tree of struct packed_matrix, by packed */
 };
-
-#define WORKSPACE ((size_t)32 << 20) /* what NVIDIA recommends for Hopper */
 
 static int by_key(const void *a, const void *b) {
     return memcmp(a, b, sizeof(struct key));
@@ -88,6 +86,8 @@ int blas_open(struct blas **out, struct device *d, void *stream, enum device_mat
     int status = blas_load(&b->f, err);
     if (!status && b->f.cublasLtCreate(&b->handle))
         status = error_set(err, STATUS_MACHINE, "cuBLASLt does not start");
+    if (!status)
+        status = d->allocate(d, &b->workspace, b->f.workspace, "cuBLASLt", err);
     if (status)
         blas_close(b);
     else
@@ -153,7 +153,7 @@ static int describe(struct blas *b, struct plan *p) {
 }
 
 static int choose(struct blas *b, struct plan *p) {
-    const size_t room = WORKSPACE;
+    const size_t room = b->f.workspace;
     const unsigned *to = p->key.aligned;
     cublasLtMatmulPreference_t wish = NULL;
     cublasLtMatmulHeuristicResult_t found;
@@ -232,10 +232,6 @@ int blas_product(struct blas *b, const struct product *p) {
     }
     if (plan->none)
         return BLAS_NONE;
-    struct error no_memory;
-    if (plan->workspace && !b->workspace &&
-        b->device->allocate(b->device, &b->workspace, WORKSPACE, "cuBLASLt", &no_memory))
-        return BLAS_NONE;
     int s = set_bias(b, plan, p->bias);
     return s ? s
              : (int)b->f.cublasLtMatmul(b->handle, plan->how, &p->alpha, p->b, plan->b, p->a,
@@ -245,4 +241,8 @@ int blas_product(struct blas *b, const struct product *p) {
 
 const char *blas_error(struct blas *b, int status) {
     return b->f.cublasLtGetStatusString((cublasStatus_t)status);
+}
+
+size_t blas_workspace(const struct blas *b) {
+    return b->workspace ? b->f.workspace : 0;
 }

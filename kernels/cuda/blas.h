@@ -25,11 +25,12 @@ struct product {
     int lda, ldb, ld_add, ldy;
 };
 
-/* d: whose memory the library works in, from the first product on that needs any.  Status 3 with
- * one line when the library is not there. */
+/* d: whose memory the library works in.  Status 3 with one line when the library or the memory is
+ * not there. */
 int blas_open(struct blas **out, struct device *d, void *stream, enum device_math math,
               struct error *err);
 void blas_close(struct blas *b); /* NULL: nothing */
+size_t blas_workspace(const struct blas *b); /* bytes */
 /* 0, or a cublasStatus_t; BLAS_NONE: the library has no kernel for it. */
 enum { BLAS_NONE = 15 };
 int blas_product(struct blas *b, const struct product *p);

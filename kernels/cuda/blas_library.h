@@ -26,6 +26,7 @@ struct blas_library {
 #define F(name) __typeof__(name) *name;
     BLAS_FUNCTIONS(F)
 #undef F
+    size_t workspace; /* bytes that it should have to work in */
 };
 
 /* Status 3 with what is missing.  The library stays open until the program ends. */

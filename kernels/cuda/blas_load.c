@@ -28,5 +28,6 @@ int blas_load(struct blas_library *out, struct error *err) {
     memcpy(&out->name, &symbol, sizeof symbol);
     BLAS_FUNCTIONS(F)
 #undef F
+    out->workspace = (size_t)32 << 20; /* what NVIDIA recommends for Hopper */
     return 0;
 }

@@ -168,23 +168,28 @@ static int common_alignment(const void *const data[DNN_ARGUMENTS]) {
     return bits % WIDE ? (int)sizeof(float) : WIDE;
 }
 
-/* x, w, y: as the ids of dnn_plan.h are in order. */
-static int run(struct dnn *d, struct dnn_problem problem, const void *x, const void *w,
-               const void *y) {
-    const void *const data[DNN_ARGUMENTS] = {x, w, y};
+/* NULL: it is not done here. */
+static struct entry *plan(struct dnn *d, struct dnn_problem problem,
+                          const void *const data[DNN_ARGUMENTS]) {
     if (is_empty(&problem))
-        return -1;
+        return NULL;
     problem.alignment = common_alignment(data);
     struct entry *e = find(d, &problem);
     if (!e)
         e = add(d, &problem);
-    if (!e->plan.plan)
-        return -1;
     /* An H200 found engines that were chosen for 4 bytes to want more. */
-    if (problem.alignment < WIDE) {
+    if (e->plan.plan && problem.alignment < WIDE)
         leave(d, e, "not aligned to 16 bytes");
+    return e->plan.plan ? e : NULL;
+}
+
+/* x, w, y: as the ids of dnn_plan.h are in order. */
+static int run(struct dnn *d, struct dnn_problem problem, const void *x, const void *w,
+               const void *y) {
+    const void *const data[DNN_ARGUMENTS] = {x, w, y};
+    struct entry *e = plan(d, problem, data);
+    if (!e)
         return -1;
-    }
     if (!reserve(d, e->plan.workspace)) {
         leave(d, e, "no memory for its workspace");
         return -1;
@@ -207,4 +212,19 @@ int dnn_conv_backward_weight(struct dnn *d, int n, const struct conv_shape *s, c
                              const float *dy, float *dw) {
     return run(d, (struct dnn_problem){.kind = DNN_BACKWARD_WEIGHT, .n = n, .shape = *s, .acc = 1},
                x, dw, dy);
+}
+
+size_t dnn_conv_bytes(struct dnn *d, const struct device_conv *conv) {
+    static const enum dnn_kind kinds[] = {[DEVICE_CONV] = DNN_FORWARD,
+                                          [DEVICE_CONV_BACKWARD_DATA] = DNN_BACKWARD_DATA,
+                                          [DEVICE_CONV_BACKWARD_WEIGHT] = DNN_BACKWARD_WEIGHT};
+    const void *const data[DNN_ARGUMENTS] = {conv->x, conv->w, conv->y};
+    const struct dnn_problem problem = {
+        .kind = kinds[conv->kind], .n = conv->n, .shape = *conv->shape, .acc = conv->acc};
+    const struct entry *e = plan(d, problem, data);
+    return e ? e->plan.workspace : 0;
+}
+
+size_t dnn_workspace(const struct dnn *d) {
+    return d->workspace_bytes;
 }

@@ -7,7 +7,7 @@
 #define SSV_KERNELS_CUDA_DNN_H
 
 #include "core/error.h"
-#include "kernels/kernels.h"
+#include "kernels/device.h"
 
 #ifdef __cplusplus
 extern "C" {
@@ -30,6 +30,11 @@ int dnn_conv_backward_data(struct dnn *d, int n, const struct conv_shape *s, con
 /* dw is added to. */
 int dnn_conv_backward_weight(struct dnn *d, int n, const struct conv_shape *s, const float *x,
                              const float *dy, float *dw);
+
+/* The bytes of work memory that such a convolution takes when it is done, planned now; the pointers
+ * are not followed.  0: none, or it is not done here. */
+size_t dnn_conv_bytes(struct dnn *d, const struct device_conv *conv);
+size_t dnn_workspace(const struct dnn *d); /* bytes that it has by now */
 
 /* The text of an error that a convolution returned; NULL for what is CUDA's own. */
 const char *dnn_error(const struct dnn *d, int error);

@@ -9,8 +9,6 @@
 
 namespace {
 
-enum { PIECE = 1 << 14 };
-
 __global__ void squares_kernel(const struct device_range *pieces, const float *x, const float *y,
                                double *sums) {
     const struct device_range r = pieces[blockIdx.x];
@@ -36,13 +34,9 @@ __global__ void adamw_kernel(const struct device_range *pieces, struct adam_numb
         one(i);
 }
 
-size_t pieces_of(size_t count) {
-    return (count + PIECE - 1) / PIECE;
-}
-
-int grow(struct cuda_lists *l, size_t n) {
+cudaError_t grow(struct cuda_lists *l, size_t n) {
     if (n <= l->room)
-        return 0;
+        return cudaSuccess;
     cudaFree(l->pieces);
     cudaFree(l->sums);
     free(l->here);
@@ -54,7 +48,7 @@ int grow(struct cuda_lists *l, size_t n) {
     if (error == cudaSuccess)
         error = cudaMalloc(&l->sums, n * sizeof(double));
     l->room = error == cudaSuccess ? n : 0;
-    return (int)error;
+    return error;
 }
 
 /* The pieces of all ranges, on the device; 0: none, or an error that is kept. */
@@ -62,18 +56,18 @@ size_t send(struct cuda_lists *l, const struct kctx *c, int n, const struct devi
             const char *where) {
     size_t count = 0, at = 0;
     for (int i = 0; i < n; i++)
-        count += pieces_of(range[i].count);
-    cudaError_t error = (cudaError_t)grow(l, count);
+        count += device_pieces(range[i].count);
+    cudaError_t error = grow(l, count);
     if (error != cudaSuccess || !count) {
         cuda_check(c, error, where);
         return 0;
     }
     struct device_range *here = static_cast<struct device_range *>(l->here);
     for (int i = 0; i < n; i++)
-        for (size_t from = 0; from < range[i].count; from += PIECE, at++) {
+        for (size_t from = 0; from < range[i].count; from += DEVICE_PIECE, at++) {
             here[at] = range[i];
             here[at].offset += from;
-            here[at].count = cuda_least(range[i].count - from, PIECE);
+            here[at].count = cuda_least(range[i].count - from, DEVICE_PIECE);
         }
     cuda_check(c,
                cudaMemcpyAsync(l->pieces, here, count * sizeof *here, cudaMemcpyHostToDevice,
@@ -83,6 +77,10 @@ size_t send(struct cuda_lists *l, const struct kctx *c, int n, const struct devi
 }
 
 } // namespace
+
+int cuda_lists_grow(struct cuda_lists *l, size_t pieces) {
+    return (int)grow(l, pieces);
+}
 
 void cuda_squares(struct cuda_lists *l, const struct kctx *c, int n,
                   const struct device_range *range, const real *x, const real *y, double *sums) {
@@ -100,7 +98,7 @@ void cuda_squares(struct cuda_lists *l, const struct kctx *c, int n,
                "squares");
     cuda_check(c, cudaStreamSynchronize(cuda_stream_of(c)), "squares");
     for (int i = 0; i < n; i++)
-        for (size_t k = 0; k < pieces_of(range[i].count); k++)
+        for (size_t k = 0; k < device_pieces(range[i].count); k++)
             sums[i] += back[at++];
 }
 

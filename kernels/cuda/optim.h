@@ -13,12 +13,13 @@ extern "C" {
 struct cuda_lists {
     void *pieces, *sums; /* the device's */
     void *here;
-    size_t room;
+    size_t room; /* pieces, as device_pieces counts them */
 };
 struct adam_numbers {
     real b1, b2, eps;
 };
 
+int cuda_lists_grow(struct cuda_lists *l, size_t pieces); /* a cudaError_t */
 void cuda_squares(struct cuda_lists *l, const struct kctx *c, int n,
                   const struct device_range *range, const real *x, const real *y, double *sums);
 void cuda_adamw_ranges(struct cuda_lists *l, const struct kctx *c, int n,

@@ -59,6 +59,29 @@ void release(struct device *d, void *memory) {
     keep(d, cudaFree(memory), "freeing memory");
 }
 
+void memory(struct device *d, struct device_memory *out) {
+    const struct cuda_queue *q = &own(d)->queue;
+    *out = {};
+    keep(d, cudaMemGetInfo(&out->unused, &out->all), "asking for free memory");
+    out->products = q->blas ? blas_workspace(q->blas) : 0;
+    out->convolutions = q->dnn ? dnn_workspace(q->dnn) : 0;
+    out->lists = device_list_bytes(own(d)->lists.room);
+}
+
+size_t conv_bytes(struct device *d, const struct device_conv *conv) {
+    struct dnn *dnn = own(d)->queue.dnn;
+    return dnn ? dnn_conv_bytes(dnn, conv) : 0;
+}
+
+int lists(struct device *d, size_t pieces, struct error *err) {
+    cudaError_t error = (cudaError_t)cuda_lists_grow(&own(d)->lists, pieces);
+    if (error == cudaSuccess)
+        return 0;
+    cudaGetLastError(); /* it is said here */
+    return error_set(err, STATUS_MACHINE, "%s: lists of an optimizer: %s", d->name,
+                     cudaGetErrorString(error));
+}
+
 void copy(struct device *d, void *to, const void *from, size_t bytes, enum cudaMemcpyKind kind,
           const char *where) {
     keep(d, cudaMemcpyAsync(to, from, bytes, kind, stream_of(d)), where);
@@ -172,6 +195,9 @@ int cuda_device_open(struct device **out, int number, enum device_math math, str
     d->base.queue = &d->queue;
     d->base.allocate = allocate;
     d->base.release = release;
+    d->base.memory = memory;
+    d->base.conv_bytes = conv_bytes;
+    d->base.lists = lists;
     d->base.copy_in = copy_in;
     d->base.copy_out = copy_out;
     d->base.squares = squares;

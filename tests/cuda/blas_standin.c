@@ -185,5 +185,6 @@ int blas_load(struct blas_library *out, struct error *err) {
 #define F(name) out->name = name;
     BLAS_FUNCTIONS(F)
 #undef F
+    out->workspace = 1 << 12;
     return 0;
 }

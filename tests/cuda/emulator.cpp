@@ -285,6 +285,7 @@ struct {
     char *base;
     size_t used;                     /* where the last piece ends */
     std::map<size_t, size_t> pieces; /* where they begin, how long they are */
+    std::map<size_t, size_t> asked;  /* for each the bytes that were asked for */
 } memory;
 
 void permit(int how) {
@@ -401,6 +402,7 @@ cudaError_t cudaMalloc(void **out, size_t bytes) {
         return cudaErrorMemoryAllocation;
     *out = memory.base + at;
     memory.pieces[at] = room;
+    memory.asked[at] = bytes;
     memory.used = at + room > memory.used ? at + room : memory.used;
     working now;
     memset(*out, 0xff, room);
@@ -410,11 +412,20 @@ cudaError_t cudaMalloc(void **out, size_t bytes) {
 cudaError_t cudaFree(void *p) {
     if (!p)
         return cudaSuccess;
-    if (!memory.pieces.erase((size_t)(static_cast<char *>(p) - memory.base)))
+    size_t at = (size_t)(static_cast<char *>(p) - memory.base);
+    if (!memory.pieces.erase(at))
         die("memory that was not handed out is given back");
+    memory.asked.erase(at);
     const auto last = memory.pieces.rbegin();
     memory.used = last == memory.pieces.rend() ? 0 : last->first + last->second;
     return cudaSuccess;
+}
+
+size_t emulated_bytes(void) {
+    size_t sum = 0;
+    for (const auto &piece : memory.asked)
+        sum += piece.second;
+    return sum;
 }
 
 cudaError_t cudaMallocHost(void **out, size_t bytes) {

@@ -12,6 +12,7 @@ extern "C" {
 enum emulated_order { EMULATED_FORWARD, EMULATED_REVERSE, EMULATED_RANDOM, EMULATED_ORDERS };
 void emulated_schedule(enum emulated_order order, unsigned seed);
 unsigned long emulated_launches(void); /* so far */
+size_t emulated_bytes(void);           /* of the device's memory, as they were asked for */
 /* For stand-ins of libraries: work(self) with the device's memory at hand; of a copy of self when
  * it is captured for later. */
 void emulated_work(void (*work)(void *), void *self, size_t bytes);

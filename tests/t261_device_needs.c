@@ -1,0 +1,150 @@
+/* What a training needs of a device, counted before: the bytes that it has handed out when steps
+ * are over, to the byte, with the memory that cuDNN and the optimizer work in; and nothing of it is
+ * taken by counting. */
+#include "kernels/cuda/runtime.h"
+#include "tests/cuda/emulator.h"
+#include "tests/method_fixture.h"
+
+#include "core/memory.h"
+#include "methods/method.h"
+
+enum { N = 4 };
+
+static struct backbone resnet(void) {
+    return (struct backbone){.name = "resnet",
+                             .kind = BACKBONE_RESNET,
+                             .image = 16,
+                             .channels = 3,
+                             .dim = 16,
+                             .resnet = {.width = 8, .blocks = {1, 1}, .small_stem = 1}};
+}
+
+static void open_case(struct fixture *f, const struct method *m, const struct backbone *b) {
+    fixture_open(f, m, 0, b, N, NULL, NULL, kernels_ref());
+    for (int i = 0; i < f->builder.n_inputs; i++)
+        if (f->builder.inputs[i]->kind == TENSOR_INPUT)
+            fixture_fill(f, f->builder.slots[i].name, 0.37, 0.2 + i);
+}
+
+/* The same training, on d from here on. */
+static struct trainer_config move_to(struct fixture *f, struct device *d, int accumulate) {
+    struct trainer_config config = f->trainer.config;
+    trainer_close(&f->trainer);
+    config.exec.device = d;
+    config.accumulate = accumulate;
+    return config;
+}
+
+static void count_and_train(struct device *d, const struct method *m, const struct backbone *b,
+                            int accumulate) {
+    struct fixture f;
+    struct error err;
+    struct trainer_needs needs;
+    open_case(&f, m, b);
+    const struct trainer_config config = move_to(&f, d, accumulate);
+    size_t before = emulated_bytes();
+    unsigned long launches = emulated_launches();
+    long version = f.model.version;
+    assert_int_equal(trainer_needs(&config, &needs, &err), 0);
+    assert_int_equal(emulated_bytes(), before);
+    assert_int_equal(emulated_launches(), launches);
+    assert_int_equal(f.model.version, version);
+    if (trainer_open(&f.trainer, &config, &err))
+        fail_msg("%s: %s", m->name, err.message);
+    for (int step = 0; step < 3; step++)
+        assert_true(trainer_step(&f.trainer, f.slots, N, step));
+    if (d->check(d, &err))
+        fail_msg("%s: %s", m->name, err.message);
+    if (emulated_bytes() != needs.bytes)
+        fail_msg("%s: %zu bytes counted, %zu taken", m->name, needs.bytes, emulated_bytes());
+    assert_true(needs.available > needs.bytes);
+    fixture_close(&f);
+}
+
+static void every_byte_is_counted(struct device *d) {
+    const struct backbone vit = fixture_vit(), convolutions = resnet();
+    count_and_train(d, &method_supervised, &vit, 1);
+    count_and_train(d, &method_supervised, &vit, 2);
+    count_and_train(d, &method_mae, &vit, 1);
+    count_and_train(d, &method_simclr, &vit, 1);
+    count_and_train(d, &method_simclr, &convolutions, 1);
+    count_and_train(d, &method_context_encoder, &convolutions, 1);
+    /* After a larger one: what the device keeps is counted too. */
+    count_and_train(d, &method_supervised, &vit, 1);
+}
+
+static void test_counted(const char *cudnn, enum device_math math) {
+    struct device *d;
+    struct error err;
+    setenv("SSVBENCH_CUDNN", cudnn, 1);
+    assert_int_equal(cuda_device_open(&d, 0, math, &err), 0);
+    every_byte_is_counted(d);
+    cuda_device_close(d);
+    assert_int_equal(emulated_bytes(), 0);
+}
+
+static void with_own_kernels(void **state) {
+    (void)state;
+    test_counted("none", DEVICE_OWN);
+}
+
+static void with_libraries(void **state) {
+    (void)state;
+    test_counted(STAND_IN, DEVICE_FP32);
+}
+
+/* What other work has taken is not available, what the device keeps for itself is. */
+static void what_is_available(void **state) {
+    (void)state;
+    const struct backbone vit = fixture_vit();
+    struct device *d;
+    struct error err;
+    struct fixture f;
+    struct trainer_needs alone, beside;
+    void *other;
+    enum { OTHER = 1 << 20 };
+    setenv("SSVBENCH_CUDNN", "none", 1);
+    assert_int_equal(cuda_device_open(&d, 0, DEVICE_FP32, &err), 0);
+    open_case(&f, &method_supervised, &vit);
+    const struct trainer_config config = move_to(&f, d, 1);
+    assert_int_equal(trainer_needs(&config, &alone, &err), 0);
+    assert_int_equal(d->allocate(d, &other, OTHER, "other work", &err), 0);
+    assert_int_equal(trainer_needs(&config, &beside, &err), 0);
+    assert_int_equal(beside.bytes, alone.bytes);
+    assert_int_equal(beside.available, alone.available - OTHER);
+    d->release(d, other);
+    fixture_close(&f);
+    cuda_device_close(d);
+}
+
+/* Of the processor: what a step works in, as exec_peak_bytes has it. */
+static void the_processor_too(void **state) {
+    (void)state;
+    const struct backbone vit = fixture_vit();
+    struct fixture f;
+    struct error err;
+    struct trainer_needs needs;
+    open_case(&f, &method_supervised, &vit);
+    assert_int_equal(trainer_needs(&f.trainer.config, &needs, &err), 0);
+    assert_int_equal(needs.bytes, exec_peak_bytes(f.trainer.exec));
+    assert_true(needs.available > needs.bytes);
+    fixture_close(&f);
+}
+
+static void how_sizes_are_written(void **state) {
+    (void)state;
+    const double mib = 1 << 20, gib = 1 << 30;
+    assert_string_equal(memory_text(3.4 * mib).text, "3.4 MiB");
+    assert_string_equal(memory_text(gib - 1).text, "1024.0 MiB");
+    assert_string_equal(memory_text(11.25 * gib).text, "11.2 GiB");
+    assert_string_equal(memory_text(0).text, "0.0 MiB");
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(with_own_kernels),  cmocka_unit_test(with_libraries),
+        cmocka_unit_test(with_halves),       cmocka_unit_test(what_is_available),
+        cmocka_unit_test(the_processor_too), cmocka_unit_test(how_sizes_are_written),
+    };
+    return cmocka_run_group_tests_name("device needs", tests, NULL, NULL);
+}
