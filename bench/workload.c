@@ -93,6 +93,7 @@ static int build(struct stepper *s, const struct workload *w, const struct metho
     TRY(backbone_make(&s->backbone, w->backbone, &options, err));
     TRY(method->stages[s->builder.stage].build(trainer.self, &s->builder, err));
     s->graph.recompute = config->recompute;
+    s->graph.halves = config->device && config->device->halves;
     graph_plan(&s->graph);
     TRY(model_allocate(&s->model, 0, 1, err));
     TRY(trainer_open(&s->trainer, &trainer, err));

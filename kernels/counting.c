@@ -154,6 +154,7 @@ int counting_open(struct counting **out, struct device *there, struct error *err
                               .kernels = &k->kernels,
                               .note = there->note,
                               .queue = k,
+                              .halves = there->halves,
                               .allocate = allocate,
                               .release = release,
                               .memory = ask_memory,

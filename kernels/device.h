@@ -52,6 +52,7 @@ struct device {
     const char *name;              /* "cuda:0" */
     const char *description;       /* "NVIDIA H100 80GB HBM3, 79.2 GiB" */
     const struct kernels *kernels; /* their pointers are to this memory */
+    int halves;                    /* it wants activations in 16 bits: graph.halves */
     const char *note;              /* what had to be done without, "": nothing */
     void *queue;                   /* kctx.device for them */
     /* Zeros, aligned to 256 bytes.  Status 3 with the sizes when there is not enough. */

@@ -34,6 +34,9 @@ struct kctx {
     const struct kernel_watch *watch; /* of the kernels of kernels/watch.h alone */
     void
         *device; /* of kernels that run elsewhere: a struct of theirs; pointers are to its memory */
+    /* Bit i: the call's i-th array, in the order of its parameters, holds numbers of 16 bits, the
+     * upper half of a float (bfloat16).  For devices alone, and of what op.halves allows. */
+    unsigned halves;
 };
 
 /* Formulas in kernels/ref/activation.c; GELU is the exact one: x/2 (1 + erf(x / sqrt 2)). */

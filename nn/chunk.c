@@ -88,6 +88,10 @@ real *chunk_saved(const struct chunk *c, const struct tensor *t, int i) {
     return piece(c, a ? &a->saved[i] : &t->saved[i]);
 }
 
+real *chunk_narrow(const struct chunk *c, const struct tensor *t) {
+    return piece(c, &t->narrow);
+}
+
 const real *chunk_packed(const struct chunk *c, const struct tensor *t) {
     return c->packed + t->packed_offset;
 }

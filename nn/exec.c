@@ -95,6 +95,7 @@ static int share_lanes(struct exec *x, struct error *err) {
 int exec_open(struct exec **out, struct graph *g, const struct exec_config *config,
               struct error *err) {
     CHECK(g->planned && g->model->value, "plan the graph and allocate the model first");
+    CHECK(!g->halves || config->device, "16 bits are for a device");
     CHECK(config->threads > 0 && config->batch > 0 && config->kernels, "incomplete exec_config");
     struct arena arena = {0};
     struct exec *x = ARENA_NEW(&arena, struct exec);

@@ -51,9 +51,18 @@ struct op {
     int whole;               /* called once for the whole batch */
     int cheap;               /* sooner computed again on the way back than kept until then */
     int limit;               /* 1 + the attr that its indices stay below; 0: none */
+    unsigned halves;         /* bit s: source s may be stored in 16 bits; HALVES_... */
 };
 
 enum { BACKWARD_READS_OUT = 1u << 16 };
+/* In op.halves, too: its own value may be, what it saves first is where its own value is, its own
+ * value may be where source 0 is, and source 0 where its own value is. */
+enum {
+    HALVES_OUT = 1u << 16,
+    HALVES_SAVED = 1u << 17,
+    HALVES_OUT_AS_SOURCE = 1u << 18,
+    HALVES_SOURCE_AS_OUT = 1u << 19
+};
 
 struct buffer { /* a planned piece of the chunk arena */
     size_t per_sample, offset;
@@ -94,14 +103,16 @@ struct tensor {
     int frozen;           /* a parameter that gets no gradient through this tensor */
     const void *constant; /* real or int32_t, in the graph's arena */
 
-    int output;       /* the caller reads the value of the whole batch */
+    int half;   /* value and gradient are stored in 16 bits a number (bfloat16) instead of reals */
+    int output; /* the caller reads the value of the whole batch */
     double objective; /* not 0: the loss gains this * sum over entries, mean over samples */
     int needs_grad;
     int acc[MAX_SRC];          /* backward adds to what is in the gradient of this source */
     unsigned writes;           /* bit s: a lane's first chunk writes this parameter's gradient */
     struct tensor *grad_alias; /* the tensor whose gradient buffer this one's is */
     struct buffer value, grad, saved[MAX_SAVED];
-    struct again *again; /* instead of kept until the way back; NULL: it is kept */
+    struct buffer narrow; /* room on the way back for this tensor's gradient in 16 bits */
+    struct again *again;  /* instead of kept until the way back; NULL: it is kept */
     size_t output_offset, packed_offset;
     size_t shared_offset, shared_grad_offset, shared_saved_offset[MAX_SAVED]; /* TENSOR_SHARED */
 };
@@ -114,6 +125,7 @@ struct graph {
     int train;      /* has a gradient */
     int evaluating; /* batch norm uses its running statistics; set before building */
     int freezes;    /* parameters asked for now get no gradient: see graph_freeze */
+    int halves;     /* store what operations allow in 16 bits, for a device; set before planning */
     int recompute; /* keep next to nothing for the way back across a barrier; set before planning */
     /* planned */
     int planned;
@@ -191,6 +203,14 @@ real *chunk_grad_src(const struct chunk *c, const struct tensor *t, int s);
 /* Of a parameter s in op.writes: whether its gradient is added to, or written whatever it held. */
 int chunk_adds(const struct chunk *c, const struct tensor *t, int s);
 real *chunk_saved(const struct chunk *c, const struct tensor *t, int i);
+/* Room for t's gradient in 16 bits, where source 0 is stored so and t is not. */
+real *chunk_narrow(const struct chunk *c, const struct tensor *t);
+/* For a kernel, some of whose arrays are stored in 16 bits: kctx.halves. */
+static inline struct kctx chunk_halves(const struct chunk *c, unsigned halves) {
+    struct kctx k = c->ctx;
+    k.halves = halves;
+    return k;
+}
 const real *chunk_packed(const struct chunk *c, const struct tensor *t);
 /* An index value's place to write: (n, dim[0]) int32. */
 int32_t *chunk_index_result(const struct chunk *c, const struct tensor *t);

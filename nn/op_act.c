@@ -170,18 +170,22 @@ static const real *factors(const struct chunk *c, const struct tensor *t) {
 }
 
 static void branch_forward(const struct chunk *c, const struct tensor *t) {
+    enum { X_HALF = 1 << 0 }; /* of its arrays */
+    const struct kctx ctx = chunk_halves(c, t->src[X]->half ? X_HALF : 0);
     const real *gain = t->src[GAIN] ? chunk_value(c, t->src[GAIN]) : NULL;
-    c->k->branch_forward(&c->ctx, c->n, t->attr[ROWS], t->attr[COLS], chunk_value(c, t->src[X]),
-                         gain, factors(c, t), chunk_value(c, t->src[RESIDUAL]), chunk_result(c, t));
+    c->k->branch_forward(&ctx, c->n, t->attr[ROWS], t->attr[COLS], chunk_value(c, t->src[X]), gain,
+                         factors(c, t), chunk_value(c, t->src[RESIDUAL]), chunk_result(c, t));
 }
 
 /* The kernel reads x for the gradient of the gain; without one anything does. */
 static void branch_backward(const struct chunk *c, const struct tensor *t) {
+    enum { X_HALF = 1 << 0, DX_HALF = 1 << 4 }; /* of its arrays */
+    const struct kctx ctx = chunk_halves(c, t->src[X]->half ? X_HALF | DX_HALF : 0);
     const real *gain = t->src[GAIN] ? chunk_value(c, t->src[GAIN]) : NULL, *dy = chunk_grad(c, t);
     const real *s = t->src[DROP] ? chunk_saved(c, t, FACTORS) : NULL;
     real *dx = chunk_grad_src(c, t, X), *dgain = chunk_grad_src(c, t, GAIN);
     if (dx || dgain)
-        c->k->branch_backward(&c->ctx, c->n, t->attr[ROWS], t->attr[COLS],
+        c->k->branch_backward(&ctx, c->n, t->attr[ROWS], t->attr[COLS],
                               gain ? chunk_value(c, t->src[X]) : dy, gain, s, dy, t->acc[X], dx,
                               dgain);
     real *dr = chunk_grad_src(c, t, RESIDUAL);
@@ -201,7 +205,8 @@ static const struct op branch = {.name = "branch",
                                  .flops = branch_flops,
                                  .backward_reads = 1u << X,
                                  .stops = 1u << DROP,
-                                 .alias_src = RESIDUAL};
+                                 .alias_src = RESIDUAL,
+                                 .halves = 1u << X};
 
 /* Without a gain nobody asks for x again. */
 static const struct op drop_path = {.name = "drop_path",
@@ -209,7 +214,8 @@ static const struct op drop_path = {.name = "drop_path",
                                     .backward = branch_backward,
                                     .flops = branch_flops,
                                     .stops = 1u << DROP,
-                                    .alias_src = RESIDUAL};
+                                    .alias_src = RESIDUAL,
+                                    .halves = 1u << X};
 
 struct tensor *op_branch(struct graph *g, const char *name, struct tensor *x, struct tensor *gain,
                          struct tensor *drop, int column, struct tensor *residual) {

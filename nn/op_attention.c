@@ -14,37 +14,45 @@ static const real *bias_of(const struct chunk *c, const struct tensor *t) {
 }
 
 static void forward(const struct chunk *c, const struct tensor *t) {
+    enum { ACTIVATIONS = 1 << 1 | 1 << 2 | 1 << 3 }; /* of its arrays */
     const int *a = t->attr;
-    c->k->attention_forward(&c->ctx, c->n * a[VIEWS], a[TOKENS], a[HEADS], a[HEAD_DIM],
+    const struct kctx ctx = chunk_halves(c, t->half ? ACTIVATIONS : 0);
+    c->k->attention_forward(&ctx, c->n * a[VIEWS], a[TOKENS], a[HEADS], a[HEAD_DIM],
                             (real)t->real_attr, a[CAUSAL], bias_of(c, t),
                             chunk_value(c, t->src[QKV]), chunk_saved(c, t, 0), chunk_result(c, t));
 }
 
 static void backward(const struct chunk *c, const struct tensor *t) {
+    enum { ACTIVATIONS = 1 << 0 | 1 << 1 | 1 << 2 | 1 << 3 }; /* of its arrays */
     const int *a = t->attr;
+    const struct kctx ctx = chunk_halves(c, t->half ? ACTIVATIONS : 0);
     CHECK(!t->acc[QKV], "%s: its qkv has another use", t->name);
-    c->k->attention_backward(&c->ctx, c->n * a[VIEWS], a[TOKENS], a[HEADS], a[HEAD_DIM],
+    c->k->attention_backward(&ctx, c->n * a[VIEWS], a[TOKENS], a[HEADS], a[HEAD_DIM],
                              (real)t->real_attr, a[CAUSAL], chunk_value(c, t->src[QKV]),
                              chunk_saved(c, t, 0), chunk_grad(c, t), chunk_grad_src(c, t, QKV),
                              chunk_grad_src(c, t, BIAS));
 }
 
 static void row_forward(const struct chunk *c, const struct tensor *t) {
+    enum { OF_QKV = 1 << 1 }; /* of its arrays */
     const int *a = t->attr;
     int stride;
+    const struct kctx ctx = chunk_halves(c, t->src[QKV]->half ? OF_QKV : 0);
     const int32_t *row = chunk_index(c, t->src[ROW], &stride);
-    c->k->attention_row_forward(&c->ctx, c->n * a[VIEWS], a[TOKENS], a[HEADS], a[HEAD_DIM],
+    c->k->attention_row_forward(&ctx, c->n * a[VIEWS], a[TOKENS], a[HEADS], a[HEAD_DIM],
                                 (real)t->real_attr, a[CAUSAL], bias_of(c, t),
                                 chunk_value(c, t->src[QKV]), row, stride, chunk_saved(c, t, 0),
                                 chunk_result(c, t));
 }
 
 static void row_backward(const struct chunk *c, const struct tensor *t) {
+    enum { OF_QKV = 1 << 0, OF_DQKV = 1 << 4 }; /* of its arrays */
     const int *a = t->attr;
     int stride;
+    const struct kctx ctx = chunk_halves(c, t->src[QKV]->half ? OF_QKV | OF_DQKV : 0);
     const int32_t *row = chunk_index(c, t->src[ROW], &stride);
     CHECK(!t->acc[QKV], "%s: its qkv has another use", t->name);
-    c->k->attention_row_backward(&c->ctx, c->n * a[VIEWS], a[TOKENS], a[HEADS], a[HEAD_DIM],
+    c->k->attention_row_backward(&ctx, c->n * a[VIEWS], a[TOKENS], a[HEADS], a[HEAD_DIM],
                                  (real)t->real_attr, a[CAUSAL], chunk_value(c, t->src[QKV]), row,
                                  stride, chunk_saved(c, t, 0), chunk_grad(c, t),
                                  chunk_grad_src(c, t, QKV), chunk_grad_src(c, t, BIAS));
@@ -63,7 +71,9 @@ static const struct op op = {.name = "attention",
                              .backward = backward,
                              .flops = flops,
                              .backward_reads = 1u << QKV,
-                             .alias_src = -1};
+                             .alias_src = -1,
+                             .halves = 1u << QKV | HALVES_OUT | HALVES_SAVED |
+                                       HALVES_OUT_AS_SOURCE | HALVES_SOURCE_AS_OUT};
 
 static const struct op row_op = {.name = "attention_row",
                                  .forward = row_forward,
@@ -71,7 +81,8 @@ static const struct op row_op = {.name = "attention_row",
                                  .flops = flops,
                                  .backward_reads = 1u << QKV | 1u << ROW,
                                  .alias_src = -1,
-                                 .limit = 1 + TOKENS};
+                                 .limit = 1 + TOKENS,
+                                 .halves = 1u << QKV};
 
 /* row: NULL for all */
 static struct tensor *attend(struct graph *g, const char *name, struct tensor *qkv, int heads,

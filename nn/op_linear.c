@@ -7,34 +7,57 @@
 enum { ROWS, IN, OUT, ACT };
 enum { X, W, B, RESIDUAL };
 
+/* With x, the weights are in 16 bits, too. */
+static int is_half(const struct tensor *t) {
+    return t->src[X]->half;
+}
+
 static void forward(const struct chunk *c, const struct tensor *t) {
+    enum { FACTORS = 1 << 0 | 1 << 1, RESULTS = 1 << 3 | 1 << 4 | 1 << 5 }; /* of gemm_packed */
     const int *a = t->attr;
+    const struct kctx ctx = chunk_halves(c, t->half ? FACTORS | RESULTS : is_half(t) ? FACTORS : 0);
     real *slope = a[ACT] && t->needs_grad ? chunk_saved(c, t, 0) : NULL;
     const real *residual = t->n_src > RESIDUAL ? chunk_value(c, t->src[RESIDUAL]) : NULL;
     const real *bias = t->src[B] ? chunk_value(c, t->src[B]) : NULL;
-    c->k->gemm_packed(&c->ctx, c->n * a[ROWS], a[OUT], a[IN], chunk_value(c, t->src[X]), a[IN],
+    c->k->gemm_packed(&ctx, c->n * a[ROWS], a[OUT], a[IN], chunk_value(c, t->src[X]), a[IN],
                       chunk_packed(c, t), bias, (enum activation)a[ACT], slope, residual,
                       chunk_result(c, t), a[OUT]);
 }
 
+/* G_pre as products take it, which want both factors alike. */
+static const real *factor(const struct chunk *c, const struct tensor *t, const real *dy) {
+    enum { TO = 1 << 1 }; /* of axpby */
+    const struct kctx ctx = chunk_halves(c, TO);
+    if (t->half || !is_half(t))
+        return dy;
+    real *narrow = chunk_narrow(c, t);
+    c->k->axpby(&ctx, t->per_sample * (size_t)c->n, 1, dy, 0, narrow);
+    return narrow;
+}
+
 /* G_pre = G_y act'(pre);  G_W += G_pre' x;  G_b += sum over rows of G_pre;  G_x = G_pre W */
 static void backward(const struct chunk *c, const struct tensor *t) {
+    enum { BOTH = 1 << 0 | 1 << 1 };                    /* of multiply, of gemm's factors */
+    enum { PRODUCT = BOTH | 1 << 3 | 1 << 4 | 1 << 5 }; /* of gemm_packed */
     const int *a = t->attr;
     int rows = c->n * a[ROWS];
+    const struct kctx own = chunk_halves(c, t->half ? BOTH : 0);
+    const struct kctx gemm = chunk_halves(c, is_half(t) ? BOTH : 0);
     real *dy = chunk_grad_in_place(c, t);
     if (a[ACT])
-        c->k->multiply(&c->ctx, (size_t)rows * (size_t)a[OUT], chunk_saved(c, t, 0), dy);
-    const real *x = chunk_value(c, t->src[X]);
+        c->k->multiply(&own, (size_t)rows * (size_t)a[OUT], chunk_saved(c, t, 0), dy);
+    const real *x = chunk_value(c, t->src[X]), *left = factor(c, t, dy);
     real *dw = chunk_grad_src(c, t, W), *db = chunk_grad_src(c, t, B);
     if (dw)
-        c->k->gemm(&c->ctx, 1, 0, a[OUT], a[IN], rows, 1, dy, a[OUT], x, a[IN],
+        c->k->gemm(&gemm, 1, 0, a[OUT], a[IN], rows, 1, left, a[OUT], x, a[IN],
                    (real)chunk_adds(c, t, W), dw, a[IN]);
     if (db)
-        c->k->column_sum(&c->ctx, rows, a[OUT], dy, db);
+        c->k->column_sum(&own, rows, a[OUT], dy, db);
     real *dx = chunk_grad_src(c, t, X);
     if (dx) {
+        const struct kctx ctx = chunk_halves(c, is_half(t) ? PRODUCT : 0);
         const real *packed = chunk_packed(c, t) + c->k->gemm_pack_size(a[OUT], a[IN]);
-        c->k->gemm_packed(&c->ctx, rows, a[IN], a[OUT], dy, a[OUT], packed, NULL, ACT_NONE, NULL,
+        c->k->gemm_packed(&ctx, rows, a[IN], a[OUT], left, a[OUT], packed, NULL, ACT_NONE, NULL,
                           t->acc[X] ? dx : NULL, dx, a[IN]);
     }
     real *dr = chunk_grad_src(c, t, RESIDUAL);
@@ -43,11 +66,13 @@ static void backward(const struct chunk *c, const struct tensor *t) {
 }
 
 static void prepare(const struct chunk *c, const struct tensor *t, real *packed) {
+    enum { PACKED = 1 << 1 }; /* of gemm_pack */
     const int *a = t->attr;
+    const struct kctx ctx = chunk_halves(c, is_half(t) ? PACKED : 0);
     const real *w = chunk_value(c, t->src[W]);
-    c->k->gemm_pack(&c->ctx, 1, a[OUT], a[IN], w, a[IN], packed);
+    c->k->gemm_pack(&ctx, 1, a[OUT], a[IN], w, a[IN], packed);
     if (t->src[X]->needs_grad)
-        c->k->gemm_pack(&c->ctx, 0, a[IN], a[OUT], w, a[IN],
+        c->k->gemm_pack(&ctx, 0, a[IN], a[OUT], w, a[IN],
                         packed + c->k->gemm_pack_size(a[OUT], a[IN]));
 }
 
@@ -65,7 +90,8 @@ static const struct op op = {.name = "linear",
                              .flops = flops,
                              .backward_reads = 1u << X,
                              .writes = 1u << W,
-                             .alias_src = RESIDUAL};
+                             .alias_src = RESIDUAL,
+                             .halves = 1u << X | HALVES_OUT | HALVES_SAVED | HALVES_OUT_AS_SOURCE};
 
 struct tensor *op_linear(struct graph *g, const char *name, struct tensor *x,
                          const struct linear_spec *spec, struct tensor *residual) {

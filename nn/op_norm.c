@@ -8,19 +8,23 @@ enum { X, GAMMA, BETA };
 enum { MEAN, RSTD };
 
 static void layernorm_forward(const struct chunk *c, const struct tensor *t) {
-    c->k->layernorm_forward(&c->ctx, c->n * t->attr[ROWS], t->attr[COLS], (real)t->real_attr,
+    enum { Y = 1 << 3 }; /* of its arrays */
+    const struct kctx ctx = chunk_halves(c, t->half ? Y : 0);
+    c->k->layernorm_forward(&ctx, c->n * t->attr[ROWS], t->attr[COLS], (real)t->real_attr,
                             chunk_value(c, t->src[X]), chunk_value(c, t->src[GAMMA]),
                             chunk_value(c, t->src[BETA]), chunk_result(c, t),
                             chunk_saved(c, t, MEAN), chunk_saved(c, t, RSTD));
 }
 
 static void layernorm_backward(const struct chunk *c, const struct tensor *t) {
+    enum { DY = 1 << 4 }; /* of its arrays */
+    const struct kctx ctx = chunk_halves(c, t->half ? DY : 0);
     real *dx = chunk_grad_src(c, t, X);
     CHECK(dx, "%s: layer norm of something without gradient", t->name);
-    c->k->layernorm_backward(
-        &c->ctx, c->n * t->attr[ROWS], t->attr[COLS], chunk_value(c, t->src[X]),
-        chunk_value(c, t->src[GAMMA]), chunk_saved(c, t, MEAN), chunk_saved(c, t, RSTD),
-        chunk_grad(c, t), t->acc[X], dx, chunk_grad_src(c, t, GAMMA), chunk_grad_src(c, t, BETA));
+    c->k->layernorm_backward(&ctx, c->n * t->attr[ROWS], t->attr[COLS], chunk_value(c, t->src[X]),
+                             chunk_value(c, t->src[GAMMA]), chunk_saved(c, t, MEAN),
+                             chunk_saved(c, t, RSTD), chunk_grad(c, t), t->acc[X], dx,
+                             chunk_grad_src(c, t, GAMMA), chunk_grad_src(c, t, BETA));
 }
 
 static void layernorm_flops(const struct tensor *t, double *f, double *b) {
@@ -34,7 +38,8 @@ static const struct op layernorm = {.name = "layernorm",
                                     .flops = layernorm_flops,
                                     .backward_reads = 1u << X,
                                     .cheap = 1,
-                                    .alias_src = -1};
+                                    .alias_src = -1,
+                                    .halves = HALVES_OUT};
 
 struct tensor *op_layernorm(struct graph *g, const char *name, int group, struct tensor *x,
                             double eps) {

@@ -135,15 +135,21 @@ static void extend_saved(struct tensor *t, int position) {
         extend(a ? &a->saved[k] : &t->saved[k], position);
 }
 
+/* Of so many numbers of a sample that live nowhere yet. */
+static struct buffer unborn(const struct graph *g, size_t numbers, int half) {
+    return (struct buffer){
+        .per_sample = half ? (numbers + 1) / 2 : numbers, .born = 2 * g->n, .dies = -1};
+}
+
 static void find_lives(struct graph *g) {
     int end = 2 * g->n;
     for (int i = 0; i < g->n; i++) {
         struct tensor *t = g->tensors[i];
-        t->value = (struct buffer){.per_sample = t->per_sample, .born = end, .dies = -1};
-        t->grad = t->value;
+        t->value = t->grad = unborn(g, t->per_sample, t->half);
+        t->narrow = unborn(g, t->per_sample, 1);
         for (int k = 0; k < MAX_SAVED; k++)
             t->saved[k] =
-                (struct buffer){.per_sample = t->saved_per_sample[k], .born = end, .dies = -1};
+                unborn(g, t->saved_per_sample[k], !k && t->half && t->op->halves & HALVES_SAVED);
         for (struct again *a = t->again; a; a = a->next_of) {
             a->value = t->value;
             memcpy(a->saved, t->saved, sizeof a->saved);
@@ -175,6 +181,9 @@ static void find_lives(struct graph *g) {
               t->name);
         struct tensor *owner = t->grad_alias ? t->grad_alias : t;
         extend(&owner->grad, position);
+        /* What multiplies its gradient with its source needs both alike. */
+        if (t->op->halves & HALVES_OUT_AS_SOURCE && t->src[0]->half && !t->half)
+            extend(&t->narrow, position);
         if (t->op->backward_reads & BACKWARD_READS_OUT)
             extend_read_back(t, position);
         extend_saved(t, position);
@@ -226,13 +235,14 @@ void graph_plan(struct graph *g) {
     plan_shared(g);
     find_writers(g);
     find_phases(g);
+    find_halves(g);
     g->again = ARENA_ARRAY(&g->arena, struct again *, 2 * g->n + 1);
     int n_again = g->train ? find_again(g) : 0;
     find_lives(g);
     struct pieces pieces[2] = {{0}};
     for (int i = 0; i < 2; i++)
         pieces[i].list = ARENA_ARRAY(&g->arena, struct piece,
-                                     g->n * (2 + MAX_SAVED) + n_again * (1 + MAX_SAVED) + 1);
+                                     g->n * (3 + MAX_SAVED) + n_again * (1 + MAX_SAVED) + 1);
     for (int i = 0; i < g->n; i++) {
         struct tensor *t = g->tensors[i];
         if (t->kind != TENSOR_VALUE)
@@ -250,6 +260,7 @@ void graph_plan(struct graph *g) {
                 collect(g, pieces, &a->saved[k]);
         if (t->needs_grad && !t->grad_alias)
             collect(g, pieces, &t->grad);
+        collect(g, pieces, &t->narrow);
         for (int k = 0; k < MAX_SAVED; k++)
             collect(g, pieces, &t->saved[k]);
         t->packed_offset = g->packed_count;

@@ -13,6 +13,9 @@ struct piece {
 
 size_t place(struct arena *a, struct piece *pieces, int n);
 
+/* halves.c.  Which values are stored in 16 bits, where g->halves asks for that. */
+void find_halves(struct graph *g);
+
 /* again.c.  Decides which values are computed again on the way back and where: fills tensor->again
  * and g->again, and returns how many. */
 int find_again(struct graph *g);

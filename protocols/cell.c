@@ -167,6 +167,7 @@ static int build(struct cell *c, unsigned extras, struct error *err) {
     for (int i = 0; i < c->method->n_stages; i++) {
         struct stage_plan *s = &c->stages[i];
         s->builder = new_builder(c, &s->graph, i);
+        s->graph.halves = c->context->device && c->context->device->halves;
         s->graph.recompute = c->settings.machine.recompute;
         s->graph.evaluating = (extras & CELL_EVALUATING) != 0;
         TRY(c->method->stages[i].build(settings_method(&c->settings, c->method), &s->builder, err));

@@ -291,6 +291,7 @@ static void open_net(struct net *n, const struct net_case *c, const struct net_r
     n->group = model_group(&n->model, "net");
     c->build(n);
     n->graph.recompute = run->recompute;
+    n->graph.halves = run->device && run->device->halves;
     graph_plan(&n->graph);
     assert_int_equal(model_allocate(&n->model, 3, 0, &err), 0);
     /* Zero biases and unit gains would hide mistakes. */

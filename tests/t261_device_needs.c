@@ -93,6 +93,55 @@ static void with_libraries(void **state) {
     test_counted(STAND_IN, DEVICE_FP32);
 }
 
+/* A graph planned for activations of 16 bits, its trainer still to be opened. */
+static struct trainer_config plan_halves(struct fixture *f, struct device *d,
+                                         const struct backbone *b, int halves) {
+    struct error err;
+    struct loader_slot slots[METHOD_INPUTS + 1];
+    assert_int_equal(fixture_build(f, &method_supervised, 0, b, NULL, NULL, &err), 0);
+    f->graph.halves = halves;
+    graph_plan(&f->graph);
+    assert_int_equal(model_allocate(&f->model, 0, 1, &err), 0);
+    fixture_parameters(&f->model);
+    int n = trainer_slots(&f->builder, slots);
+    for (int i = 0; i < n; i++)
+        f->slots[i] = ARENA_ARRAY(&f->arena, float, slots[i].per_sample *(size_t)N);
+    return (struct trainer_config){
+        .method = &method_supervised,
+        .self = settings_method(&f->settings, &method_supervised),
+        .builder = &f->builder,
+        .exec = {.batch = N, .kernels = d->kernels, .threads = 1, .device = d},
+        .lr = -1,
+        .weight_decay = -1,
+        .warmup = -1,
+        .total = 100,
+        .per_epoch = 10};
+}
+
+/* Less is needed where activations are of 16 bits, and that is what is taken. */
+static void with_halves(void **state) {
+    (void)state;
+    const struct backbone vit = fixture_vit();
+    struct device *d;
+    struct error err;
+    struct trainer_needs needs[2];
+    setenv("SSVBENCH_CUDNN", "none", 1);
+    assert_int_equal(cuda_device_open(&d, 0, DEVICE_BF16, &err), 0);
+    for (int halves = 0; halves < 2; halves++) {
+        struct fixture f;
+        const struct trainer_config config = plan_halves(&f, d, &vit, halves);
+        assert_int_equal(trainer_needs(&config, &needs[halves], &err), 0);
+        assert_int_equal(trainer_open(&f.trainer, &config, &err), 0);
+        for (int step = 0; step < 2; step++)
+            assert_true(trainer_step(&f.trainer, f.slots, N, step));
+        assert_int_equal(d->check(d, &err), 0);
+        assert_int_equal(emulated_bytes(), needs[halves].bytes);
+        fixture_close(&f);
+    }
+    assert_true(needs[1].bytes < needs[0].bytes);
+    cuda_device_close(d);
+}
+
 /* What other work has taken is not available, what the device keeps for itself is. */
 static void what_is_available(void **state) {
     (void)state;

@@ -4,18 +4,18 @@
 
 namespace {
 
-struct forward {
-    attention a;
+template <class S> struct forward {
+    attention<S> a;
     const float *bias;
-    float *p, *y;
+    S *p, *y;
 
-    __device__ token_rows left(size_t pair) const {
+    __device__ token_rows<S> left(size_t pair) const {
         return a.part(pair, 0);
     }
-    __device__ token_rows right(size_t pair) const {
+    __device__ token_rows<S> right(size_t pair) const {
         return a.part(pair, 1);
     }
-    __device__ token_rows mixed(size_t pair) const {
+    __device__ token_rows<S> mixed(size_t pair) const {
         return a.part(pair, 2);
     }
     /* The largest score so far, and the sum of exp(score - largest). */
@@ -79,5 +79,13 @@ struct forward {
 
 void cuda_attention_forward(const struct kctx *c, int n, int t, int heads, int d, real scale,
                             int causal, const real *bias, const real *qkv, real *p, real *y) {
-    strips(c, (size_t)n * (size_t)heads, forward{{t, heads, d, causal, scale, qkv}, bias, p, y});
+    size_t pairs = (size_t)n * (size_t)heads;
+    if (c->halves)
+        strips(c, pairs,
+               forward<bfloat16>{{t, heads, d, causal, scale, cuda_halves(qkv)},
+                                 bias,
+                                 cuda_halves(p),
+                                 cuda_halves(y)});
+    else
+        strips(c, pairs, forward<float>{{t, heads, d, causal, scale, qkv}, bias, p, y});
 }

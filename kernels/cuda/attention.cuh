@@ -4,11 +4,13 @@
  * of them.  Against 32 C rows of the other side each lane computes R x C dots; with weights for
  * these rows each lane sums R x F features of them.  Rows are padded by four floats: then lanes
  * that read float4 from rows of their own meet no other in a bank.
+ *
+ * S: how qkv, p, y and their gradients are stored, float or in 16 bits; tiles are of floats.
  */
 #ifndef SSV_KERNELS_CUDA_ATTENTION_CUH
 #define SSV_KERNELS_CUDA_ATTENTION_CUH
 
-#include "kernels/cuda/device.cuh"
+#include "kernels/cuda/half.cuh"
 
 template <int R_, int C_, int F_> struct tiling {
     static constexpr int R = R_, C = C_, F = F_;
@@ -50,16 +52,17 @@ template <class Run> void with_tiling(int t, int d, const Run &run) {
 }
 
 /* One head's rows for the tokens of an image. */
-struct token_rows {
-    const float *x;
+template <class S> struct token_rows {
+    const S *x;
     size_t ld;
 };
 
 /* qkv (n,t,3,heads,d), y (n,t,heads,d), p (n,heads,t,tp); pair = image * heads + head */
-struct attention {
+template <class S> struct attention {
+    using stored = S;
     int t, heads, d, causal;
     float scale;
-    const float *qkv;
+    const S *qkv;
 
     __device__ size_t p_ld() const {
         return (size_t)((t + 7) / 8 * 8);
@@ -84,10 +87,10 @@ struct attention {
     __device__ size_t p_at(size_t pair, int query) const {
         return (pair * (size_t)t + (size_t)query) * p_ld();
     }
-    __device__ token_rows part(size_t pair, int which) const {
+    __device__ token_rows<S> part(size_t pair, int which) const {
         return {qkv + qkv_at(pair, which), qkv_ld()};
     }
-    __device__ token_rows of_y(const float *y, size_t pair) const {
+    __device__ token_rows<S> of_y(const S *y, size_t pair) const {
         return {y + y_at(pair), y_ld()};
     }
 };
@@ -125,19 +128,20 @@ template <int M, int N> __device__ void set_zero(float (&x)[M][N]) {
 }
 
 /* Features e0 .. of tokens first .. end - 1 by the whole block, zeros beyond. */
-template <class G, int ROWS>
-__device__ void load_rows(float *tile, const token_rows &from, int first, int end, int e0, int d) {
+template <class G, int ROWS, class S>
+__device__ void load_rows(float *tile, const token_rows<S> &from, int first, int end, int e0,
+                          int d) {
     constexpr int STEP = G::THREADS / G::WIDE;    /* rows at once */
     constexpr int WAIT = ROWS / STEP % 8 ? 4 : 8; /* for so many loads together */
     const int e = (int)threadIdx.x % G::WIDE, rows = e0 + e < d ? end - first : 0;
     int row = (int)threadIdx.x / G::WIDE;
-    const float *x = from.x + (size_t)(first + row) * from.ld + (size_t)(e0 + e);
+    const S *x = from.x + (size_t)(first + row) * from.ld + (size_t)(e0 + e);
     float *to = tile + row * G::LD + e;
 #pragma unroll 1 /* or the addresses of all take registers */
     for (int k = 0; k < ROWS / STEP; k += WAIT) {
 #pragma unroll
         for (int i = 0; i < WAIT; i++, row += STEP, x += STEP * from.ld, to += STEP * G::LD)
-            *to = row < rows ? *x : 0;
+            *to = row < rows ? (float)*x : 0;
     }
 }
 
@@ -202,8 +206,9 @@ template <class G> struct tile_pair {
     /* sum = dots of l's rows from at.first with r's from `first`, up to `end`, when nobody reads
      * the tiles any more.  `again`: left rows of before, where they are still there.  The right
      * tile keeps the last features. */
-    __device__ void multiply(const tile_place &at, const token_rows &l, bool again,
-                             const token_rows &r, int first, int end, int d,
+    template <class S>
+    __device__ void multiply(const tile_place &at, const token_rows<S> &l, bool again,
+                             const token_rows<S> &r, int first, int end, int d,
                              float (&sum)[G::R][G::C]) const {
         set_zero(sum);
         for (int e0 = 0; e0 < d; e0 += G::WIDE) {
@@ -218,7 +223,8 @@ template <class G> struct tile_pair {
         }
     }
 
-    __device__ void load_right(const token_rows &r, int first, int end, int e0, int d) const {
+    template <class S>
+    __device__ void load_right(const token_rows<S> &r, int first, int end, int e0, int d) const {
         __syncthreads();
         load_rows<G, G::COLS>(right, r, first, end, e0, d);
         __syncthreads();

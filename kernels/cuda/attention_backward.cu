@@ -4,23 +4,29 @@
 
 namespace {
 
-struct backward {
-    attention a;
-    const float *p, *dy;
+template <class S> struct backward {
+    attention<S> a;
+    const S *p, *dy;
     float *mean; /* (n,heads,t): rowsum(p * dp) */
-    float *dqkv;
+    S *dqkv;
 };
 
 /* ---- by queries: the mean, then dq ---- */
 
-struct by_queries : backward {
-    __device__ token_rows left(size_t pair) const {
+template <class S> struct by_queries : backward<S> {
+    using backward<S>::a;
+    using backward<S>::p;
+    using backward<S>::dy;
+    using backward<S>::mean;
+    using backward<S>::dqkv;
+
+    __device__ token_rows<S> left(size_t pair) const {
         return a.of_y(dy, pair);
     }
-    __device__ token_rows right(size_t pair) const {
+    __device__ token_rows<S> right(size_t pair) const {
         return a.part(pair, 2);
     }
-    __device__ token_rows mixed(size_t pair) const {
+    __device__ token_rows<S> mixed(size_t pair) const {
         return a.part(pair, 1);
     }
     /* The mean, and nothing. */
@@ -63,8 +69,8 @@ struct by_queries : backward {
 
 /* The tile of p: its keys are rows, its queries columns.  Eight keys of four queries a warp: whole
  * sectors of memory, and every bank once. */
-template <class G>
-__device__ void load_p(float *tile, const attention &a, const float *p, const tile_place &at,
+template <class G, class S>
+__device__ void load_p(float *tile, const attention<S> &a, const S *p, const tile_place &at,
                        int first) {
 #pragma unroll 4
     for (int k = 0; k < G::ROWS * G::COLS / G::THREADS; k++) {
@@ -72,18 +78,18 @@ __device__ void load_p(float *tile, const attention &a, const float *p, const ti
         int key = i % 8 + i / 32 % 4 * 8, query = i / 8 % 4 + i / 128 * 4;
         tile[key * G::ACROSS_LD + query] =
             key < at.rows && first + query < a.t
-                ? p[a.p_at(at.pair, first + query) + (size_t)(at.first + key)]
+                ? (float)p[a.p_at(at.pair, first + query) + (size_t)(at.first + key)]
                 : 0;
     }
 }
 
-template <class G> struct key_block {
-    const backward &b;
+template <class G, class S> struct key_block {
+    const backward<S> &b;
     tile_place at;
     tile_pair<G> tiles;
     float *across; /* p, then ds: a row for each key */
 
-    __device__ key_block(const backward &work, int each, float *memory)
+    __device__ key_block(const backward<S> &work, int each, float *memory)
         : b(work), at(place_of_block(work.a.t, each)), tiles(memory),
           across(memory + G::LEFT + G::RIGHT) {}
 
@@ -114,7 +120,7 @@ template <class G> struct key_block {
     /* Queries from `first` on: their part of features e0 .. of dk and dv. */
     __device__ void add(int first, int e0, bool again, float (&dk)[G::R][G::F],
                         float (&dv)[G::R][G::F]) const {
-        const token_rows dy = b.a.of_y(b.dy, at.pair);
+        const token_rows<S> dy = b.a.of_y(b.dy, at.pair);
         int t = b.a.t, d = b.a.d;
         float dp[G::R][G::C];
         __syncthreads(); /* nobody reads the tile of p of before */
@@ -131,7 +137,7 @@ template <class G> struct key_block {
         mix(first, dk);
     }
     __device__ void put(int part, int e0, float scale, const float (&out)[G::R][G::F]) const {
-        float *to = b.dqkv + b.a.qkv_at(at.pair, part);
+        S *to = b.dqkv + b.a.qkv_at(at.pair, part);
 #pragma unroll
         for (int r = 0; r < G::R; r++)
 #pragma unroll
@@ -160,24 +166,24 @@ template <class G> struct key_block {
     }
 };
 
-template <class G>
-__global__ void __launch_bounds__(G::THREADS, G::RESIDENT) key_kernel(int each, backward b) {
+template <class G, class S>
+__global__ void __launch_bounds__(G::THREADS, G::RESIDENT) key_kernel(int each, backward<S> b) {
     DYNAMIC_SHARED(float, memory);
-    const key_block<G> block(b, each, memory);
+    const key_block<G, S> block(b, each, memory);
     block.run();
 }
 
-struct by_keys {
+template <class S> struct by_keys {
     const struct kctx *c;
     size_t pairs;
-    const backward &b;
+    const backward<S> &b;
     const char *where;
 
     template <class G> void with() const {
         int each = G::each(b.a.t);
         size_t shared = sizeof(float) * (size_t)(G::LEFT + G::RIGHT + G::ACROSS);
-        RUN(where, c, key_kernel<G>, blocks_of_pairs(pairs, b.a.t, each), G::THREADS, shared, each,
-            b);
+        RUN(where, c, (key_kernel<G, S>), blocks_of_pairs(pairs, b.a.t, each), G::THREADS, shared,
+            each, b);
     }
 };
 
@@ -188,14 +194,14 @@ struct bias_parts {
     float *partial, *dbias; /* (parts,heads,t,t), or NULL: one part */
 };
 
-template <class G> struct bias_block {
-    const backward &b;
+template <class G, class S> struct bias_block {
+    const backward<S> &b;
     const bias_parts &to;
     tile_pair<G> tiles;
     int head, part, first, rows, keys; /* queries from first, keys from keys on */
     float sum[G::R][G::C];
 
-    __device__ bias_block(const backward &work, const bias_parts &parts, int each, float *memory)
+    __device__ bias_block(const backward<S> &work, const bias_parts &parts, int each, float *memory)
         : b(work), to(parts), tiles(memory), head((int)blockIdx.y), part((int)blockIdx.z) {
         int across = (b.a.t + G::COLS - 1) / G::COLS;
         first = (int)blockIdx.x / across * each;
@@ -215,7 +221,7 @@ template <class G> struct bias_block {
             }
     }
     __device__ void add(int image) {
-        const attention &a = b.a;
+        const attention<S> &a = b.a;
         size_t pair = (size_t)image * (size_t)a.heads + (size_t)head;
         float dp[G::R][G::C];
         __syncthreads();
@@ -238,21 +244,21 @@ template <class G> struct bias_block {
     }
 };
 
-template <class G>
+template <class G, class S>
 __global__ void __launch_bounds__(G::THREADS, G::RESIDENT)
-    bias_kernel(int each, backward b, bias_parts to) {
+    bias_kernel(int each, backward<S> b, bias_parts to) {
     DYNAMIC_SHARED(float, memory);
-    bias_block<G> block(b, to, each, memory);
+    bias_block<G, S> block(b, to, each, memory);
     int image = block.part * to.each, end = image + to.each;
     for (; image < end && image < to.images; image++)
         block.add(image);
     block.put();
 }
 
-struct bias_run {
+template <class S> struct bias_run {
     const struct kctx *c;
     int images;
-    const backward &b;
+    const backward<S> &b;
     float *dbias;
     const char *where;
 
@@ -268,7 +274,7 @@ struct bias_run {
         parts = (images + of_part - 1) / of_part;
         float *partial = parts > 1 ? c->workspace + used : NULL;
         const dim3 grid((unsigned)tiles, (unsigned)b.a.heads, (unsigned)parts);
-        RUN(where, c, bias_kernel<G>, grid, G::THREADS,
+        RUN(where, c, (bias_kernel<G, S>), grid, G::THREADS,
             sizeof(float) * (size_t)(G::LEFT + G::RIGHT), each, b,
             bias_parts{images, of_part, partial, dbias});
         if (partial)
@@ -277,17 +283,18 @@ struct bias_run {
 };
 
 /* As many images at a time as have room for a number a query in the workspace. */
-void run_backward(const struct kctx *c, int n, backward b, float *dbias, FROM_CALLER) {
+template <class S>
+void run_backward(const struct kctx *c, int n, backward<S> b, float *dbias, FROM_CALLER) {
     int t = b.a.t, d = b.a.d;
     size_t queries = (size_t)b.a.heads * (size_t)t, token = (size_t)b.a.heads * (size_t)d;
     int most = (int)(KERNEL_WORKSPACE / queries);
     for (int first = 0; first < n; first += most) {
         int some = n - first < most ? n - first : most;
         size_t pairs = (size_t)some * (size_t)b.a.heads;
-        strips(c, pairs, by_queries{b}, where);
-        with_tiling(t, d, by_keys{c, pairs, b, where});
+        strips(c, pairs, by_queries<S>{b}, where);
+        with_tiling(t, d, by_keys<S>{c, pairs, b, where});
         if (dbias)
-            with_tiling(t, d, bias_run{c, some, b, dbias, where});
+            with_tiling(t, d, bias_run<S>{c, some, b, dbias, where});
         b.a.qkv += (size_t)some * (size_t)t * 3 * token;
         b.dqkv += (size_t)some * (size_t)t * 3 * token;
         b.dy += (size_t)some * (size_t)t * token;
@@ -300,6 +307,17 @@ void run_backward(const struct kctx *c, int n, backward b, float *dbias, FROM_CA
 void cuda_attention_backward(const struct kctx *c, int n, int t, int heads, int d, real scale,
                              int causal, const real *qkv, const real *p, const real *dy, real *dqkv,
                              real *dbias) {
-    if (t && heads && d) /* without features nothing has a gradient */
-        run_backward(c, n, {{t, heads, d, causal, scale, qkv}, p, dy, c->workspace, dqkv}, dbias);
+    if (!t || !heads || !d) /* without features nothing has a gradient */
+        return;
+    if (c->halves)
+        run_backward<bfloat16>(c, n,
+                               {{t, heads, d, causal, scale, cuda_halves(qkv)},
+                                cuda_halves(p),
+                                cuda_halves(dy),
+                                c->workspace,
+                                cuda_halves(dqkv)},
+                               dbias, __func__);
+    else
+        run_backward<float>(c, n, {{t, heads, d, causal, scale, qkv}, p, dy, c->workspace, dqkv},
+                            dbias, __func__);
 }

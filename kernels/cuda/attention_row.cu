@@ -1,5 +1,8 @@
 /* attention_row.cu -- attention of one query an image: a block for each head of an image, a key for
- * each of its warps at a time. */
+ * each of its warps at a time.
+ *
+ * S: how qkv and its gradient are stored, float or in 16 bits; p and y, which are small, are
+ * floats. */
 #include "kernels/cuda/attention.cuh"
 
 namespace {
@@ -11,8 +14,8 @@ enum {
     ROW_FEATURES = ROW_WIDE / CUDA_WARP /* of a lane */
 };
 
-struct row_attention {
-    attention a;
+template <class S> struct row_attention {
+    attention<S> a;
     const int32_t *row; /* row[image * row_stride] */
     int row_stride;
 
@@ -39,7 +42,8 @@ __device__ int key_of_lot(int j, int k) {
 enum { ROW_LOT = ROW_KEYS * ROW_WARPS };
 
 /* sum[k] = the dot of x and token key_of_lot(j, k), the last one instead of those behind */
-__device__ void dots_of_lot(const float *x, const token_rows &rows, int j, int end, int d, int lane,
+template <class X, class S>
+__device__ void dots_of_lot(const X *x, const token_rows<S> &rows, int j, int end, int d, int lane,
                             float (&sum)[ROW_KEYS]) {
 #pragma unroll
     for (int k = 0; k < ROW_KEYS; k++)
@@ -78,8 +82,9 @@ __device__ float block_max(float x, float *scratch, const row_place &at) {
 }
 
 /* to[e0 ..] = scale times the sum of what the warps have for these features */
+template <class T>
 __device__ void put_sums(const float (&out)[ROW_FEATURES], float *scratch, const row_place &at,
-                         int e0, int d, float scale, float *to) {
+                         int e0, int d, float scale, T *to) {
     int e = (int)threadIdx.x;
 #pragma unroll
     for (int f = 0; f < ROW_FEATURES; f++)
@@ -96,16 +101,16 @@ __device__ void put_sums(const float (&out)[ROW_FEATURES], float *scratch, const
 
 /* ---- forward ---- */
 
-struct row_forward {
-    row_attention r;
+template <class S> struct row_forward {
+    row_attention<S> r;
     const float *bias;
     float *p, *y;
 
     /* weight[j] = score of key j; their largest */
     __device__ float scores(const row_place &at, int token, int seen, float *weight) const {
-        const attention &a = r.a;
-        const token_rows keys = a.part(at.pair, 1);
-        const float *q = a.qkv + a.qkv_at(at.pair, 0) + (size_t)token * a.qkv_ld();
+        const attention<S> &a = r.a;
+        const token_rows<S> keys = a.part(at.pair, 1);
+        const S *q = a.qkv + a.qkv_at(at.pair, 0) + (size_t)token * a.qkv_ld();
         const float *b =
             bias ? bias + ((size_t)a.head(at.pair) * (size_t)a.t + (size_t)token) * (size_t)a.t
                  : NULL;
@@ -128,7 +133,7 @@ struct row_forward {
     }
     /* y = sum_j weight[j] v_j */
     __device__ void mix(const row_place &at, int seen, const float *weight, float *scratch) const {
-        const token_rows v = r.a.part(at.pair, 2);
+        const token_rows<S> v = r.a.part(at.pair, 2);
         for (int e0 = 0; e0 < r.a.d; e0 += ROW_WIDE) {
             float out[ROW_FEATURES] = {0};
 #pragma unroll 4
@@ -160,10 +165,10 @@ struct row_forward {
 
 /* ---- backward ---- */
 
-struct row_backward {
-    row_attention r;
+template <class S> struct row_backward {
+    row_attention<S> r;
     const float *p, *dy;
-    float *dqkv;
+    S *dqkv;
     float *slope; /* (n,heads,t): ds, for dbias; or NULL */
 
     /* The warp's part of rowsum(p * dp). */
@@ -184,7 +189,7 @@ struct row_backward {
     /* Features e0 .. of the gradients for a lot of keys; their part of dq. */
     __device__ void put_lot(const row_place &at, int token, int j, int e0, float of_row,
                             float (&dq)[ROW_FEATURES]) const {
-        const attention &a = r.a;
+        const attention<S> &a = r.a;
         size_t q = a.qkv_at(at.pair, 0), k = a.qkv_at(at.pair, 1), v = a.qkv_at(at.pair, 2);
         const float *g = dy + at.pair * (size_t)a.d;
         float weight[ROW_KEYS], ds[ROW_KEYS];
@@ -204,7 +209,7 @@ struct row_backward {
 #pragma unroll
             for (int i = 0; i < ROW_KEYS; i++) { /* all read before the first is written */
                 int key = key_of_lot(j, i);
-                of_k[i] = key < a.t ? a.qkv[k + (size_t)key * a.qkv_ld() + (size_t)e] : 0;
+                of_k[i] = key < a.t ? (float)a.qkv[k + (size_t)key * a.qkv_ld() + (size_t)e] : 0;
             }
 #pragma unroll
             for (int i = 0; i < ROW_KEYS; i++) {
@@ -234,8 +239,8 @@ struct row_backward {
 };
 
 /* dbias[head, token, key] over the images whose query that is, in order. */
-struct row_bias {
-    row_attention r;
+template <class S> struct row_bias {
+    row_attention<S> r;
     int n;
     const float *slope;
     float *dbias;
@@ -260,16 +265,17 @@ template <class W> __global__ void __launch_bounds__(CUDA_BLOCK) row_kernel(W wo
 
 /* As many images at a time as have room for their slopes in the workspace, where they are wanted.
  */
-void run_backward(const struct kctx *c, int n, row_backward b, float *dbias, FROM_CALLER) {
-    attention &a = b.r.a;
+template <class S>
+void run_backward(const struct kctx *c, int n, row_backward<S> b, float *dbias, FROM_CALLER) {
+    attention<S> &a = b.r.a;
     size_t keys = (size_t)a.heads * (size_t)a.t, token = (size_t)a.heads * (size_t)a.d;
     int most = dbias ? (int)(KERNEL_WORKSPACE / keys) : n;
     for (int first = 0; first < n; first += most) {
         int some = n - first < most ? n - first : most;
-        RUN(where, c, row_kernel<row_backward>, (unsigned)((size_t)some * (size_t)a.heads),
+        RUN(where, c, row_kernel<row_backward<S>>, (unsigned)((size_t)some * (size_t)a.heads),
             CUDA_BLOCK, 0, b);
         if (dbias)
-            each(c, keys * (size_t)a.t, row_bias{b.r, some, b.slope, dbias}, where);
+            each(c, keys * (size_t)a.t, row_bias<S>{b.r, some, b.slope, dbias}, where);
         a.qkv += (size_t)some * (size_t)a.t * 3 * token;
         b.dqkv += (size_t)some * (size_t)a.t * 3 * token;
         b.dy += (size_t)some * token;
@@ -278,26 +284,42 @@ void run_backward(const struct kctx *c, int n, row_backward b, float *dbias, FRO
     }
 }
 
+template <class S> void run_forward(const struct kctx *c, int n, const row_forward<S> &work) {
+    RUN("cuda_attention_row_forward", c, row_kernel<row_forward<S>>,
+        (unsigned)((size_t)n * (size_t)work.r.a.heads), CUDA_BLOCK, 0, work);
+}
+
 } // namespace
 
 void cuda_attention_row_forward(const struct kctx *c, int n, int t, int heads, int d, real scale,
                                 int causal, const real *bias, const real *qkv, const int32_t *row,
                                 int row_stride, real *p, real *y) {
-    const row_forward work = {{{t, heads, d, causal, scale, qkv}, row, row_stride}, bias, p, y};
-    if (t)
-        RUN("cuda_attention_row_forward", c, row_kernel<row_forward>,
-            (unsigned)((size_t)n * (size_t)heads), CUDA_BLOCK, 0, work);
+    if (!t)
+        return;
+    if (c->halves)
+        run_forward<bfloat16>(
+            c, n, {{{t, heads, d, causal, scale, cuda_halves(qkv)}, row, row_stride}, bias, p, y});
+    else
+        run_forward<float>(c, n,
+                           {{{t, heads, d, causal, scale, qkv}, row, row_stride}, bias, p, y});
 }
 
 void cuda_attention_row_backward(const struct kctx *c, int n, int t, int heads, int d, real scale,
                                  int causal, const real *qkv, const int32_t *row, int row_stride,
                                  const real *p, const real *dy, real *dqkv, real *dbias) {
-    if (t && heads && d) /* without features nothing has a gradient */
-        run_backward(c, n,
-                     {{{t, heads, d, causal, scale, qkv}, row, row_stride},
-                      p,
-                      dy,
-                      dqkv,
-                      dbias ? c->workspace : NULL},
-                     dbias);
+    float *slope = dbias ? c->workspace : NULL;
+    if (!t || !heads || !d) /* without features nothing has a gradient */
+        return;
+    if (c->halves)
+        run_backward<bfloat16>(c, n,
+                               {{{t, heads, d, causal, scale, cuda_halves(qkv)}, row, row_stride},
+                                p,
+                                dy,
+                                cuda_halves(dqkv),
+                                slope},
+                               dbias, __func__);
+    else
+        run_backward<float>(
+            c, n, {{{t, heads, d, causal, scale, qkv}, row, row_stride}, p, dy, dqkv, slope}, dbias,
+            __func__);
 }

@@ -3,12 +3,13 @@
 #include "kernels/cuda/blas_library.h"
 
 #include <search.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 /* A product with everything that its kernel depends on. */
 struct key {
-    int m, n, k, ta, tb, lda, ldb, ld_add, ldy, adds, bias;
+    int m, n, k, ta, tb, lda, ldb, ld_add, ldy, adds, bias, halves_in, halves_out;
     unsigned aligned[4]; /* bytes: a, b, add, y */
 };
 
@@ -28,8 +29,10 @@ struct blas {
     cublasComputeType_t compute;
     struct device *device;
     void *workspace;
-    void *plans;     /* tree of struct plan, by key */
-    void *packed;    /* tree of struct packed_matrix, by packed */
+    void *plans;  /* tree of struct plan, by key */
+    void *packed; /* tree of struct packed_matrix, by packed */
+    int without;  /* plans for which the library has no kernel */
+    char first_without[96], note[192];
 };
 
 static int by_key(const void *a, const void *b) {
@@ -121,9 +124,15 @@ void blas_close(struct blas *b) {
     free(b);
 }
 
+static cudaDataType storage(int halves) {
+    return halves ? CUDA_R_16BF : CUDA_R_32F;
+}
+
 /* Stored (rows,cols) row-major is (cols,rows) column-major. */
-static int layout(struct blas *b, cublasLtMatrixLayout_t *out, int rows, int cols, int ld) {
-    return b->f.cublasLtMatrixLayoutCreate(out, CUDA_R_32F, (uint64_t)cols, (uint64_t)rows, ld);
+static int layout(struct blas *b, cublasLtMatrixLayout_t *out, int halves, int rows, int cols,
+                  int ld) {
+    return b->f.cublasLtMatrixLayoutCreate(out, storage(halves), (uint64_t)cols, (uint64_t)rows,
+                                           ld);
 }
 
 static int describe(struct blas *b, struct plan *p) {
@@ -131,25 +140,39 @@ static int describe(struct blas *b, struct plan *p) {
     const cublasOperation_t a = k->ta ? CUBLAS_OP_T : CUBLAS_OP_N;
     const cublasOperation_t c = k->tb ? CUBLAS_OP_T : CUBLAS_OP_N;
     const cublasLtEpilogue_t end = k->bias ? CUBLASLT_EPILOGUE_BIAS : CUBLASLT_EPILOGUE_DEFAULT;
-    int s = b->f.cublasLtMatmulDescCreate(&p->how, b->compute, CUDA_R_32F);
+    const cudaDataType bias = storage(k->halves_out);
+    int s = b->f.cublasLtMatmulDescCreate(&p->how, k->halves_in ? CUBLAS_COMPUTE_32F : b->compute,
+                                          CUDA_R_32F);
     const struct {
         cublasLtMatmulDescAttributes_t name;
         const void *value;
         size_t bytes;
     } set[] = {{CUBLASLT_MATMUL_DESC_TRANSA, &c, sizeof c},
                {CUBLASLT_MATMUL_DESC_TRANSB, &a, sizeof a},
-               {CUBLASLT_MATMUL_DESC_EPILOGUE, &end, sizeof end}};
+               {CUBLASLT_MATMUL_DESC_EPILOGUE, &end, sizeof end},
+               {CUBLASLT_MATMUL_DESC_BIAS_DATA_TYPE, &bias, sizeof bias}};
     for (size_t i = 0; i < sizeof set / sizeof *set && !s; i++)
         s = b->f.cublasLtMatmulDescSetAttribute(p->how, set[i].name, set[i].value, set[i].bytes);
     if (!s)
-        s = layout(b, &p->a, k->ta ? k->k : k->m, k->ta ? k->m : k->k, k->lda);
+        s = layout(b, &p->a, k->halves_in, k->ta ? k->k : k->m, k->ta ? k->m : k->k, k->lda);
     if (!s)
-        s = layout(b, &p->b, k->tb ? k->n : k->k, k->tb ? k->k : k->n, k->ldb);
+        s = layout(b, &p->b, k->halves_in, k->tb ? k->n : k->k, k->tb ? k->k : k->n, k->ldb);
     if (!s)
-        s = layout(b, &p->add, k->m, k->n, k->ld_add);
+        s = layout(b, &p->add, k->halves_out, k->m, k->n, k->ld_add);
     if (!s)
-        s = layout(b, &p->y, k->m, k->n, k->ldy);
+        s = layout(b, &p->y, k->halves_out, k->m, k->n, k->ldy);
     return s;
+}
+
+/* This product is computed without the library from now on. */
+static void leave(struct blas *b, struct plan *p) {
+    const struct key *k = &p->key;
+    p->none = 1;
+    if (!b->without++)
+        snprintf(b->first_without, sizeof b->first_without, "%d %d %d %d %d, %d to %d bits", k->m,
+                 k->n, k->k, k->ta, k->tb, k->halves_in ? 16 : 32, k->halves_out ? 16 : 32);
+    snprintf(b->note, sizeof b->note, "own kernels for %d products, the first (m n k ta tb) %s",
+             b->without, b->first_without);
 }
 
 static int choose(struct blas *b, struct plan *p) {
@@ -177,7 +200,7 @@ static int choose(struct blas *b, struct plan *p) {
     if (wish)
         b->f.cublasLtMatmulPreferenceDestroy(wish);
     if (s == BLAS_NONE || (!s && !n))
-        p->none = 1;
+        leave(b, p);
     else if (!s) {
         p->algo = found.algo;
         p->workspace = found.workspaceSize;
@@ -192,13 +215,13 @@ static unsigned alignment(const void *p) {
     return low ? (unsigned)(low & -low) : MOST;
 }
 
-static int set_bias(struct blas *b, struct plan *plan, const float *bias) {
+static int set_bias(struct blas *b, struct plan *plan, const void *bias) {
     return bias ? b->f.cublasLtMatmulDescSetAttribute(plan->how, CUBLASLT_MATMUL_DESC_BIAS_POINTER,
                                                       &bias, sizeof bias)
                 : 0;
 }
 
-static int make(struct blas *b, struct plan *plan, const float *bias) {
+static int make(struct blas *b, struct plan *plan, const void *bias) {
     int s = describe(b, plan);
     if (!s)
         s = set_bias(b, plan, bias);
@@ -213,12 +236,13 @@ static int make(struct blas *b, struct plan *plan, const float *bias) {
 
 int blas_product(struct blas *b, const struct product *p) {
     struct key key;
-    const float *add = p->beta != 0 ? p->add : p->y;
+    const void *add = p->beta != 0 ? p->add : p->y;
     memset(&key, 0, sizeof key); /* its bytes are compared */
     key.m = p->m, key.n = p->n, key.k = p->k, key.ta = p->ta, key.tb = p->tb;
     key.lda = p->lda, key.ldb = p->ldb, key.ldy = p->ldy;
     key.ld_add = p->beta != 0 ? p->ld_add : p->ldy;
     key.adds = p->beta != 0, key.bias = p->bias != NULL;
+    key.halves_in = p->halves_in, key.halves_out = p->halves_out;
     const void *at[] = {p->a, p->b, add, p->y};
     for (int i = 0; i < 4; i++)
         key.aligned[i] = alignment(at[i]);
@@ -245,4 +269,8 @@ const char *blas_error(struct blas *b, int status) {
 
 size_t blas_workspace(const struct blas *b) {
     return b->workspace ? b->f.workspace : 0;
+}
+
+const char *blas_note(const struct blas *b) {
+    return b->note;
 }

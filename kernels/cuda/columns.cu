@@ -1,11 +1,12 @@
 /* columns.cu -- sums over rows, and what needs them: gradients of gains and biases. */
+#include "kernels/cuda/half.cuh"
 #include "kernels/cuda/team.cuh"
 
 namespace {
 
-struct column_sum {
+template <class T> struct column_sum {
     size_t cols;
-    const float *x;
+    const T *x;
     float *out;
     __device__ void operator()(size_t row, int col, float *v) const {
         v[0] += x[row * cols + (size_t)col];
@@ -15,9 +16,11 @@ struct column_sum {
     }
 };
 
-struct branch_gain {
+/* T: how x and its gradient are stored */
+template <class T> struct branch_gain {
     size_t rows, cols; /* rows of a sample */
-    const float *x, *s, *dy;
+    const T *x;
+    const float *s, *dy;
     float *dgamma;
     __device__ void operator()(size_t row, int col, float *v) const {
         size_t at = row * cols + (size_t)col;
@@ -28,9 +31,10 @@ struct branch_gain {
     }
 };
 
-struct branch {
+template <class T> struct branch {
     size_t cols, sample;
-    const float *x, *gamma, *s, *residual;
+    const T *x;
+    const float *gamma, *s, *residual;
     float *y;
     __device__ void operator()(size_t i) const {
         float scale = (gamma ? gamma[i % cols] : 1) * (s ? s[i / sample] : 1);
@@ -38,16 +42,30 @@ struct branch {
     }
 };
 
-struct branch_slope {
+template <class T> struct branch_slope {
     size_t cols, sample;
     const float *gamma, *s, *dy;
     int acc;
-    float *dx;
+    T *dx;
     __device__ void operator()(size_t i) const {
         float d = (gamma ? gamma[i % cols] : 1) * (s ? s[i / sample] : 1) * dy[i];
         dx[i] = acc ? dx[i] + d : d;
     }
 };
+
+template <class T>
+void run_branch_backward(const struct kctx *c, int n, int rows, int cols, const T *x,
+                         const float *gamma, const float *s, const float *dy, int acc, T *dx,
+                         float *dgamma) {
+    const char *where = "cuda_branch_backward";
+    size_t sample = (size_t)rows * (size_t)cols;
+    if (dgamma)
+        columns<1>(c, n * rows, cols, 0,
+                   branch_gain<T>{(size_t)rows, (size_t)cols, x, s, dy, dgamma}, where);
+    if (dx)
+        each(c, (size_t)n * sample, branch_slope<T>{(size_t)cols, sample, gamma, s, dy, acc, dx},
+             where);
+}
 
 enum { SQUARES_EACH = 8, SQUARES_MOST = 256 }; /* of a thread, while the blocks are not too many */
 
@@ -80,23 +98,30 @@ __global__ void add_kernel(int n, const double *x, double *out) {
 } // namespace
 
 void cuda_column_sum(const struct kctx *c, int rows, int cols, const real *x, real *out) {
-    columns<1>(c, rows, cols, 0, column_sum{(size_t)cols, x, out});
+    if (c->halves)
+        columns<1>(c, rows, cols, 0, column_sum<bfloat16>{(size_t)cols, cuda_halves(x), out});
+    else
+        columns<1>(c, rows, cols, 0, column_sum<float>{(size_t)cols, x, out});
 }
 
 void cuda_branch_forward(const struct kctx *c, int n, int rows, int cols, const real *x,
                          const real *gamma, const real *s, const real *residual, real *y) {
     size_t sample = (size_t)rows * (size_t)cols;
-    each(c, (size_t)n * sample, branch{(size_t)cols, sample, x, gamma, s, residual, y});
+    if (c->halves)
+        each(c, (size_t)n * sample,
+             branch<bfloat16>{(size_t)cols, sample, cuda_halves(x), gamma, s, residual, y});
+    else
+        each(c, (size_t)n * sample, branch<float>{(size_t)cols, sample, x, gamma, s, residual, y});
 }
 
 void cuda_branch_backward(const struct kctx *c, int n, int rows, int cols, const real *x,
                           const real *gamma, const real *s, const real *dy, int acc, real *dx,
                           real *dgamma) {
-    size_t sample = (size_t)rows * (size_t)cols;
-    if (dgamma)
-        columns<1>(c, n * rows, cols, 0, branch_gain{(size_t)rows, (size_t)cols, x, s, dy, dgamma});
-    if (dx)
-        each(c, (size_t)n * sample, branch_slope{(size_t)cols, sample, gamma, s, dy, acc, dx});
+    if (c->halves)
+        run_branch_backward(c, n, rows, cols, cuda_halves(x), gamma, s, dy, acc, cuda_halves(dx),
+                            dgamma);
+    else
+        run_branch_backward(c, n, rows, cols, x, gamma, s, dy, acc, dx, dgamma);
 }
 
 double cuda_sum_squares(const struct kctx *c, size_t n, const real *x) {

@@ -1,14 +1,14 @@
 /* elementwise.cu -- an output element from the same element of the inputs, and what only moves. */
 #include "kernels/cuda/activation.cuh"
 #include "kernels/cuda/adamw.cuh"
-#include "kernels/cuda/device.cuh"
+#include "kernels/cuda/half.cuh"
 
 namespace {
 
-struct axpby {
+template <class X, class Y> struct axpby {
     float a, b;
-    const float *x;
-    float *y;
+    const X *x;
+    Y *y;
     __device__ void operator()(size_t i) const {
         y[i] = b != 0 ? a * x[i] + b * y[i] : a * x[i];
     }
@@ -51,11 +51,11 @@ struct pick_index {
     }
 };
 
-struct multiply {
-    const float *x;
-    float *y;
+template <class T> struct multiply {
+    const T *x;
+    T *y;
     __device__ void operator()(size_t i) const {
-        y[i] *= x[i];
+        y[i] = y[i] * x[i];
     }
 };
 
@@ -192,7 +192,12 @@ size_t product(int a, int b) {
 } // namespace
 
 void cuda_axpby(const struct kctx *c, size_t n, real a, const real *x, real b, real *y) {
-    each(c, n, axpby{a, b, x, y});
+    if (!c->halves)
+        each(c, n, axpby<float, float>{a, b, x, y});
+    else if (c->halves == 2)
+        each(c, n, axpby<float, bfloat16>{a, b, x, cuda_halves(y)});
+    else
+        cuda_no_halves(c, __func__);
 }
 
 void cuda_fill(const struct kctx *c, size_t n, real value, real *y) {
@@ -216,7 +221,10 @@ void cuda_pick_index(const struct kctx *c, int n, int rows_out, const int32_t *x
 }
 
 void cuda_multiply(const struct kctx *c, size_t n, const real *x, real *y) {
-    each(c, n, multiply{x, y});
+    if (c->halves)
+        each(c, n, multiply<bfloat16>{cuda_halves(x), cuda_halves(y)});
+    else
+        each(c, n, multiply<float>{x, y});
 }
 
 void cuda_add_broadcast(const struct kctx *c, int n, int inner, const real *x, const real *b,

@@ -1,12 +1,14 @@
 /* gemm.cu -- y = alpha op(a) op(b) + beta y, and the same with a right-hand side prepared once. */
 #include "kernels/cuda/activation.cuh"
 #include "kernels/cuda/blas.h"
+#include "kernels/cuda/half.cuh"
 #include "kernels/cuda/tile.cuh"
 
 namespace {
 
-struct matrix {
-    const float *x;
+/* A: how both factors are stored, Y: the result and what is as large; float or in 16 bits. */
+template <class A> struct matrix {
+    const A *x;
     size_t ld;
     int transposed;
     __device__ float at(int i, int j) const {
@@ -14,8 +16,8 @@ struct matrix {
     }
 };
 
-struct plain {
-    matrix a, b;
+template <class A> struct plain {
+    matrix<A> a, b;
     float alpha, beta, *y;
     size_t ldy;
     __device__ float left(int i, int p) const {
@@ -31,15 +33,19 @@ struct plain {
     }
 };
 
-struct packed_product {
-    matrix a, w;
-    size_t n;
+/* What becomes of a product: slope and residual are dense, y is not. */
+template <class Y> struct ending {
+    size_t n, ldy;
     const float *bias;
     enum activation act;
-    float *slope;
-    const float *residual;
-    float *y;
-    size_t ldy;
+    Y *slope;
+    const Y *residual;
+    Y *y;
+};
+
+template <class A, class Y> struct packed_product {
+    matrix<A> a, w;
+    ending<Y> end;
     __device__ float left(int i, int p) const {
         return a.at(i, p);
     }
@@ -47,38 +53,46 @@ struct packed_product {
         return w.at(p, j);
     }
     __device__ void put(int part, int i, int j, float sum) const {
-        size_t dense = (size_t)i * n + (size_t)j;
+        size_t dense = (size_t)i * end.n + (size_t)j;
         (void)part;
-        sum += bias ? bias[j] : 0;
-        if (slope)
-            slope[dense] = activation_slope(act, sum);
-        y[(size_t)i * ldy + (size_t)j] = activate(act, sum) + (residual ? residual[dense] : 0);
+        sum += end.bias ? end.bias[j] : 0;
+        if (end.slope)
+            end.slope[dense] = activation_slope(end.act, sum);
+        end.y[(size_t)i * end.ldy + (size_t)j] =
+            activate(end.act, sum) + (end.residual ? (float)end.residual[dense] : 0);
     }
 };
 
-struct pack {
-    size_t n;
-    matrix w;
-    float *packed;
+template <class T> struct pack {
+    size_t cols;
+    matrix<float> w;
+    T *packed;
     __device__ void operator()(size_t i) const {
-        packed[i] = w.at((int)(i / n), (int)(i % n));
+        packed[i] = w.at((int)(i / cols), (int)(i % cols));
     }
 };
 
 /* What follows a product by the library: y holds a b + bias. */
-struct product_end {
-    size_t n, ldy;
-    enum activation act;
-    float *slope;
-    const float *residual;
-    float *y;
+template <class Y> struct product_end {
+    ending<Y> end;
     __device__ void operator()(size_t i) const {
-        float *to = y + (ldy == n ? i : i / n * ldy + i % n), out; /* a division takes longest */
-        if (slope)
-            out = activate_with_slope(act, *to, &slope[i]);
-        else
-            out = activate(act, *to);
-        *to = out + (residual ? residual[i] : 0);
+        Y *to = end.y + (end.ldy == end.n ? i : i / end.n * end.ldy + i % end.n);
+        float out, slope; /* a division takes longest */
+        if (end.slope) {
+            out = activate_with_slope(end.act, *to, &slope);
+            end.slope[i] = slope;
+        } else {
+            out = activate(end.act, *to);
+        }
+        *to = out + (end.residual ? (float)end.residual[i] : 0);
+    }
+};
+
+struct narrow {
+    const float *x;
+    bfloat16 *y;
+    __device__ void operator()(size_t i) const {
+        y[i] = x[i];
     }
 };
 
@@ -96,63 +110,127 @@ bool by_library(const struct kctx *c, const struct product *p, const char *where
     return status != BLAS_NONE;
 }
 
+/* Arrays are those of gemm_packed; A and Y say how they are stored. */
+template <class A, class Y> struct packed_call {
+    const struct kctx *c;
+    int m, n, k;
+    const A *a;
+    int lda;
+    const real *packed;
+    ending<Y> end;
+
+    /* The library wants a bias as it stores the result. */
+    const void *bias() const {
+        if (!end.bias || sizeof(Y) == sizeof(float))
+            return end.bias;
+        each(c, end.n, narrow{end.bias, cuda_halves(c->workspace)}, "cuda_gemm_packed");
+        return c->workspace;
+    }
+    /* there: where w lies */
+    bool by_library_at(const struct packed_matrix *there) const {
+        int ends = end.act != ACT_NONE || end.slope, adds = end.residual && !ends;
+        if (ends && end.residual == end.y)
+            return false;
+        struct product p = {};
+        p.m = m, p.n = n, p.k = k;
+        p.tb = there->transposed;
+        p.alpha = 1, p.beta = adds ? 1.0f : 0.0f;
+        p.a = a, p.b = there->w, p.y = end.y;
+        p.add = adds ? end.residual : end.y;
+        p.bias = bias();
+        p.lda = lda, p.ldb = there->ldw, p.ldy = (int)end.ldy;
+        p.ld_add = adds ? n : p.ldy;
+        p.halves_in = sizeof(A) < sizeof(float);
+        p.halves_out = sizeof(Y) < sizeof(float);
+        if (!by_library(c, &p, "cuda_gemm_packed"))
+            return false;
+        if (ends)
+            each(c, (size_t)m * (size_t)n, product_end<Y>{end}, "cuda_gemm_packed");
+        return true;
+    }
+    void run() const {
+        struct cuda_queue *q = cuda_queue_of(c);
+        const struct packed_matrix *there = q->blas ? blas_recall(q->blas, packed) : NULL;
+        matrix<A> w = {reinterpret_cast<const A *>(packed), (size_t)n, 0};
+        if (there && by_library_at(there))
+            return;
+        if (there)
+            w = {static_cast<const A *>(there->w), (size_t)there->ldw, there->transposed};
+        tiles(c, m, n, k, k, 1, packed_product<A, Y>{{a, (size_t)lda, 0}, w, end},
+              "cuda_gemm_packed");
+    }
+};
+
 } // namespace
 
 void cuda_gemm(const struct kctx *c, int ta, int tb, int m, int n, int k, real alpha, const real *a,
                int lda, const real *b, int ldb, real beta, real *y, int ldy) {
-    const struct product p = {m, n, k, ta, tb, alpha, beta, a, b, y, NULL, y, lda, ldb, ldy, ldy};
-    if (by_library(c, &p, "cuda_gemm"))
+    const int halves = c->halves != 0; /* of both factors */
+    const struct product p = {m, n,    k, ta,  tb,  alpha, beta, a,      b,
+                              y, NULL, y, lda, ldb, ldy,   ldy,  halves, 0};
+    if (by_library(c, &p, __func__))
         return;
-    const plain work = {{a, (size_t)lda, ta}, {b, (size_t)ldb, tb}, alpha, beta, y, (size_t)ldy};
-    tiles(c, m, n, k, k, 1, work);
+    if (halves)
+        tiles(c, m, n, k, k, 1,
+              plain<bfloat16>{{cuda_halves(a), (size_t)lda, ta},
+                              {cuda_halves(b), (size_t)ldb, tb},
+                              alpha,
+                              beta,
+                              y,
+                              (size_t)ldy});
+    else
+        tiles(
+            c, m, n, k, k, 1,
+            plain<float>{{a, (size_t)lda, ta}, {b, (size_t)ldb, tb}, alpha, beta, y, (size_t)ldy});
 }
 
 size_t cuda_gemm_pack_size(int n, int k) {
     return (size_t)n * (size_t)k;
 }
 
+/* In 16 bits a copy is made, for the library in the order in which the weights lie. */
+static void pack_halves(const struct kctx *c, int tw, int n, int k, const real *w, int ldw,
+                        bfloat16 *packed) {
+    struct cuda_queue *q = cuda_queue_of(c);
+    int rows = tw ? n : k, cols = tw ? k : n;
+    const struct packed_matrix there = {packed, packed, cols, tw};
+    if (q->blas && n > 0 && k > 0 && !blas_remember(q->blas, &there))
+        each(c, (size_t)rows * (size_t)cols,
+             pack<bfloat16>{(size_t)cols, {w, (size_t)ldw, 0}, packed}, "cuda_gemm_pack");
+    else
+        each(c, (size_t)n * (size_t)k, pack<bfloat16>{(size_t)n, {w, (size_t)ldw, tw}, packed},
+             "cuda_gemm_pack");
+}
+
 void cuda_gemm_pack(const struct kctx *c, int tw, int n, int k, const real *w, int ldw,
                     real *packed) {
     const struct packed_matrix there = {packed, w, ldw, tw};
     struct cuda_queue *q = cuda_queue_of(c);
-    if (q->blas && n > 0 && k > 0 && !blas_remember(q->blas, &there))
-        return;
-    each(c, (size_t)n * (size_t)k, pack{(size_t)n, {w, (size_t)ldw, tw}, packed});
+    if (c->halves)
+        pack_halves(c, tw, n, k, w, ldw, cuda_halves(packed));
+    else if (!q->blas || n <= 0 || k <= 0 || blas_remember(q->blas, &there))
+        each(c, (size_t)n * (size_t)k, pack<float>{(size_t)n, {w, (size_t)ldw, tw}, packed});
 }
 
+/* Of 16 bits are none, both factors, or both and all that is as large as the result. */
 void cuda_gemm_packed(const struct kctx *c, int m, int n, int k, const real *a, int lda,
                       const real *packed, const real *bias, enum activation act, real *slope,
                       const real *residual, real *y, int ldy) {
-    struct cuda_queue *q = cuda_queue_of(c);
-    const struct packed_matrix *there = q->blas ? blas_recall(q->blas, packed) : NULL;
-    matrix w = {packed, (size_t)n, 0};
-    if (there) {
-        int ends = act != ACT_NONE || slope, adds = residual && !ends;
-        const struct product p = {m,
-                                  n,
-                                  k,
-                                  0,
-                                  there->transposed,
-                                  1,
-                                  adds ? 1.0f : 0.0f,
-                                  a,
-                                  there->w,
-                                  adds ? residual : y,
-                                  bias,
-                                  y,
-                                  lda,
-                                  there->ldw,
-                                  adds ? n : ldy,
-                                  ldy};
-        w = {there->w, (size_t)there->ldw, there->transposed};
-        if ((!ends || residual != y) && by_library(c, &p, "cuda_gemm_packed")) {
-            if (ends)
-                each(c, (size_t)m * (size_t)n,
-                     product_end{(size_t)n, (size_t)ldy, act, slope, residual, y});
-            return;
-        }
-    }
-    const packed_product work = {{a, (size_t)lda, 0}, w, (size_t)n, bias, act, slope, residual, y,
-                                 (size_t)ldy};
-    tiles(c, m, n, k, k, 1, work);
+    enum { Y = 5 };
+    const ending<float> end = {(size_t)n, (size_t)ldy, bias, act, slope, residual, y};
+    if (cuda_is_half(c, Y))
+        packed_call<bfloat16, bfloat16>{
+            c,
+            m,
+            n,
+            k,
+            cuda_halves(a),
+            lda,
+            packed,
+            {end.n, end.ldy, bias, act, cuda_halves(slope), cuda_halves(residual), cuda_halves(y)}}
+            .run();
+    else if (c->halves)
+        packed_call<bfloat16, float>{c, m, n, k, cuda_halves(a), lda, packed, end}.run();
+    else
+        packed_call<float, float>{c, m, n, k, a, lda, packed, end}.run();
 }

@@ -1,5 +1,8 @@
 /* layernorm.cu -- layer norm.  Rows of up to HELD_MOST columns lie in the registers of a warp and
- * are read once; the backward pass adds up the gradients of gain and bias while it is there. */
+ * are read once; the backward pass adds up the gradients of gain and bias while it is there.
+ *
+ * S: how y and dy are stored, float or in 16 bits. */
+#include "kernels/cuda/half.cuh"
 #include "kernels/cuda/team.cuh"
 
 namespace {
@@ -11,11 +14,12 @@ static_assert(2 * (size_t)BACKWARD_MOST * HELD_MOST <= KERNEL_WORKSPACE, "sums o
 #define HELD(k, j, lane, cols)                                                                     \
     _Pragma("unroll") for (int k = 0, j = (lane); k < K; k++, j += CUDA_WARP) if (j < (cols))
 
-struct forward {
+template <class S> struct forward {
     int cols;
     float eps;
     const float *x, *gamma, *beta;
-    float *y, *mean, *rstd;
+    S *y;
+    float *mean, *rstd;
     __device__ void keep(size_t row, int rank, float mu, float r) const {
         if (rank)
             return;
@@ -27,7 +31,8 @@ struct forward {
     }
     template <int K> __device__ void held(size_t row, int lane) const {
         const float *xi = x + row * (size_t)cols;
-        float *yi = y + row * (size_t)cols, v[K] = {0}, sum = 0, squares = 0;
+        S *yi = y + row * (size_t)cols;
+        float v[K] = {0}, sum = 0, squares = 0;
         HELD(k, j, lane, cols) v[k] = xi[j];
         HELD(k, j, lane, cols) sum += v[k];
         float mu = cols ? warp_sum(sum) / (float)cols : 0;
@@ -38,7 +43,8 @@ struct forward {
     }
     template <class T> __device__ void operator()(size_t row, const T &team) const {
         const float *xi = x + row * (size_t)cols;
-        float *yi = y + row * (size_t)cols, squares;
+        S *yi = y + row * (size_t)cols;
+        float squares;
         float mu = team_mean(team, cols, xi, &squares);
         float r = 1 / sqrtf(squares / (float)cols + eps);
         team_batches(
@@ -57,14 +63,16 @@ struct triple {
     float xhat, g, before;
 };
 
-struct backward {
+template <class S> struct backward {
     int cols;
-    const float *x, *gamma, *mean, *rstd, *dy;
+    const float *x, *gamma, *mean, *rstd;
+    const S *dy;
     int acc;
     float *dx;
     /* What the row adds to the gradients of gain and bias, too. */
     template <int K> __device__ void held(size_t row, int lane, float *dgamma, float *dbeta) const {
-        const float *xi = x + row * (size_t)cols, *dyi = dy + row * (size_t)cols;
+        const float *xi = x + row * (size_t)cols;
+        const S *dyi = dy + row * (size_t)cols;
         float *dxi = dx + row * (size_t)cols, mu = mean[row], r = rstd[row], sum = 0, dot = 0;
         pair v[K] = {};
         HELD(k, j, lane, cols) v[k] = {xi[j], dyi[j]};
@@ -83,7 +91,8 @@ struct backward {
         HELD(k, j, lane, cols) dxi[j] = v[k].xhat + v[k].g;
     }
     template <class T> __device__ void operator()(size_t row, const T &team) const {
-        const float *xi = x + row * (size_t)cols, *dyi = dy + row * (size_t)cols;
+        const float *xi = x + row * (size_t)cols;
+        const S *dyi = dy + row * (size_t)cols;
         float *dxi = dx + row * (size_t)cols, mu = mean[row], r = rstd[row], sum = 0, dot = 0;
         auto load = [&](int j) {
             return triple{(xi[j] - mu) * r, dyi[j] * (gamma ? gamma[j] : 1), acc ? dxi[j] : 0};
@@ -100,9 +109,10 @@ struct backward {
     }
 };
 
-struct gain {
+template <class S> struct gain {
     size_t cols;
-    const float *x, *mean, *rstd, *dy;
+    const float *x, *mean, *rstd;
+    const S *dy;
     float *dgamma, *dbeta;
     __device__ void operator()(size_t row, int col, float *v) const {
         size_t at = row * cols + (size_t)col;
@@ -117,11 +127,11 @@ struct gain {
     }
 };
 
-template <int K> __global__ void forward_kernel(size_t rows, forward work) {
+template <int K, class S> __global__ void forward_kernel(size_t rows, forward<S> work) {
     int lane = (int)(threadIdx.x % CUDA_WARP);
     size_t row = (size_t)blockIdx.x * WARPS + threadIdx.x / CUDA_WARP;
     for (; row < rows; row += (size_t)gridDim.x * WARPS)
-        work.held<K>(row, lane);
+        work.template held<K>(row, lane);
 }
 
 /* to (cols) = the sum of the warps' v */
@@ -140,14 +150,14 @@ template <int K> __device__ void add_warps(int cols, const float *v, float *to) 
 }
 
 /* partial (blocks,2,cols), or NULL: the gradients of gain and bias from each block's rows */
-template <int K>
+template <int K, class S>
 __global__ void __launch_bounds__(CUDA_BLOCK, 2)
-    backward_kernel(size_t rows, backward work, float *partial) {
+    backward_kernel(size_t rows, backward<S> work, float *partial) {
     int lane = (int)(threadIdx.x % CUDA_WARP), cols = work.cols;
     size_t row = (size_t)blockIdx.x * WARPS + threadIdx.x / CUDA_WARP;
     float dgamma[K] = {0}, dbeta[K] = {0};
     for (; row < rows; row += (size_t)gridDim.x * WARPS)
-        work.held<K>(row, lane, dgamma, dbeta);
+        work.template held<K>(row, lane, dgamma, dbeta);
     if (!partial)
         return;
     add_warps<K>(cols, dgamma, partial + 2 * (size_t)blockIdx.x * (size_t)cols);
@@ -162,44 +172,66 @@ template <class F> F by_width(int cols, F four, F eight, F sixteen, F most) {
                                     : most;
 }
 
-void backward_held(const struct kctx *c, size_t n, const backward &work, float *dgamma,
+template <class S>
+void backward_held(const struct kctx *c, size_t n, const backward<S> &work, float *dgamma,
                    float *dbeta) {
     int cols = work.cols, wanted = dgamma || dbeta;
     size_t each_warp = (n + WARPS * BACKWARD_MOST - 1) / (WARPS * BACKWARD_MOST); /* rows */
     unsigned blocks = n ? cuda_blocks(n, WARPS * each_warp) : 0;
     float *partial = wanted ? c->workspace : NULL;
-    auto kernel = by_width(cols, backward_kernel<4>, backward_kernel<8>, backward_kernel<16>,
-                           backward_kernel<24>);
+    auto kernel = by_width(cols, backward_kernel<4, S>, backward_kernel<8, S>,
+                           backward_kernel<16, S>, backward_kernel<24, S>);
     RUN("cuda_layernorm_backward", c, kernel, blocks, CUDA_BLOCK, 0, n, work, partial);
-    const gain end = {(size_t)cols, NULL, NULL, NULL, NULL, dgamma, dbeta};
+    const gain<S> end = {(size_t)cols, NULL, NULL, NULL, NULL, dgamma, dbeta};
     if (wanted)
-        team_columns(c, cols, columns_end<2, float, gain>{cols, (int)blocks, partial, end},
+        team_columns(c, cols, columns_end<2, float, gain<S>>{cols, (int)blocks, partial, end},
                      "cuda_layernorm_backward");
+}
+
+template <class S> void run_forward(const struct kctx *c, int n, const forward<S> &work) {
+    int cols = work.cols;
+    auto kernel = by_width(cols, forward_kernel<4, S>, forward_kernel<8, S>, forward_kernel<16, S>,
+                           forward_kernel<24, S>);
+    if (cols <= HELD_MOST)
+        RUN("cuda_layernorm_forward", c, kernel, cuda_blocks((size_t)n, WARPS), CUDA_BLOCK, 0,
+            (size_t)n, work);
+    else
+        team_rows(c, (size_t)n, cols, work, "cuda_layernorm_forward");
+}
+
+/* The sums of long rows first: dx may be dy. */
+template <class S>
+void run_backward(const struct kctx *c, int n, const backward<S> &work, float *dgamma,
+                  float *dbeta) {
+    int cols = work.cols;
+    const char *where = "cuda_layernorm_backward";
+    if (cols <= HELD_MOST) {
+        backward_held(c, (size_t)n, work, dgamma, dbeta);
+        return;
+    }
+    if (dgamma || dbeta)
+        columns<2>(c, n, cols, 0,
+                   gain<S>{(size_t)cols, work.x, work.mean, work.rstd, work.dy, dgamma, dbeta},
+                   where);
+    team_rows(c, (size_t)n, cols, work, where);
 }
 
 } // namespace
 
 void cuda_layernorm_forward(const struct kctx *c, int n, int cols, real eps, const real *x,
                             const real *gamma, const real *beta, real *y, real *mean, real *rstd) {
-    const forward work = {cols, eps, x, gamma, beta, y, mean, rstd};
-    auto kernel = by_width(cols, forward_kernel<4>, forward_kernel<8>, forward_kernel<16>,
-                           forward_kernel<24>);
-    if (cols <= HELD_MOST)
-        RUN(__func__, c, kernel, cuda_blocks((size_t)n, WARPS), CUDA_BLOCK, 0, (size_t)n, work);
+    if (c->halves)
+        run_forward<bfloat16>(c, n, {cols, eps, x, gamma, beta, cuda_halves(y), mean, rstd});
     else
-        team_rows(c, (size_t)n, cols, work);
+        run_forward<float>(c, n, {cols, eps, x, gamma, beta, y, mean, rstd});
 }
 
-/* The sums of long rows first: dx may be dy. */
 void cuda_layernorm_backward(const struct kctx *c, int n, int cols, const real *x,
                              const real *gamma, const real *mean, const real *rstd, const real *dy,
                              int acc, real *dx, real *dgamma, real *dbeta) {
-    const backward work = {cols, x, gamma, mean, rstd, dy, acc, dx};
-    if (cols <= HELD_MOST) {
-        backward_held(c, (size_t)n, work, dgamma, dbeta);
-        return;
-    }
-    if (dgamma || dbeta)
-        columns<2>(c, n, cols, 0, gain{(size_t)cols, x, mean, rstd, dy, dgamma, dbeta});
-    team_rows(c, (size_t)n, cols, work);
+    if (c->halves)
+        run_backward<bfloat16>(c, n, {cols, x, gamma, mean, rstd, cuda_halves(dy), acc, dx}, dgamma,
+                               dbeta);
+    else
+        run_backward<float>(c, n, {cols, x, gamma, mean, rstd, dy, acc, dx}, dgamma, dbeta);
 }

@@ -16,7 +16,8 @@ struct cuda_device {
     struct device base;
     struct cuda_queue queue;
     struct cuda_lists lists;
-    char name[32], description[320], note[640];
+    char name[32], description[320];
+    char opened[640], note[1200]; /* what libraries are missing; and all that is done without one */
 };
 
 struct cuda_device *own(struct device *d) {
@@ -150,9 +151,23 @@ void wait(struct device *d) {
     keep(d, cudaStreamSynchronize(stream_of(d)), "waiting for the device");
 }
 
+/* All that was done without a library so far, in one line. */
+void say_note(struct device *d) {
+    const struct cuda_queue *q = &own(d)->queue;
+    const char *said[] = {own(d)->opened, q->dnn ? dnn_note(q->dnn) : "", blas_note(q->blas)};
+    int n = 0;
+    d->note = own(d)->note;
+    for (const char *text : said)
+        if (*text)
+            n += snprintf(own(d)->note + n, sizeof own(d)->note - (size_t)n, "%s%s", n ? "; " : "",
+                          text);
+}
+
 int check(struct device *d, struct error *err) {
     struct cuda_queue *q = &own(d)->queue;
     wait(d);
+    if (q->blas && *blas_note(q->blas))
+        say_note(d);
     if (!q->error)
         return 0;
     int error = q->error;
@@ -174,8 +189,8 @@ void open_libraries(struct cuda_device *d, enum device_math math) {
     if (!no_dnn)
         d->base.note = dnn_note(q->dnn);
     if (no_blas || no_dnn) {
-        d->base.note = d->note;
-        snprintf(d->note, sizeof d->note,
+        d->base.note = d->opened;
+        snprintf(d->opened, sizeof d->opened,
                  "%.250s%s%.250s: kernels of our own instead, which are slow", blas.message,
                  no_blas && no_dnn ? "; " : "", dnn.message);
     }
@@ -193,6 +208,7 @@ int cuda_device_open(struct device **out, int number, enum device_math math, str
     d->base.name = d->name;
     d->base.kernels = kernels_cuda();
     d->base.queue = &d->queue;
+    d->base.halves = math == DEVICE_BF16;
     d->base.allocate = allocate;
     d->base.release = release;
     d->base.memory = memory;

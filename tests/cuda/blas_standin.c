@@ -11,10 +11,13 @@ enum { FINE = 0, INVALID = 7, NOT_SUPPORTED = 15 };
 struct emulated_matmul {
     cublasOperation_t ta, tb;
     cublasLtEpilogue_t end;
-    const float *bias;
+    cublasComputeType_t compute;
+    cudaDataType bias_type;
+    const void *bias;
 };
 struct emulated_layout {
     size_t rows, cols, ld;
+    cudaDataType type;
 };
 struct emulated_preference {
     unsigned alignment;
@@ -38,7 +41,7 @@ cublasStatus_t cublasLtMatmulDescCreate(cublasLtMatmulDesc_t *out, cublasCompute
                                         cudaDataType scale) {
     struct emulated_matmul *d = calloc(1, sizeof *d);
     if (d)
-        d->end = CUBLASLT_EPILOGUE_DEFAULT;
+        *d = (struct emulated_matmul){.end = CUBLASLT_EPILOGUE_DEFAULT, .compute = compute};
     *out = d;
     return d && compute && scale == CUDA_R_32F ? FINE : INVALID;
 }
@@ -51,10 +54,11 @@ cublasStatus_t cublasLtMatmulDescDestroy(cublasLtMatmulDesc_t d) {
 cublasStatus_t cublasLtMatmulDescSetAttribute(cublasLtMatmulDesc_t d,
                                               cublasLtMatmulDescAttributes_t name,
                                               const void *value, size_t bytes) {
-    void *to = name == CUBLASLT_MATMUL_DESC_TRANSA     ? (void *)&d->ta
-               : name == CUBLASLT_MATMUL_DESC_TRANSB   ? (void *)&d->tb
-               : name == CUBLASLT_MATMUL_DESC_EPILOGUE ? (void *)&d->end
-                                                       : (void *)&d->bias;
+    void *to = name == CUBLASLT_MATMUL_DESC_TRANSA           ? (void *)&d->ta
+               : name == CUBLASLT_MATMUL_DESC_TRANSB         ? (void *)&d->tb
+               : name == CUBLASLT_MATMUL_DESC_EPILOGUE       ? (void *)&d->end
+               : name == CUBLASLT_MATMUL_DESC_BIAS_DATA_TYPE ? (void *)&d->bias_type
+                                                             : (void *)&d->bias;
     if (bytes != (name == CUBLASLT_MATMUL_DESC_BIAS_POINTER ? sizeof d->bias : sizeof d->ta))
         return INVALID;
     memcpy(to, value, bytes);
@@ -65,9 +69,9 @@ cublasStatus_t cublasLtMatrixLayoutCreate(cublasLtMatrixLayout_t *out, cudaDataT
                                           uint64_t rows, uint64_t cols, int64_t ld) {
     struct emulated_layout *l = calloc(1, sizeof *l);
     *out = l;
-    if (!l || type != CUDA_R_32F || ld < (int64_t)rows)
+    if (!l || (type != CUDA_R_32F && type != CUDA_R_16BF) || ld < (int64_t)rows)
         return INVALID;
-    *l = (struct emulated_layout){rows, cols, (size_t)ld};
+    *l = (struct emulated_layout){rows, cols, (size_t)ld, type};
     return FINE;
 }
 
@@ -94,13 +98,24 @@ cublasStatus_t cublasLtMatmulPreferenceSetAttribute(cublasLtMatmulPreference_t p
     if (bytes != sizeof p->alignment)
         return INVALID;
     memcpy(&p->alignment, value, bytes);
-    return p->alignment && p->alignment % sizeof(float) == 0 ? FINE : INVALID;
+    return p->alignment && p->alignment % sizeof(uint16_t) == 0 ? FINE : INVALID;
 }
 
 /* Rows and columns of op(x). */
 static int fits(const struct emulated_layout *x, cublasOperation_t op, size_t rows, size_t cols) {
     return op == CUBLAS_OP_N ? x->rows == rows && x->cols == cols
                              : x->rows == cols && x->cols == rows;
+}
+
+/* The combinations of the library's table that are used: factors alike, the result as they are or
+ * float, the bias as the result; what is rounded on the way is of floats alone. */
+static int types_fit(const struct emulated_matmul *d, const struct emulated_layout *a,
+                     const struct emulated_layout *b, const struct emulated_layout *c,
+                     const struct emulated_layout *y) {
+    return a->type == b->type && c->type == y->type &&
+           (y->type == CUDA_R_32F || y->type == a->type) &&
+           (d->end != CUBLASLT_EPILOGUE_BIAS || d->bias_type == y->type) &&
+           (a->type == CUDA_R_32F || d->compute == CUBLAS_COMPUTE_32F);
 }
 
 cublasStatus_t cublasLtMatmulAlgoGetHeuristic(cublasLtHandle_t handle, cublasLtMatmulDesc_t d,
@@ -110,6 +125,8 @@ cublasStatus_t cublasLtMatmulAlgoGetHeuristic(cublasLtHandle_t handle, cublasLtM
                                               cublasLtMatmulHeuristicResult_t *out, int *n) {
     size_t k = d->ta == CUBLAS_OP_N ? a->cols : a->rows;
     *n = 0;
+    if (!types_fit(d, a, b, c, y))
+        return NOT_SUPPORTED;
     if (!handle || !p || most < 1 || c->rows != y->rows || c->cols != y->cols ||
         !fits(a, d->ta, y->rows, k) || !fits(b, d->tb, k, y->cols) ||
         (d->end == CUBLASLT_EPILOGUE_BIAS && !d->bias))
@@ -126,14 +143,35 @@ cublasStatus_t cublasLtMatmulAlgoGetHeuristic(cublasLtHandle_t handle, cublasLtM
 struct work {
     struct emulated_matmul how;
     struct emulated_layout a, b, c, y;
-    const float *from_a, *from_b, *from_c;
-    float alpha, beta, *to;
+    const void *from_a, *from_b, *from_c;
+    float alpha, beta;
+    void *to;
     size_t k;
 };
 
-static float at(const float *x, const struct emulated_layout *l, cublasOperation_t op, size_t i,
-                size_t j) {
-    return op == CUBLAS_OP_N ? x[j * l->ld + i] : x[i * l->ld + j];
+static double get(const void *x, cudaDataType type, size_t i) {
+    float out = 0;
+    if (type == CUDA_R_32F)
+        memcpy(&out, (const float *)x + i, sizeof out);
+    else
+        memcpy((char *)&out + 2, (const uint16_t *)x + i, 2); /* the upper half */
+    return (double)out;
+}
+
+static void put(void *x, cudaDataType type, size_t i, float value) {
+    uint32_t bits;
+    memcpy(&bits, &value, sizeof bits);
+    if (value == value) /* NaN stays it; else to the nearest, ties to even */
+        bits += 0x7fff + (bits >> 16 & 1);
+    if (type == CUDA_R_32F)
+        ((float *)x)[i] = value;
+    else
+        ((uint16_t *)x)[i] = (uint16_t)(bits >> 16);
+}
+
+static double at(const void *x, const struct emulated_layout *l, cublasOperation_t op, size_t i,
+                 size_t j) {
+    return get(x, l->type, op == CUBLAS_OP_N ? j * l->ld + i : i * l->ld + j);
 }
 
 static void compute(void *self) {
@@ -142,14 +180,14 @@ static void compute(void *self) {
         for (size_t i = 0; i < w->y.rows; i++) {
             double sum = 0;
             for (size_t p = 0; p < w->k; p++)
-                sum += (double)at(w->from_a, &w->a, w->how.ta, i, p) *
-                       (double)at(w->from_b, &w->b, w->how.tb, p, j);
+                sum +=
+                    at(w->from_a, &w->a, w->how.ta, i, p) * at(w->from_b, &w->b, w->how.tb, p, j);
             sum *= (double)w->alpha;
             if (w->beta != 0)
-                sum += (double)w->beta * (double)w->from_c[j * w->c.ld + i];
+                sum += (double)w->beta * get(w->from_c, w->c.type, j * w->c.ld + i);
             if (w->how.end == CUBLASLT_EPILOGUE_BIAS)
-                sum += (double)w->how.bias[i];
-            w->to[j * w->y.ld + i] = (float)sum;
+                sum += get(w->how.bias, w->how.bias_type, i);
+            put(w->to, w->y.type, j * w->y.ld + i, (float)sum);
         }
 }
 

@@ -12,6 +12,7 @@ typedef int cudaError_t;
 typedef struct emulated_stream *cudaStream_t;
 enum {
     cudaSuccess,
+    cudaErrorInvalidValue = 1,
     cudaErrorMemoryAllocation = 2,
     cudaErrorInvalidConfiguration = 9,
     cudaErrorInvalidDevice = 101,

@@ -1,0 +1,432 @@
+/* Activations of 16 bits on a device: each kernel that takes them against kernels/ref on the same
+ * rounded numbers, with the stand-in for cuBLASLt and without; and networks against those in
+ * float. */
+#include "kernels/cuda/runtime.h"
+#include "tests/cuda/emulator.h"
+#include "tests/device_net.h"
+
+#include <stdlib.h>
+
+/* Half a unit of 8 bits, and what comes from rounding on the way. */
+static const double rounding = 1.0 / 256, through_networks = 4e-2;
+
+enum { MOST = 10 };
+struct array {
+    size_t n;
+    int half;
+    real *here; /* what ref is given, of 16 bits where half */
+    void *there;
+};
+
+struct bench {
+    struct device *d;
+    struct kctx here, there;
+    struct array arrays[MOST];
+    int n;
+    struct slab workspace;
+    void *room;
+};
+
+static float rounded(float x) {
+    uint32_t bits;
+    memcpy(&bits, &x, sizeof bits);
+    bits += 0x7fff + (bits >> 16 & 1);
+    bits &= 0xffff0000;
+    memcpy(&x, &bits, sizeof x);
+    return x;
+}
+
+static void open_bench(struct bench *b, enum device_math math) {
+    struct error err;
+    memset(b, 0, sizeof *b);
+    assert_int_equal(cuda_device_open(&b->d, 0, math, &err), 0);
+    size_t bytes = sizeof(real) * KERNEL_WORKSPACE;
+    assert_int_equal(slab_alloc(&b->workspace, bytes, "workspace", &err), 0);
+    assert_int_equal(b->d->allocate(b->d, &b->room, bytes, "workspace", &err), 0);
+    b->here = (struct kctx){.threads = 1, .workspace = b->workspace.data};
+    b->there = (struct kctx){.threads = 1, .workspace = b->room, .device = b->d->queue};
+}
+
+static void clear_bench(struct bench *b) {
+    for (int i = 0; i < b->n; i++) {
+        free(b->arrays[i].here);
+        b->d->release(b->d, b->arrays[i].there);
+    }
+    b->n = 0;
+}
+
+static void close_bench(struct bench *b) {
+    clear_bench(b);
+    b->d->release(b->d, b->room);
+    slab_free(&b->workspace);
+    cuda_device_close(b->d);
+}
+
+/* Draws the next array of n numbers; its number. */
+static int draw(struct bench *b, size_t n, int half) {
+    struct error err;
+    struct array *a = &b->arrays[b->n];
+    struct rng r = rng_at((struct rng_key){17, RNG_TEST}, 0, (uint32_t)b->n);
+    *a = (struct array){.n = n, .half = half, .here = calloc(n + 1, sizeof(real))};
+    uint16_t *narrow = calloc(n + 1, sizeof *narrow);
+    for (size_t i = 0; i < n; i++) {
+        float x = (float)rng_normal(&r);
+        a->here[i] = half ? rounded(x) : x;
+        memcpy(&narrow[i], (char *)&a->here[i] + 2, 2);
+    }
+    size_t bytes = n * (half ? sizeof *narrow : sizeof(real));
+    assert_int_equal(b->d->allocate(b->d, &a->there, bytes, "an array", &err), 0);
+    b->d->copy_in(b->d, a->there, half ? (void *)narrow : (void *)a->here, bytes);
+    free(narrow);
+    return b->n++;
+}
+
+/* What the device has, against what ref has. */
+static void same(struct bench *b, int number, const char *what) {
+    const struct array *a = &b->arrays[number];
+    real *got = calloc(a->n + 1, sizeof *got);
+    uint16_t *narrow = calloc(a->n + 1, sizeof *narrow);
+    struct error err;
+    if (b->d->check(b->d, &err))
+        fail_msg("%s: %s", what, err.message);
+    if (a->half)
+        b->d->copy_out(b->d, narrow, a->there, a->n * sizeof *narrow);
+    else
+        b->d->copy_out(b->d, got, a->there, a->n * sizeof *got);
+    for (size_t i = 0; i < a->n && a->half; i++)
+        memcpy((char *)&got[i] + 2, &narrow[i], 2);
+    double far = net_distance(got, a->here, a->n);
+    if (!(far < rounding))
+        fail_msg("%s: array %d is %g away", what, number, far);
+    free(got);
+    free(narrow);
+}
+
+#define HERE(i) (b->arrays[i].here)
+#define THERE(i) ((real *)b->arrays[i].there)
+#define OPTIONAL(take, i, side) ((take) ? side(i) : NULL)
+
+/* The bits of kctx.halves for arrays first.. in the order in which a kernel has them. */
+static unsigned bits_of(const struct bench *b, int n, const int *arrays) {
+    unsigned bits = 0;
+    for (int i = 0; i < n; i++)
+        bits |= b->arrays[arrays[i]].half ? 1u << i : 0;
+    return bits;
+}
+
+struct product_case {
+    int m, n, k, half_out, bias, slope, residual;
+    enum activation act;
+};
+
+static void check_packed(struct bench *b, const struct product_case *p) {
+    size_t m = (size_t)p->m, n = (size_t)p->n, k = (size_t)p->k;
+    int a = draw(b, m * k, 1), w = draw(b, n * k, 0), packed = draw(b, n * k, 1);
+    int bias = draw(b, n, 0), slope = draw(b, m * n, p->half_out);
+    int residual = draw(b, m * n, p->half_out), y = draw(b, m * n, p->half_out);
+    for (size_t i = 0; i < n * k; i++)
+        HERE(w)[i] = rounded(HERE(w)[i]);
+    b->there.halves = 2;
+    b->d->kernels->gemm_pack(&b->there, 1, p->n, p->k, THERE(w), p->k, THERE(packed));
+    kernels_ref()->gemm_pack(&b->here, 1, p->n, p->k, HERE(w), p->k, HERE(packed));
+    b->there.halves = bits_of(b, 6, (const int[]){a, packed, bias, slope, residual, y});
+    b->d->kernels->gemm_packed(&b->there, p->m, p->n, p->k, THERE(a), p->k, THERE(packed),
+                               OPTIONAL(p->bias, bias, THERE), p->act,
+                               OPTIONAL(p->slope, slope, THERE),
+                               OPTIONAL(p->residual, residual, THERE), THERE(y), p->n);
+    kernels_ref()->gemm_packed(&b->here, p->m, p->n, p->k, HERE(a), p->k, HERE(packed),
+                               OPTIONAL(p->bias, bias, HERE), p->act,
+                               OPTIONAL(p->slope, slope, HERE),
+                               OPTIONAL(p->residual, residual, HERE), HERE(y), p->n);
+    same(b, y, "gemm_packed");
+    if (p->slope)
+        same(b, slope, "gemm_packed");
+    clear_bench(b);
+}
+
+static void check_gemm(struct bench *b, real beta) {
+    enum { M = 7, N = 33, K = 70 };
+    int x = draw(b, (size_t)M * K, 1), z = draw(b, (size_t)K * N, 1), y = draw(b, (size_t)M * N, 0);
+    b->there.halves = 3;
+    b->d->kernels->gemm(&b->there, 1, 0, M, N, K, 1, THERE(x), M, THERE(z), N, beta, THERE(y), N);
+    kernels_ref()->gemm(&b->here, 1, 0, M, N, K, 1, HERE(x), M, HERE(z), N, beta, HERE(y), N);
+    same(b, y, "gemm");
+    clear_bench(b);
+}
+
+static void check_products(enum device_math math) {
+    static const struct product_case asked[] = {
+        {5, 40, 33, 0, 1, 0, 1, ACT_NONE},  {70, 16, 24, 1, 1, 0, 0, ACT_NONE},
+        {9, 65, 20, 1, 1, 1, 0, ACT_GELU},  {9, 65, 20, 0, 1, 1, 0, ACT_GELU},
+        {66, 24, 40, 1, 0, 0, 1, ACT_NONE}, {3, 8, 8, 0, 0, 0, 0, ACT_NONE}};
+    struct bench b;
+    open_bench(&b, math);
+    for (size_t i = 0; i < sizeof asked / sizeof *asked; i++)
+        check_packed(&b, &asked[i]);
+    check_gemm(&b, 0);
+    check_gemm(&b, 1);
+    close_bench(&b);
+}
+
+static void products(void **state) {
+    (void)state;
+    check_products(DEVICE_OWN);
+    check_products(DEVICE_BF16);
+}
+
+/* The stand-in has no kernel for one number: it is computed all the same, and said. */
+static void what_the_library_lacks(void **state) {
+    (void)state;
+    static const struct product_case one = {1, 1, 8, 1, 1, 0, 0, ACT_NONE};
+    struct bench b;
+    struct error err;
+    setenv("SSVBENCH_CUDNN", STAND_IN, 1);
+    open_bench(&b, DEVICE_BF16);
+    assert_string_equal(b.d->note, "");
+    check_packed(&b, &one);
+    assert_int_equal(b.d->check(b.d, &err), 0);
+    assert_string_equal(b.d->note, "own kernels for 1 products, the first (m n k ta tb) 1 1 8 0 1, "
+                                   "16 to 16 bits");
+    close_bench(&b);
+}
+
+static void check_layernorm(struct bench *b, int rows, int cols, int acc) {
+    size_t n = (size_t)rows * (size_t)cols, r = (size_t)rows, k = (size_t)cols;
+    int x = draw(b, n, 0), gamma = draw(b, k, 0), beta = draw(b, k, 0), y = draw(b, n, 1);
+    int mean = draw(b, r, 0), rstd = draw(b, r, 0), dx = draw(b, n, 0);
+    int dgamma = draw(b, k, 0), dbeta = draw(b, k, 0);
+    const struct kernels *there = b->d->kernels, *ref = kernels_ref();
+    b->there.halves = 1 << 3;
+    there->layernorm_forward(&b->there, rows, cols, 1e-6f, THERE(x), THERE(gamma), THERE(beta),
+                             THERE(y), THERE(mean), THERE(rstd));
+    ref->layernorm_forward(&b->here, rows, cols, 1e-6f, HERE(x), HERE(gamma), HERE(beta), HERE(y),
+                           HERE(mean), HERE(rstd));
+    same(b, y, "layernorm_forward");
+    for (size_t i = 0; i < n; i++) /* y is its own gradient from here on */
+        HERE(y)[i] = rounded(HERE(y)[i]);
+    b->there.halves = 1 << 4;
+    there->layernorm_backward(&b->there, rows, cols, THERE(x), THERE(gamma), THERE(mean),
+                              THERE(rstd), THERE(y), acc, THERE(dx), THERE(dgamma), THERE(dbeta));
+    ref->layernorm_backward(&b->here, rows, cols, HERE(x), HERE(gamma), HERE(mean), HERE(rstd),
+                            HERE(y), acc, HERE(dx), HERE(dgamma), HERE(dbeta));
+    for (int i = mean; i <= dbeta; i++)
+        same(b, i, "layernorm_backward");
+    clear_bench(b);
+}
+
+static void norms(void **state) {
+    (void)state;
+    struct bench b;
+    open_bench(&b, DEVICE_OWN);
+    check_layernorm(&b, 5, 48, 0);
+    check_layernorm(&b, 3, 300, 1);
+    check_layernorm(&b, 2, 1030, 1);
+    close_bench(&b);
+}
+
+static void check_attention(struct bench *b, int n, int t, int d, int causal) {
+    enum { HEADS = 2 };
+    size_t tokens = (size_t)n * (size_t)t, width = (size_t)HEADS * (size_t)d;
+    size_t pairs = HEADS * (size_t)t * (size_t)t, stride = (size_t)attention_stride(t);
+    int bias = draw(b, pairs, 0), qkv = draw(b, 3 * tokens * width, 1);
+    int p = draw(b, HEADS * tokens * stride, 1), y = draw(b, tokens * width, 1);
+    int dy = draw(b, tokens * width, 1), dqkv = draw(b, 3 * tokens * width, 1);
+    int dbias = draw(b, pairs, 0);
+    const struct kernels *there = b->d->kernels, *ref = kernels_ref();
+    b->there.halves = 1 << 1 | 1 << 2 | 1 << 3;
+    there->attention_forward(&b->there, n, t, HEADS, d, 0.3f, causal, THERE(bias), THERE(qkv),
+                             THERE(p), THERE(y));
+    ref->attention_forward(&b->here, n, t, HEADS, d, 0.3f, causal, HERE(bias), HERE(qkv), HERE(p),
+                           HERE(y));
+    same(b, p, "attention_forward");
+    same(b, y, "attention_forward");
+    b->there.halves = 1 << 0 | 1 << 1 | 1 << 2 | 1 << 3;
+    there->attention_backward(&b->there, n, t, HEADS, d, 0.3f, causal, THERE(qkv), THERE(p),
+                              THERE(dy), THERE(dqkv), THERE(dbias));
+    ref->attention_backward(&b->here, n, t, HEADS, d, 0.3f, causal, HERE(qkv), HERE(p), HERE(dy),
+                            HERE(dqkv), HERE(dbias));
+    same(b, dqkv, "attention_backward");
+    same(b, dbias, "attention_backward");
+    clear_bench(b);
+}
+
+static void check_row(struct bench *b, int n, int t, int d) {
+    enum { HEADS = 2, TOKEN = 1 };
+    static const int32_t row = TOKEN;
+    size_t tokens = (size_t)n * (size_t)t, width = (size_t)HEADS * (size_t)d;
+    size_t pairs = HEADS * (size_t)t * (size_t)t, stride = (size_t)attention_stride(t);
+    int bias = draw(b, pairs, 0), qkv = draw(b, 3 * tokens * width, 1);
+    int p = draw(b, (size_t)n * HEADS * stride, 0), y = draw(b, (size_t)n * width, 0);
+    int dy = draw(b, (size_t)n * width, 0), dqkv = draw(b, 3 * tokens * width, 1);
+    int dbias = draw(b, pairs, 0), at = draw(b, 1, 0);
+    const struct kernels *there = b->d->kernels, *ref = kernels_ref();
+    const int32_t *token = b->arrays[at].there;
+    b->d->copy_in(b->d, b->arrays[at].there, &row, sizeof row);
+    b->there.halves = 1 << 1;
+    there->attention_row_forward(&b->there, n, t, HEADS, d, 0.3f, 0, THERE(bias), THERE(qkv), token,
+                                 0, THERE(p), THERE(y));
+    ref->attention_row_forward(&b->here, n, t, HEADS, d, 0.3f, 0, HERE(bias), HERE(qkv), &row, 0,
+                               HERE(p), HERE(y));
+    same(b, p, "attention_row_forward");
+    same(b, y, "attention_row_forward");
+    b->there.halves = 1 << 0 | 1 << 4;
+    there->attention_row_backward(&b->there, n, t, HEADS, d, 0.3f, 0, THERE(qkv), token, 0,
+                                  THERE(p), THERE(dy), THERE(dqkv), THERE(dbias));
+    ref->attention_row_backward(&b->here, n, t, HEADS, d, 0.3f, 0, HERE(qkv), &row, 0, HERE(p),
+                                HERE(dy), HERE(dqkv), HERE(dbias));
+    same(b, dqkv, "attention_row_backward");
+    same(b, dbias, "attention_row_backward");
+    clear_bench(b);
+}
+
+static void attention(void **state) {
+    (void)state;
+    struct bench b;
+    open_bench(&b, DEVICE_OWN);
+    check_attention(&b, 2, 5, 8, 0);
+    check_attention(&b, 1, 40, 40, 1);
+    check_attention(&b, 1, 101, 16, 0);
+    check_row(&b, 3, 20, 40);
+    close_bench(&b);
+}
+
+static void numbers(void **state) {
+    (void)state;
+    enum { ROWS = 1100, COLS = 3, N = ROWS * COLS };
+    struct bench one, *b = &one;
+    open_bench(b, DEVICE_OWN);
+    const struct kernels *there = b->d->kernels, *ref = kernels_ref();
+    int x = draw(b, N, 1), y = draw(b, N, 1), sum = draw(b, COLS, 0), wide = draw(b, N, 0);
+    b->there.halves = 1;
+    there->column_sum(&b->there, ROWS, COLS, THERE(x), THERE(sum));
+    ref->column_sum(&b->here, ROWS, COLS, HERE(x), HERE(sum));
+    same(b, sum, "column_sum");
+    b->there.halves = 3;
+    there->multiply(&b->there, N, THERE(x), THERE(y));
+    ref->multiply(&b->here, N, HERE(x), HERE(y));
+    same(b, y, "multiply");
+    b->there.halves = 2;
+    there->axpby(&b->there, N, 1, THERE(wide), 0, THERE(x));
+    ref->axpby(&b->here, N, 1, HERE(wide), 0, HERE(x));
+    same(b, x, "axpby");
+    close_bench(b);
+}
+
+static void branches(void **state) {
+    (void)state;
+    enum { SAMPLES = 3, ROWS = 5, COLS = 7, N = SAMPLES * ROWS * COLS };
+    struct bench one, *b = &one;
+    open_bench(b, DEVICE_OWN);
+    const struct kernels *there = b->d->kernels, *ref = kernels_ref();
+    int x = draw(b, N, 1), gain = draw(b, COLS, 0), s = draw(b, SAMPLES, 0);
+    int residual = draw(b, N, 0), y = draw(b, N, 0), dx = draw(b, N, 1), dgain = draw(b, COLS, 0);
+    b->there.halves = 1;
+    there->branch_forward(&b->there, SAMPLES, ROWS, COLS, THERE(x), THERE(gain), THERE(s),
+                          THERE(residual), THERE(y));
+    ref->branch_forward(&b->here, SAMPLES, ROWS, COLS, HERE(x), HERE(gain), HERE(s), HERE(residual),
+                        HERE(y));
+    same(b, y, "branch_forward");
+    b->there.halves = 1 << 0 | 1 << 4;
+    there->branch_backward(&b->there, SAMPLES, ROWS, COLS, THERE(x), THERE(gain), THERE(s),
+                           THERE(residual), 0, THERE(dx), THERE(dgain));
+    ref->branch_backward(&b->here, SAMPLES, ROWS, COLS, HERE(x), HERE(gain), HERE(s),
+                         HERE(residual), 0, HERE(dx), HERE(dgain));
+    same(b, dx, "branch_backward");
+    same(b, dgain, "branch_backward");
+    close_bench(b);
+}
+
+/* To the nearest, ties to even; what is none of these stays that. */
+static void how_numbers_are_rounded(void **state) {
+    (void)state;
+    enum { N = 8 };
+    static const float from[N] = {1,     1.00390625f, 1.01171875f, 1.0039064f,
+                                  -0.0f, 3.4e38f,     NAN,         INFINITY};
+    static const uint16_t want[N] = {0x3f80, 0x3f80, 0x3f82, 0x3f81, 0x8000, 0x7f80, 0, 0x7f80};
+    struct bench one, *b = &one;
+    uint16_t got[N];
+    open_bench(b, DEVICE_OWN);
+    int x = draw(b, N, 0), y = draw(b, N, 1);
+    b->d->copy_in(b->d, b->arrays[x].there, from, sizeof from);
+    b->there.halves = 2;
+    b->d->kernels->axpby(&b->there, N, 1, THERE(x), 0, THERE(y));
+    b->d->copy_out(b->d, got, b->arrays[y].there, sizeof got);
+    for (int i = 0; i < N; i++)
+        if (isnan(from[i]))
+            assert_true((got[i] & 0x7fff) > 0x7f80);
+        else
+            assert_int_equal(got[i], want[i]);
+    close_bench(b);
+}
+
+static size_t halves_of(const struct net *n) {
+    size_t halves = 0;
+    for (int i = 0; i < n->graph.n; i++)
+        halves += n->graph.tensors[i]->half;
+    return halves;
+}
+
+static void compare_networks(const char *cudnn, int libraries) {
+    static struct outcome here, there;
+    struct device *d;
+    struct error err;
+    size_t halves = 0;
+    emulated_schedule(EMULATED_RANDOM, 5);
+    setenv("SSVBENCH_CUDNN", cudnn, 1);
+    setenv("SSVBENCH_CUBLASLT", "none", 1);
+    if (libraries)
+        unsetenv("SSVBENCH_CUBLASLT");
+    assert_int_equal(cuda_device_open(&d, 0, DEVICE_BF16, &err), 0);
+    unsetenv("SSVBENCH_CUBLASLT");
+    assert_true(d->halves);
+    for (int i = 0; i < CASES; i++) {
+        struct net n;
+        struct exec *x;
+        void *data[8] = {NULL};
+        open_net(&n, &cases[i], &(struct net_run){.threads = 1, .device = d}, &x, data);
+        halves += halves_of(&n);
+        close_net(&n, x, data);
+        run_net(&cases[i], NULL, &here);
+        run_net(&cases[i], d, &there);
+        if (d->check(d, &err))
+            fail_msg("%s: %s", cases[i].name, err.message);
+        compare_outcomes(cases[i].name, &there, &here, through_networks);
+    }
+    assert_true(halves > 0);
+    cuda_device_close(d);
+}
+
+static void networks_with_libraries(void **state) {
+    (void)state;
+    compare_networks(STAND_IN, 1);
+}
+
+static void networks_without(void **state) {
+    (void)state;
+    compare_networks("none", 0);
+}
+
+/* The threads of a block in every order. */
+static int of_kernels(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(products),  cmocka_unit_test(norms),
+        cmocka_unit_test(attention), cmocka_unit_test(numbers),
+        cmocka_unit_test(branches),  cmocka_unit_test(how_numbers_are_rounded),
+    };
+    int failed = 0;
+    for (int order = 0; order < EMULATED_ORDERS; order++) {
+        emulated_schedule((enum emulated_order)order, 3);
+        failed += cmocka_run_group_tests_name("kernels with halves", tests, NULL, NULL);
+    }
+    return failed;
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(what_the_library_lacks),
+        cmocka_unit_test(networks_with_libraries),
+        cmocka_unit_test(networks_without),
+    };
+    int failed = of_kernels();
+    return failed + cmocka_run_group_tests_name("networks with halves", tests, NULL, NULL);
+}
