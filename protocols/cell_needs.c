@@ -12,6 +12,8 @@ int cell_needs(struct cell *c, struct trainer_needs *out, struct error *err) {
     for (int i = 0; i < c->method->n_stages && !status; i++) {
         const struct trainer_config trainer = cell_trainer(c, i);
         struct trainer_needs stage;
+        if (!c->stages[i].steps) /* nothing in it may be there to be trained */
+            continue;
         status = trainer_needs(&trainer, &stage, err);
         out->bytes = stage.bytes > out->bytes ? stage.bytes : out->bytes;
         out->available = stage.available;
