@@ -200,7 +200,7 @@ test test-long:
 	@tools/setup.sh test
 	@+$(AGAIN) tests
 	@$(if $(filter test-long,$@),SSV_LONG=1) SSVBENCH=$(abspath $(BUILD)/ssvbench) \
-	  tools/run-tests $(if $(filter test-long,$@),-t 7200) $(TESTS) $(TESTS64) $(SHTESTS)
+	  tools/run-tests -t $(if $(filter test-long,$@),7200,600) $(TESTS) $(TESTS64) $(SHTESTS)
 tests: all $(TESTS) $(TESTS64) $(EMUPLUG)
 test-cuda:
 	@tools/setup.sh test

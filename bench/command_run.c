@@ -2,8 +2,8 @@
 #include "bench/command.h"
 
 #include "bench/peak.h"
-#include "core/sha256.h"
 #include "core/log.h"
+#include "core/sha256.h"
 #include "kernels/plugin.h"
 #include "protocols/opened.h"
 #include "reports/report.h"

@@ -66,12 +66,14 @@ static const struct option_def judging_options[] = {
 
 static const struct option_def machine_options[] = {
     OPTION_TEXT(struct machine, out, "out", NULL, "folder for results"),
+    OPTION_TEXT(struct machine, shard, "", NULL,
+                "of a suite that several programs share, which part this one runs: 2/8 is each "
+                "eighth cell from the second on"),
     OPTION_TEXT(struct machine, device, "cpu", NULL,
                 "where networks run: cpu, cuda, cuda:N, or auto: cuda where there is one"),
-    OPTION_TEXT(
-        struct machine, math, "fp32", NULL,
-        "products and convolutions of a device: fp32, tf32, bf16 (operands rounded so, sums "
-        "in fp32), or own: without the vendor's libraries"),
+    OPTION_TEXT(struct machine, math, "fp32", NULL,
+                "products and convolutions of a device: fp32, tf32, bf16 (rounded so, and stored "
+                "so where that can be, sums in fp32), or own: without the vendor's libraries"),
     OPTION_INT(struct machine, threads, 0, 0, 4096, "compute threads; 0: one per processor"),
     OPTION_INT(struct machine, loader_threads, 0, 0, 256,
                "threads that prepare images; 0: by processors"),

@@ -39,6 +39,7 @@ struct judging {
 /* Where and how fast: decides nothing in the results. */
 struct machine {
     const char *out;
+    const char *shard; /* "2/8": of the cells each eighth, from the second on; "": all */
     const char *device, *math;
     int threads, loader_threads; /* 0: by the number of processors */
     int recompute;

@@ -81,6 +81,17 @@ static int read_sweep(struct suite *u, const struct settings *s, struct error *e
     return status && place ? error_prefix(err, "%s", place) : status;
 }
 
+static int read_shard(struct suite *u, const struct settings *s, struct error *err) {
+    const char *text = s->machine.shard;
+    int used = 0;
+    u->shard = u->shards = 1;
+    if (*text && (sscanf(text, "%9d/%9d%n", &u->shard, &u->shards, &used) != 2 || text[used] ||
+                  u->shard < 1 || u->shard > u->shards))
+        return error_set(err, STATUS_USAGE, "shard = %.40s: expected I/N with I from 1 to N", text);
+    u->shard--;
+    return 0;
+}
+
 /* Of the sweep each method has the points that concern it. */
 static void list_pairs(struct suite *u) {
     const struct suite_lists *l = &u->lists;
@@ -101,8 +112,27 @@ static void list_pairs(struct suite *u) {
     }
 }
 
+static int all_cells(const struct suite *u) {
+    return u->n_pairs * u->lists.n_seeds;
+}
+
 static const struct settings *settings_of(const struct suite *u, const struct suite_pair *p) {
     return u->settings[p->backbone * u->sweep.n_points + p->point];
+}
+
+static struct suite_cell cell_of_all(const struct suite *u, int i) {
+    const struct suite_lists *l = &u->lists;
+    const struct suite_pair *p = &u->pair[i / l->n_seeds];
+    int own = !l->n_eval_data;
+    return (struct suite_cell){.settings = settings_of(u, p),
+                               .method = l->methods[p->method],
+                               .data = &u->data[p->data],
+                               .judged = own ? &u->data[p->data] : &u->data[l->n_data],
+                               .n_judged = own ? 1 : l->n_eval_data,
+                               .seed = l->seeds[i % l->n_seeds],
+                               .why = p->why,
+                               .label = p->label,
+                               .pair = i / l->n_seeds};
 }
 
 /* FLOPs are known when the graphs are. */
@@ -124,8 +154,8 @@ static int check_pairs(struct suite *u, const struct context *context, struct er
                        &u->lists.arena, &p->why, err));
         meaningless += p->why != NULL;
     }
-    for (int i = 0; i < suite_cells(u); i += l->n_seeds) {
-        const struct suite_cell one = suite_cell(u, i);
+    for (int i = 0; i < all_cells(u); i += l->n_seeds) {
+        const struct suite_cell one = cell_of_all(u, i);
         if (!one.why && !strncmp(one.settings->plan.budget, "flops", 5))
             TRY(check_budget(&one, context, err));
     }
@@ -139,6 +169,7 @@ int suite_open(struct suite *u, const struct settings *s, const struct context *
                struct error *err) {
     *u = (struct suite){.n_open = 0};
     int status = 0;
+    TRY(read_shard(u, s, err));
     TRY(suite_read_lists(&u->lists, s, err));
     TRY(open_data(u, s, err));
     TRY(read_sweep(u, s, err));
@@ -160,22 +191,11 @@ void suite_close(struct suite *u) {
 }
 
 int suite_cells(const struct suite *u) {
-    return u->n_pairs * u->lists.n_seeds;
+    return (all_cells(u) - u->shard + u->shards - 1) / u->shards;
 }
 
 struct suite_cell suite_cell(const struct suite *u, int i) {
-    const struct suite_lists *l = &u->lists;
-    const struct suite_pair *p = &u->pair[i / l->n_seeds];
-    int own = !l->n_eval_data;
-    return (struct suite_cell){.settings = settings_of(u, p),
-                               .method = l->methods[p->method],
-                               .data = &u->data[p->data],
-                               .judged = own ? &u->data[p->data] : &u->data[l->n_data],
-                               .n_judged = own ? 1 : l->n_eval_data,
-                               .seed = l->seeds[i % l->n_seeds],
-                               .why = p->why,
-                               .label = p->label,
-                               .pair = i / l->n_seeds};
+    return cell_of_all(u, u->shard + i * u->shards);
 }
 
 int suite_rows(const struct suite_cell *one, const struct suite_lists *l) {

@@ -58,6 +58,7 @@ struct suite {
     int n_settings;
     struct suite_pair *pair; /* (n_pairs) */
     int n_pairs;
+    int shard, shards; /* cells shard, shard + shards, ... are this program's */
 };
 /* Status 2 when anything is wrong with the suite, or no pair has a meaning. */
 int suite_open(struct suite *u, const struct settings *s, const struct context *context,
@@ -81,10 +82,11 @@ struct suite_row {
 };
 int suite_rows(const struct suite_cell *one, const struct suite_lists *l);
 struct suite_row suite_row(const struct suite_cell *one, const struct suite_lists *l, int i);
-int suite_cells(const struct suite *u);
 /* suite_audit.c.  Before an open cell is run: its datasets are audited, unless they or the cell
  * have it already or they are too large (--audit), and described again. */
 int suite_audit(struct cell *c, const struct suite_cell *one, unsigned stages, struct error *err);
+/* Of the shard. */
+int suite_cells(const struct suite *u);
 struct suite_cell suite_cell(const struct suite *u, int i);
 /* A dataset as the settings want it, with their limit. */
 int suite_open_data(struct dataset *d, const char *spec, const struct settings *s,

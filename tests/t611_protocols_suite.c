@@ -245,6 +245,41 @@ static void a_suite_is_a_product(void **state) {
     free(s);
 }
 
+/* Each cell is in one shard, whatever their number, also where it is more than there are cells. */
+static void shards_share_the_cells(void **state) {
+    enum { CELLS = 2 * 3, MOST = 8 };
+    struct place *here = *state;
+    static const char *const wrong[] = {"0/2", "3/2", "2", "1/2x", "a/b", "1/0", "-1/2", "/"};
+    struct settings *s = loaded(here, "[suite]\nmethods = random,supervised\ndata = " DATA "\n"
+                                      "seeds = 0..2\npatch = 4\nbatch = 16\n");
+    const struct context context = {.machine = &nowhere};
+    struct suite u;
+    struct error err;
+    for (int n = 1; n <= MOST; n++) {
+        int seen[CELLS] = {0};
+        for (int shard = 1; shard <= n; shard++) {
+            char text[16];
+            snprintf(text, sizeof text, "%d/%d", shard, n);
+            assert_int_equal(options_assign(&s->options, "shard", text, FROM_FLAG, &err), 0);
+            assert_int_equal(suite_open(&u, s, &context, &err), 0);
+            for (int i = 0; i < suite_cells(&u); i++) {
+                const struct suite_cell c = suite_cell(&u, i);
+                seen[3 * (c.method == method_find("supervised")) + (int)c.seed]++;
+            }
+            suite_close(&u);
+        }
+        for (int i = 0; i < CELLS; i++)
+            assert_int_equal(seen[i], 1);
+    }
+    for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++) {
+        assert_int_equal(options_assign(&s->options, "shard", wrong[i], FROM_FLAG, &err), 0);
+        assert_int_equal(suite_open(&u, s, &context, &err), STATUS_USAGE);
+        assert_non_null(strstr(err.message, wrong[i]));
+    }
+    settings_free(s);
+    free(s);
+}
+
 static void nothing_with_a_meaning_is_refused(void **state) {
     struct place *here = *state;
     struct settings *s =
@@ -429,6 +464,7 @@ int main(void) {
         HERE(a_flag_beats_a_file_beats_a_suite),
         HERE(a_stored_suite_says_the_same),
         HERE(a_suite_is_a_product),
+        HERE(shards_share_the_cells),
         HERE(nothing_with_a_meaning_is_refused),
         HERE(data_that_cannot_be_opened_have_their_line),
         HERE(a_cell_is_named_after_what_decides_its_weights),

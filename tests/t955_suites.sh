@@ -132,6 +132,15 @@ cp -r out older
 perl -0pi -e 's/\n\[knn\]\n(\w+)/"\n[knn]\n" . "x" x length $1/e; s/\nssvbench-run sha256 [0-9a-f]{64}\n\z//' older/mae*/run.h5
 expect "its encoder can be evaluated" 0 'knn top-1' "$program" eval --protocols knn --knn.k 5 older/mae-vit*
 
+# ---- several programs share a suite ----
+
+shared=(--out shared --methods "random,mae" --seeds 0..2 --epochs 1 --batch 16 --patch 4 --protocols knn --data "$data")
+expect "a part of the cells" 0 'mae.*' "${run[@]}" "${shared[@]}" --shard 2/2
+expect "the others are to do" 0 '6 cells: 3 done, 0 begun, 3 to do' "${run[@]}" "${shared[@]}" --dry-run
+expect "the other part" 0 'random.*' "${run[@]}" "${shared[@]}" --shard 1/2
+expect "together all" 0 '6 cells: 6 done' "${run[@]}" "${shared[@]}" --dry-run
+expect "no such part" 2 'shard = 3/2: expected I/N with I from 1 to N' "${run[@]}" "${shared[@]}" --shard 3/2
+
 # ---- pretrained here, evaluated there ----
 
 there="small=shapes:size=24,train=80,test=40 shapes:size=16,train=64,test=32 grey=hdf5:grey.h5"
