@@ -212,7 +212,7 @@ static void test_memory_is_given_back(void **state) {
     enum { LARGE = 1 << 22 };
     const struct folder *folder = *state;
     struct error err = {0};
-    struct st_file *f;
+    struct st_file *f = NULL;
     float *large = malloc(LARGE * sizeof *large);
     assert_non_null(large);
     for (int i = 0; i < LARGE; i++)

@@ -542,11 +542,11 @@ void *emulated_dynamic_shared(void) {
     return m.shared;
 }
 
-void emulated_shared(void *memory, size_t bytes, unsigned long *filled_for) {
+void emulated_shared(void *array, size_t bytes, unsigned long *filled_for) {
     if (*filled_for == m.blocks)
         return;
     *filled_for = m.blocks;
-    memset(memory, 0xff, bytes);
+    memset(array, 0xff, bytes);
 }
 
 void __syncthreads(void) {
