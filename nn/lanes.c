@@ -150,14 +150,18 @@ void lanes_clear(const struct lanes *l, const struct kernels *k, const struct kc
     }
 }
 
+/* The first lane has a range in the order of the weights, the others where there is room. */
+static real *own_range(const struct lanes *l, int lane, const struct lane_range *r) {
+    return lanes_gradient(l, lane) + (lane ? r->spare.offset : r->offset);
+}
+
 void lanes_add(const struct lanes *l, const struct kernels *k, const struct kctx *c, int phase,
                int first, int n) {
     for (int i = 0; i < l->n_ranges && n > 1; i++) {
         const struct lane_range *r = &l->ranges[i];
         if (r->spare.dies == phase)
-            k->reduce_lanes(c, n, r->count, l->spare,
-                            lanes_gradient(l, first + 1) + r->spare.offset,
-                            lanes_gradient(l, first) + (first ? r->spare.offset : r->offset));
+            k->reduce_lanes(c, n, r->count, l->spare, own_range(l, first + 1, r),
+                            own_range(l, first, r));
     }
 }
 
@@ -181,29 +185,27 @@ static int overlap(const struct lane_range *r, size_t before, size_t begin, size
     return 1;
 }
 
-void lanes_read(const struct lanes *l, int lane, int phase, size_t begin, size_t count, real *out) {
+/* To out, or from in, whichever is there. */
+static void copy(const struct lanes *l, int lane, int phase, size_t begin, size_t count, real *out,
+                 const real *in) {
     size_t before = 0, from, n;
     for (int i = 0; i < l->n_ranges; i++) {
         const struct lane_range *r = &l->ranges[i];
         if (r->spare.dies != phase)
             continue;
-        if (overlap(r, before, begin, begin + count, &from, &n))
-            memcpy(out + (before + from - begin),
-                   lanes_gradient(l, lane) + (lane ? r->spare.offset : r->offset) + from,
-                   n * sizeof *out);
+        if (overlap(r, before, begin, begin + count, &from, &n)) {
+            real *own = own_range(l, lane, r) + from;
+            size_t at = before + from - begin;
+            memcpy(out ? out + at : own, out ? own : in + at, n * sizeof *own);
+        }
         before += r->count;
     }
 }
 
+void lanes_read(const struct lanes *l, int lane, int phase, size_t begin, size_t count, real *out) {
+    copy(l, lane, phase, begin, count, out, NULL);
+}
+
 void lanes_write(const struct lanes *l, int phase, size_t begin, size_t count, const real *in) {
-    size_t before = 0, from, n;
-    for (int i = 0; i < l->n_ranges; i++) {
-        const struct lane_range *r = &l->ranges[i];
-        if (r->spare.dies != phase)
-            continue;
-        if (overlap(r, before, begin, begin + count, &from, &n))
-            memcpy(lanes_gradient(l, 0) + r->offset + from, in + (before + from - begin),
-                   n * sizeof *in);
-        before += r->count;
-    }
+    copy(l, 0, phase, begin, count, NULL, in);
 }

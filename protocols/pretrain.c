@@ -56,28 +56,6 @@ static int prepare_sample(const void *self, const struct record *record, long sa
     return 0;
 }
 
-struct trainer_config cell_trainer(struct cell *c, int stage) {
-    const struct plan *p = &c->settings.plan;
-    int last = stage == c->method->n_stages - 1; /* the one that the user's rates are for */
-    return (struct trainer_config){.method = c->method,
-                                   .self = settings_method(&c->settings, c->method),
-                                   .builder = &c->stages[stage].builder,
-                                   .exec = {.kernels = c->context->kernels,
-                                            .device = c->context->device,
-                                            .threads = c->context->threads,
-                                            .batch = p->batch,
-                                            .chunk = p->chunk,
-                                            .lanes = p->lanes,
-                                            .profile = c->context->machine->profile,
-                                            .ranks = c->context->ranks},
-                                   .accumulate = p->accumulate,
-                                   .lr = last ? p->lr : -1,
-                                   .weight_decay = last ? p->weight_decay : -1,
-                                   .warmup = last ? p->warmup : -1,
-                                   .total = c->stages[stage].steps,
-                                   .per_epoch = c->data->count[SPLIT_TRAIN] / p->batch};
-}
-
 static int open_stage(struct training *t, int stage, struct error *err) {
     struct cell *c = t->cell;
     const struct plan *p = &c->settings.plan;
