@@ -165,7 +165,7 @@ $(foreach p,gemm conv,$(BUILD)/obj/kernels/cpu/$(p)%.o): EXTRA = $(if $(SAN),-O2
 # ref is the specification: no contraction.
 $(BUILD)/obj/kernels/ref/%.o $(BUILD)/f64/kernels/ref/%.o: EXTRA = -ffp-contract=off
 # One number at a time or many: the same bits.
-$(BUILD)/obj/core/rng_normal.o $(BUILD)/f64/core/rng_normal.o: EXTRA = -fno-trapping-math -fno-math-errno -ffp-contract=off
+$(BUILD)/obj/core/rng_many.o $(BUILD)/f64/core/rng_many.o: EXTRA = -fno-trapping-math -fno-math-errno -ffp-contract=off
 # Loops over pixels become vector code, with the same bits whatever the width.
 $(BUILD)/obj/data/view_%.o $(BUILD)/obj/data/lab.o: EXTRA = -fno-trapping-math -fno-math-errno -ffp-contract=off
 

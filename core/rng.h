@@ -46,7 +46,8 @@ uint32_t rng_u32(struct rng *r);
 double rng_uniform(struct rng *r); /* [0, 1), 53 bits */
 double rng_range(struct rng *r, double lo, double hi);
 double rng_normal(struct rng *r); /* N(0, 1), Box-Muller */
-/* What n calls of rng_normal return, in half the time. */
+/* What n calls of rng_uniform and of rng_normal return, in less than half the time. */
+void rng_uniforms(struct rng *r, double *out, size_t n);
 void rng_normals(struct rng *r, double *out, size_t n);
 uint32_t rng_below(struct rng *r, uint32_t n);                 /* 0..n-1 without bias; n > 0 */
 void rng_permutation(struct rng *r, int32_t *out, uint32_t n); /* Fisher-Yates of 0..n-1 */

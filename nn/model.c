@@ -66,56 +66,60 @@ static uint32_t name_hash(const char *group, const char *name) {
 }
 
 /* Of a stream that nothing else is drawn from. */
-struct normals {
+struct draws {
     struct rng stream;
+    void (*draw)(struct rng *r, double *out, size_t n);
     int left;
     double ahead[128];
 };
 
-static double next_normal(struct normals *n) {
-    enum { AHEAD = sizeof n->ahead / sizeof *n->ahead };
-    if (!n->left) {
-        rng_normals(&n->stream, n->ahead, AHEAD);
-        n->left = AHEAD;
+static double next(struct draws *d) {
+    enum { AHEAD = sizeof d->ahead / sizeof *d->ahead };
+    if (!d->left) {
+        d->draw(&d->stream, d->ahead, AHEAD);
+        d->left = AHEAD;
     }
-    return n->ahead[AHEAD - n->left--];
+    return d->ahead[AHEAD - d->left--];
+}
+
+static void draw_truncated(struct draws *d, double scale, real *w, size_t n) {
+    for (size_t i = 0; i < n; i++) {
+        double x;
+        do
+            x = next(d);
+        while (fabs(x) > 2);
+        w[i] = (real)(x * scale);
+    }
 }
 
 static void draw(const struct param *p, const char *group, uint64_t seed, real *w) {
-    struct rng r = rng_at((struct rng_key){seed, RNG_INIT}, 0, name_hash(group, p->name));
-    struct normals normals = {.stream = r};
+    struct draws d = {.stream =
+                          rng_at((struct rng_key){seed, RNG_INIT}, 0, name_hash(group, p->name)),
+                      .draw = p->init == INIT_XAVIER ? rng_uniforms : rng_normals};
     double fan_out = p->dim[0], fan_in = (double)p->count / p->dim[0];
     double a = sqrt(6.0 / (fan_in + fan_out));
     double he_fan = p->ndim == 4 ? fan_out * p->dim[1] * p->dim[2] : fan_out; /* channels last */
-    for (size_t i = 0; i < p->count; i++) {
-        double x = 0;
-        switch (p->init) {
-        case INIT_ZERO:
-            x = 0;
-            break;
-        case INIT_ONE:
-            x = 1;
-            break;
-        case INIT_CONSTANT:
-            x = p->scale;
-            break;
-        case INIT_NORMAL:
-            x = p->scale * next_normal(&normals);
-            break;
-        case INIT_TRUNC_NORMAL:
-            do
-                x = next_normal(&normals);
-            while (fabs(x) > 2);
-            x *= p->scale;
-            break;
-        case INIT_XAVIER:
-            x = rng_range(&r, -a, a);
-            break;
-        case INIT_HE:
-            x = sqrt(2 / he_fan) * next_normal(&normals);
-            break;
-        }
-        w[i] = (real)x;
+    double constant = p->init == INIT_ONE ? 1 : p->init == INIT_CONSTANT ? p->scale : 0;
+    double deviation = p->init == INIT_HE ? sqrt(2 / he_fan) : p->scale;
+    switch (p->init) {
+    case INIT_ZERO:
+    case INIT_ONE:
+    case INIT_CONSTANT:
+        for (size_t i = 0; i < p->count; i++)
+            w[i] = (real)constant;
+        break;
+    case INIT_TRUNC_NORMAL:
+        draw_truncated(&d, p->scale, w, p->count);
+        break;
+    case INIT_XAVIER:
+        for (size_t i = 0; i < p->count; i++)
+            w[i] = (real)(2 * a * next(&d) - a);
+        break;
+    case INIT_NORMAL:
+    case INIT_HE:
+        for (size_t i = 0; i < p->count; i++)
+            w[i] = (real)(deviation * next(&d));
+        break;
     }
 }
 

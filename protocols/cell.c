@@ -139,12 +139,12 @@ static int stamp(struct cell *c, char sha256[SHA256_HEX + 1], struct error *err)
                : 0;
 }
 
-/* Hashing a file takes as long as loading it. */
+/* Hashing a file takes as long as loading it; where there is none, all threads are left to draw. */
 static int fill_and_stamp(struct cell *c, struct error *err) {
     char sha256[SHA256_HEX + 1];
     struct error of_stamp = {0};
     int status = 0, stamped = 0;
-#pragma omp parallel sections num_threads(c->context->threads == 1 ? 1 : 2)
+#pragma omp parallel sections num_threads(2) if (c->method->stamp && c->context->threads > 1)
     {
 #pragma omp section
         status = fill_model(c, err);

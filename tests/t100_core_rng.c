@@ -200,6 +200,23 @@ static void test_normals(void **state) {
     }
 }
 
+/* Wherever in a stream, that of an odd word included. */
+static void test_uniforms(void **state) {
+    (void)state;
+    enum { MOST = 1000 };
+    static const size_t counts[] = {0, 1, 63, 64, 65, 129, MOST};
+    struct rng one = stream(32), many = one;
+    double x[MOST];
+    for (int odd = 0; odd < 2; odd++) {
+        for (size_t c = 0; c < sizeof counts / sizeof *counts; c++) {
+            rng_uniforms(&many, x, counts[c]);
+            for (size_t i = 0; i < counts[c]; i++)
+                assert_true(x[i] == rng_uniform(&one));
+        }
+        assert_int_equal(rng_u32(&one), rng_u32(&many));
+    }
+}
+
 static void test_below_small(void **state) {
     (void)state;
     struct rng r = stream(4);
@@ -323,6 +340,7 @@ int main(void) {
         cmocka_unit_test(test_uniform),
         cmocka_unit_test(test_normal),
         cmocka_unit_test(test_normals),
+        cmocka_unit_test(test_uniforms),
         cmocka_unit_test(test_below_small),
         cmocka_unit_test(test_below_has_no_bias),
         cmocka_unit_test(test_permutation),

@@ -1,4 +1,4 @@
-/* rng_normal.c -- normal numbers by Box and Muller, many at a time.
+/* rng_many.c -- numbers of a stream many at a time: uniform, and normal by Box and Muller.
  *
  * Logarithm, sine and cosine are written out, in operations that IEEE 754 defines to the bit: a
  * mathematics library may change its last digits, and it takes one number at a time.  Compiled
@@ -6,6 +6,7 @@
  */
 #include "core/rng.h"
 
+#include "core/clones.h"
 #include "core/rng_internal.h"
 
 #include <math.h>
@@ -90,24 +91,63 @@ double rng_normal(struct rng *r) {
     return box_muller(u, rng_uniform(r));
 }
 
-/* Of a stream that is at the beginning of a block of words: one block a number. */
-static void whole_blocks(struct rng *r, double *restrict out) {
-    const uint32_t key[2] = {r->key[0], r->key[1]};
-    const uint32_t first = r->counter[0], c1 = r->counter[1], c2 = r->counter[2],
-                   c3 = r->counter[3];
+/* Blocks of words that a stream at the beginning of one has next. */
+struct blocks {
+    uint32_t counter[RNG_WORDS], key[2];
+};
+
+static struct blocks blocks_of(const struct rng *r) {
+    struct blocks b;
+    memcpy(b.counter, r->counter, sizeof b.counter);
+    memcpy(b.key, r->key, sizeof b.key);
+    return b;
+}
+
+static inline void words_of(const struct blocks *b, uint32_t i, uint32_t word[RNG_WORDS]) {
+    const uint32_t counter[RNG_WORDS] = {b->counter[0] + i, b->counter[1], b->counter[2],
+                                         b->counter[3]};
+    philox_rounds(counter, b->key, word);
+}
+
+VECTOR_CLONES
+static void uniform_blocks(const struct blocks *b, double *restrict out) {
+    const struct blocks local = *b;
+    for (uint32_t i = 0; i < BLOCK / 2; i++) {
+        uint32_t word[RNG_WORDS];
+        words_of(&local, i, word);
+        out[2 * i] = rng_uniform_of(word[0], word[1]);
+        out[2 * i + 1] = rng_uniform_of(word[2], word[3]);
+    }
+}
+
+VECTOR_CLONES
+static void normal_blocks(const struct blocks *b, double *restrict out) {
+    const struct blocks local = *b;
     for (uint32_t i = 0; i < BLOCK; i++) {
-        const uint32_t counter[4] = {first + i, c1, c2, c3};
-        uint32_t word[4];
-        philox_rounds(counter, key, word);
+        uint32_t word[RNG_WORDS];
+        words_of(&local, i, word);
         out[i] = box_muller(1 - rng_uniform_of(word[0], word[1]), rng_uniform_of(word[2], word[3]));
     }
-    r->counter[0] = first + BLOCK;
+}
+
+void rng_uniforms(struct rng *r, double *out, size_t n) {
+    size_t i = 0;
+    for (; r->used == RNG_WORDS && n - i >= BLOCK; i += BLOCK) {
+        struct blocks b = blocks_of(r);
+        uniform_blocks(&b, out + i);
+        r->counter[0] += BLOCK / 2;
+    }
+    for (; i < n; i++)
+        out[i] = rng_uniform(r);
 }
 
 void rng_normals(struct rng *r, double *out, size_t n) {
     size_t i = 0;
-    for (; r->used == RNG_WORDS && n - i >= BLOCK; i += BLOCK)
-        whole_blocks(r, out + i);
+    for (; r->used == RNG_WORDS && n - i >= BLOCK; i += BLOCK) {
+        struct blocks b = blocks_of(r);
+        normal_blocks(&b, out + i);
+        r->counter[0] += BLOCK;
+    }
     for (; i < n; i++)
         out[i] = rng_normal(r);
 }
