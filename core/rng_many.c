@@ -91,27 +91,16 @@ double rng_normal(struct rng *r) {
     return box_muller(u, rng_uniform(r));
 }
 
-/* Blocks of words that a stream at the beginning of one has next. */
-struct blocks {
-    uint32_t counter[RNG_WORDS], key[2];
-};
-
-static struct blocks blocks_of(const struct rng *r) {
-    struct blocks b;
-    memcpy(b.counter, r->counter, sizeof b.counter);
-    memcpy(b.key, r->key, sizeof b.key);
-    return b;
-}
-
-static inline void words_of(const struct blocks *b, uint32_t i, uint32_t word[RNG_WORDS]) {
-    const uint32_t counter[RNG_WORDS] = {b->counter[0] + i, b->counter[1], b->counter[2],
-                                         b->counter[3]};
-    philox_rounds(counter, b->key, word);
+/* Block i of those that a stream at the beginning of one has next. */
+static inline void words_of(const struct rng *r, uint32_t i, uint32_t word[RNG_WORDS]) {
+    const uint32_t counter[RNG_WORDS] = {r->counter[0] + i, r->counter[1], r->counter[2],
+                                         r->counter[3]};
+    philox_rounds(counter, r->key, word);
 }
 
 VECTOR_CLONES
-static void uniform_blocks(const struct blocks *b, double *restrict out) {
-    const struct blocks local = *b;
+static void uniform_blocks(const struct rng *r, double *restrict out) {
+    const struct rng local = *r;
     for (uint32_t i = 0; i < BLOCK / 2; i++) {
         uint32_t word[RNG_WORDS];
         words_of(&local, i, word);
@@ -121,8 +110,8 @@ static void uniform_blocks(const struct blocks *b, double *restrict out) {
 }
 
 VECTOR_CLONES
-static void normal_blocks(const struct blocks *b, double *restrict out) {
-    const struct blocks local = *b;
+static void normal_blocks(const struct rng *r, double *restrict out) {
+    const struct rng local = *r;
     for (uint32_t i = 0; i < BLOCK; i++) {
         uint32_t word[RNG_WORDS];
         words_of(&local, i, word);
@@ -130,24 +119,23 @@ static void normal_blocks(const struct blocks *b, double *restrict out) {
     }
 }
 
-void rng_uniforms(struct rng *r, double *out, size_t n) {
+/* BLOCK numbers take `words` blocks of words. */
+static void many(struct rng *r, double *out, size_t n, uint32_t words,
+                 void (*block)(const struct rng *r, double *restrict out),
+                 double (*one)(struct rng *r)) {
     size_t i = 0;
     for (; r->used == RNG_WORDS && n - i >= BLOCK; i += BLOCK) {
-        struct blocks b = blocks_of(r);
-        uniform_blocks(&b, out + i);
-        r->counter[0] += BLOCK / 2;
+        block(r, out + i);
+        r->counter[0] += words;
     }
     for (; i < n; i++)
-        out[i] = rng_uniform(r);
+        out[i] = one(r);
+}
+
+void rng_uniforms(struct rng *r, double *out, size_t n) {
+    many(r, out, n, BLOCK / 2, uniform_blocks, rng_uniform);
 }
 
 void rng_normals(struct rng *r, double *out, size_t n) {
-    size_t i = 0;
-    for (; r->used == RNG_WORDS && n - i >= BLOCK; i += BLOCK) {
-        struct blocks b = blocks_of(r);
-        normal_blocks(&b, out + i);
-        r->counter[0] += BLOCK;
-    }
-    for (; i < n; i++)
-        out[i] = rng_normal(r);
+    many(r, out, n, BLOCK, normal_blocks, rng_normal);
 }
