@@ -79,9 +79,9 @@ void ISA_NAME(conv2d_forward)(const struct kctx *c, int n, const struct conv_sha
         ISA_NAME(conv_scatter)(c, n, s, 0, x, packed, bias, 0, y);
         return;
     }
-    struct conv_plan plan = ISA_NAME(conv_plan)(
-        c, n, ISA_NAME(conv_forward_axis)(s->h, s->kh, s->stride, s->pad),
-        ISA_NAME(conv_forward_axis)(s->w, s->kw, s->stride, s->pad), s->in, x, 0);
+    struct conv_plan plan =
+        ISA_NAME(conv_plan)(c, n, ISA_NAME(conv_forward_axis)(s->h, s->kh, s->stride, s->pad),
+                            ISA_NAME(conv_forward_axis)(s->w, s->kw, s->stride, s->pad), s->in, x);
     ISA_NAME(conv_multiply)(&plan, packed, bias, 0, s->out, y);
 }
 
@@ -98,6 +98,6 @@ void ISA_NAME(conv2d_backward_data)(const struct kctx *c, int n, const struct co
     }
     struct conv_plan plan = ISA_NAME(conv_plan)(
         c, n, ISA_NAME(conv_backward_axis)(s->h, s->kh, s->stride, s->pad),
-        ISA_NAME(conv_backward_axis)(s->w, s->kw, s->stride, s->pad), s->out, dy, 0);
+        ISA_NAME(conv_backward_axis)(s->w, s->kw, s->stride, s->pad), s->out, dy);
     ISA_NAME(conv_multiply)(&plan, packed, bias, acc, s->in, dx);
 }

@@ -140,7 +140,7 @@ static void sum_up(const struct kctx *c, const struct scatter *d, size_t images,
         size_t n = pixels - p < at_once ? pixels - p : at_once;
         struct conv_plan plan = ISA_NAME(conv_plan)(c, 1, ISA_NAME(conv_forward_axis)(1, 1, 1, 0),
                                                     ISA_NAME(conv_forward_axis)((int)n, 1, 1, 0),
-                                                    (int)depth, from + p * depth, 0);
+                                                    (int)depth, from + p * depth);
         ISA_NAME(conv_multiply)(&plan, packed, NULL, 0, (int)d->stride, product);
         for (size_t done = 0, part; done < n; done += part) {
             size_t x = (p + done) % across;

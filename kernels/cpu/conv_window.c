@@ -1,7 +1,8 @@
 /* conv_window.c -- where the windows of a convolution are; blocks of pictures with zeros. */
 #include "kernels/cpu/conv_window.h"
 
-enum { BLOCK_REALS = 1 << 17, PAST = 64 /* what may be read beyond it */ };
+enum { BLOCK_REALS = 1 << 17 };
+_Static_assert(2 * BLOCK_REALS <= KERNEL_WORKSPACE, "a block takes half of the workspace");
 
 struct conv_axis ISA_NAME(conv_forward_axis)(int size, int k, int stride, int pad) {
     int windows = window_count(size, k, stride, pad);
@@ -49,20 +50,19 @@ static int at_least_one(size_t n) {
 }
 
 struct conv_plan ISA_NAME(conv_plan)(const struct kctx *c, int n, struct conv_axis y,
-                                     struct conv_axis x, int channels, const float *source,
-                                     int copy) {
+                                     struct conv_axis x, int channels, const float *source) {
     struct conv_plan plan = {.y = y, .x = x, .n = n, .channels = channels, .source = source};
     size_t row = (size_t)padded(&x, x.places) * (size_t)channels;
     size_t picture = row * (size_t)padded(&y, y.places);
     size_t fit = BLOCK_REALS / (row + 1), reach = (size_t)y.reach;
     plan.room = c->workspace;
-    plan.as_it_is = !copy && needs_no_zeros(&y) && needs_no_zeros(&x);
+    plan.as_it_is = needs_no_zeros(&y) && needs_no_zeros(&x);
     plan.rows = y.places;
     plan.images = at_least_one(BLOCK_REALS / (picture + 1));
     if (picture > BLOCK_REALS)
         plan.rows = at_least_one(fit < reach ? 0 : (fit - reach) / (size_t)y.step + 1);
-    CHECK(plan.as_it_is || (size_t)padded(&y, plan.rows) * row + PAST <= KERNEL_WORKSPACE,
-          "a row of windows is larger than the workspace");
+    CHECK(plan.as_it_is || 2 * (size_t)padded(&y, plan.rows) * row <= KERNEL_WORKSPACE,
+          "a row of windows is larger than half of the workspace");
     return plan;
 }
 

@@ -51,16 +51,15 @@ struct conv_block {
     size_t row, picture;
 };
 
-/* copy: even where the source needs no zeros, so that a vector more may be read */
+/* A block takes no more than the first half of the workspace (conv_fits). */
 struct conv_plan ISA_NAME(conv_plan)(const struct kctx *c, int n, struct conv_axis y,
-                                     struct conv_axis x, int channels, const float *source,
-                                     int copy);
+                                     struct conv_axis x, int channels, const float *source);
 /* The next block, the first when *b is zero; 0 after the last. */
 int ISA_NAME(conv_next_block)(const struct conv_plan *plan, struct conv_block *b);
 
 /* Where windows start in a block and where their results go, in reals.  The last window stands in
  * for those that are not there to fill a tile. */
-enum { CONV_TILE = 12, CONV_WINDOWS = 42 * CONV_TILE };
+enum { CONV_TILE = 12, CONV_WINDOWS = 43 * CONV_TILE };
 struct conv_windows {
     int n;
     size_t from[CONV_WINDOWS], to[CONV_WINDOWS];

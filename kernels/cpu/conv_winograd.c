@@ -30,7 +30,6 @@ enum {
     MOST_TILES = 96,      /* in work at a time, forward: a multiple of every MR */
     SUMMED_TILES = 256,   /* and for the gradient of weights, whose sums are over tiles */
     SUMMED_CHANNELS = 64,
-    TALL_ROOM = (1 << 14) + SUMMED_TILES * 256 /* gemm_tall's, for as many rows */
 };
 
 static int least(int a, int b) {
@@ -60,7 +59,8 @@ static int room_for(const struct conv_shape *s, int most, size_t beside) {
 }
 
 static size_t sums_of(const struct conv_shape *s) {
-    return (size_t)ELEMENTS * (size_t)least(s->out, SUMMED_CHANNELS) * (size_t)s->in + TALL_ROOM;
+    return (size_t)ELEMENTS * (size_t)least(s->out, SUMMED_CHANNELS) * (size_t)s->in +
+           TALL_ROOM(SUMMED_TILES);
 }
 
 int ISA_NAME(conv_winograd_pays)(const struct conv_shape *s) {
@@ -330,7 +330,7 @@ void ISA_NAME(conv_winograd_weight)(const struct kctx *c, int n, const struct co
     const struct tiling t = tiling(n, s);
     size_t in = (size_t)s->in, out = (size_t)s->out, widest = in > out ? in : out;
     int all = tiles(&t), most = room_for(s, SUMMED_TILES, sums_of(s));
-    float *room = c->workspace, *nothing = room + TALL_ROOM, *u = nothing + widest;
+    float *room = c->workspace, *nothing = room + TALL_ROOM(SUMMED_TILES), *u = nothing + widest;
     float *v = u + (size_t)ELEMENTS * (size_t)least(s->out, SUMMED_CHANNELS) * in;
     memset(nothing, 0, sizeof *nothing * widest);
     for (int first = 0; first < all; first += most) {
@@ -340,10 +340,12 @@ void ISA_NAME(conv_winograd_weight)(const struct kctx *c, int n, const struct co
         read_results(&t, first, count, s->out, dy, nothing, m);
         for (int co = 0; co < s->out; co += SUMMED_CHANNELS) {
             int rows = least(SUMMED_CHANNELS, s->out - co);
-            for (size_t e = 0; e < ELEMENTS; e++)
+            for (size_t e = 0; e < ELEMENTS; e++) {
+                struct tall left = {.data = m + e * (size_t)count * out + co, .ld = out};
+                struct tall right = {.data = v + e * (size_t)count * in, .ld = in};
                 ISA_NAME(gemm_tall)
-            (rows, s->in, count, m + e * (size_t)count * out + co, s->out,
-             v + e * (size_t)count * in, s->in, 0, u + e * (size_t)rows * in, s->in, room);
+                (rows, s->in, count, &left, &right, 0, u + e * (size_t)rows * in, s->in, room);
+            }
             add_filters(s, co, rows, u, dw);
         }
     }

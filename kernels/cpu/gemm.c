@@ -173,9 +173,11 @@ void ISA_NAME(gemm_packed)(const struct kctx *c, int m, int n, int k, const floa
 void ISA_NAME(gemm)(const struct kctx *c, int ta, int tb, int m, int n, int k, float alpha,
                     const float *a, int lda, const float *b, int ldb, float beta, float *y,
                     int ldy) {
-    if (ta && !tb && m && n && k && alpha == 1 && (beta == 0 || beta == 1) && c->workspace)
-        ISA_NAME(gemm_tall)(m, n, k, a, lda, b, ldb, beta != 0, y, ldy, c->workspace);
-    else if (m && n)
+    if (ta && !tb && m && n && k && alpha == 1 && (beta == 0 || beta == 1) && c->workspace) {
+        struct tall left = {.data = a, .ld = (size_t)lda}, right = {.data = b, .ld = (size_t)ldb};
+        ISA_NAME(gemm_tall)(m, n, k, &left, &right, beta != 0, y, ldy, c->workspace);
+    } else if (m && n) {
         cblas_sgemm(CblasRowMajor, ta ? CblasTrans : CblasNoTrans, tb ? CblasTrans : CblasNoTrans,
                     m, n, k, alpha, a, lda, b, ldb, beta, y, ldy);
+    }
 }
