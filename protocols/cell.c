@@ -266,7 +266,7 @@ static const char *unfit(struct cell *c, const struct protocol *p) {
     return NULL;
 }
 
-static void judge(struct cell *c, const struct dataset *data) {
+void cell_judge(struct cell *c, const struct dataset *data) {
     if (c->judged == data)
         return;
     for (int i = 0; i < SPLITS; i++)
@@ -285,6 +285,13 @@ int cell_has_row(const struct cell *c, const struct run *r, int protocol,
     cell_protocol_version(&c->settings, protocol, version);
     return e && !strcmp(e->protocol_version, version) && e->outcome != OUTCOME_FAILED && of &&
            !strcmp(of->root_hash, data->root_hash);
+}
+
+int cell_wants_features(struct cell *c, int number, const struct dataset *data) {
+    if (cell_has_row(c, &c->run, number, data) || !strcmp(c->run.status, "failed"))
+        return 0;
+    cell_judge(c, data);
+    return !protocols[number]->no_features && !unfit(c, protocols[number]);
 }
 
 /* Judges what can be judged, and says so of the rest. */
@@ -334,7 +341,7 @@ int cell_evaluate(struct cell *c, int number, const struct dataset *data, struct
     int status = 0;
     if (cell_has_row(c, &c->run, number, data))
         return 0;
-    judge(c, data);
+    cell_judge(c, data);
     cell_name_row(c, number, data, &e);
     e.class_name = data->class_names;
     double start = clock_seconds();

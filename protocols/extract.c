@@ -1,5 +1,6 @@
-/* extract.c -- frozen features, once per checkpoint. */
-#include "protocols/cell.h"
+/* extract.c -- frozen features, once per checkpoint; of several ranks each takes some batches, for
+ * the first one, which judges. */
+#include "protocols/cell_internal.h"
 
 #include "core/file.h"
 #include "core/log.h"
@@ -35,6 +36,7 @@ static int allocate(struct cell *c, enum split split, struct error *err) {
     size_t n = (size_t)c->judged->count[split], all = 0;
     for (int r = 0; r < f->n_representations; r++)
         all += n * (size_t)f->dim[r];
+    slab_free(&c->feature_slab[split]);
     int status =
         slab_alloc(&c->feature_slab[split], (all + n) * sizeof(float), "extracted features", err);
     if (status)
@@ -71,11 +73,26 @@ static void take_batch(struct cell *c, const struct exec *x, enum split split, l
     memcpy((int32_t *)s->label + at, b->slots[1], sizeof(int32_t) * (size_t)b->n);
 }
 
-static int compute(struct cell *c, enum split split, struct error *err) {
+/* Of the batches of n images those of a rank: the first of them; rank = size: their number. */
+static long first_batch(const struct communicator *ranks, long n, int rank) {
+    long batches = (n + EXTRACT_BATCH - 1) / EXTRACT_BATCH;
+    return batches * rank / communicator_size(ranks);
+}
+
+static long first_row(const struct communicator *ranks, long n, int rank) {
+    long row = first_batch(ranks, n, rank) * EXTRACT_BATCH;
+    return row < n ? row : n;
+}
+
+static int compute(struct cell *c, enum split split, const struct communicator *ranks,
+                   struct error *err) {
+    const long n = c->judged->count[split], rank = communicator_rank(ranks);
+    const long first = first_row(ranks, n, (int)rank), end = first_row(ranks, n, (int)rank + 1);
     const struct loader_slot slots[] = {{"images", c->encode_images->per_sample}, {"label", 1}};
     const struct loader_config loader = {.data = c->judged,
                                          .split = split,
                                          .batch = EXTRACT_BATCH,
+                                         .start_batch = first / EXTRACT_BATCH,
                                          .threads = c->context->loader_threads,
                                          .epochs = 1,
                                          .slots = slots,
@@ -91,13 +108,15 @@ static int compute(struct cell *c, enum split split, struct error *err) {
     struct loader *l = NULL;
     struct progress progress;
     char label[96];
-    long done = 0;
+    long done = first;
     int status = 0;
+    if (first == end)
+        return 0;
     snprintf(label, sizeof label, "features of %s/%s", c->judged->name, split_names[split]);
-    progress_begin(&progress, label, c->judged->count[split]);
+    progress_begin(&progress, label, end - first);
     TRY(exec_open(&x, &c->encode, &config, err));
     TRY(loader_open(&l, &loader, err));
-    for (;;) {
+    while (done < end) {
         struct batch batch;
         if (c->context->stop && *c->context->stop) {
             status =
@@ -105,21 +124,44 @@ static int compute(struct cell *c, enum split split, struct error *err) {
             goto out;
         }
         TRY(loader_next(l, &batch, err));
-        if (!batch.n)
-            break;
+        CHECK(batch.n, "%ld features of %ld images", done, n);
         exec_bind(x, c->encode_images, batch.slots[0]);
         exec_run(x, batch.n);
         take_batch(c, x, split, done, &batch);
         done += batch.n;
-        progress_update(&progress, done, "");
+        progress_update(&progress, done - first, "");
     }
-    CHECK(done == c->judged->count[split], "%ld features of %ld images", done,
-          c->judged->count[split]);
 out:
     progress_end(&progress);
     loader_close(l);
     exec_close(x);
     return status;
+}
+
+/* What other ranks have computed, to the first one; rows of `bytes`. */
+static void collect(struct communicator *ranks, void *rows, long n, size_t bytes,
+                    struct communicator_block *to, struct communicator_block *from) {
+    for (int p = 0; p < ranks->size; p++) {
+        size_t first = (size_t)first_row(ranks, n, p), end = (size_t)first_row(ranks, n, p + 1);
+        from[p] = to[p] = (struct communicator_block){0, 0};
+        if (p && !ranks->rank)
+            from[p] = (struct communicator_block){first * bytes, (end - first) * bytes};
+        if (p == ranks->rank && p)
+            to[0] = (struct communicator_block){first * bytes, (end - first) * bytes};
+    }
+    communicator_exchange(ranks, rows, to, rows, from);
+}
+
+static void collect_split(struct cell *c, enum split split, struct communicator *ranks) {
+    struct arena scratch = {0};
+    struct feature_split *s = split_of(c, split);
+    struct communicator_block *to = ARENA_ARRAY(&scratch, struct communicator_block, ranks->size);
+    struct communicator_block *from = ARENA_ARRAY(&scratch, struct communicator_block, ranks->size);
+    for (int r = 0; r < c->features.n_representations; r++)
+        collect(ranks, (float *)s->x[r], s->n, sizeof(float) * (size_t)c->features.dim[r], to,
+                from);
+    collect(ranks, (int32_t *)s->label, s->n, sizeof(int32_t), to, from);
+    arena_free(&scratch);
 }
 
 static char *cache_path(struct cell *c, enum split split) {
@@ -158,21 +200,53 @@ static int save_cache(struct cell *c, enum split split, const char *key, struct 
     return st_write(cache_path(c, split), &t, 1, &meta, 1, err);
 }
 
-int cell_extract(struct cell *c, struct error *err) {
-    int status = 0;
-    if (c->extracted)
-        return 0;
-    for (int split = 0; split < SPLITS; split++) {
-        char key[160];
-        feature_key(c, (enum split)split, key);
-        TRY(allocate(c, (enum split)split, err));
-        if (c->folder && load_cache(c, (enum split)split, key))
-            continue;
-        TRY(compute(c, (enum split)split, err));
-        if (c->folder)
-            TRY(save_cache(c, (enum split)split, key, err));
+/* By all ranks; the folder is the first one's. */
+static int extract_split(struct cell *c, enum split split, struct communicator *ranks,
+                         struct error *err) {
+    char key[160];
+    const int keeps = c->folder && !communicator_rank(ranks);
+    int hit = 0, status = allocate(c, split, err);
+    if (!status && keeps) {
+        feature_key(c, split, key);
+        hit = load_cache(c, split, key);
     }
+    TRY(communicator_agree(ranks, WAIT_LONG, status, err));
+    communicator_broadcast(ranks, WAIT_LIMITED, &hit, sizeof hit);
+    if (hit)
+        goto out;
+    TRY(communicator_agree(ranks, WAIT_LONG, compute(c, split, ranks, err), err));
+    if (ranks)
+        collect_split(c, split, ranks);
+    status = keeps ? save_cache(c, split, key, err) : 0;
+    status = communicator_agree(ranks, WAIT_LONG, status, err);
+out:
+    return status;
+}
+
+static int extract(struct cell *c, struct communicator *ranks, struct error *err) {
+    int status = 0;
+    for (int split = 0; split < SPLITS && !c->extracted; split++)
+        TRY(extract_split(c, (enum split)split, ranks, err));
     c->extracted = 1;
 out:
     return status;
+}
+
+int cell_extract(struct cell *c, struct error *err) {
+    return extract(c, NULL, err);
+}
+
+int cell_extract_shared(struct cell *c, const struct dataset *data, int wanted, struct error *err) {
+    struct communicator *ranks = c->context->ranks;
+    if (communicator_size(ranks) == 1)
+        return 0;
+    communicator_broadcast(ranks, WAIT_LONG, &wanted, sizeof wanted);
+    if (!wanted)
+        return 0;
+    /* A rank that had nothing left to train has the weights as they were drawn. */
+    communicator_broadcast(ranks, WAIT_LIMITED, c->model.slab.data, c->model.slab.bytes);
+    if (communicator_rank(ranks))
+        c->model.version++;
+    cell_judge(c, data);
+    return extract(c, ranks, err);
 }

@@ -219,14 +219,15 @@ static int ends_suite(int status) {
     return status == STATUS_MACHINE || status == STATUS_INTERRUPTED;
 }
 
-/* One protocol that fails leaves the others alone; the first failure is what the cell returns. */
-static int evaluate(struct cell *c, const struct suite_cell *one, const struct suite_lists *l,
-                    struct error *err) {
-    int status = 0, first = 0;
-    int failed = !strcmp(c->run.status, "failed");
+/* One protocol that fails leaves the others alone; the first failure is kept. */
+static int evaluate_on(struct cell *c, const struct suite_cell *one, const struct suite_lists *l,
+                       struct dataset *data, int *first, struct error *err) {
+    int status = 0, failed = !strcmp(c->run.status, "failed");
     for (int i = 0; i < suite_rows(one, l); i++) {
         const struct suite_row row = suite_row(one, l, i);
         struct error why;
+        if (row.data != data)
+            continue;
         status = cell_evaluate(c, row.protocol, row.data, &why);
         if (status && ends_suite(status)) {
             *err = why;
@@ -234,14 +235,46 @@ static int evaluate(struct cell *c, const struct suite_cell *one, const struct s
         }
         if (status)
             cell_fail(c, row.protocol, row.data, why.message);
-        if (status && !first) {
+        if (status && !*first) {
             *err = why;
             error_prefix(err, "%s", protocols[row.protocol]->name);
-            first = status;
+            *first = status;
         }
         TRY(cell_save(c, failed ? "failed" : "running", err));
     }
-    if (!failed)
+out:
+    return status;
+}
+
+/* Where ranks cannot extract the features the first one tries alone, and fails row by row. */
+static int share_features(struct cell *c, const struct suite_cell *one, const struct suite_lists *l,
+                          struct dataset *data, struct error *err) {
+    int wanted = 0;
+    for (int i = 0; i < suite_rows(one, l) && !communicator_rank(c->context->ranks); i++) {
+        const struct suite_row row = suite_row(one, l, i);
+        wanted |= row.data == data && cell_wants_features(c, row.protocol, row.data);
+    }
+    struct error why;
+    int status = cell_extract_shared(c, data, wanted, &why);
+    if (!ends_suite(status))
+        return 0;
+    *err = why;
+    return status;
+}
+
+/* By the first rank; all compute the features. */
+static int evaluate(struct cell *c, const struct suite_cell *one, const struct suite_lists *l,
+                    struct error *err) {
+    struct communicator *ranks = c->context->ranks;
+    int status = 0, first = 0, leads = !communicator_rank(ranks);
+    for (int i = 0; i < one->n_judged; i++) {
+        TRY(share_features(c, one, l, &one->judged[i], err));
+        if (leads)
+            status = evaluate_on(c, one, l, &one->judged[i], &first, err);
+        TRY(communicator_agree(ranks, WAIT_LONG, ends_suite(status) ? status : 0, err));
+        status = 0;
+    }
+    if (leads && strcmp(c->run.status, "failed"))
         TRY(cell_save(c, "complete", err));
 out:
     return status ? status : first;
@@ -299,7 +332,7 @@ static int train_and_evaluate(const struct suite_cell *one, const struct suite_l
     }
     if (leads)
         TRY(cell_sample(&c, one->settings, err));
-    if (leads && stages & SUITE_EVALUATE)
+    if (stages & SUITE_EVALUATE)
         TRY(evaluate(&c, one, l, err));
     tally->failed += !strcmp(c.run.status, "failed");
 out:

@@ -73,6 +73,19 @@ odd=("${few[@]}" --methods simclr --data "shapes:size=16,train=9,test=16" --patc
 expect "more ranks than samples" 0 '' ranks 5 pretrain --out odd5 "${odd[@]}"
 same "and the same numbers" odd1 odd5
 
+# Features of six and of three batches: each rank takes some, of a network that one process trained.
+features=(--methods simclr --seeds "7," --data "shapes:size=16,train=330,test=130" --patch 4 --epochs 1 --batch 64
+    --threads 1 --loader_threads 1 --quiet --protocols "knn,lowshot")
+"$program" pretrain --out features1 "${features[@]}" >/dev/null 2>&1
+cp -r features1 features4
+"$program" run --out features1 "${features[@]}" >/dev/null 2>&1
+expect "ranks share the features" 0 '' ranks 4 run --out features4 "${features[@]}"
+same "and judge the same" features1 features4
+for split in train test; do
+    cmp features[14]/*/features-$split.safetensors
+    say $? "with the same features of $split"
+done
+
 # One tar of training images for three ranks.
 images="webdataset:few-train-000000.tar,test=few-test-000000.tar"
 "$program" data convert "fashion-mnist:train=40,test=16" few.tar 2>/dev/null
