@@ -157,7 +157,9 @@ int figure_zeroshot(const void *input, FILE *dat) {
         s->a,
         "Accuracy of each class, mean over pretraining seeds: what the names of classes give "
         "against what their labels give; dashed: equal.%s%s",
-        some ? " Named, where there is room: those furthest from equal." : "", panels_left_out(&p));
+        some ? " Named, where there is room: those furthest from equal."
+             : " Names stand where there is room.",
+        panels_left_out(&p));
     figure_caption_flagged(in, text, FLAG_COMPARISON & ~FLAG_BUDGET, dat);
     return marks;
 }

@@ -11,7 +11,8 @@
 #define APART 0.065 /* from the point */
 #define POINT 0.035
 #define BAR 0.02
-#define COVERED 0.35 /* of a name's area, on other names and points: it is left out */
+#define COVERED 0.25   /* of a name's area, on points and bars: it is left out */
+#define NAME_ON_NAME 4 /* how much more that is worth, since neither can be read */
 
 struct box {
     double left, right, bottom, top;
@@ -38,8 +39,8 @@ static struct box text_at(double x, double y, double wide, struct side side) {
 }
 
 struct places {
-    struct box *taken;
-    int n;
+    struct box *taken; /* (n) first points and bars, then names */
+    int n, points;
     double wide, tall;
 };
 
@@ -49,7 +50,7 @@ static double cost(const struct box *text, const struct places *p) {
     double area = (text->right - text->left) * (text->top - text->bottom);
     double sum = 20 * (area - overlap(text, &inside));
     for (int i = 0; i < p->n; i++)
-        sum += overlap(text, &p->taken[i]);
+        sum += (i < p->points ? 1 : NAME_ON_NAME) * overlap(text, &p->taken[i]);
     return sum / area;
 }
 
@@ -102,10 +103,11 @@ static int place(struct panel *panel, struct panel_mark *name, struct places *p)
 }
 
 int panel_place_names(struct panel *panel, double wide, double tall) {
-    struct places p = {ARENA_ARRAY(panel->a, struct box, panel->n_marks + 1), 0, wide, tall};
+    struct places p = {ARENA_ARRAY(panel->a, struct box, panel->n_marks + 1), 0, 0, wide, tall};
     int left_out = 0;
     for (int i = 0; i < panel->n_marks; i++)
         take(&p, panel, &panel->mark[i]);
+    p.points = p.n;
     for (int i = 0; i < panel->n_marks; i++)
         if (panel->mark[i].kind == MARK_NAME)
             left_out += !place(panel, &panel->mark[i], &p);
