@@ -108,22 +108,32 @@ static void test_both_figures(void **state) {
     arena_free(&runs.arena);
 }
 
-/* Retrieval has no classes, so no panel has a line of chance. */
+/* Retrieval has no classes, and guessing pixels does not give an mIoU of one in their number, so no
+ * panel has a line of chance. */
 static void test_no_chance(void **state) {
     struct place *here = *state;
     struct runs runs = {0};
     need_gnuplot();
+    static const struct {
+        const char *protocol, *data, *metric;
+        int classes;
+    } panels[] = {{"retrieval", "captions", "mean_r1", 0}, {"segment", "masks", "miou", 11}};
     for (int s = 0; s < 3; s++) {
         struct run *r = add_run(&runs, "clip", s);
-        struct eval *e = add_outcome(r, "retrieval", "captions", OUTCOME_OK, "");
-        e->metrics = ARENA_NEW(&runs.arena, struct metric_row);
-        e->n_metrics = 1;
-        e->metrics[0] = (struct metric_row){.name = "mean_r1", .seed = 0, .value = 0.1 + 0.01 * s};
-        e->seed = ARENA_NEW(&runs.arena, int64_t);
-        e->n_seeds = 1;
+        for (int i = 0; i < 2; i++) {
+            struct eval *e = add_outcome(r, panels[i].protocol, panels[i].data, OUTCOME_OK, "");
+            e->metrics = ARENA_NEW(&runs.arena, struct metric_row);
+            e->n_metrics = 1;
+            e->metrics[0] = (struct metric_row){.seed = 0, .value = 0.1 + 0.01 * s};
+            snprintf(e->metrics[0].name, sizeof e->metrics[0].name, "%s", panels[i].metric);
+            e->seed = ARENA_NEW(&runs.arena, int64_t);
+            e->n_seeds = 1;
+            e->n_classes = panels[i].classes;
+        }
     }
     expect_figures(here, &runs);
     expect_formats(here, "main");
+    assert_non_null(strstr(content(here, "main.dat"), "miou"));
     assert_null(strstr(content(here, "main.svg"), "chance"));
     arena_free(&runs.arena);
 }
