@@ -138,7 +138,7 @@ $(STANDIN): tests/cuda/cudnn_standin.c $(BUILD)/flags
 	$(COMPILE) -fPIC -shared -o $@ $<
 $(STANDIN): EXTRA = -Itests/cuda
 # Tests with the emulator, some with the stand-in for cuDNN, which finds the emulator in the program.
-WITH_STANDIN  := t252_dnn t260_nn_device t261_device_needs t262_device_halves
+WITH_STANDIN  := t252_dnn t260_nn_device t261_device_needs t262_device_halves t263_device_conv_halves
 WITH_EMULATOR := t250_kernels_cuda $(WITH_STANDIN)
 $(WITH_EMULATOR:%=$(BUILD)/tests/%): $(EMULATED)
 $(WITH_STANDIN:%=$(BUILD)/tests/%): private EXTRA = -rdynamic -DSTAND_IN=$(call quoted,$(abspath $(STANDIN)))

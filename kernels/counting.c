@@ -122,20 +122,22 @@ static int check(struct device *d, struct error *err) {
 static void conv2d_forward(const struct kctx *c, int n, const struct conv_shape *s, const real *x,
                            const real *packed, const real *bias, real *y) {
     (void)bias;
-    conv_bytes(c->device, &(struct device_conv){DEVICE_CONV, n, 0, s, x, packed, y});
+    conv_bytes(c->device,
+               &(struct device_conv){DEVICE_CONV, n, 0, c->halves != 0, s, x, packed, y});
 }
 
 static void conv2d_backward_data(const struct kctx *c, int n, const struct conv_shape *s,
                                  const real *dy, const real *packed, const real *bias, int acc,
                                  real *dx) {
     (void)bias;
-    conv_bytes(c->device,
-               &(struct device_conv){DEVICE_CONV_BACKWARD_DATA, n, acc, s, dx, packed, dy});
+    conv_bytes(c->device, &(struct device_conv){DEVICE_CONV_BACKWARD_DATA, n, acc, c->halves != 0,
+                                                s, dx, packed, dy});
 }
 
 static void conv2d_backward_weight(const struct kctx *c, int n, const struct conv_shape *s,
                                    const real *x, const real *dy, real *dw) {
-    conv_bytes(c->device, &(struct device_conv){DEVICE_CONV_BACKWARD_WEIGHT, n, 1, s, x, dw, dy});
+    conv_bytes(c->device, &(struct device_conv){DEVICE_CONV_BACKWARD_WEIGHT, n, 1, c->halves != 0,
+                                                s, x, dw, dy});
 }
 
 int counting_open(struct counting **out, struct device *there, struct error *err) {

@@ -44,6 +44,7 @@ enum device_conv_kind { DEVICE_CONV, DEVICE_CONV_BACKWARD_DATA, DEVICE_CONV_BACK
 struct device_conv {
     enum device_conv_kind kind;
     int n, acc;
+    int half; /* x, w and y are in 16 bits; the gradient of w is not */
     const struct conv_shape *shape;
     const void *x, *w, *y; /* or their gradients */
 };

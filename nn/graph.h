@@ -56,12 +56,16 @@ struct op {
 
 enum { BACKWARD_READS_OUT = 1u << 16 };
 /* In op.halves, too: its own value may be, what it saves first is where its own value is, its own
- * value may be where source 0 is, and source 0 where its own value is. */
+ * value may be where source 0 is, and source 0 where its own value is; source alias_src is where
+ * its own value is; it needs chunk_narrow on the way back, and on the way forth. */
 enum {
     HALVES_OUT = 1u << 16,
     HALVES_SAVED = 1u << 17,
     HALVES_OUT_AS_SOURCE = 1u << 18,
-    HALVES_SOURCE_AS_OUT = 1u << 19
+    HALVES_SOURCE_AS_OUT = 1u << 19,
+    HALVES_ALIAS_AS_OUT = 1u << 20,
+    HALVES_NARROW = 1u << 21,
+    HALVES_NARROW_OUT = 1u << 22
 };
 
 struct buffer { /* a planned piece of the chunk arena */
@@ -111,7 +115,7 @@ struct tensor {
     unsigned writes;           /* bit s: a lane's first chunk writes this parameter's gradient */
     struct tensor *grad_alias; /* the tensor whose gradient buffer this one's is */
     struct buffer value, grad, saved[MAX_SAVED];
-    struct buffer narrow; /* room on the way back for this tensor's gradient in 16 bits */
+    struct buffer narrow; /* room for this tensor's value or gradient in 16 bits */
     struct again *again;  /* instead of kept until the way back; NULL: it is kept */
     size_t output_offset, packed_offset;
     size_t shared_offset, shared_grad_offset, shared_saved_offset[MAX_SAVED]; /* TENSOR_SHARED */
@@ -203,7 +207,7 @@ real *chunk_grad_src(const struct chunk *c, const struct tensor *t, int s);
 /* Of a parameter s in op.writes: whether its gradient is added to, or written whatever it held. */
 int chunk_adds(const struct chunk *c, const struct tensor *t, int s);
 real *chunk_saved(const struct chunk *c, const struct tensor *t, int i);
-/* Room for t's gradient in 16 bits, where source 0 is stored so and t is not. */
+/* Room for t's gradient, or its value, in 16 bits where source 0 is stored so and t is not. */
 real *chunk_narrow(const struct chunk *c, const struct tensor *t);
 /* For a kernel, some of whose arrays are stored in 16 bits: kctx.halves. */
 static inline struct kctx chunk_halves(const struct chunk *c, unsigned halves) {

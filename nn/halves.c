@@ -1,14 +1,20 @@
 /* halves.c -- which values are stored in 16 bits: those whose operation can make them so and that
- * are only read by operations that can take them so.  What is summed up over a network, such as the
- * residuals of a ViT, is not among them, nor what the caller reads.
+ * are only read by operations that can take them so.  The residuals of a ViT, which are sums over
+ * all of it, are not among them, nor what the caller reads; those of a ResNet, which a ReLU cuts in
+ * every block, are.
  */
 #include "nn/plan_internal.h"
 
+/* The source whose gradient starts as that of t, or NULL. */
+static struct tensor *alias_of(const struct tensor *t) {
+    int alias = t->op->alias_src;
+    return alias < 0 || alias >= t->n_src ? NULL : t->src[alias];
+}
+
 /* A gradient that starts as another tensor's is stored as that one. */
 static int may_be(const struct tensor *t) {
-    int alias = is_value(t) ? t->op->alias_src : -1;
     return is_value(t) && t->op->halves & HALVES_OUT && !t->output && !t->objective &&
-           (alias < 0 || alias >= t->n_src || !t->src[alias]);
+           (!alias_of(t) || t->op->halves & 1u << t->op->alias_src);
 }
 
 static void leave_out_sources(const struct tensor *t) {
@@ -25,6 +31,16 @@ static int part(const struct tensor *with, struct tensor *alone) {
     return 1;
 }
 
+static int take_apart(struct tensor *t) {
+    const unsigned halves = t->op->halves;
+    struct tensor *alias = alias_of(t);
+    int changed = halves & HALVES_OUT_AS_SOURCE ? part(t->src[0], t) : 0;
+    changed |= halves & HALVES_SOURCE_AS_OUT ? part(t, t->src[0]) : 0;
+    if (halves & HALVES_ALIAS_AS_OUT && alias)
+        changed |= part(t, alias) | part(alias, t);
+    return changed;
+}
+
 void find_halves(struct graph *g) {
     int changed = g->halves;
     for (int i = 0; i < g->n; i++)
@@ -33,12 +49,8 @@ void find_halves(struct graph *g) {
         leave_out_sources(g->tensors[i]);
     while (changed) {
         changed = 0;
-        for (int i = 0; i < g->n; i++) {
-            struct tensor *t = g->tensors[i];
-            if (is_value(t) && t->op->halves & HALVES_OUT_AS_SOURCE)
-                changed |= part(t->src[0], t);
-            if (is_value(t) && t->op->halves & HALVES_SOURCE_AS_OUT)
-                changed |= part(t, t->src[0]);
-        }
+        for (int i = 0; i < g->n; i++)
+            if (is_value(g->tensors[i]))
+                changed |= take_apart(g->tensors[i]);
     }
 }

@@ -13,12 +13,14 @@ enum { X };
 enum { ACT };
 
 static void act_forward(const struct chunk *c, const struct tensor *t) {
-    c->k->act_forward(&c->ctx, (enum activation)t->attr[ACT], entries(c, t),
-                      chunk_value(c, t->src[X]), chunk_result(c, t));
+    const struct kctx ctx = chunk_halves(c, t->half ? 1 << 0 | 1 << 1 : 0); /* x, y */
+    c->k->act_forward(&ctx, (enum activation)t->attr[ACT], entries(c, t), chunk_value(c, t->src[X]),
+                      chunk_result(c, t));
 }
 
 static void act_backward(const struct chunk *c, const struct tensor *t) {
-    c->k->act_backward(&c->ctx, (enum activation)t->attr[ACT], entries(c, t),
+    const struct kctx ctx = chunk_halves(c, t->half ? 1 << 0 | 1 << 1 | 1 << 2 : 0);
+    c->k->act_backward(&ctx, (enum activation)t->attr[ACT], entries(c, t),
                        chunk_value(c, t->src[X]), chunk_grad(c, t), t->acc[X],
                        chunk_grad_src(c, t, X));
 }
@@ -33,7 +35,9 @@ static const struct op activation = {.name = "activation",
                                      .backward = act_backward,
                                      .flops = act_flops,
                                      .backward_reads = 1u << X,
-                                     .alias_src = -1};
+                                     .alias_src = -1,
+                                     .halves = 1u << X | HALVES_OUT | HALVES_OUT_AS_SOURCE |
+                                               HALVES_SOURCE_AS_OUT};
 
 struct tensor *op_activation(struct graph *g, const char *name, struct tensor *x,
                              enum activation act) {

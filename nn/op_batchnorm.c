@@ -49,12 +49,14 @@ static void set_shape(struct tensor *t, const struct tensor *x, int relu) {
 /* moments */
 
 static void moments_forward(const struct chunk *c, const struct tensor *t) {
-    c->k->batchnorm_moments(&c->ctx, c->n, t->attr[ROWS], t->attr[COLS], chunk_value(c, t->src[X]),
+    const struct kctx ctx = chunk_halves(c, t->src[X]->half ? 1 << 0 : 0); /* x */
+    c->k->batchnorm_moments(&ctx, c->n, t->attr[ROWS], t->attr[COLS], chunk_value(c, t->src[X]),
                             chunk_result(c, t));
 }
 
 static void moments_backward(const struct chunk *c, const struct tensor *t) {
-    c->k->batchnorm_moments_backward(&c->ctx, c->n, t->attr[ROWS], t->attr[COLS],
+    const struct kctx ctx = chunk_halves(c, t->src[X]->half ? 1 << 0 | 1 << 3 : 0); /* x, dx */
+    c->k->batchnorm_moments_backward(&ctx, c->n, t->attr[ROWS], t->attr[COLS],
                                      chunk_value(c, t->src[X]), chunk_value(c, t), chunk_grad(c, t),
                                      chunk_grad_src(c, t, X));
 }
@@ -69,7 +71,8 @@ static const struct op moments = {.name = "batchnorm_moments",
                                   .backward = moments_backward,
                                   .flops = moments_flops,
                                   .backward_reads = 1u << X | BACKWARD_READS_OUT,
-                                  .alias_src = -1};
+                                  .alias_src = -1,
+                                  .halves = 1u << X};
 
 /* statistics; attr ROWS and COLS are x's */
 
@@ -109,9 +112,16 @@ static const struct op statistics = {.name = "batchnorm_statistics",
 enum { STATISTICS = 1, GAMMA, BETA, RESIDUAL, SOURCES };
 enum { SUMS, ZEROS };
 
+/* Of a kernel's arrays those that are stored as x is, and as the value is. */
+static struct kctx stored(const struct chunk *c, const struct tensor *t, unsigned as_x,
+                          unsigned as_y) {
+    return chunk_halves(c, (t->src[X]->half ? as_x : 0) | (t->half ? as_y : 0));
+}
+
 static void apply(const struct chunk *c, const struct tensor *t, const real *mean,
                   const real *rstd) {
-    c->k->batchnorm_apply(&c->ctx, rows(c, t), t->attr[COLS], chunk_value(c, t->src[X]), mean, rstd,
+    const struct kctx ctx = stored(c, t, 1 << 0, 1 << 5 | 1 << 6); /* x; residual, y */
+    c->k->batchnorm_apply(&ctx, rows(c, t), t->attr[COLS], chunk_value(c, t->src[X]), mean, rstd,
                           value_of(c, t, GAMMA), value_of(c, t, BETA), value_of(c, t, RESIDUAL),
                           t->attr[RELU], chunk_result(c, t));
 }
@@ -128,18 +138,21 @@ static void apply_backward_with(const struct chunk *c, const struct tensor *t, c
     real *g = chunk_grad_in_place(c, t), *sums = chunk_saved(c, t, SUMS);
     real *zeros = chunk_saved(c, t, ZEROS), *dr = chunk_grad_src(c, t, RESIDUAL);
     real *dgamma = chunk_grad_src(c, t, GAMMA), *dbeta = chunk_grad_src(c, t, BETA);
-    c->k->batchnorm_sums(&c->ctx, c->n, t->attr[ROWS], t->attr[COLS], chunk_value(c, t->src[X]),
+    const struct kctx of_sums = stored(c, t, 1 << 0, 1 << 3 | 1 << 4);  /* x; y, g */
+    const struct kctx of_copy = stored(c, t, 0, 1 << 0 | 1 << 1);       /* g, dr */
+    const struct kctx of_apply = stored(c, t, 1 << 5 | 1 << 6, 1 << 0); /* dx twice; g */
+    c->k->batchnorm_sums(&of_sums, c->n, t->attr[ROWS], t->attr[COLS], chunk_value(c, t->src[X]),
                          mean, rstd, t->attr[RELU] ? chunk_value(c, t) : NULL, g, sums);
     if (dgamma || dbeta)
         c->k->batchnorm_parameters(&c->ctx, c->n, t->attr[COLS], sums, dgamma, dbeta);
     if (dr)
-        c->k->axpby(&c->ctx, t->per_sample * (size_t)c->n, 1, g, t->acc[RESIDUAL] ? 1 : 0, dr);
+        c->k->axpby(&of_copy, t->per_sample * (size_t)c->n, 1, g, t->acc[RESIDUAL] ? 1 : 0, dr);
     if (!t->src[X]->needs_grad)
         return;
     real *dx = chunk_grad_in_place(c, t->src[X]);
     c->k->fill(&c->ctx, (size_t)t->attr[COLS], 0, zeros);
-    c->k->batchnorm_apply(&c->ctx, rows(c, t), t->attr[COLS], g, zeros, rstd, value_of(c, t, GAMMA),
-                          NULL, dx != g && t->acc[X] ? dx : NULL, 0, dx);
+    c->k->batchnorm_apply(&of_apply, rows(c, t), t->attr[COLS], g, zeros, rstd,
+                          value_of(c, t, GAMMA), NULL, dx != g && t->acc[X] ? dx : NULL, 0, dx);
 }
 
 static void apply_backward(const struct chunk *c, const struct tensor *t) {
@@ -160,19 +173,18 @@ static void apply_flops(const struct tensor *t, double *f, double *b) {
 #define APPLY .forward = apply_forward, .backward = apply_backward, .flops = apply_flops, .cheap = 1
 #define READS (1u << X | 1u << STATISTICS)
 
-/* [relu][residual].  The residual's gradient, or else that of x, takes the place of this value's.
- */
+/* The residual's gradient, or else that of x, takes the place of this value's. */
+#define HALVES (1u << X | HALVES_OUT | HALVES_OUT_AS_SOURCE)
+#define PLAIN .alias_src = X, .halves = HALVES
+#define ADDING .alias_src = RESIDUAL, .halves = HALVES | 1u << RESIDUAL | HALVES_ALIAS_AS_OUT
+#define READS_OUT .backward_reads = READS | BACKWARD_READS_OUT
+
+/* [relu][residual] */
 static const struct op training[2][2] = {
-    {{.name = "batchnorm", APPLY, .backward_reads = READS, .alias_src = X},
-     {.name = "batchnorm_residual", APPLY, .backward_reads = READS, .alias_src = RESIDUAL}},
-    {{.name = "batchnorm_relu",
-      APPLY,
-      .backward_reads = READS | BACKWARD_READS_OUT,
-      .alias_src = X},
-     {.name = "batchnorm_residual_relu",
-      APPLY,
-      .backward_reads = READS | BACKWARD_READS_OUT,
-      .alias_src = RESIDUAL}}};
+    {{.name = "batchnorm", APPLY, .backward_reads = READS, PLAIN},
+     {.name = "batchnorm_residual", APPLY, .backward_reads = READS, ADDING}},
+    {{.name = "batchnorm_relu", APPLY, READS_OUT, PLAIN},
+     {.name = "batchnorm_residual_relu", APPLY, READS_OUT, ADDING}}};
 
 /* Evaluating: apply with the running statistics; prepare leaves 1 / sqrt(variance + eps). */
 

@@ -72,6 +72,15 @@ static void set_shape(struct tensor *t, const int *image, const struct conv_spec
     a[IMAGES] = (int)(x->per_sample / ((size_t)from[0] * (size_t)from[1] * (size_t)from[2]));
 }
 
+/* x, the weights that go with it and the value in 16 bits: all of them, or none. */
+static int is_half(const struct tensor *t) {
+    return t->src[X]->half;
+}
+
+static struct kctx alike(const struct chunk *c, const struct tensor *t, unsigned arrays) {
+    return chunk_halves(c, is_half(t) ? arrays : 0);
+}
+
 /* Room for both packings. */
 static void set_packed(struct tensor *t) {
     const struct conv_shape s = shape_of(t);
@@ -84,15 +93,39 @@ static void set_packed(struct tensor *t) {
 static void pack_both(const struct chunk *c, const struct tensor *t, int forward_is_backward,
                       real *packed) {
     const struct conv_shape s = shape_of(t);
+    const struct kctx ctx = alike(c, t, 1 << 1); /* packed */
     const real *w = chunk_value(c, t->src[W]);
-    c->k->conv2d_pack(&c->ctx, &s, forward_is_backward, w, packed);
+    c->k->conv2d_pack(&ctx, &s, forward_is_backward, w, packed);
     if (t->src[X]->needs_grad)
-        c->k->conv2d_pack(&c->ctx, &s, !forward_is_backward, w, packed + conv2d_pack_bound(&s));
+        c->k->conv2d_pack(&ctx, &s, !forward_is_backward, w, packed + conv2d_pack_bound(&s));
 }
 
 static const real *packed_for_gradient(const struct chunk *c, const struct tensor *t,
                                        const struct conv_shape *s) {
     return chunk_packed(c, t) + conv2d_pack_bound(s);
+}
+
+/* Where the value is made, and how it gets from there to where it is kept. */
+static real *made(const struct chunk *c, const struct tensor *t) {
+    return is_half(t) && !t->half ? chunk_narrow(c, t) : chunk_result(c, t);
+}
+
+static void widen(const struct chunk *c, const struct tensor *t) {
+    enum { FROM = 1 << 0 }; /* of axpby */
+    const struct kctx ctx = chunk_halves(c, FROM);
+    if (is_half(t) && !t->half)
+        c->k->axpby(&ctx, t->per_sample * (size_t)c->n, 1, made(c, t), 0, chunk_result(c, t));
+}
+
+/* The gradient of the value as convolutions take it. */
+static const real *given(const struct chunk *c, const struct tensor *t) {
+    enum { TO = 1 << 1 }; /* of axpby */
+    const struct kctx ctx = chunk_halves(c, TO);
+    if (!is_half(t) || t->half)
+        return chunk_grad(c, t);
+    real *narrow = chunk_narrow(c, t);
+    c->k->axpby(&ctx, t->per_sample * (size_t)c->n, 1, chunk_grad(c, t), 0, narrow);
+    return narrow;
 }
 
 static const real *bias(const struct chunk *c, const struct tensor *t) {
@@ -101,10 +134,11 @@ static const real *bias(const struct chunk *c, const struct tensor *t) {
 
 /* The bias is one for a channel of every pixel of the value. */
 static void bias_backward(const struct chunk *c, const struct tensor *t) {
+    const struct kctx ctx = chunk_halves(c, t->half ? 1 << 0 : 0); /* x */
     real *db = chunk_grad_src(c, t, B);
     int channels = t->dim[t->ndim - 1];
     if (db)
-        c->k->column_sum(&c->ctx, c->n * (int)(t->per_sample / (size_t)channels), channels,
+        c->k->column_sum(&ctx, c->n * (int)(t->per_sample / (size_t)channels), channels,
                          chunk_grad(c, t), db);
 }
 
@@ -118,23 +152,33 @@ static void window_flops(const struct tensor *t, size_t places, double *f, doubl
 
 /* conv2d */
 
+/* The arrays of 16 bits of conv2d_forward and conv2d_backward_data, and of conv2d_backward_weight.
+ */
+enum { PRODUCT = 1 << 0 | 1 << 1 | 1 << 3, FACTORS = 1 << 0 | 1 << 1 };
+
 static void conv_forward(const struct chunk *c, const struct tensor *t) {
     const struct conv_shape s = shape_of(t);
-    c->k->conv2d_forward(&c->ctx, images(c, t), &s, chunk_value(c, t->src[X]), chunk_packed(c, t),
-                         bias(c, t), chunk_result(c, t));
+    const struct kctx ctx = alike(c, t, PRODUCT);
+    c->k->conv2d_forward(&ctx, images(c, t), &s, chunk_value(c, t->src[X]), chunk_packed(c, t),
+                         bias(c, t), made(c, t));
+    widen(c, t);
 }
 
 static void conv_backward(const struct chunk *c, const struct tensor *t) {
     const struct conv_shape s = shape_of(t);
-    const real *dy = chunk_grad(c, t);
+    const struct kctx product = alike(c, t, PRODUCT), factors = alike(c, t, FACTORS);
+    const real *dy = given(c, t);
     real *dw = chunk_grad_src(c, t, W), *dx = chunk_grad_src(c, t, X);
     if (dw)
-        c->k->conv2d_backward_weight(&c->ctx, images(c, t), &s, chunk_value(c, t->src[X]), dy, dw);
+        c->k->conv2d_backward_weight(&factors, images(c, t), &s, chunk_value(c, t->src[X]), dy, dw);
     bias_backward(c, t);
     if (dx)
-        c->k->conv2d_backward_data(&c->ctx, images(c, t), &s, dy, packed_for_gradient(c, t, &s),
+        c->k->conv2d_backward_data(&product, images(c, t), &s, dy, packed_for_gradient(c, t, &s),
                                    NULL, t->acc[X], dx);
 }
+
+/* In op.halves, of both. */
+#define HALVES (1u << X | HALVES_OUT | HALVES_OUT_AS_SOURCE | HALVES_NARROW | HALVES_NARROW_OUT)
 
 static void conv_prepare(const struct chunk *c, const struct tensor *t, real *packed) {
     pack_both(c, t, 0, packed);
@@ -150,7 +194,8 @@ static const struct op conv2d = {.name = "conv2d",
                                  .prepare = conv_prepare,
                                  .flops = conv_flops,
                                  .backward_reads = 1u << X,
-                                 .alias_src = -1};
+                                 .alias_src = -1,
+                                 .halves = HALVES};
 
 struct tensor *op_conv2d(struct graph *g, const char *name, struct tensor *x,
                          const struct conv_spec *spec) {
@@ -171,20 +216,23 @@ struct tensor *op_conv2d(struct graph *g, const char *name, struct tensor *x,
 
 static void transpose_forward(const struct chunk *c, const struct tensor *t) {
     const struct conv_shape s = shape_of(t);
-    c->k->conv2d_backward_data(&c->ctx, images(c, t), &s, chunk_value(c, t->src[X]),
-                               chunk_packed(c, t), bias(c, t), 0, chunk_result(c, t));
+    const struct kctx ctx = alike(c, t, PRODUCT);
+    c->k->conv2d_backward_data(&ctx, images(c, t), &s, chunk_value(c, t->src[X]),
+                               chunk_packed(c, t), bias(c, t), 0, made(c, t));
+    widen(c, t);
 }
 
 static void transpose_backward(const struct chunk *c, const struct tensor *t) {
     const struct conv_shape s = shape_of(t);
-    const real *dy = chunk_grad(c, t);
+    const struct kctx product = alike(c, t, PRODUCT), factors = alike(c, t, FACTORS);
+    const real *dy = given(c, t);
     real *dw = chunk_grad_src(c, t, W), *dx = chunk_grad_src(c, t, X);
     if (dw)
-        c->k->conv2d_backward_weight(&c->ctx, images(c, t), &s, dy, chunk_value(c, t->src[X]), dw);
+        c->k->conv2d_backward_weight(&factors, images(c, t), &s, dy, chunk_value(c, t->src[X]), dw);
     bias_backward(c, t);
     CHECK(!dx || !t->acc[X], "%s: its source has another use", t->name);
     if (dx)
-        c->k->conv2d_forward(&c->ctx, images(c, t), &s, dy, packed_for_gradient(c, t, &s), NULL,
+        c->k->conv2d_forward(&product, images(c, t), &s, dy, packed_for_gradient(c, t, &s), NULL,
                              dx);
 }
 
@@ -202,7 +250,8 @@ static const struct op conv_transpose2d = {.name = "conv_transpose2d",
                                            .prepare = transpose_prepare,
                                            .flops = transpose_flops,
                                            .backward_reads = 1u << X,
-                                           .alias_src = -1};
+                                           .alias_src = -1,
+                                           .halves = HALVES};
 
 struct tensor *op_conv_transpose2d(struct graph *g, const char *name, struct tensor *x,
                                    const struct conv_spec *spec) {
@@ -221,17 +270,19 @@ struct tensor *op_conv_transpose2d(struct graph *g, const char *name, struct ten
 /* maxpool: saved where each maximum was */
 
 static void maxpool_forward(const struct chunk *c, const struct tensor *t) {
+    const struct kctx ctx = alike(c, t, 1 << 0 | 1 << 1); /* x, y */
     const int *a = t->attr;
-    c->k->maxpool_forward(&c->ctx, images(c, t), a[HEIGHT], a[WIDTH], a[IN], a[KERNEL_H], a[STRIDE],
+    c->k->maxpool_forward(&ctx, images(c, t), a[HEIGHT], a[WIDTH], a[IN], a[KERNEL_H], a[STRIDE],
                           a[PADDING], chunk_value(c, t->src[X]), chunk_result(c, t),
                           (void *)chunk_saved(c, t, 0));
 }
 
 static void maxpool_backward(const struct chunk *c, const struct tensor *t) {
+    const struct kctx ctx = alike(c, t, 1 << 0 | 1 << 2); /* dy, dx */
     const int *a = t->attr;
-    c->k->maxpool_backward(&c->ctx, images(c, t), a[HEIGHT], a[WIDTH], a[IN], a[KERNEL_H],
-                           a[STRIDE], a[PADDING], chunk_grad(c, t),
-                           (const void *)chunk_saved(c, t, 0), t->acc[X], chunk_grad_src(c, t, X));
+    c->k->maxpool_backward(&ctx, images(c, t), a[HEIGHT], a[WIDTH], a[IN], a[KERNEL_H], a[STRIDE],
+                           a[PADDING], chunk_grad(c, t), (const void *)chunk_saved(c, t, 0),
+                           t->acc[X], chunk_grad_src(c, t, X));
 }
 
 static void maxpool_flops(const struct tensor *t, double *f, double *b) {
@@ -243,7 +294,9 @@ static const struct op maxpool = {.name = "maxpool",
                                   .forward = maxpool_forward,
                                   .backward = maxpool_backward,
                                   .flops = maxpool_flops,
-                                  .alias_src = -1};
+                                  .alias_src = -1,
+                                  .halves = 1u << X | HALVES_OUT | HALVES_OUT_AS_SOURCE |
+                                            HALVES_SOURCE_AS_OUT};
 
 struct tensor *op_maxpool(struct graph *g, const char *name, struct tensor *x, int kernel,
                           int stride, int pad) {

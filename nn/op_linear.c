@@ -91,7 +91,8 @@ static const struct op op = {.name = "linear",
                              .backward_reads = 1u << X,
                              .writes = 1u << W,
                              .alias_src = RESIDUAL,
-                             .halves = 1u << X | HALVES_OUT | HALVES_SAVED | HALVES_OUT_AS_SOURCE};
+                             .halves = 1u << X | HALVES_OUT | HALVES_SAVED | HALVES_OUT_AS_SOURCE |
+                                       HALVES_NARROW};
 
 struct tensor *op_linear(struct graph *g, const char *name, struct tensor *x,
                          const struct linear_spec *spec, struct tensor *residual) {

@@ -162,15 +162,17 @@ struct tensor *op_add_broadcast(struct graph *g, const char *name, struct tensor
 enum { ROWS, MEAN_COLS, FIRST, LAST, MEAN_VIEWS };
 
 static void mean_forward(const struct chunk *c, const struct tensor *t) {
+    const struct kctx ctx = chunk_halves(c, t->src[X]->half ? 1 << 0 : 0); /* x */
     const int *a = t->attr;
-    c->k->mean_rows_forward(&c->ctx, c->n * a[MEAN_VIEWS], a[ROWS], a[MEAN_COLS], a[FIRST], a[LAST],
+    c->k->mean_rows_forward(&ctx, c->n * a[MEAN_VIEWS], a[ROWS], a[MEAN_COLS], a[FIRST], a[LAST],
                             chunk_value(c, t->src[X]), chunk_result(c, t));
 }
 
 static void mean_backward(const struct chunk *c, const struct tensor *t) {
+    const struct kctx ctx = chunk_halves(c, t->src[X]->half ? 1 << 1 : 0); /* dx */
     const int *a = t->attr;
-    c->k->mean_rows_backward(&c->ctx, c->n * a[MEAN_VIEWS], a[ROWS], a[MEAN_COLS], a[FIRST],
-                             a[LAST], chunk_grad(c, t), t->acc[X], chunk_grad_src(c, t, X));
+    c->k->mean_rows_backward(&ctx, c->n * a[MEAN_VIEWS], a[ROWS], a[MEAN_COLS], a[FIRST], a[LAST],
+                             chunk_grad(c, t), t->acc[X], chunk_grad_src(c, t, X));
 }
 
 static void mean_flops(const struct tensor *t, double *f, double *b) {
@@ -181,7 +183,8 @@ static const struct op mean_rows = {.name = "mean_rows",
                                     .forward = mean_forward,
                                     .backward = mean_backward,
                                     .flops = mean_flops,
-                                    .alias_src = -1};
+                                    .alias_src = -1,
+                                    .halves = 1u << X};
 
 struct tensor *op_mean_rows(struct graph *g, const char *name, struct tensor *x, int first,
                             int last) {
@@ -204,14 +207,16 @@ struct tensor *op_mean_rows(struct graph *g, const char *name, struct tensor *x,
 enum { CHANNELS, HEIGHT, WIDTH, PATCH, PATCH_VIEWS };
 
 static void patchify_forward(const struct chunk *c, const struct tensor *t) {
+    const struct kctx ctx = chunk_halves(c, t->half ? 1 << 1 : 0); /* y */
     const int *a = t->attr;
-    c->k->patchify(&c->ctx, c->n * a[PATCH_VIEWS], a[CHANNELS], a[HEIGHT], a[WIDTH], a[PATCH],
+    c->k->patchify(&ctx, c->n * a[PATCH_VIEWS], a[CHANNELS], a[HEIGHT], a[WIDTH], a[PATCH],
                    chunk_value(c, t->src[X]), chunk_result(c, t));
 }
 
 static void patchify_backward(const struct chunk *c, const struct tensor *t) {
+    const struct kctx ctx = chunk_halves(c, t->half ? 1 << 0 : 0); /* y */
     const int *a = t->attr;
-    c->k->unpatchify(&c->ctx, c->n * a[PATCH_VIEWS], a[CHANNELS], a[HEIGHT], a[WIDTH], a[PATCH],
+    c->k->unpatchify(&ctx, c->n * a[PATCH_VIEWS], a[CHANNELS], a[HEIGHT], a[WIDTH], a[PATCH],
                      chunk_grad(c, t), t->acc[X], chunk_grad_src(c, t, X));
 }
 
@@ -219,7 +224,8 @@ static const struct op patchify = {.name = "patchify",
                                    .forward = patchify_forward,
                                    .backward = patchify_backward,
                                    .flops = no_flops,
-                                   .alias_src = -1};
+                                   .alias_src = -1,
+                                   .halves = HALVES_OUT};
 
 struct tensor *op_patchify(struct graph *g, const char *name, struct tensor *x, int patch) {
     CHECK(x->ndim >= 3 && patch > 0, "%s: images of %d dimensions", name, x->ndim);

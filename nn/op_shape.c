@@ -18,21 +18,32 @@ static void copy(const struct chunk *c, size_t n, const real *x, real *y) {
     c->k->axpby(&c->ctx, n, 1, x, 0, y);
 }
 
+/* Of axpby's arrays both are stored as the value is. */
+static struct kctx stored(const struct chunk *c, const struct tensor *t) {
+    return chunk_halves(c, t->half ? 1 << 0 | 1 << 1 : 0);
+}
+
 static void copy_forward(const struct chunk *c, const struct tensor *t) {
-    copy(c, entries(c, t), chunk_value(c, t->src[X]), chunk_result(c, t));
+    const struct kctx ctx = stored(c, t);
+    c->k->axpby(&ctx, entries(c, t), 1, chunk_value(c, t->src[X]), 0, chunk_result(c, t));
 }
 
 static void copy_backward(const struct chunk *c, const struct tensor *t) {
+    const struct kctx ctx = stored(c, t);
     real *dx = chunk_grad_src(c, t, X);
     if (dx)
-        c->k->axpby(&c->ctx, entries(c, t), 1, chunk_grad(c, t), t->acc[X] ? 1 : 0, dx);
+        c->k->axpby(&ctx, entries(c, t), 1, chunk_grad(c, t), t->acc[X] ? 1 : 0, dx);
 }
+
+/* Both in 16 bits, or none. */
+#define BOTH (1u << X | HALVES_OUT | HALVES_OUT_AS_SOURCE | HALVES_SOURCE_AS_OUT)
 
 static const struct op reshape = {.name = "reshape",
                                   .forward = copy_forward,
                                   .backward = copy_backward,
                                   .flops = no_flops,
-                                  .alias_src = X};
+                                  .alias_src = X,
+                                  .halves = BOTH};
 
 struct tensor *op_reshape(struct graph *g, const char *name, struct tensor *x, int ndim,
                           const int *dim) {

@@ -141,6 +141,11 @@ static struct buffer unborn(const struct graph *g, size_t numbers, int half) {
         .per_sample = half ? (numbers + 1) / 2 : numbers, .born = 2 * g->n, .dies = -1};
 }
 
+/* Source 0 is in 16 bits, and its own value is not. */
+static int is_narrowed(const struct tensor *t) {
+    return t->src[0]->half && !t->half;
+}
+
 static void find_lives(struct graph *g) {
     int end = 2 * g->n;
     for (int i = 0; i < g->n; i++) {
@@ -164,6 +169,8 @@ static void find_lives(struct graph *g) {
             if (is_value(t->src[s]))
                 extend(&t->src[s]->value, i);
         extend_saved(t, i);
+        if (t->op->halves & HALVES_NARROW_OUT && is_narrowed(t))
+            extend(&t->narrow, i);
         for (struct again *a = t->again; a; a = a->next_of) {
             extend(&a->value, a->first);
             extend_saved(t, a->first);
@@ -182,7 +189,7 @@ static void find_lives(struct graph *g) {
         struct tensor *owner = t->grad_alias ? t->grad_alias : t;
         extend(&owner->grad, position);
         /* What multiplies its gradient with its source needs both alike. */
-        if (t->op->halves & HALVES_OUT_AS_SOURCE && t->src[0]->half && !t->half)
+        if (t->op->halves & HALVES_NARROW && is_narrowed(t))
             extend(&t->narrow, position);
         if (t->op->backward_reads & BACKWARD_READS_OUT)
             extend_read_back(t, position);
@@ -198,7 +205,7 @@ static void find_lives(struct graph *g) {
             /* Written before means added to; a first gradient that is this tensor's own passed on
              * unchanged is the same memory. */
             t->acc[s] = u->grad.dies >= 0 || u->grad_alias != NULL;
-            if (!t->acc[s] && t->op->alias_src == s) {
+            if (!t->acc[s] && t->op->alias_src == s && u->half == t->half) {
                 u->grad_alias = owner;
                 t->acc[s] = 1;
             }

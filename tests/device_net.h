@@ -39,8 +39,8 @@ static double net_distance(const real *x, const real *y, size_t n) {
 }
 
 /* Losses and gradients, and running statistics, which are sums of fewer terms. */
-static void compare_outcomes(const char *name, const struct outcome *there,
-                             const struct outcome *here, double tolerance) {
+static inline void compare_outcomes(const char *name, const struct outcome *there,
+                                    const struct outcome *here, double tolerance) {
     double far = net_distance(there->gradient, here->gradient, here->count);
     for (int k = 0; k < 2; k++)
         assert_true(fabs(there->loss[k] - here->loss[k]) < tolerance * fabs(here->loss[k]));

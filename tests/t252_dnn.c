@@ -99,7 +99,7 @@ static double distance(int tf32) {
     double apart = 0, size = 0;
     setenv("SSVBENCH_CUDNN", STAND_IN, 1);
     assert_int_equal(dnn_open(&d, NULL, tf32, &err), 0);
-    assert_int_equal(dnn_conv_forward(d, N, &shape, a->x, a->w, a->y), 0);
+    assert_int_equal(dnn_conv_forward(d, N, &shape, 0, a->x, a->w, a->y), 0);
     cudaMemcpyAsync(&here, a, sizeof here, cudaMemcpyDeviceToHost, NULL);
     assert_true(ref->conv2d_pack_size(&shape, 0) <= sizeof packed / sizeof *packed);
     ref->conv2d_pack(&c, &shape, 0, here.w, packed);
@@ -157,7 +157,7 @@ static void test_no_memory(void **state) {
         while (cudaMalloc(&more, bytes) == cudaSuccess)
             rest = more;
     assert_non_null(rest);
-    assert_int_equal(dnn_conv_forward(dnn_of(d), N, &shape, a->x, a->w, a->y), -1);
+    assert_int_equal(dnn_conv_forward(dnn_of(d), N, &shape, 0, a->x, a->w, a->y), -1);
     assert_non_null(strstr(d->note, ": no memory for its workspace"));
     cuda_device_close(d);
 }

@@ -1,4 +1,6 @@
-/* batchnorm.cu -- formulas in kernels/ref/batchnorm.c; a strip for each sample and 32 columns. */
+/* batchnorm.cu -- formulas in kernels/ref/batchnorm.c; a strip for each sample and 32 columns.
+ * X: how x and its gradient are stored, Y: the output, its gradient and the residual. */
+#include "kernels/cuda/half.cuh"
 #include "kernels/cuda/team.cuh"
 
 namespace {
@@ -17,14 +19,14 @@ struct sample_rows {
 };
 
 /* In doubles, so that the variance can be had from sums over the same pass. */
-struct batchnorm_moments {
+template <class X> struct batchnorm_moments {
     sample_rows r;
-    const float *x;
+    const X *x;
     float *moments;
     __device__ void operator()(size_t sample, int col, const strip_team &team) const {
         double sum = 0, squares = 0;
         TEAM_EACH(i, team, r.rows) {
-            double d = (double)x[r.at(sample, i, col)];
+            double d = (double)(float)x[r.at(sample, i, col)];
             sum += d;
             squares += d * d;
         }
@@ -38,10 +40,11 @@ struct batchnorm_moments {
     }
 };
 
-struct batchnorm_moments_slope {
+template <class X> struct batchnorm_moments_slope {
     sample_rows r;
-    const float *x, *moments, *dmoments;
-    float *dx;
+    const X *x;
+    const float *moments, *dmoments;
+    X *dx;
     struct pixel {
         float x, dx;
     };
@@ -60,10 +63,13 @@ struct batchnorm_moments_slope {
     }
 };
 
-struct batchnorm_sums {
+template <class X, class Y> struct batchnorm_sums {
     sample_rows r;
-    const float *x, *mean, *rstd, *y;
-    float *g, *sums;
+    const X *x;
+    const float *mean, *rstd;
+    const Y *y;
+    Y *g;
+    float *sums;
     struct pixel {
         float x, y, g;
     };
@@ -75,7 +81,7 @@ struct batchnorm_sums {
             team, r.rows,
             [&](int i) {
                 size_t at = r.at(sample, i, col);
-                return pixel{x[at], y ? y[at] : 1, g[at]};
+                return pixel{x[at], y ? (float)y[at] : 1, g[at]};
             },
             [&](int i, pixel p) {
                 float own = p.y > 0 ? p.g : 0;
@@ -108,15 +114,17 @@ struct batchnorm_parameters {
     }
 };
 
-struct batchnorm {
+template <class X, class Y> struct batchnorm {
     size_t cols;
-    const float *x, *mean, *rstd, *gamma, *beta, *residual;
+    const X *x;
+    const float *mean, *rstd, *gamma, *beta;
+    const Y *residual;
     int relu;
-    float *y;
+    Y *y;
     __device__ void operator()(size_t i) const {
         size_t j = i % cols;
         float v = (x[i] - mean[j]) * rstd[j] * (gamma ? gamma[j] : 1) + (beta ? beta[j] : 0) +
-                  (residual ? residual[i] : 0);
+                  (residual ? (float)residual[i] : 0);
         y[i] = relu && v < 0 ? 0 : v;
     }
 };
@@ -204,6 +212,19 @@ int team_of_rows(int rows) {
     return size;
 }
 
+struct apply_to {
+    size_t n, cols;
+    const float *mean, *rstd, *gamma, *beta;
+    int relu;
+};
+
+template <class X, class Y>
+void apply(const struct kctx *c, const apply_to &to, const X *x, const Y *residual, Y *y) {
+    each(c, to.n,
+         batchnorm<X, Y>{to.cols, x, to.mean, to.rstd, to.gamma, to.beta, residual, to.relu, y},
+         "cuda_batchnorm_apply");
+}
+
 template <class W>
 void samples(const struct kctx *c, int n, int rows, int cols, const W &work, FROM_CALLER) {
     strips(c, (size_t)n, cols, team_of_rows(rows), work, where);
@@ -213,18 +234,39 @@ void samples(const struct kctx *c, int n, int rows, int cols, const W &work, FRO
 
 void cuda_batchnorm_moments(const struct kctx *c, int n, int rows, int cols, const real *x,
                             real *moments) {
-    samples(c, n, rows, cols, batchnorm_moments{{rows, (size_t)cols}, x, moments});
+    const sample_rows r = {rows, (size_t)cols};
+    if (c->halves)
+        samples(c, n, rows, cols, batchnorm_moments<bfloat16>{r, cuda_halves(x), moments});
+    else
+        samples(c, n, rows, cols, batchnorm_moments<float>{r, x, moments});
 }
 
 void cuda_batchnorm_moments_backward(const struct kctx *c, int n, int rows, int cols, const real *x,
                                      const real *moments, const real *dmoments, real *dx) {
-    samples(c, n, rows, cols,
-            batchnorm_moments_slope{{rows, (size_t)cols}, x, moments, dmoments, dx});
+    const sample_rows r = {rows, (size_t)cols};
+    if (c->halves)
+        samples(c, n, rows, cols,
+                batchnorm_moments_slope<bfloat16>{r, cuda_halves(x), moments, dmoments,
+                                                  cuda_halves(dx)});
+    else
+        samples(c, n, rows, cols, batchnorm_moments_slope<float>{r, x, moments, dmoments, dx});
 }
 
 void cuda_batchnorm_sums(const struct kctx *c, int n, int rows, int cols, const real *x,
                          const real *mean, const real *rstd, const real *y, real *g, real *sums) {
-    samples(c, n, rows, cols, batchnorm_sums{{rows, (size_t)cols}, x, mean, rstd, y, g, sums});
+    enum { X = 1 << 0, Y = 1 << 3 | 1 << 4 };
+    const sample_rows r = {rows, (size_t)cols};
+    if (!c->halves)
+        samples(c, n, rows, cols, batchnorm_sums<float, float>{r, x, mean, rstd, y, g, sums});
+    else if (c->halves == X)
+        samples(c, n, rows, cols,
+                batchnorm_sums<bfloat16, float>{r, cuda_halves(x), mean, rstd, y, g, sums});
+    else if (c->halves == (X | Y))
+        samples(c, n, rows, cols,
+                batchnorm_sums<bfloat16, bfloat16>{r, cuda_halves(x), mean, rstd, cuda_halves(y),
+                                                   cuda_halves(g), sums});
+    else
+        cuda_no_halves(c, __func__);
 }
 
 void cuda_batchnorm_parameters(const struct kctx *c, int n, int cols, const real *sums,
@@ -235,8 +277,18 @@ void cuda_batchnorm_parameters(const struct kctx *c, int n, int cols, const real
 void cuda_batchnorm_apply(const struct kctx *c, int rows, int cols, const real *x, const real *mean,
                           const real *rstd, const real *gamma, const real *beta,
                           const real *residual, int relu, real *y) {
-    each(c, (size_t)rows * (size_t)cols,
-         batchnorm{(size_t)cols, x, mean, rstd, gamma, beta, residual, relu, y});
+    enum { X = 1 << 0, RESIDUAL = 1 << 5, Y = 1 << 6 };
+    const apply_to to = {(size_t)rows * (size_t)cols, (size_t)cols, mean, rstd, gamma, beta, relu};
+    if (!c->halves)
+        apply(c, to, x, residual, y);
+    else if (c->halves == (X | RESIDUAL | Y))
+        apply(c, to, cuda_halves(x), cuda_halves(residual), cuda_halves(y));
+    else if (c->halves == X)
+        apply(c, to, cuda_halves(x), residual, y);
+    else if (c->halves == (RESIDUAL | Y))
+        apply(c, to, x, cuda_halves(residual), cuda_halves(y));
+    else
+        cuda_no_halves(c, __func__);
 }
 
 void cuda_batchnorm_combine(const struct kctx *c, int n, int rows, int cols, double eps,

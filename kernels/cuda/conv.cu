@@ -1,6 +1,8 @@
 /* conv.cu -- convolutions, channels last: by cuDNN, or as products with windows that are never
- * written down. */
+ * written down.  x, y and the prepared weights are stored alike, as T; what they give to the
+ * gradient of the weights is summed in float. */
 #include "kernels/cuda/dnn.h"
+#include "kernels/cuda/half.cuh"
 #include "kernels/cuda/tile.cuh"
 
 namespace {
@@ -27,7 +29,7 @@ struct windows {
     conv_shape s;
     int oh, ow;
     /* x under tap t of the window at `out`, 0 in the padding */
-    __device__ float x_at(const float *x, int out, int t) const {
+    template <class T> __device__ float x_at(const T *x, int out, int t) const {
         const place o = place_of(out, oh, ow);
         const tap k = tap_of(t, s.kw, s.in);
         int y = o.y * s.stride + k.ky - s.pad, column = o.x * s.stride + k.kx - s.pad;
@@ -38,7 +40,7 @@ struct windows {
                  (size_t)k.channel];
     }
     /* dy of the window that has this pixel under tap t (of out channels), 0 where there is none */
-    __device__ float dy_at(const float *dy, int pixel, int t) const {
+    template <class T> __device__ float dy_at(const T *dy, int pixel, int t) const {
         const place at = place_of(pixel, s.h, s.w);
         const tap k = tap_of(t, s.kw, s.out);
         int y = at.y + s.pad - k.ky, x = at.x + s.pad - k.kx;
@@ -51,15 +53,16 @@ struct windows {
                   (size_t)k.channel];
     }
     /* A weight (out,kh,kw,in) by output channel, tap of input channels. */
-    __device__ float w_at(const float *w, int out, int t) const {
+    template <class T> __device__ float w_at(const T *w, int out, int t) const {
         return w[(size_t)out * (size_t)(s.kh * s.kw * s.in) + (size_t)t];
     }
 };
 
-struct forward {
+template <class T> struct forward {
     windows at;
-    const float *x, *w, *bias;
-    float *y;
+    const T *x, *w;
+    const float *bias;
+    T *y;
     __device__ float left(int out, int t) const {
         return at.x_at(x, out, t);
     }
@@ -72,11 +75,12 @@ struct forward {
     }
 };
 
-struct backward_data {
+template <class T> struct backward_data {
     windows at;
-    const float *dy, *w, *bias;
+    const T *dy, *w;
+    const float *bias;
     int acc;
-    float *dx;
+    T *dx;
     __device__ float left(int pixel, int t) const {
         return at.dy_at(dy, pixel, t);
     }
@@ -85,7 +89,7 @@ struct backward_data {
         return at.w_at(w, k.channel, (k.ky * at.s.kw + k.kx) * at.s.in + ci);
     }
     __device__ void put(int part, int pixel, int ci, float sum) const {
-        float *to = dx + (size_t)pixel * (size_t)at.s.in + (size_t)ci;
+        T *to = dx + (size_t)pixel * (size_t)at.s.in + (size_t)ci;
         (void)part;
         sum += bias ? bias[ci] : 0;
         *to = acc ? *to + sum : sum;
@@ -93,9 +97,9 @@ struct backward_data {
 };
 
 /* (out, taps): over all windows, in parts */
-struct backward_weight {
+template <class T> struct backward_weight {
     windows at;
-    const float *x, *dy;
+    const T *x, *dy;
     size_t taps, weights;
     float *to; /* (parts, out, taps), or dw */
     int adds;
@@ -111,12 +115,21 @@ struct backward_weight {
     }
 };
 
-struct add_bias {
+template <class T> struct add_bias {
     size_t channels;
     const float *bias;
-    float *y;
+    T *y;
     __device__ void operator()(size_t i) const {
-        y[i] += bias[i % channels];
+        y[i] = y[i] + bias[i % channels];
+    }
+};
+
+/* What the library left in 16 bits. */
+struct add_narrow {
+    const bfloat16 *from;
+    float *to;
+    __device__ void operator()(size_t i) const {
+        to[i] += from[i];
     }
 };
 
@@ -129,8 +142,11 @@ bool is_done(const struct kctx *c, int result, FROM_CALLER) {
 
 void bias_onto(const struct kctx *c, size_t places, int channels, const float *bias, float *y,
                FROM_CALLER) {
-    if (bias)
-        each(c, places * (size_t)channels, add_bias{(size_t)channels, bias, y}, where);
+    size_t n = places * (size_t)channels;
+    if (bias && c->halves)
+        each(c, n, add_bias<bfloat16>{(size_t)channels, bias, cuda_halves(y)}, where);
+    else if (bias)
+        each(c, n, add_bias<float>{(size_t)channels, bias, y}, where);
 }
 
 windows windows_of(const struct conv_shape *s) {
@@ -147,6 +163,19 @@ int parts_of(size_t weights, int windows) {
     size_t parts = (size_t)windows / FEWEST, room = KERNEL_WORKSPACE / (weights ? weights : 1);
     parts = parts < room ? parts : room;
     return parts < 1 ? 1 : parts > MOST ? MOST : (int)parts;
+}
+
+template <class T>
+void own_weight(const struct kctx *c, int n, const struct conv_shape *s, const T *x, const T *dy,
+                float *dw, const char *where) {
+    const windows at = windows_of(s);
+    const size_t taps = taps_of(s), weights = (size_t)s->out * taps;
+    int k = n * at.oh * at.ow, parts = parts_of(weights, k), k_part = (k + parts - 1) / parts;
+    float *to = parts > 1 ? c->workspace : dw;
+    tiles(c, s->out, (int)taps, k, k_part, parts,
+          backward_weight<T>{at, x, dy, taps, weights, to, parts == 1}, where);
+    if (parts > 1)
+        each(c, weights, add_parts{parts, weights, c->workspace, dw}, where);
 }
 
 } // namespace
@@ -166,38 +195,43 @@ void cuda_conv2d_forward(const struct kctx *c, int n, const struct conv_shape *s
                          const real *packed, const real *bias, real *y) {
     const windows at = windows_of(s);
     struct dnn *dnn = cuda_queue_of(c)->dnn;
-    int k = (int)taps_of(s);
-    if (dnn && is_done(c, dnn_conv_forward(dnn, n, s, x, packed, y))) {
-        bias_onto(c, (size_t)n * (size_t)at.oh * (size_t)at.ow, s->out, bias, y);
-        return;
-    }
-    tiles(c, n * at.oh * at.ow, s->out, k, k, 1, forward{at, x, packed, bias, y});
+    const int k = (int)taps_of(s), m = n * at.oh * at.ow;
+    if (dnn && is_done(c, dnn_conv_forward(dnn, n, s, c->halves != 0, x, packed, y)))
+        bias_onto(c, (size_t)m, s->out, bias, y);
+    else if (c->halves)
+        tiles(c, m, s->out, k, k, 1,
+              forward<bfloat16>{at, cuda_halves(x), cuda_halves(packed), bias, cuda_halves(y)});
+    else
+        tiles(c, m, s->out, k, k, 1, forward<float>{at, x, packed, bias, y});
 }
 
 void cuda_conv2d_backward_data(const struct kctx *c, int n, const struct conv_shape *s,
                                const real *dy, const real *packed, const real *bias, int acc,
                                real *dx) {
+    const windows at = windows_of(s);
     struct dnn *dnn = cuda_queue_of(c)->dnn;
-    int k = s->kh * s->kw * s->out;
-    if (dnn && is_done(c, dnn_conv_backward_data(dnn, n, s, dy, packed, acc, dx))) {
-        bias_onto(c, (size_t)n * (size_t)s->h * (size_t)s->w, s->in, bias, dx);
-        return;
-    }
-    tiles(c, n * s->h * s->w, s->in, k, k, 1,
-          backward_data{windows_of(s), dy, packed, bias, acc, dx});
+    const int k = s->kh * s->kw * s->out, m = n * s->h * s->w;
+    if (dnn && is_done(c, dnn_conv_backward_data(dnn, n, s, c->halves != 0, dy, packed, acc, dx)))
+        bias_onto(c, (size_t)m, s->in, bias, dx);
+    else if (c->halves)
+        tiles(c, m, s->in, k, k, 1,
+              backward_data<bfloat16>{at, cuda_halves(dy), cuda_halves(packed), bias, acc,
+                                      cuda_halves(dx)});
+    else
+        tiles(c, m, s->in, k, k, 1, backward_data<float>{at, dy, packed, bias, acc, dx});
 }
 
 void cuda_conv2d_backward_weight(const struct kctx *c, int n, const struct conv_shape *s,
                                  const real *x, const real *dy, real *dw) {
-    const windows at = windows_of(s);
     struct dnn *dnn = cuda_queue_of(c)->dnn;
-    if (dnn && is_done(c, dnn_conv_backward_weight(dnn, n, s, x, dy, dw)))
-        return;
-    size_t taps = taps_of(s), weights = (size_t)s->out * taps;
-    int k = n * at.oh * at.ow, parts = parts_of(weights, k), k_part = (k + parts - 1) / parts;
-    float *to = parts > 1 ? c->workspace : dw;
-    tiles(c, s->out, (int)taps, k, k_part, parts,
-          backward_weight{at, x, dy, taps, weights, to, parts == 1});
-    if (parts > 1)
-        each(c, weights, add_parts{parts, weights, c->workspace, dw});
+    const void *narrow = NULL;
+    if (!dnn ||
+        !is_done(c, dnn_conv_backward_weight(dnn, n, s, c->halves != 0, x, dy, dw, &narrow))) {
+        if (c->halves)
+            own_weight(c, n, s, cuda_halves(x), cuda_halves(dy), dw, __func__);
+        else
+            own_weight(c, n, s, x, dy, dw, __func__);
+    } else if (narrow) {
+        each(c, (size_t)s->out * taps_of(s), add_narrow{static_cast<const bfloat16 *>(narrow), dw});
+    }
 }

@@ -79,9 +79,9 @@ static void leave(struct dnn *d, struct entry *e, const char *why) {
     const struct conv_shape *s = &e->problem.shape;
     dnn_plan_end(&e->plan);
     if (!d->without++)
-        snprintf(d->first_without, sizeof d->first_without, "%s %d %d %d %d %d %d %d %d %d: %s",
+        snprintf(d->first_without, sizeof d->first_without, "%s %d %d %d %d %d %d %d %d %d%s: %s",
                  kinds[e->problem.kind], e->problem.n, s->h, s->w, s->in, s->out, s->kh, s->kw,
-                 s->stride, s->pad, why);
+                 s->stride, s->pad, e->problem.halves ? ", 16 bits" : "", why);
     snprintf(d->note, sizeof d->note, "own kernels for %d convolutions, the first (%s) %s",
              d->without, "kind n h w in out kh kw stride pad", d->first_without);
 }
@@ -165,7 +165,21 @@ enum { WIDE = 16 };
 
 static int common_alignment(const void *const data[DNN_ARGUMENTS]) {
     uintptr_t bits = (uintptr_t)data[0] | (uintptr_t)data[1] | (uintptr_t)data[2];
-    return bits % WIDE ? (int)sizeof(float) : WIDE;
+    return bits % WIDE ? bits % sizeof(float) ? 2 : (int)sizeof(float) : WIDE;
+}
+
+/* Where the gradient of weights is left in 16 bits: behind the plan's own memory. */
+static size_t narrow_offset(const struct dnn_plan *plan) {
+    return (plan->workspace + WIDE - 1) / WIDE * WIDE;
+}
+
+static size_t needed(const struct entry *e) {
+    const struct dnn_problem *p = &e->problem;
+    const struct conv_shape *s = &p->shape;
+    size_t weights = (size_t)s->out * (size_t)s->kh * (size_t)s->kw * (size_t)s->in;
+    if (p->kind != DNN_BACKWARD_WEIGHT || !p->halves)
+        return e->plan.workspace;
+    return narrow_offset(&e->plan) + weights * sizeof(uint16_t);
 }
 
 /* NULL: it is not done here. */
@@ -183,46 +197,61 @@ static struct entry *plan(struct dnn *d, struct dnn_problem problem,
     return e->plan.plan ? e : NULL;
 }
 
-/* x, w, y: as the ids of dnn_plan.h are in order. */
+/* x, w, y: as the ids of dnn_plan.h are in order.  narrow: where weights of 16 bits were left. */
 static int run(struct dnn *d, struct dnn_problem problem, const void *x, const void *w,
-               const void *y) {
-    const void *const data[DNN_ARGUMENTS] = {x, w, y};
+               const void *y, const void **narrow) {
+    const void *data[DNN_ARGUMENTS] = {x, narrow ? NULL : w, y};
     struct entry *e = plan(d, problem, data);
     if (!e)
         return -1;
-    if (!reserve(d, e->plan.workspace)) {
+    if (!reserve(d, needed(e))) {
         leave(d, e, "no memory for its workspace");
         return -1;
     }
+    if (narrow)
+        data[DNN_W - DNN_X] = *narrow = (char *)d->workspace + narrow_offset(&e->plan);
     return execute(d, &e->plan, data);
 }
 
-int dnn_conv_forward(struct dnn *d, int n, const struct conv_shape *s, const float *x,
-                     const float *w, float *y) {
-    return run(d, (struct dnn_problem){.kind = DNN_FORWARD, .n = n, .shape = *s}, x, w, y);
+/* All arguments are of 16 bits. */
+static unsigned halves_of(int half) {
+    return half ? (1u << DNN_ARGUMENTS) - 1 : 0;
 }
 
-int dnn_conv_backward_data(struct dnn *d, int n, const struct conv_shape *s, const float *dy,
-                           const float *w, int acc, float *dx) {
-    return run(d, (struct dnn_problem){.kind = DNN_BACKWARD_DATA, .n = n, .shape = *s, .acc = acc},
-               dx, w, dy);
+static struct dnn_problem problem_of(enum dnn_kind kind, int n, const struct conv_shape *s,
+                                     int half, int acc) {
+    return (struct dnn_problem){
+        .kind = kind, .n = n, .shape = *s, .acc = acc, .halves = halves_of(half)};
 }
 
-int dnn_conv_backward_weight(struct dnn *d, int n, const struct conv_shape *s, const float *x,
-                             const float *dy, float *dw) {
-    return run(d, (struct dnn_problem){.kind = DNN_BACKWARD_WEIGHT, .n = n, .shape = *s, .acc = 1},
-               x, dw, dy);
+int dnn_conv_forward(struct dnn *d, int n, const struct conv_shape *s, int half, const void *x,
+                     const void *w, void *y) {
+    return run(d, problem_of(DNN_FORWARD, n, s, half, 0), x, w, y, NULL);
+}
+
+int dnn_conv_backward_data(struct dnn *d, int n, const struct conv_shape *s, int half,
+                           const void *dy, const void *w, int acc, void *dx) {
+    return run(d, problem_of(DNN_BACKWARD_DATA, n, s, half, acc), dx, w, dy, NULL);
+}
+
+/* dw stays out of the way of the result in 16 bits, which its own kernel adds to it. */
+int dnn_conv_backward_weight(struct dnn *d, int n, const struct conv_shape *s, int half,
+                             const void *x, const void *dy, float *dw, const void **narrow) {
+    *narrow = NULL;
+    return run(d, problem_of(DNN_BACKWARD_WEIGHT, n, s, half, !half), x, dw, dy,
+               half ? narrow : NULL);
 }
 
 size_t dnn_conv_bytes(struct dnn *d, const struct device_conv *conv) {
     static const enum dnn_kind kinds[] = {[DEVICE_CONV] = DNN_FORWARD,
                                           [DEVICE_CONV_BACKWARD_DATA] = DNN_BACKWARD_DATA,
                                           [DEVICE_CONV_BACKWARD_WEIGHT] = DNN_BACKWARD_WEIGHT};
-    const void *const data[DNN_ARGUMENTS] = {conv->x, conv->w, conv->y};
-    const struct dnn_problem problem = {
-        .kind = kinds[conv->kind], .n = conv->n, .shape = *conv->shape, .acc = conv->acc};
-    const struct entry *e = plan(d, problem, data);
-    return e ? e->plan.workspace : 0;
+    const int half = conv->half, weight = conv->kind == DEVICE_CONV_BACKWARD_WEIGHT;
+    const void *const data[DNN_ARGUMENTS] = {conv->x, half && weight ? NULL : conv->w, conv->y};
+    const struct entry *e = plan(
+        d, problem_of(kinds[conv->kind], conv->n, conv->shape, half, weight ? !half : conv->acc),
+        data);
+    return e ? needed(e) : 0;
 }
 
 size_t dnn_workspace(const struct dnn *d) {

@@ -1,4 +1,5 @@
-/* dnn.h -- convolutions by cuDNN, of float arrays as kernels/kernels.h has them.
+/* dnn.h -- convolutions by cuDNN, of arrays as kernels/kernels.h has them: all of float or, with
+ * `half`, all of bfloat16, whose products are summed in float.
  *
  * A plan is made when a convolution comes for the first time, and kept.  Only engines whose results
  * have the same bits every time are used; without tf32 only those that multiply float by float.
@@ -22,14 +23,15 @@ void dnn_close(struct dnn *d); /* NULL: nothing */
 
 /* Pointers are to the device's memory.  0: it was put into the stream.  -1: nothing was done, there
  * is no work or no plan for it.  Above: an error for dnn_error. */
-int dnn_conv_forward(struct dnn *d, int n, const struct conv_shape *s, const float *x,
-                     const float *w, float *y);
+int dnn_conv_forward(struct dnn *d, int n, const struct conv_shape *s, int half, const void *x,
+                     const void *w, void *y);
 /* dx = acc dx + ... */
-int dnn_conv_backward_data(struct dnn *d, int n, const struct conv_shape *s, const float *dy,
-                           const float *w, int acc, float *dx);
-/* dw is added to. */
-int dnn_conv_backward_weight(struct dnn *d, int n, const struct conv_shape *s, const float *x,
-                             const float *dy, float *dw);
+int dnn_conv_backward_data(struct dnn *d, int n, const struct conv_shape *s, int half,
+                           const void *dy, const void *w, int acc, void *dx);
+/* dw, of float, is added to.  With `half` cuDNN has no engine that writes float: *narrow is then
+ * where the sum is in bfloat16, until the next call, and dw as it was; NULL else. */
+int dnn_conv_backward_weight(struct dnn *d, int n, const struct conv_shape *s, int half,
+                             const void *x, const void *dy, float *dw, const void **narrow);
 
 /* The bytes of work memory that such a convolution takes when it is done, planned now; the pointers
  * are not followed.  0: none, or it is not done here. */

@@ -82,7 +82,8 @@ static descriptor tensor(struct dnn_made *m, const struct dnn_problem *p, int64_
                          int64_t h, int64_t w, int64_t channels) {
     const int64_t size[DIMS] = {n, channels, h, w};
     const int64_t stride[DIMS] = {h * w * channels, 1, w * channels, channels};
-    const cudnnDataType_t type = CUDNN_DATA_FLOAT;
+    const int half = (p->halves >> (id - DNN_X) & 1) != 0;
+    const cudnnDataType_t type = half ? CUDNN_DATA_BFLOAT16 : CUDNN_DATA_FLOAT;
     descriptor d = make(m, CUDNN_BACKEND_TENSOR_DESCRIPTOR);
     set(m, d, CUDNN_ATTR_TENSOR_DATA_TYPE, CUDNN_TYPE_DATA_TYPE, 1, &type);
     set(m, d, CUDNN_ATTR_TENSOR_DIMENSIONS, CUDNN_TYPE_INT64, DIMS, size);
@@ -180,8 +181,8 @@ static int ask(struct dnn_made *m, const struct dnn_site *site, descriptor g,
 }
 
 /* What rounds differently from call to call is never used, nor what loses more than float's sums
- * do; tensor cores, which round what they multiply to 10 bits, with tf32 only. */
-static int is_wanted(cudnnBackendNumericalNote_t note, int tf32) {
+ * do; tensor cores, which round floats that they multiply to 10 bits, with tf32 or halves only. */
+static int is_wanted(cudnnBackendNumericalNote_t note, int tensor_cores) {
     switch ((int)note) {
     case CUDNN_NUMERICAL_NOTE_NONDETERMINISTIC:
     case CUDNN_NUMERICAL_NOTE_REDUCED_PRECISION_REDUCTION:
@@ -191,14 +192,14 @@ static int is_wanted(cudnnBackendNumericalNote_t note, int tf32) {
         return 0;
     case CUDNN_NUMERICAL_NOTE_TENSOR_CORE:
     case CUDNN_NUMERICAL_NOTE_DOWN_CONVERT_INPUTS:
-        return tf32;
+        return tensor_cores;
     default:
         return 1;
     }
 }
 
 /* A configuration's engine, -1 for one that is not to be used. */
-static int64_t engine_of(struct dnn_made *m, descriptor config, int tf32) {
+static int64_t engine_of(struct dnn_made *m, descriptor config, int tensor_cores) {
     cudnnBackendNumericalNote_t notes[MOST_NOTES];
     int64_t number = -1, workspace = 0;
     descriptor e = make(m, CUDNN_BACKEND_ENGINE_DESCRIPTOR);
@@ -209,7 +210,7 @@ static int64_t engine_of(struct dnn_made *m, descriptor config, int tf32) {
     get(m, config, CUDNN_ATTR_ENGINECFG_WORKSPACE_SIZE, CUDNN_TYPE_INT64, 1, &workspace);
     int wanted = !m->status && count <= MOST_NOTES && workspace <= most_workspace;
     for (int i = 0; i < count && wanted; i++)
-        wanted = is_wanted(notes[i], tf32);
+        wanted = is_wanted(notes[i], tensor_cores);
     return wanted ? number : -1;
 }
 
@@ -268,7 +269,7 @@ static cudnnStatus_t first_of(struct dnn_plan *out, const struct dnn_site *site,
     cudnnStatus_t status = asked->status ? asked->status : CUDNN_STATUS_NOT_SUPPORTED;
     int kept = asked->count;
     for (int i = 0; i < count && status; i++) {
-        int64_t engine = engine_of(asked, config[i], site->tf32);
+        int64_t engine = engine_of(asked, config[i], site->tf32 || p->halves);
         if (engine >= 0)
             status = try_config(out, site, g, config[i], engine);
         if (status)

@@ -19,8 +19,9 @@ struct dnn_problem {
     enum dnn_kind kind;
     int n;
     struct conv_shape shape;
-    int acc;       /* the result is added to what is there */
-    int alignment; /* of all three pointers, in bytes: 16 or 4 */
+    int acc;         /* the result is added to what is there */
+    int alignment;   /* of all three pointers, in bytes: 16 or less */
+    unsigned halves; /* bit id - DNN_X: that argument is of 16 bits (bfloat16); sums are float */
 };
 
 /* What the plans are for: the device of a handle, or one that is described. */

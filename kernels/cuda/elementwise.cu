@@ -68,20 +68,20 @@ struct add_broadcast {
     }
 };
 
-struct act_forward {
+template <class T> struct act_forward {
     enum activation act;
-    const float *x;
-    float *y;
+    const T *x;
+    T *y;
     __device__ void operator()(size_t i) const {
         y[i] = activate(act, x[i]);
     }
 };
 
-struct act_backward {
+template <class T> struct act_backward {
     enum activation act;
-    const float *x, *dy;
+    const T *x, *dy;
     int acc;
-    float *dx;
+    T *dx;
     __device__ void operator()(size_t i) const {
         float d = dy[i] * activation_slope(act, x[i]);
         dx[i] = acc ? dx[i] + d : d;
@@ -125,18 +125,18 @@ struct patches {
     }
 };
 
-struct to_patches {
+template <class T> struct to_patches {
     patches at;
     const float *x;
-    float *y;
+    T *y;
     __device__ void operator()(size_t i) const {
         y[at.place(i)] = x[i];
     }
 };
 
-struct from_patches {
+template <class T> struct from_patches {
     patches at;
-    const float *y;
+    const T *y;
     int acc;
     float *x;
     __device__ void operator()(size_t i) const {
@@ -196,8 +196,10 @@ void cuda_axpby(const struct kctx *c, size_t n, real a, const real *x, real b, r
         each(c, n, axpby<float, float>{a, b, x, y});
     else if (c->halves == 2)
         each(c, n, axpby<float, bfloat16>{a, b, x, cuda_halves(y)});
+    else if (c->halves == 1)
+        each(c, n, axpby<bfloat16, float>{a, b, cuda_halves(x), y});
     else
-        cuda_no_halves(c, __func__);
+        each(c, n, axpby<bfloat16, bfloat16>{a, b, cuda_halves(x), cuda_halves(y)});
 }
 
 void cuda_fill(const struct kctx *c, size_t n, real value, real *y) {
@@ -233,12 +235,19 @@ void cuda_add_broadcast(const struct kctx *c, int n, int inner, const real *x, c
 }
 
 void cuda_act_forward(const struct kctx *c, enum activation act, size_t n, const real *x, real *y) {
-    each(c, n, act_forward{act, x, y});
+    if (c->halves)
+        each(c, n, act_forward<bfloat16>{act, cuda_halves(x), cuda_halves(y)});
+    else
+        each(c, n, act_forward<float>{act, x, y});
 }
 
 void cuda_act_backward(const struct kctx *c, enum activation act, size_t n, const real *x,
                        const real *dy, int acc, real *dx) {
-    each(c, n, act_backward{act, x, dy, acc, dx});
+    if (c->halves)
+        each(c, n,
+             act_backward<bfloat16>{act, cuda_halves(x), cuda_halves(dy), acc, cuda_halves(dx)});
+    else
+        each(c, n, act_backward<float>{act, x, dy, acc, dx});
 }
 
 void cuda_bce_forward(const struct kctx *c, size_t n, const real *x, real target, real *loss) {
@@ -253,13 +262,21 @@ void cuda_bce_backward(const struct kctx *c, size_t n, const real *x, real targe
 void cuda_patchify(const struct kctx *c, int n, int channels, int height, int width, int p,
                    const real *x, real *y) {
     const patches at = {channels, height, width, p};
-    each(c, product(n, channels) * product(height, width), to_patches{at, x, y});
+    const size_t all = product(n, channels) * product(height, width);
+    if (c->halves)
+        each(c, all, to_patches<bfloat16>{at, x, cuda_halves(y)});
+    else
+        each(c, all, to_patches<float>{at, x, y});
 }
 
 void cuda_unpatchify(const struct kctx *c, int n, int channels, int height, int width, int p,
                      const real *y, int acc, real *x) {
     const patches at = {channels, height, width, p};
-    each(c, product(n, channels) * product(height, width), from_patches{at, y, acc, x});
+    const size_t all = product(n, channels) * product(height, width);
+    if (c->halves)
+        each(c, all, from_patches<bfloat16>{at, cuda_halves(y), acc, x});
+    else
+        each(c, all, from_patches<float>{at, y, acc, x});
 }
 
 void cuda_reduce_lanes(const struct kctx *c, int lanes, size_t n, size_t stride, const real *others,

@@ -1,4 +1,5 @@
 /* gather.cu -- rows picked by index, the maximum of windows, a matrix for each channel. */
+#include "kernels/cuda/half.cuh"
 #include "kernels/cuda/product.cuh"
 
 namespace {
@@ -34,10 +35,10 @@ struct pooling {
     int h, w, ch, k, stride, pad, oh, ow;
 };
 
-struct maxpool {
+template <class T> struct maxpool {
     pooling p;
-    const float *x;
-    float *y;
+    const T *x;
+    T *y;
     int32_t *arg;
     __device__ void operator()(size_t at) const {
         int e = (int)(at % (size_t)p.ch), ox = (int)(at / (size_t)p.ch % (size_t)p.ow);
@@ -61,17 +62,17 @@ struct maxpool {
 };
 
 /* Each pixel looks at the windows that have it. */
-struct maxpool_slope {
+template <class T> struct maxpool_slope {
     pooling p;
-    const float *dy;
+    const T *dy;
     const int32_t *arg;
     int acc;
-    float *dx;
+    T *dx;
     __device__ void operator()(size_t at) const {
         int e = (int)(at % (size_t)p.ch), ix = (int)(at / (size_t)p.ch % (size_t)p.w);
         size_t row = at / (size_t)p.ch / (size_t)p.w, image = row / (size_t)p.h;
         int iy = (int)(row % (size_t)p.h);
-        float sum = acc ? dx[at] : 0;
+        float sum = acc ? (float)dx[at] : 0;
         for (int oy = first(iy); oy < p.oh && oy * p.stride <= iy + p.pad; oy++)
             for (int ox = first(ix); ox < p.ow && ox * p.stride <= ix + p.pad; ox++) {
                 size_t out = ((image * (size_t)p.oh + (size_t)oy) * (size_t)p.ow + (size_t)ox) *
@@ -198,13 +199,21 @@ void cuda_combine_rows_forward(const struct kctx *c, int n, int taps, int cols, 
 void cuda_maxpool_forward(const struct kctx *c, int n, int h, int w, int ch, int k, int stride,
                           int pad, const real *x, real *y, int32_t *arg) {
     const pooling p = pooling_of(h, w, ch, k, stride, pad);
-    each(c, product(n, p.oh, p.ow, ch), maxpool{p, x, y, arg});
+    if (c->halves)
+        each(c, product(n, p.oh, p.ow, ch),
+             maxpool<bfloat16>{p, cuda_halves(x), cuda_halves(y), arg});
+    else
+        each(c, product(n, p.oh, p.ow, ch), maxpool<float>{p, x, y, arg});
 }
 
 void cuda_maxpool_backward(const struct kctx *c, int n, int h, int w, int ch, int k, int stride,
                            int pad, const real *dy, const int32_t *arg, int acc, real *dx) {
-    each(c, product(n, h, w, ch),
-         maxpool_slope{pooling_of(h, w, ch, k, stride, pad), dy, arg, acc, dx});
+    const pooling p = pooling_of(h, w, ch, k, stride, pad);
+    if (c->halves)
+        each(c, product(n, h, w, ch),
+             maxpool_slope<bfloat16>{p, cuda_halves(dy), arg, acc, cuda_halves(dx)});
+    else
+        each(c, product(n, h, w, ch), maxpool_slope<float>{p, dy, arg, acc, dx});
 }
 
 void cuda_channelwise_fc_forward(const struct kctx *c, int n, int p, int q, int ch, const real *x,

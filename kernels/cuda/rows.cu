@@ -1,4 +1,5 @@
 /* rows.cu -- what is computed row by row: lengths, errors, means. */
+#include "kernels/cuda/half.cuh"
 #include "kernels/cuda/team.cuh"
 
 namespace {
@@ -121,14 +122,15 @@ struct argmax {
     }
 };
 
-/* A column of a sample is the mean of a stretch of its rows. */
-struct mean_rows {
+/* A column of a sample is the mean of a stretch of its rows.  T: how x and its gradient are stored.
+ */
+template <class T> struct mean_rows {
     size_t rows, cols;
     int first, last;
-    const float *x;
+    const T *x;
     float *y;
     __device__ void operator()(size_t i) const {
-        const float *from = x + i / cols * rows * cols + i % cols;
+        const T *from = x + i / cols * rows * cols + i % cols;
         float sum = 0;
         for (int j = first; j < last; j++)
             sum += from[(size_t)j * cols];
@@ -136,12 +138,12 @@ struct mean_rows {
     }
 };
 
-struct mean_rows_slope {
+template <class T> struct mean_rows_slope {
     size_t rows, cols;
     int first, last;
     const float *dy;
     int acc;
-    float *dx;
+    T *dx;
     __device__ void operator()(size_t i) const {
         int row = (int)(i / cols % rows);
         float d = row >= first && row < last
@@ -184,11 +186,19 @@ void cuda_argmax_rows(const struct kctx *c, int n, int cols, const real *x, int3
 
 void cuda_mean_rows_forward(const struct kctx *c, int n, int rows, int cols, int first, int last,
                             const real *x, real *y) {
-    each(c, (size_t)n * (size_t)cols, mean_rows{(size_t)rows, (size_t)cols, first, last, x, y});
+    const size_t r = (size_t)rows, k = (size_t)cols;
+    if (c->halves)
+        each(c, (size_t)n * k, mean_rows<bfloat16>{r, k, first, last, cuda_halves(x), y});
+    else
+        each(c, (size_t)n * k, mean_rows<float>{r, k, first, last, x, y});
 }
 
 void cuda_mean_rows_backward(const struct kctx *c, int n, int rows, int cols, int first, int last,
                              const real *dy, int acc, real *dx) {
-    each(c, (size_t)n * (size_t)rows * (size_t)cols,
-         mean_rows_slope{(size_t)rows, (size_t)cols, first, last, dy, acc, dx});
+    const size_t r = (size_t)rows, k = (size_t)cols;
+    if (c->halves)
+        each(c, (size_t)n * r * k,
+             mean_rows_slope<bfloat16>{r, k, first, last, dy, acc, cuda_halves(dx)});
+    else
+        each(c, (size_t)n * r * k, mean_rows_slope<float>{r, k, first, last, dy, acc, dx});
 }

@@ -175,6 +175,10 @@ static int64_t dim(const struct bag *tensor, int i) {
     return number(tensor, CUDNN_ATTR_TENSOR_DIMENSIONS, i);
 }
 
+static int is_half(const struct bag *tensor) {
+    return number(tensor, CUDNN_ATTR_TENSOR_DATA_TYPE, 0) == CUDNN_DATA_BFLOAT16;
+}
+
 static int64_t pad_of(const struct bag *windows) {
     return number(windows, CUDNN_ATTR_CONVOLUTION_PRE_PADDINGS, 0);
 }
@@ -220,6 +224,9 @@ static cudnnStatus_t finish_operation(const struct bag *b) {
     }
     if (!right)
         return CUDNN_STATUS_BAD_PARAM;
+    /* All are of one type: as cuDNN 9.19 says of the H200 that tests/cuda/h200.json describes. */
+    if (is_half(o.x) != is_half(o.w) || is_half(o.x) != is_half(o.y))
+        return CUDNN_STATUS_NOT_SUPPORTED;
     /* so that there is something that it has no plan for */
     return pad_of(o.windows) > 2 * dim(o.w, 2) ? CUDNN_STATUS_NOT_SUPPORTED_SHAPE
                                                : CUDNN_STATUS_SUCCESS;
@@ -348,8 +355,36 @@ cudnnStatus_t cudnnBackendGetAttribute(cudnnBackendDescriptor_t descriptor,
 struct array {
     int64_t n, h, w, c;
     size_t count;
-    float *there, *here;
+    int half;
+    void *there;
+    float *here;
 };
+
+static size_t bytes_of(const struct array *a) {
+    return a->count * (a->half ? sizeof(uint16_t) : sizeof(float));
+}
+
+/* The numbers of 16 bits that lie in the first half of the copy, widened from the last on. */
+static void widen(struct array *a) {
+    for (size_t i = a->count; i-- > 0;) {
+        uint16_t narrow;
+        memcpy(&narrow, (char *)a->here + i * sizeof narrow, sizeof narrow);
+        uint32_t bits = (uint32_t)narrow << 16;
+        memcpy(&a->here[i], &bits, sizeof bits);
+    }
+}
+
+/* To the nearest, ties to even. */
+static void narrow(struct array *a) {
+    for (size_t i = 0; i < a->count; i++) {
+        uint32_t bits;
+        memcpy(&bits, &a->here[i], sizeof bits);
+        if (!isnan(a->here[i]))
+            bits += 0x7fff + (bits >> 16 & 1);
+        uint16_t upper = (uint16_t)(bits >> 16);
+        memcpy((char *)a->here + i * sizeof upper, &upper, sizeof upper);
+    }
+}
 
 /* A copy of an argument, rounded to 10 bits where tensor cores would. */
 static cudnnStatus_t bring(struct array *a, const struct bag *tensor, const struct bag *pack,
@@ -366,10 +401,13 @@ static cudnnStatus_t bring(struct array *a, const struct bag *tensor, const stru
                         .c = dim(tensor, 1),
                         .h = dim(tensor, 2),
                         .w = dim(tensor, 3),
-                        .there = (float *)(uintptr_t)pointer};
+                        .half = is_half(tensor),
+                        .there = (void *)(uintptr_t)pointer};
     a->count = (size_t)(a->n * a->c * a->h * a->w);
     a->here = malloc(a->count * sizeof(float));
-    cudaMemcpyAsync(a->here, a->there, a->count * sizeof(float), cudaMemcpyDeviceToHost, NULL);
+    cudaMemcpyAsync(a->here, a->there, bytes_of(a), cudaMemcpyDeviceToHost, NULL);
+    if (a->half)
+        widen(a);
     for (size_t k = 0; k < a->count && rounded; k++) {
         uint32_t bits;
         memcpy(&bits, &a->here[k], sizeof bits);
@@ -429,7 +467,9 @@ static void compute(const struct operation *o, struct array a[3], int spoilt) {
         to->here[i] = spoilt ? NAN : o->alpha * (float)sum[i] + old;
     }
     free(sum);
-    cudaMemcpyAsync(to->there, to->here, to->count * sizeof(float), cudaMemcpyHostToDevice, NULL);
+    if (to->half)
+        narrow(to);
+    cudaMemcpyAsync(to->there, to->here, bytes_of(to), cudaMemcpyHostToDevice, NULL);
 }
 
 static cudnnStatus_t convolve(const struct operation *o, const struct bag *pack, int64_t engine) {
