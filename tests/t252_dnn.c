@@ -162,6 +162,32 @@ static void test_no_memory(void **state) {
     cuda_device_close(d);
 }
 
+/* A recorded convolution writes to its work memory when it is repeated, whatever came in between.
+ */
+static void test_recordings_keep_their_memory(void **state) {
+    (void)state;
+    const struct conv_shape larger = {2 * SIDE, SIDE, IN, OUT, KERNEL, KERNEL, 1, 1};
+    struct device *d = open_device(STAND_IN);
+    struct dnn *dnn = dnn_of(d);
+    struct arrays *a = there();
+    void *room;
+    assert_int_equal(cudaMalloc(&room, sizeof(float) * 64 * X * Y), cudaSuccess);
+    assert_int_equal(dnn_conv_forward(dnn, N, &shape, 0, a->x, a->w, a->y), 0);
+    size_t small = dnn_workspace(dnn);
+    assert_true(small > 0);
+    assert_int_equal(d->record(d), 0);
+    void *recording = d->recorded(d);
+    assert_int_equal(dnn_conv_forward(dnn, N, &larger, 0, room, a->w, room), 0);
+    size_t both = dnn_workspace(dnn);
+    assert_true(both > 2 * small);
+    assert_int_equal(dnn_conv_forward(dnn, 2 * N, &larger, 0, room, a->w, room), 0);
+    assert_int_equal(dnn_workspace(dnn), small + 2 * (both - small)); /* the one between is free */
+    d->forget(d, recording);
+    cudaFree(room);
+    cudaFree(a);
+    cuda_device_close(d);
+}
+
 static void test_errors_are_kept(void **state) {
     (void)state;
     struct device *d = open_device(STAND_IN);
@@ -201,6 +227,7 @@ int main(void) {
         cmocka_unit_test(test_rows),
         cmocka_unit_test(test_engines),
         cmocka_unit_test(test_who_computes),
+        cmocka_unit_test(test_recordings_keep_their_memory),
         cmocka_unit_test(test_errors_are_kept),
         cmocka_unit_test(test_what_is_missing_is_said),
         cmocka_unit_test(test_no_memory),

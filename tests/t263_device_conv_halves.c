@@ -192,9 +192,12 @@ static void check_norm(struct bench *b, const struct norm_case *k) {
 static void norms(void **state) {
     (void)state;
     static const struct norm_case asked[] = {
-        {3, 20, 8, HALF, HALF, 1, 0},   {2, 7, 33, HALF, HALF, 1, 1}, {2, 70, 5, HALF, HALF, 0, 1},
-        {2, 9, 64, HALF, WHOLE, 1, 0},  {2, 9, 7, HALF, WHOLE, 0, 1}, {2, 9, 7, WHOLE, WHOLE, 1, 1},
-        {1, 300, 12, HALF, HALF, 1, 1}, {5, 1, 4, HALF, HALF, 0, 0}};
+        {3, 20, 8, HALF, HALF, 1, 0},    {2, 7, 33, HALF, HALF, 1, 1},
+        {2, 70, 5, HALF, HALF, 0, 1},    {2, 9, 64, HALF, WHOLE, 1, 0},
+        {2, 9, 7, HALF, WHOLE, 0, 1},    {2, 9, 7, WHOLE, WHOLE, 1, 1},
+        {1, 300, 12, HALF, HALF, 1, 1},  {2, 40, 66, HALF, HALF, 1, 1},
+        {1, 33, 128, HALF, HALF, 1, 0},  {2, 9, 128, HALF, WHOLE, 1, 1},
+        {2, 35, 96, WHOLE, WHOLE, 1, 1}, {5, 1, 4, HALF, HALF, 0, 0}};
     struct bench b;
     open_bench(&b, DEVICE_OWN);
     for (size_t i = 0; i < sizeof asked / sizeof *asked; i++)

@@ -19,83 +19,114 @@ struct sample_rows {
 };
 
 /* In doubles, so that the variance can be had from sums over the same pass. */
-template <class X> struct batchnorm_moments {
+template <class X, int N> struct batchnorm_moments {
     sample_rows r;
     const X *x;
     float *moments;
-    __device__ void operator()(size_t sample, int col, const strip_team &team) const {
-        double sum = 0, squares = 0;
+    __device__ void operator()(size_t sample, int group, const strip_team &team) const {
+        const int col = group * N;
+        double sum[N] = {}, squares[N] = {};
         TEAM_EACH(i, team, r.rows) {
-            double d = (double)(float)x[r.at(sample, i, col)];
-            sum += d;
-            squares += d * d;
+            const several<X, N> here = take<N>(x + r.at(sample, i, col));
+            for (int k = 0; k < N; k++) {
+                double d = (double)(float)here.v[k];
+                sum[k] += d;
+                squares[k] += d * d;
+            }
         }
-        sum = team.total(sum);
-        squares = team.total(squares);
-        if (team.rank)
-            return;
+        for (int k = 0; k < N; k++) {
+            sum[k] = team.total(sum[k]);
+            squares[k] = team.total(squares[k]);
+        }
+        for (int k = 0; k < N && !team.rank; k++)
+            finish(r.pair(sample, col + k), sum[k], squares[k]);
+    }
+    __device__ void finish(size_t own, double sum, double squares) const {
         double mean = r.rows ? sum / r.rows : 0, rest = r.rows ? squares / r.rows - mean * mean : 0;
-        moments[r.pair(sample, col)] = (float)mean;
-        moments[r.pair(sample, col) + r.cols] = (float)(rest > 0 ? rest : 0);
+        moments[own] = (float)mean;
+        moments[own + r.cols] = (float)(rest > 0 ? rest : 0);
     }
 };
 
-template <class X> struct batchnorm_moments_slope {
+template <class X, int N> struct batchnorm_moments_slope {
     sample_rows r;
     const X *x;
     const float *moments, *dmoments;
     X *dx;
-    struct pixel {
-        float x, dx;
+    struct pixels {
+        several<X, N> x, dx;
     };
-    __device__ void operator()(size_t sample, int col, const strip_team &team) const {
+    __device__ void operator()(size_t sample, int group, const strip_team &team) const {
+        const int col = group * N;
         if (team.rank >= r.rows)
             return;
-        size_t own = r.pair(sample, col);
-        const float mean = moments[own], a = dmoments[own], b = dmoments[own + r.cols];
-        team_batches(
+        float mean[N], a[N], b[N];
+        for (int k = 0; k < N; k++) {
+            size_t own = r.pair(sample, col + k);
+            mean[k] = moments[own];
+            a[k] = dmoments[own];
+            b[k] = dmoments[own + r.cols];
+        }
+        team_batches<TEAM_BATCH / N>(
             team, r.rows,
             [&](int i) {
                 size_t at = r.at(sample, i, col);
-                return pixel{x[at], dx[at]};
+                return pixels{take<N>(x + at), take<N>(dx + at)};
             },
-            [&](int i, pixel p) { dx[r.at(sample, i, col)] = p.dx + a + b * (p.x - mean); });
+            [&](int i, pixels p) {
+                for (int k = 0; k < N; k++)
+                    p.dx.v[k] = p.dx.v[k] + a[k] + b[k] * (p.x.v[k] - mean[k]);
+                put<N>(dx + r.at(sample, i, col), p.dx);
+            });
     }
 };
 
-template <class X, class Y> struct batchnorm_sums {
+template <class X, class Y, int N> struct batchnorm_sums {
     sample_rows r;
     const X *x;
     const float *mean, *rstd;
     const Y *y;
     Y *g;
     float *sums;
-    struct pixel {
-        float x, y, g;
+    struct pixels {
+        several<X, N> x;
+        several<Y, N> y, g;
     };
-    __device__ void operator()(size_t sample, int col, const strip_team &team) const {
+    __device__ void operator()(size_t sample, int group, const strip_team &team) const {
+        const int col = group * N;
         const bool works = team.rank < r.rows;
-        const float m = works ? mean[col] : 0, scale = works ? rstd[col] : 0;
-        float sum_g = 0, sum_gx = 0;
-        team_batches(
+        float m[N], scale[N], sum_g[N] = {}, sum_gx[N] = {};
+        for (int k = 0; k < N; k++) {
+            m[k] = works ? mean[col + k] : 0;
+            scale[k] = works ? rstd[col + k] : 0;
+        }
+        team_batches<TEAM_BATCH / N>(
             team, r.rows,
             [&](int i) {
                 size_t at = r.at(sample, i, col);
-                return pixel{x[at], y ? (float)y[at] : 1, g[at]};
-            },
-            [&](int i, pixel p) {
-                float own = p.y > 0 ? p.g : 0;
+                pixels p = {take<N>(x + at), {}, take<N>(g + at)};
                 if (y)
-                    g[r.at(sample, i, col)] = own;
-                sum_g += own;
-                sum_gx += own * (p.x - m) * scale;
+                    p.y = take<N>(y + at);
+                return p;
+            },
+            [&](int i, pixels p) {
+                for (int k = 0; k < N; k++) {
+                    float own = !y || p.y.v[k] > 0 ? (float)p.g.v[k] : 0;
+                    p.g.v[k] = own;
+                    sum_g[k] += own;
+                    sum_gx[k] += own * (p.x.v[k] - m[k]) * scale[k];
+                }
+                if (y)
+                    put<N>(g + r.at(sample, i, col), p.g);
             });
-        sum_g = team.total(sum_g);
-        sum_gx = team.total(sum_gx);
-        if (team.rank)
-            return;
-        sums[r.pair(sample, col)] = sum_gx;
-        sums[r.pair(sample, col) + r.cols] = sum_g;
+        for (int k = 0; k < N; k++) {
+            sum_g[k] = team.total(sum_g[k]);
+            sum_gx[k] = team.total(sum_gx[k]);
+        }
+        for (int k = 0; k < N && !team.rank; k++) {
+            sums[r.pair(sample, col + k)] = sum_gx[k];
+            sums[r.pair(sample, col + k) + r.cols] = sum_g[k];
+        }
     }
 };
 
@@ -114,18 +145,30 @@ struct batchnorm_parameters {
     }
 };
 
-template <class X, class Y> struct batchnorm {
+template <class X, class Y, int N> struct batchnorm {
     size_t cols;
     const X *x;
     const float *mean, *rstd, *gamma, *beta;
     const Y *residual;
     int relu;
     Y *y;
-    __device__ void operator()(size_t i) const {
-        size_t j = i % cols;
-        float v = (x[i] - mean[j]) * rstd[j] * (gamma ? gamma[j] : 1) + (beta ? beta[j] : 0) +
-                  (residual ? (float)residual[i] : 0);
-        y[i] = relu && v < 0 ? 0 : v;
+    /* The column of element i; division of 64 bits takes longer than all the rest. */
+    __device__ size_t column(size_t i) const {
+        return i >> 32 ? i % cols : (unsigned)i % (unsigned)cols;
+    }
+    __device__ void operator()(size_t group) const {
+        const size_t i = group * N, first = column(i);
+        const several<X, N> in = take<N>(x + i);
+        several<Y, N> rest = {}, out;
+        if (residual)
+            rest = take<N>(residual + i);
+        for (int k = 0; k < N; k++) {
+            size_t j = first + (size_t)k;
+            float v = (in.v[k] - mean[j]) * rstd[j] * (gamma ? gamma[j] : 1) +
+                      (beta ? beta[j] : 0) + (residual ? (float)rest.v[k] : 0);
+            out.v[k] = relu && v < 0 ? 0 : v;
+        }
+        put<N>(y + i, out);
     }
 };
 
@@ -203,6 +246,14 @@ struct reciprocal_root {
     }
 };
 
+/* Neighbouring columns of a thread, where they lie so that they can be had at once. */
+enum { PAIR = 2, FOUR = 4 };
+
+/* Numbers of 16 bits, where a warp has work for all lanes then. */
+template <class T> bool in_pairs(size_t cols, const T *x) {
+    return cols >= PAIR * CUDA_WARP && cuda_in_groups<PAIR>(cols, x);
+}
+
 /* Each thread of a column has some tens of rows, so that many are under way. */
 int team_of_rows(int rows) {
     enum { EACH = 32 };
@@ -212,44 +263,90 @@ int team_of_rows(int rows) {
     return size;
 }
 
+/* N columns of a thread. */
+template <int N, class W>
+void samples(const struct kctx *c, int n, int rows, int cols, const W &work, FROM_CALLER) {
+    strips(c, (size_t)n, cols / N, team_of_rows(rows), work, where);
+}
+
+template <class X>
+void moments_of(const struct kctx *c, int n, int rows, int cols, const X *x, float *moments) {
+    const char *where = "cuda_batchnorm_moments";
+    const sample_rows r = {rows, (size_t)cols};
+    if constexpr (sizeof(X) < sizeof(float))
+        if (in_pairs(r.cols, x)) {
+            samples<PAIR>(c, n, rows, cols, batchnorm_moments<X, PAIR>{r, x, moments}, where);
+            return;
+        }
+    samples<1>(c, n, rows, cols, batchnorm_moments<X, 1>{r, x, moments}, where);
+}
+
+template <class X>
+void slope_of(const struct kctx *c, int n, int rows, int cols, const X *x, const float *moments,
+              const float *dmoments, X *dx) {
+    const char *where = "cuda_batchnorm_moments_backward";
+    const sample_rows r = {rows, (size_t)cols};
+    if constexpr (sizeof(X) < sizeof(float))
+        if (in_pairs(r.cols, x) && in_pairs(r.cols, dx)) {
+            samples<PAIR>(c, n, rows, cols,
+                          batchnorm_moments_slope<X, PAIR>{r, x, moments, dmoments, dx}, where);
+            return;
+        }
+    samples<1>(c, n, rows, cols, batchnorm_moments_slope<X, 1>{r, x, moments, dmoments, dx}, where);
+}
+
+template <class X, class Y>
+void sums_of(const struct kctx *c, int n, const sample_rows &r, const X *x, const float *mean,
+             const float *rstd, const Y *y, Y *g, float *sums) {
+    const char *where = "cuda_batchnorm_sums";
+    const int cols = (int)r.cols;
+    if constexpr (sizeof(X) < sizeof(float) && sizeof(Y) < sizeof(float))
+        if (in_pairs(r.cols, x) && in_pairs(r.cols, y) && in_pairs(r.cols, g)) {
+            samples<PAIR>(c, n, r.rows, cols,
+                          batchnorm_sums<X, Y, PAIR>{r, x, mean, rstd, y, g, sums}, where);
+            return;
+        }
+    samples<1>(c, n, r.rows, cols, batchnorm_sums<X, Y, 1>{r, x, mean, rstd, y, g, sums}, where);
+}
+
 struct apply_to {
     size_t n, cols;
     const float *mean, *rstd, *gamma, *beta;
     int relu;
 };
 
-template <class X, class Y>
-void apply(const struct kctx *c, const apply_to &to, const X *x, const Y *residual, Y *y) {
-    each(c, to.n,
-         batchnorm<X, Y>{to.cols, x, to.mean, to.rstd, to.gamma, to.beta, residual, to.relu, y},
+template <int N, class X, class Y>
+void apply_in(const struct kctx *c, const apply_to &to, const X *x, const Y *residual, Y *y) {
+    each(c, to.n / N,
+         batchnorm<X, Y, N>{to.cols, x, to.mean, to.rstd, to.gamma, to.beta, residual, to.relu, y},
          "cuda_batchnorm_apply");
 }
 
-template <class W>
-void samples(const struct kctx *c, int n, int rows, int cols, const W &work, FROM_CALLER) {
-    strips(c, (size_t)n, cols, team_of_rows(rows), work, where);
+template <class X, class Y>
+void apply(const struct kctx *c, const apply_to &to, const X *x, const Y *residual, Y *y) {
+    if (cuda_in_groups<FOUR>(to.cols, x) && cuda_in_groups<FOUR>(to.cols, residual) &&
+        cuda_in_groups<FOUR>(to.cols, y))
+        apply_in<FOUR>(c, to, x, residual, y);
+    else
+        apply_in<1>(c, to, x, residual, y);
 }
 
 } // namespace
 
 void cuda_batchnorm_moments(const struct kctx *c, int n, int rows, int cols, const real *x,
                             real *moments) {
-    const sample_rows r = {rows, (size_t)cols};
     if (c->halves)
-        samples(c, n, rows, cols, batchnorm_moments<bfloat16>{r, cuda_halves(x), moments});
+        moments_of(c, n, rows, cols, cuda_halves(x), moments);
     else
-        samples(c, n, rows, cols, batchnorm_moments<float>{r, x, moments});
+        moments_of(c, n, rows, cols, x, moments);
 }
 
 void cuda_batchnorm_moments_backward(const struct kctx *c, int n, int rows, int cols, const real *x,
                                      const real *moments, const real *dmoments, real *dx) {
-    const sample_rows r = {rows, (size_t)cols};
     if (c->halves)
-        samples(c, n, rows, cols,
-                batchnorm_moments_slope<bfloat16>{r, cuda_halves(x), moments, dmoments,
-                                                  cuda_halves(dx)});
+        slope_of(c, n, rows, cols, cuda_halves(x), moments, dmoments, cuda_halves(dx));
     else
-        samples(c, n, rows, cols, batchnorm_moments_slope<float>{r, x, moments, dmoments, dx});
+        slope_of(c, n, rows, cols, x, moments, dmoments, dx);
 }
 
 void cuda_batchnorm_sums(const struct kctx *c, int n, int rows, int cols, const real *x,
@@ -257,14 +354,11 @@ void cuda_batchnorm_sums(const struct kctx *c, int n, int rows, int cols, const 
     enum { X = 1 << 0, Y = 1 << 3 | 1 << 4 };
     const sample_rows r = {rows, (size_t)cols};
     if (!c->halves)
-        samples(c, n, rows, cols, batchnorm_sums<float, float>{r, x, mean, rstd, y, g, sums});
+        sums_of(c, n, r, x, mean, rstd, y, g, sums);
     else if (c->halves == X)
-        samples(c, n, rows, cols,
-                batchnorm_sums<bfloat16, float>{r, cuda_halves(x), mean, rstd, y, g, sums});
+        sums_of(c, n, r, cuda_halves(x), mean, rstd, y, g, sums);
     else if (c->halves == (X | Y))
-        samples(c, n, rows, cols,
-                batchnorm_sums<bfloat16, bfloat16>{r, cuda_halves(x), mean, rstd, cuda_halves(y),
-                                                   cuda_halves(g), sums});
+        sums_of(c, n, r, cuda_halves(x), mean, rstd, cuda_halves(y), cuda_halves(g), sums);
     else
         cuda_no_halves(c, __func__);
 }

@@ -15,6 +15,11 @@ struct entry {
     struct dnn_plan plan; /* .plan NULL: there is none */
 };
 
+struct outgrown {
+    void *memory;
+    struct outgrown *next;
+};
+
 struct dnn {
     struct dnn_library library;
     struct dnn_site site;
@@ -22,6 +27,9 @@ struct dnn {
     int entries, room, last; /* last: the one used last */
     void *workspace;
     size_t workspace_bytes;
+    int recorded;           /* a recording uses it */
+    struct outgrown *older; /* what recordings use of before */
+    size_t older_bytes;
     int without; /* entries that have no plan */
     char first_without[160], note[256];
 };
@@ -57,6 +65,12 @@ void dnn_close(struct dnn *d) {
         dnn_plan_end(&d->entry[i].plan);
     free(d->entry);
     cudaFree(d->workspace);
+    while (d->older) {
+        struct outgrown *o = d->older;
+        d->older = o->next;
+        cudaFree(o->memory);
+        free(o);
+    }
     if (d->site.handle)
         d->library.cudnnDestroy(d->site.handle);
     dnn_library_close(&d->library);
@@ -116,13 +130,30 @@ static struct entry *add(struct dnn *d, const struct dnn_problem *p) {
     return e;
 }
 
-/* cudaFree waits for what is computed with the smaller one. */
+void dnn_record(struct dnn *d) {
+    d->recorded = d->workspace != NULL;
+}
+
+/* cudaFree waits for what is computed with the smaller one; a recording will use it again. */
+static void outgrow(struct dnn *d) {
+    struct outgrown *o = d->recorded ? malloc(sizeof *o) : NULL;
+    CHECK(o || !d->recorded, "no memory");
+    if (o) {
+        *o = (struct outgrown){d->workspace, d->older};
+        d->older = o;
+        d->older_bytes += d->workspace_bytes;
+    } else {
+        cudaFree(d->workspace);
+    }
+    d->recorded = 0;
+    d->workspace = NULL;
+    d->workspace_bytes = 0;
+}
+
 static int reserve(struct dnn *d, size_t bytes) {
     if (bytes <= d->workspace_bytes)
         return 1;
-    cudaFree(d->workspace);
-    d->workspace = NULL;
-    d->workspace_bytes = 0;
+    outgrow(d);
     if (cudaMalloc(&d->workspace, bytes) != cudaSuccess) {
         cudaGetLastError(); /* the own kernel needs none */
         return 0;
@@ -255,5 +286,5 @@ size_t dnn_conv_bytes(struct dnn *d, const struct device_conv *conv) {
 }
 
 size_t dnn_workspace(const struct dnn *d) {
-    return d->workspace_bytes;
+    return d->workspace_bytes + d->older_bytes;
 }

@@ -7,6 +7,7 @@
 
 #include "kernels/cuda/device.cuh"
 
+#include <cstdint>
 #include <cstring>
 
 struct bfloat16 {
@@ -34,6 +35,22 @@ struct bfloat16 {
     }
 };
 static_assert(sizeof(bfloat16) == 2, "as libraries have it");
+
+/* N neighbours in an array, moved at once; they begin at a multiple of their size. */
+template <class T, int N> struct alignas(N * sizeof(T)) several { T v[N]; };
+
+template <int N, class T> __device__ static inline several<T, N> take(const T *from) {
+    return *reinterpret_cast<const several<T, N> *>(from);
+}
+
+template <int N, class T> __device__ static inline void put(T *to, const several<T, N> &x) {
+    *reinterpret_cast<several<T, N> *>(to) = x;
+}
+
+/* Whether rows of `cols` numbers can be taken N at a time; NULL can. */
+template <int N, class T> static inline bool cuda_in_groups(size_t cols, const T *x) {
+    return cols % N == 0 && reinterpret_cast<uintptr_t>(x) % (N * sizeof(T)) == 0;
+}
 
 static inline bool cuda_is_half(const struct kctx *c, int array) {
     return (c->halves >> array & 1) != 0;

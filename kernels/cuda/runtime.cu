@@ -118,6 +118,8 @@ void adamw(struct device *d, int n, const struct device_range *range, real *valu
 }
 
 int record(struct device *d) {
+    if (own(d)->queue.dnn)
+        dnn_record(own(d)->queue.dnn);
     return (int)cudaStreamBeginCapture(stream_of(d), cudaStreamCaptureModeThreadLocal);
 }
 

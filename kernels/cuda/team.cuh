@@ -14,18 +14,18 @@
 
 enum { TEAM_BATCH = 8 };
 
-/* store(j, load(j)) for a thread's share of 0..n-1, several loads before the first store.  In a
- * plain loop each load waits for the store before it, which might be to the same place. */
-template <class T, class L, class S>
+/* store(j, load(j)) for a thread's share of 0..n-1, MANY loads before the first store.  In a plain
+ * loop each load waits for the store before it, which might be to the same place. */
+template <int MANY = TEAM_BATCH, class T, class L, class S>
 __device__ static inline void team_batches(const T &team, int n, L load, S store) {
-    for (int first = team.rank; first < n; first += TEAM_BATCH * team.size) {
-        decltype(load(0)) held[TEAM_BATCH] = {};
+    for (int first = team.rank; first < n; first += MANY * team.size) {
+        decltype(load(0)) held[MANY] = {};
 #pragma unroll
-        for (int k = 0; k < TEAM_BATCH; k++)
+        for (int k = 0; k < MANY; k++)
             if (first + k * team.size < n)
                 held[k] = load(first + k * team.size);
 #pragma unroll
-        for (int k = 0; k < TEAM_BATCH; k++)
+        for (int k = 0; k < MANY; k++)
             if (first + k * team.size < n)
                 store(first + k * team.size, held[k]);
     }
