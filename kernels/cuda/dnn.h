@@ -37,8 +37,8 @@ int dnn_conv_backward_weight(struct dnn *d, int n, const struct conv_shape *s, i
  * are not followed.  0: none, or it is not done here. */
 size_t dnn_conv_bytes(struct dnn *d, const struct device_conv *conv);
 size_t dnn_workspace(const struct dnn *d); /* bytes that it has by now */
-/* What comes next is recorded, and done again later with the same pointers: the work memory of now is
- * kept until dnn_close, whatever needs more. */
+/* What comes next is recorded, and done again later with the same pointers: the work memory of now
+ * is kept until dnn_close, whatever needs more. */
 void dnn_record(struct dnn *d);
 
 /* The text of an error that a convolution returned; NULL for what is CUDA's own. */
