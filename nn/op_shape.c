@@ -14,10 +14,6 @@ static size_t entries(const struct chunk *c, const struct tensor *t) {
     return t->kind == TENSOR_SHARED ? t->per_sample : t->per_sample * (size_t)c->n;
 }
 
-static void copy(const struct chunk *c, size_t n, const real *x, real *y) {
-    c->k->axpby(&c->ctx, n, 1, x, 0, y);
-}
-
 /* Of axpby's arrays both are stored as the value is. */
 static struct kctx stored(const struct chunk *c, const struct tensor *t) {
     return chunk_halves(c, t->half ? 1 << 0 | 1 << 1 : 0);
@@ -62,7 +58,7 @@ struct tensor *op_stop(struct graph *g, const char *name, struct tensor *x) {
 
 static void add_forward(const struct chunk *c, const struct tensor *t) {
     real *y = chunk_result(c, t);
-    copy(c, entries(c, t), chunk_value(c, t->src[X]), y);
+    c->k->axpby(&c->ctx, entries(c, t), 1, chunk_value(c, t->src[X]), 0, y);
     c->k->axpby(&c->ctx, entries(c, t), 1, chunk_value(c, t->src[Z]), 1, y);
 }
 

@@ -73,14 +73,10 @@ static void take_batch(struct cell *c, const struct exec *x, enum split split, l
     memcpy((int32_t *)s->label + at, b->slots[1], sizeof(int32_t) * (size_t)b->n);
 }
 
-/* Of the batches of n images those of a rank: the first of them; rank = size: their number. */
-static long first_batch(const struct communicator *ranks, long n, int rank) {
-    long batches = (n + EXTRACT_BATCH - 1) / EXTRACT_BATCH;
-    return batches * rank / communicator_size(ranks);
-}
-
+/* Of n images the first that a rank computes, whole batches each; rank = size: n. */
 static long first_row(const struct communicator *ranks, long n, int rank) {
-    long row = first_batch(ranks, n, rank) * EXTRACT_BATCH;
+    long batches = (n + EXTRACT_BATCH - 1) / EXTRACT_BATCH;
+    long row = batches * rank / communicator_size(ranks) * EXTRACT_BATCH;
     return row < n ? row : n;
 }
 
