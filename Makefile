@@ -1,7 +1,7 @@
 # make            the program, build/ssvbench
 # make demo       set up what is missing, build, run the demonstration, draw its figure
 # make test       set up what is missing, build, run every test; test-long: with more rounds
-# make check      format, include direction, exit codes, cppcheck, clang-tidy, shellcheck
+# make check      format, include direction, exit codes, cppcheck, clang's warnings, clang-tidy, shellcheck
 # make test-cuda  kernels and networks on the CUDA device that is here
 # make cuda-plans  whether the cuDNN that is here has plans for an H200, which need not be here
 # make asan       every test program once more under the address and undefined-behaviour sanitizers
@@ -236,7 +236,7 @@ FORMATTED := $(CHECKED) $(wildcard $(addsuffix /*.h,$(FOLDERS) bench kernels/cpu
   $(wildcard core/mpi/*.c kernels/cuda/*.* tests/cuda/*.[ch]*)
 check:
 	@tools/setup.sh check
-	@+$(MAKE) -k format-check includes exit-codes shellcheck cppcheck tidy
+	@+$(MAKE) -k format-check includes exit-codes shellcheck cppcheck warnings tidy
 format:
 	clang-format -i $(FORMATTED)
 format-check:
@@ -249,6 +249,18 @@ cppcheck:
 	@echo cppcheck
 	@cppcheck -q -j $(JOBS) --std=c11 --enable=warning,performance,portability --inline-suppr --error-exitcode=1 \
 	  --suppress=missingIncludeSystem -I. -D_GNU_SOURCE -D__x86_64__ -DISA=avx2 $(CHECKED)
+# clang's, of everything that gcc and g++ compile; the fuzz targets are built and run by it, too.
+syntax = printf '%s\n' $(2) | xargs -P $(JOBS) -n 8 $(1) -fsyntax-only -Werror $(CPPFLAGS_ALL) -Wall -Wextra -Wshadow
+syntax_c = $(call syntax,clang $(CLANG_FLAGS) $(2),$(1))
+CLANG_FLAGS = -std=c11 -fopenmp $(VERSION) -DSTAND_IN='""' -DMPI_PLUGIN='""' \
+  -Wpedantic -Wstrict-prototypes -Wmissing-prototypes
+warnings:
+	@echo clang
+	@$(call syntax_c,$(SRC) $(CLISRC) $(wildcard kernels/cuda/*.c core/mpi/*.c tests/t*.c tests/fuzz/*.c),$(MPI_HEADERS) -idirafter tests/cuda)
+	@$(call syntax_c,$(wildcard tests/cuda/*.c),-Itests/cuda)
+	@$(call syntax_c,$(wildcard core/*.c kernels/ref/*.c nn/*.c tests/g*.c),-DSSV_F64)
+	@$(foreach i,$(ISAS),$(call syntax_c,$(CPUSRC),-DISA=$(i) $(FLAGS_$(i))) &&) true
+	@$(call syntax,clang++ -x c++ -std=c++17 -Itests/cuda -Wno-unknown-pragmas,$(wildcard kernels/cuda/*.cu tests/cuda/*.c[pu]*))
 # How far clang's analyzer follows a function, in states: its own 225000 take three times as long.
 STATES  ?= 25000
 MPI_HEADERS = $(if $(MPICC),$(addprefix -isystem ,$(patsubst -I%,%,$(filter -I%,$(shell $(MPICC) --showme:compile 2>/dev/null)))))
@@ -291,5 +303,5 @@ clean:
 	rm -rf $(BUILD) build-asan build-fuzz
 
 .PHONY: all demo test test-long test-cuda cuda-plans tests asan asan-programs fuzz fuzz-now bench check format format-check includes \
-  exit-codes shellcheck cppcheck tidy info install clean FORCE
+  exit-codes shellcheck cppcheck warnings tidy info install clean FORCE
 .DELETE_ON_ERROR:

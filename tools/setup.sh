@@ -29,6 +29,7 @@ build   libcsv-dev             file /usr/include/csv.h
 build   gnuplot-nox            command gnuplot
 build   dataset-fashion-mnist  file /usr/share/datasets/fashion-mnist/train-images-idx3-ubyte*
 test    libcmocka-dev          library cmocka
+check   clang                  command clang
 check   clang-format           command clang-format
 check   clang-tidy             command clang-tidy
 check   cppcheck               command cppcheck
