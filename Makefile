@@ -53,7 +53,7 @@ CXX      = $(if $(findstring clang,$(CC)),clang++,g++)
 CUDASRC := $(wildcard kernels/cuda/*.cu)
 DNNSRC  := $(wildcard kernels/cuda/dnn*.c)
 PLUGC   := kernels/cuda/table.c kernels/cuda/plugin.c kernels/cuda/blas.c kernels/cuda/blas_load.c core/error.c $(DNNSRC)
-EMULATED := $(patsubst %,$(BUILD)/emulated/%.o,$(basename $(CUDASRC) tests/cuda/emulator.cpp kernels/cuda/table.c kernels/cuda/blas.c tests/cuda/blas_standin.c $(DNNSRC)))
+EMULATED := $(patsubst %,$(BUILD)/emulated/%.o,$(basename $(CUDASRC) tests/cuda/emulator.cpp tests/cuda/streams.cpp kernels/cuda/table.c kernels/cuda/blas.c tests/cuda/blas_standin.c $(DNNSRC)))
 EMUPLUG := $(BUILD)/emulated/libssvbench_cuda.so
 STANDIN := $(BUILD)/emulated/libcudnn.so.9
 NVCC    ?= $(firstword $(wildcard $(CUDA_HOME)/bin/nvcc) $(shell command -v nvcc))
@@ -138,13 +138,13 @@ $(STANDIN): tests/cuda/cudnn_standin.c $(BUILD)/flags
 	$(COMPILE) -fPIC -shared -o $@ $<
 $(STANDIN): EXTRA = -Itests/cuda
 # Tests with the emulator, some with the stand-in for cuDNN, which finds the emulator in the program.
-WITH_STANDIN  := t252_dnn t260_nn_device t261_device_needs t262_device_halves t263_device_conv_halves
+WITH_STANDIN  := t252_dnn t260_nn_device t261_device_needs t262_device_halves t263_device_conv_halves t264_device_ahead
 WITH_EMULATOR := t250_kernels_cuda $(WITH_STANDIN)
 $(WITH_EMULATOR:%=$(BUILD)/tests/%): $(EMULATED)
 $(WITH_STANDIN:%=$(BUILD)/tests/%): private EXTRA = -rdynamic -DSTAND_IN=$(call quoted,$(abspath $(STANDIN)))
 $(WITH_STANDIN:%=$(BUILD)/tests/%): | $(STANDIN)
 $(foreach t,$(WITH_EMULATOR),$(eval WITH_$(t) = $(EMULATED) -lstdc++))
-FAULTS := $(BUILD)/emulated/tests/cuda/faults.o $(BUILD)/emulated/tests/cuda/emulator.o
+FAULTS := $(patsubst %,$(BUILD)/emulated/tests/cuda/%.o,faults emulator streams)
 $(BUILD)/tests/t251_cuda_emulator: $(FAULTS)
 WITH_t251_cuda_emulator = $(FAULTS) -lstdc++
 # A test that launches itself on several ranks.

@@ -1,5 +1,7 @@
 #include "bench/workload.h"
 
+#include "core/log.h"
+
 #include <string.h>
 
 const struct workload workloads[] = {
@@ -26,12 +28,30 @@ const struct workload workloads[] = {
     {NULL, NULL, NULL, 0, 0, 0, NULL},
 };
 
-static void make_slots(struct stepper *s) {
+/* Pinned where that is possible, as those of pretraining are. */
+static void pin_slots(struct stepper *s, struct device *d, int n) {
+    struct error err;
+    for (; d && s->n_pinned < n; s->n_pinned++) {
+        const struct slab *m = &s->memory[s->n_pinned];
+        if (!d->pin(d, m->data, m->mapped, &err))
+            continue;
+        log_message(LOG_WARN, "%s: batches are copied from memory that is not pinned", err.message);
+        return;
+    }
+}
+
+static int make_slots(struct stepper *s, struct device *d, struct error *err) {
     struct loader_slot slots[METHOD_INPUTS + 1];
-    int n = trainer_slots(&s->builder, slots);
-    for (int i = 0; i < n; i++)
-        s->slots[i] =
-            arena_alloc(&s->arena, slots[i].per_sample * sizeof(float) * (size_t)s->builder.batch);
+    int n = trainer_slots(&s->builder, slots), status = 0;
+    for (int i = 0; i < n; i++) {
+        struct slab *m = &s->memory[i];
+        size_t bytes = slots[i].per_sample * sizeof(float) * (size_t)s->builder.batch;
+        TRY(slab_alloc(m, bytes, slots[i].name, err));
+        s->slots[i] = m->data;
+    }
+    pin_slots(s, d, n);
+out:
+    return status;
 }
 
 int stepper_fill(struct stepper *s, struct error *err) {
@@ -78,6 +98,7 @@ static int build(struct stepper *s, const struct workload *w, const struct metho
                                            .builder = &s->builder,
                                            .exec = {.kernels = config->kernels,
                                                     .device = config->device,
+                                                    .ahead = config->device != NULL,
                                                     .threads = config->threads,
                                                     .batch = w->batch,
                                                     .chunk = config->chunk,
@@ -97,7 +118,7 @@ static int build(struct stepper *s, const struct workload *w, const struct metho
     graph_plan(&s->graph);
     TRY(model_allocate(&s->model, 0, 1, err));
     TRY(trainer_open(&s->trainer, &trainer, err));
-    make_slots(s);
+    TRY(make_slots(s, config->device, err));
 out:
     return status;
 }
@@ -116,7 +137,12 @@ int stepper_open(struct stepper *s, const struct workload *w, const struct stepp
 
 void stepper_close(struct stepper *s) {
     memcpy(s->settings->method, s->before, sizeof s->before);
+    struct device *d = s->trainer.config.exec.device;
+    for (int i = 0; i < s->n_pinned; i++)
+        d->unpin(d, s->memory[i].data);
     trainer_close(&s->trainer);
+    for (int i = 0; i <= METHOD_INPUTS; i++)
+        slab_free(&s->memory[i]);
     graph_free(&s->graph);
     model_free(&s->model);
     arena_free(&s->arena);

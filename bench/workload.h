@@ -41,6 +41,8 @@ struct stepper {
     /* private */
     struct graph graph;
     struct backbone backbone;
+    struct slab memory[METHOD_INPUTS + 1]; /* of slots */
+    int n_pinned;
     struct builder builder;
     struct arena arena;
     struct settings *settings;

@@ -16,7 +16,7 @@
 #include <string.h>
 #include <time.h>
 
-enum { ALIGNMENT = 64, MOST_THREADS = 1024 };
+enum { PAGE = 4096, MOST_THREADS = 1024 };
 
 /* Between the readings of an image that the machine failed to give; after the last one it is an
  * error. */
@@ -25,6 +25,7 @@ enum { PAUSES = sizeof pauses / sizeof *pauses };
 
 struct place {
     struct batch batch;
+    int pinned; /* slots, the first ones */
     int full, status;
     struct error error;
 };
@@ -173,10 +174,34 @@ static int no_memory(const struct loader *l, struct error *err) {
                      l->depth, l->config.batch);
 }
 
+/* Whole pages, so that no two pieces share one. */
+static size_t room(size_t count, size_t size) {
+    return (count * size / PAGE + 1) * PAGE;
+}
+
 static void *aligned(size_t count, size_t size) {
     if (size && count > (SIZE_MAX / 2) / size)
         return NULL;
-    return aligned_alloc(ALIGNMENT, (count * size / ALIGNMENT + 1) * ALIGNMENT);
+    return aligned_alloc(PAGE, room(count, size));
+}
+
+/* As many slots as can be; the first that cannot be is the last that is tried. */
+static void pin(struct loader *l) {
+    const struct loader_config *c = &l->config;
+    struct error err;
+    if (!c->pins.pin)
+        return;
+    for (int i = 0; i < l->depth; i++) {
+        struct place *p = &l->ring[i];
+        for (; p->pinned < c->n_slots; p->pinned++) {
+            size_t bytes = room((size_t)c->batch, c->slots[p->pinned].per_sample * 4);
+            if (!c->pins.pin(c->pins.self, p->batch.slots[p->pinned], bytes, &err))
+                continue;
+            log_message(LOG_WARN, "%s: batches are copied from memory that is not pinned",
+                        err.message);
+            return;
+        }
+    }
 }
 
 static int make_ring(struct loader *l, struct error *err) {
@@ -257,6 +282,7 @@ int loader_open(struct loader **out, const struct loader_config *config, struct 
         goto out;
     }
     TRY(make_ring(l, err));
+    pin(l);
     TRY(start(l, err));
     *out = l;
 out:
@@ -293,8 +319,21 @@ int loader_next(struct loader *l, struct batch *batch, struct error *err) {
     return p->status;
 }
 
+int loader_peek(struct loader *l, struct batch *batch) {
+    pthread_mutex_lock(&l->lock);
+    long next = l->first + l->in_hand;
+    const struct place *p = &l->ring[next % l->depth];
+    int there = next < l->end && p->full && !p->status;
+    pthread_mutex_unlock(&l->lock);
+    if (there)
+        *batch = p->batch;
+    return there;
+}
+
 static void free_ring(struct loader *l) {
     for (int i = 0; l->ring && i < l->depth; i++) {
+        for (int s = 0; s < l->ring[i].pinned; s++)
+            l->config.pins.unpin(l->config.pins.self, l->ring[i].batch.slots[s]);
         free(l->ring[i].batch.index);
         for (int s = 0; s < LOADER_SLOTS; s++)
             free(l->ring[i].batch.slots[s]);

@@ -23,6 +23,14 @@ struct loader_slot {
 typedef int loader_prepare(const void *self, const struct record *record, long sample, int epoch,
                            struct rng *rng, void *const slots[], struct error *err);
 
+/* Who is told of the memory that batches lie in, whole pages: a device that copies them.  Where it
+ * cannot be pinned there is one warning. */
+struct loader_pins {
+    void *self;
+    int (*pin)(void *self, void *memory, size_t bytes, struct error *err); /* NULL: nobody */
+    void (*unpin)(void *self, void *memory);
+};
+
 struct loader_config {
     const struct dataset *data;
     enum split split;
@@ -41,6 +49,7 @@ struct loader_config {
     int n_slots;
     loader_prepare *prepare;
     const void *self;
+    struct loader_pins pins;
 };
 
 struct batch {
@@ -60,6 +69,9 @@ int loader_open(struct loader **out, const struct loader_config *config, struct 
  * out here, for the batch it belongs to.  A reader's status 3 (the disk, the network) is one after
  * three more readings only, in the course of 2.6 s. */
 int loader_next(struct loader *l, struct batch *batch, struct error *err);
+/* The batch that loader_next will give after the one that it gave last, when it is ready; 0: it is
+ * not, or there is none.  Does not wait.  Its slots are valid until the call behind that one. */
+int loader_peek(struct loader *l, struct batch *batch);
 long loader_batches_per_epoch(const struct loader_config *config);
 void loader_close(struct loader *l); /* stops the threads, waits for them; NULL: nothing */
 

@@ -69,6 +69,19 @@ struct device {
     /* Both return when it is done, and with it all that was asked for before. */
     void (*copy_in)(struct device *d, void *to, const void *from, size_t bytes);
     void (*copy_out)(struct device *d, void *to, const void *from, size_t bytes);
+    void (*copy)(struct device *d, void *to, const void *from,
+                 size_t bytes); /* of its own memory */
+    /* Copies beside the work: a send begins when all that was asked for before the last mark is
+     * done, and what is asked for behind a receive when all that was sent is there.  `from` must
+     * not change before. */
+    void (*send)(struct device *d, void *to, const void *from, size_t bytes);
+    void (*mark)(struct device *d);
+    void (*receive)(struct device *d);
+    /* Whole pages of the processor's memory that the device reads by itself: a send from there
+     * returns at once, from elsewhere when it has been read.  Status 3 when it cannot be.  unpin
+     * waits for what was sent. */
+    int (*pin)(struct device *d, void *memory, size_t bytes, struct error *err);
+    void (*unpin)(struct device *d, void *memory);
     /* sums[i] (n): the sum of squares of a x + b y over range i; y may be NULL.  Waits. */
     void (*squares)(struct device *d, int n, const struct device_range *range, const real *x,
                     const real *y, double *sums);

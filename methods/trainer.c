@@ -187,13 +187,23 @@ static double rate(const struct trainer *t, int r, long done) {
                            base * recipe->lr_end);
 }
 
-static void bind(struct trainer *t, void *const *slots, int first) {
+/* Samples first.. of a batch for the coming run; or, n of them, for the one behind it. */
+static void bind(struct trainer *t, void *const *slots, int first, int n_ahead) {
     const struct builder *b = t->config.builder;
     for (int i = 0; i < b->n_inputs + (b->drop != NULL); i++) {
         const struct tensor *input = i < b->n_inputs ? b->inputs[i] : b->drop;
-        exec_bind(t->exec, input,
-                  (char *)slots[i] + input->per_sample * sizeof(real) * (size_t)first);
+        const char *at = (char *)slots[i] + input->per_sample * sizeof(real) * (size_t)first;
+        if (n_ahead)
+            exec_ahead(t->exec, input, at, n_ahead);
+        else
+            exec_bind(t->exec, input, at);
     }
+}
+
+void trainer_ahead(struct trainer *t, void *const *slots, int n) {
+    const struct builder *b = t->config.builder;
+    memcpy(t->ahead, slots, sizeof *slots * (size_t)(b->n_inputs + (b->drop != NULL)));
+    t->n_ahead = n;
 }
 
 /* Slots hold 4-byte elements, which is what a real is where there are slots. */
@@ -203,13 +213,18 @@ static void run_parts(struct trainer *t, void *const *slots, int n) {
     t->loss = 0;
     memset(t->parts, 0, sizeof t->parts);
     for (int p = 0; p < parts; p++) {
-        bind(t, slots, p * one);
+        bind(t, slots, p * one, 0);
+        if (p < parts - 1)
+            bind(t, slots, (p + 1) * one, one);
+        else if (t->n_ahead)
+            bind(t, t->ahead, 0, t->n_ahead / parts);
         t->loss += parts == 1 ? exec_run(t->exec, n)
                               : exec_run_part(t->exec, one, n, p == 0, p == parts - 1);
         for (int i = 0; i < b->n_objectives; i++)
             t->parts[i] +=
                 b->objectives[i].own * exec_loss(t->exec, b->objectives[i].tensor, one) / parts;
     }
+    t->n_ahead = 0;
 }
 
 size_t step_count(const struct step *s, int slot) {

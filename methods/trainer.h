@@ -38,6 +38,8 @@ struct trainer {
     size_t noted;           /* of the device's note, when it was opened */
     int settled;            /* they, and the weights there, are the ones that count */
     char *mine; /* (batch) the samples of a batch that this rank needs; NULL: one process, all */
+    void *ahead[METHOD_INPUTS + 1]; /* the batch behind that of the next step */
+    int n_ahead;                    /* 0: it is not known */
     /* of the last step */
     double loss, lr, grad_norm;
     double parts[METHOD_OBJECTIVES]; /* each objective in its method's own scale */
@@ -56,6 +58,10 @@ int trainer_open(struct trainer *t, const struct trainer_config *config, struct 
 /* Reads the builder's data where the method measures something on it. */
 int trainer_fit(struct trainer *t, struct error *err);
 void trainer_start(struct trainer *t);
+/* The batch of the step after the next one's, when it is known: a device copies it while it
+ * computes the next step, when config.exec.ahead is set.  It must not change until its own step is
+ * over. */
+void trainer_ahead(struct trainer *t, void *const *slots, int n);
 /* The first half of a step: loss, parts and exec_gradient, the weights untouched. */
 void trainer_gradient(struct trainer *t, void *const *slots, int n, long done);
 /* Step number done (0, 1, ...) of the stage with n samples.  0 when loss or gradient is not finite;

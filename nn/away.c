@@ -7,9 +7,19 @@
 
 enum { OUTPUTS, SHARED, GRADIENT, RESULTS };
 
-struct crossing { /* an input */
+struct samples {
+    const void *at; /* NULL: none */
+    int n;
+};
+
+/* An input.  What comes next is copied to a place of its own while a run reads the other, and from
+ * there to where kernels find it, before the next run: recordings of runs know that place, and the
+ * device's memory is some fifty times as fast as the way there. */
+struct crossing {
     const void *from;
-    struct slab to;
+    struct slab to, ahead;
+    struct samples announced; /* to be sent to `ahead` */
+    struct samples sent;      /* there, or on the way */
 };
 
 struct away {
@@ -48,14 +58,17 @@ static size_t element(const struct tensor *t) {
     return t->kind == TENSOR_INDEX ? sizeof(int32_t) : sizeof(real);
 }
 
-static int open_tensor(struct away *w, const struct tensor *t, int batch, const void **bound,
+static int open_tensor(struct away *w, const struct tensor *t, int ahead, const void **bound,
                        struct error *err) {
-    struct slab *to = &w->inputs[t->number].to;
+    struct slab *to = &w->inputs[t->number].to, *next = &w->inputs[t->number].ahead;
+    int batch = w->batch;
     size_t n = t->per_sample * (t->constant ? 1 : (size_t)batch);
     int is_input = t->kind == TENSOR_INPUT || t->kind == TENSOR_INDEX || t->constant;
     if (!is_input)
         return 0;
     int status = memory_get(w->device, to, n * element(t), t->name, err);
+    if (!status && ahead && !t->constant)
+        status = memory_get(w->device, next, n * element(t), t->name, err);
     if (status)
         return status;
     if (t->constant)
@@ -65,7 +78,7 @@ static int open_tensor(struct away *w, const struct tensor *t, int batch, const 
 }
 
 int away_open(struct away **out, struct device *d, struct arena *a, const struct graph *g,
-              int batch, const void **bound, struct error *err) {
+              int batch, int ahead, const void **bound, struct error *err) {
     struct away *w = *out = ARENA_NEW(a, struct away);
     const size_t back[RESULTS] = {g->output_per_sample * (size_t)batch, g->shared_count,
                                   g->train ? g->model->count : 0};
@@ -78,7 +91,7 @@ int away_open(struct away **out, struct device *d, struct arena *a, const struct
     w->inputs = ARENA_ARRAY(a, struct crossing, g->n + 1);
     TRY(memory_get(d, &w->values, g->model->count * sizeof(real), "weights", err));
     for (int i = 0; i < g->n; i++)
-        TRY(open_tensor(w, g->tensors[i], batch, bound, err));
+        TRY(open_tensor(w, g->tensors[i], ahead, bound, err));
     for (int i = 0; i < RESULTS; i++)
         TRY(slab_alloc(&w->back[i], back[i] * sizeof(real), "results of a device", err));
 out:
@@ -90,22 +103,61 @@ real *away_values(const struct away *w) {
 }
 
 void away_bind(struct away *w, const struct tensor *input, const void *data) {
-    w->inputs[input->number].from = data;
+    struct crossing *c = &w->inputs[input->number];
+    c->from = data;
+    c->announced.at = NULL;
+    if (c->sent.at != data)
+        c->sent.at = NULL;
+}
+
+void away_announce(struct away *w, const struct tensor *input, const void *data, int n) {
+    struct crossing *c = &w->inputs[input->number];
+    CHECK(c->ahead.data, "no room for what comes after %s", input->name);
+    c->announced = (struct samples){data, n};
+}
+
+/* What was sent ahead was sent for this run when it is what is bound now.  A run that looks at the
+ * last batch again leaves it alone. */
+static void send(struct away *w, struct crossing *c, const struct tensor *t, int n) {
+    struct device *d = w->device;
+    size_t bytes = t->per_sample * (size_t)n * element(t);
+    if (c->sent.at == c->from && c->sent.n == n) {
+        d->receive(d);
+        d->copy(d, c->to.data, c->ahead.data, bytes);
+    } else {
+        d->copy_in(d, c->to.data, c->from, bytes);
+    }
+    if (c->sent.at == c->from)
+        c->sent.at = NULL;
 }
 
 void away_send(struct away *w, const void **bound, int n) {
     const struct model *m = w->g->model;
     for (int i = 0; i < w->g->n; i++) {
         const struct tensor *t = w->g->tensors[i];
-        const struct crossing *c = &w->inputs[i];
+        struct crossing *c = &w->inputs[i];
         if (!c->from || t->constant)
             continue;
-        w->device->copy_in(w->device, c->to.data, c->from, t->per_sample * (size_t)n * element(t));
+        send(w, c, t, n);
         bound[i] = c->to.data;
     }
     if (!w->settled && w->version != m->version)
         w->device->copy_in(w->device, w->values.data, m->value, m->count * sizeof(real));
     w->version = m->version;
+    w->device->mark(w->device);
+}
+
+void away_send_ahead(struct away *w) {
+    for (int i = 0; i < w->g->n; i++) {
+        const struct tensor *t = w->g->tensors[i];
+        struct crossing *c = &w->inputs[i];
+        if (!c->announced.at)
+            continue;
+        w->device->send(w->device, c->ahead.data, c->announced.at,
+                        t->per_sample * (size_t)c->announced.n * element(t));
+        c->sent = c->announced;
+        c->announced.at = NULL;
+    }
 }
 
 static void end_if_failed(struct away *w) {
@@ -183,8 +235,10 @@ void away_close(struct away *w) {
     if (!w)
         return;
     memory_put(w->device, &w->values);
-    for (int i = 0; i < w->g->n; i++)
+    for (int i = 0; i < w->g->n; i++) {
         memory_put(w->device, &w->inputs[i].to);
+        memory_put(w->device, &w->inputs[i].ahead);
+    }
     for (int i = 0; i < RESULTS; i++)
         slab_free(&w->back[i]);
 }

@@ -15,10 +15,11 @@ void memory_put(struct device *d, struct slab *s);
 
 struct away;
 
-/* Room on the device for the model's values and a batch of every input; constants are sent now and
- * found in bound (g->n).  *out lies in a; status 3 when the device has not enough memory. */
+/* Room on the device for the model's values and a batch of every input, two with `ahead`; constants
+ * are sent now and found in bound (g->n).  *out lies in a; status 3 when the device has not enough
+ * memory. */
 int away_open(struct away **out, struct device *d, struct arena *a, const struct graph *g,
-              int batch, const void **bound, struct error *err);
+              int batch, int ahead, const void **bound, struct error *err);
 real *away_values(const struct away *w); /* the model's, on the device */
 /* From here on they are changed there: the model's own are older, until they are fetched. */
 void away_settle(struct away *w);
@@ -28,8 +29,12 @@ void away_get(struct away *w, const struct param *p);
 void away_put(struct away *w, const struct param *p);
 /* data: the processor's, read at the next away_send. */
 void away_bind(struct away *w, const struct tensor *input, const void *data);
+/* n samples that will be bound to it next, after what is bound now has been sent. */
+void away_announce(struct away *w, const struct tensor *input, const void *data, int n);
 /* n samples of every input that was bound, and the weights when they have changed. */
 void away_send(struct away *w, const void **bound, int n);
+/* What was announced, beside the work that was asked for since away_send. */
+void away_send_ahead(struct away *w);
 
 struct away_results {
     const real *shared;

@@ -49,7 +49,7 @@ static int allocate(struct exec *x, struct error *err) {
         if (g->tensors[i]->constant)
             x->bound[i] = g->tensors[i]->constant;
     if (c->device)
-        TRY(away_open(&x->away, c->device, &x->arena, g, c->batch, x->bound, err));
+        TRY(away_open(&x->away, c->device, &x->arena, g, c->batch, c->ahead, x->bound, err));
     if (c->device && !c->profile)
         x->replay = replay_open(&x->arena, c->device, EXTENT_NUMBERS + 2 * g->n);
     for (int i = 0; i < c->threads; i++) {
@@ -150,6 +150,12 @@ void exec_bind(struct exec *x, const struct tensor *input, const void *data) {
         away_bind(x->away, input, data);
     else
         x->bound[input->number] = data;
+}
+
+void exec_ahead(struct exec *x, const struct tensor *input, const void *data, int n) {
+    CHECK(n > 0 && n <= x->config.batch, "%d samples in a graph for %d", n, x->config.batch);
+    if (x->away && x->config.ahead)
+        away_announce(x->away, input, data, n);
 }
 
 void exec_weigh(struct exec *x, const struct tensor *objective, double weight) {
@@ -402,6 +408,8 @@ static double run(struct exec *x, const struct extent *e) {
         replay_run(x->replay, run_phases, &task, &x->g->model->version);
     } else
         run_phases(&task);
+    if (x->away)
+        away_send_ahead(x->away);
     if (x->away)
         away_fetch(x->away,
                    &(struct away_results){.shared = x->shared.data, .updated = e->updates});

@@ -27,6 +27,7 @@ struct exec_config {
     /* NULL: the processor.  Otherwise its kernels compute, the batch is one chunk, and results are
      * copied out after each run; inputs stay in the processor's memory. */
     struct device *device;
+    int ahead; /* with a device: room for the next inputs, too, which exec_ahead sends */
     /* Of several processes each runs a part of the samples, with the results that one would have;
      * every function below is then called by all of them.  Graphs with a gradient on the processor;
      * NULL: one process. */
@@ -40,6 +41,10 @@ int exec_open(struct exec **out, struct graph *g, const struct exec_config *conf
 /* data: (batch, per_sample) reals, or int32 for an index; it must live until the next run is over.
  */
 void exec_bind(struct exec *x, const struct tensor *input, const void *data);
+/* What the run after the next one will be bound to, n samples, when it is known before: a device
+ * copies it while it computes the next one.  Called after exec_bind for the next run, for what does
+ * not change any more; only a bind with the same data later makes use of it. */
+void exec_ahead(struct exec *x, const struct tensor *input, const void *data, int n);
 /* n samples (<= batch) forward; in a training graph also backward, leaving the gradient of the loss
  * in exec_gradient.  Returns the loss. */
 double exec_run(struct exec *x, int n);

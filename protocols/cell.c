@@ -214,6 +214,7 @@ struct trainer_config cell_trainer(struct cell *c, int stage) {
                                    .builder = &c->stages[stage].builder,
                                    .exec = {.kernels = c->context->kernels,
                                             .device = c->context->device,
+                                            .ahead = c->context->device != NULL,
                                             .threads = c->context->threads,
                                             .batch = p->batch,
                                             .chunk = p->chunk,

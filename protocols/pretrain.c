@@ -7,6 +7,7 @@
  */
 #include "protocols/cell_internal.h"
 #include "protocols/collapse.h"
+#include "protocols/pinned.h"
 
 #include "core/clock.h"
 #include "core/file.h"
@@ -56,6 +57,14 @@ static int prepare_sample(const void *self, const struct record *record, long sa
     return 0;
 }
 
+/* What comes next is on its way to the device while this batch is computed there. */
+static int train_on(struct training *t, const struct batch *batch, long done) {
+    struct batch next;
+    if (loader_peek(t->loader, &next))
+        trainer_ahead(&t->trainer, next.slots, next.n);
+    return trainer_step(&t->trainer, batch->slots, batch->n, done);
+}
+
 static int open_stage(struct training *t, int stage, struct error *err) {
     struct cell *c = t->cell;
     const struct plan *p = &c->settings.plan;
@@ -78,7 +87,8 @@ static int open_stage(struct training *t, int stage, struct error *err) {
         .slots = slots,
         .n_slots = trainer_slots(&t->stage->builder, slots),
         .prepare = prepare_sample,
-        .self = t};
+        .self = t,
+        .pins = pinned_by(c->context->device)};
     TRY(loader_open(&t->loader, &loader, err));
     if (t->done == t->stage->first) {
         TRY(trainer_fit(&t->trainer, err));
@@ -168,7 +178,7 @@ static int step(struct training *t, const struct batch *batch, double start, int
     struct cell *c = t->cell;
     CHECK(batch->n == c->settings.plan.batch && batch->number == t->done,
           "batch %ld of %d at step %ld", batch->number, batch->n, t->done);
-    *finite = trainer_step(&t->trainer, batch->slots, batch->n, t->done - t->stage->first);
+    *finite = train_on(t, batch, t->done - t->stage->first);
     c->done = ++t->done;
     double seconds = clock_seconds() - start;
     c->train_seconds += seconds;
@@ -314,7 +324,7 @@ static int time_stage(struct training *t, int stage, double *seconds, struct err
         struct batch batch = {.n = 0};
         double start = clock_seconds();
         TRY(next_batch(t, 0, &batch, err));
-        trainer_step(&t->trainer, batch.slots, batch.n, i);
+        train_on(t, &batch, i);
         if (i >= WARM_UP)
             took[i - WARM_UP] = clock_seconds() - start;
     }

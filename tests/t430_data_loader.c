@@ -358,6 +358,105 @@ static void test_a_batch_stays_in_hand(void **state) {
     loader_close(l);
 }
 
+/* The batch that comes next can be read before it is asked for, and until the one behind it is; a
+ * batch in hand stays as it is. */
+static void test_the_next_batch_is_seen_before(void **state) {
+    struct loader_config c = config_of(*state);
+    struct loader *l;
+    struct error err = {0};
+    struct batch b, next;
+    c.threads = 3;
+    assert_int_equal(loader_open(&l, &c, &err), 0);
+    long end = c.epochs * loader_batches_per_epoch(&c);
+    for (long k = 0; k < end; k++) {
+        float copy[7 * FEATURES];
+        assert_int_equal(loader_next(l, &b, &err), 0);
+        while (k < end - 1 && !loader_peek(l, &next))
+            sched_yield();
+        if (k == end - 1)
+            break;
+        assert_int_equal(next.number, k + 1);
+        assert_ptr_not_equal(next.slots[0], b.slots[0]);
+        memcpy(copy, next.slots[0], (size_t)next.n * FEATURES * sizeof *copy);
+        assert_int_equal(loader_next(l, &b, &err), 0);
+        k++;
+        assert_int_equal(b.number, next.number);
+        assert_int_equal(b.n, next.n);
+        assert_ptr_equal(b.slots[0], next.slots[0]);
+        assert_memory_equal(copy, b.slots[0], (size_t)b.n * FEATURES * sizeof *copy);
+    }
+    assert_false(loader_peek(l, &next));
+    loader_close(l);
+}
+
+/* What comes with an error is not shown before the error is. */
+static void test_a_broken_batch_is_not_seen_before(void **state) {
+    const struct plan broken = {.fails_at = 3, .status = STATUS_USAGE};
+    struct loader_config c = config_of(*state);
+    struct loader *l;
+    struct error err = {0};
+    struct batch b, next;
+    c.self = &broken;
+    c.shuffle = 0;
+    c.threads = 2;
+    assert_int_equal(loader_open(&l, &c, &err), 0);
+    for (int i = 0; i < 1000; i++) {
+        assert_false(loader_peek(l, &next) && next.number == 0);
+        sched_yield();
+    }
+    assert_int_equal(loader_next(l, &b, &err), STATUS_USAGE);
+    loader_close(l);
+}
+
+struct pins {
+    int most, pinned, refused;
+    void *at[64];
+};
+
+static int pin(void *self, void *memory, size_t bytes, struct error *err) {
+    struct pins *p = self;
+    assert_int_equal((uintptr_t)memory % 4096, 0);
+    assert_int_equal(bytes % 4096, 0);
+    if (p->pinned == p->most) {
+        p->refused++;
+        return error_set(err, STATUS_MACHINE, "no more than %d can be pinned", p->most);
+    }
+    memset(memory, 0, bytes); /* all of it is there */
+    p->at[p->pinned++] = memory;
+    return 0;
+}
+
+static void unpin(void *self, void *memory) {
+    struct pins *p = self;
+    int i = 0;
+    while (i < p->pinned && p->at[i] != memory)
+        i++;
+    assert_true(i < p->pinned);
+    p->at[i] = p->at[--p->pinned];
+}
+
+/* Every slot of every batch, or as many as can be, without another stream. */
+static void test_memory_of_batches_is_pinned(void **state) {
+    static struct stream with, without;
+    struct loader_config c = config_of(*state);
+    struct loader *l;
+    struct error err = {0};
+    c.threads = 2;
+    take_all(&c, &without);
+    const int all = 2 * (c.threads + 2), most[] = {all + 1, all, 3, 0};
+    for (size_t i = 0; i < sizeof most / sizeof *most; i++) {
+        struct pins pins = {.most = most[i]};
+        c.pins = (struct loader_pins){&pins, pin, unpin};
+        assert_int_equal(loader_open(&l, &c, &err), 0);
+        assert_int_equal(pins.pinned, most[i] < all ? most[i] : all);
+        assert_int_equal(pins.refused, most[i] < all);
+        loader_close(l);
+        assert_int_equal(pins.pinned, 0);
+        take_all(&c, &with);
+        assert_memory_equal(&with, &without, sizeof with);
+    }
+}
+
 static void test_the_test_split(void **state) {
     static struct stream s;
     struct loader_config c = config_of(*state);
@@ -389,6 +488,9 @@ int main(void) {
         cmocka_unit_test(test_a_failure_of_the_disk_is_tried_again),
         cmocka_unit_test(test_closing_at_any_time),
         cmocka_unit_test(test_a_batch_stays_in_hand),
+        cmocka_unit_test(test_the_next_batch_is_seen_before),
+        cmocka_unit_test(test_a_broken_batch_is_not_seen_before),
+        cmocka_unit_test(test_memory_of_batches_is_pinned),
         cmocka_unit_test(test_the_test_split),
     };
     return cmocka_run_group_tests(tests, open_data, close_data);

@@ -16,6 +16,8 @@ struct cuda_device {
     struct device base;
     struct cuda_queue queue;
     struct cuda_lists lists;
+    cudaStream_t copies;      /* what is sent beside the queue's work */
+    cudaEvent_t marked, sent; /* the work that sends wait for, and what it waits for */
     char name[32], description[320];
     char opened[640], note[1200]; /* what libraries are missing; and all that is done without one */
 };
@@ -95,6 +97,43 @@ void copy_in(struct device *d, void *to, const void *from, size_t bytes) {
 
 void copy_out(struct device *d, void *to, const void *from, size_t bytes) {
     copy(d, to, from, bytes, cudaMemcpyDeviceToHost, "copying from the device");
+}
+
+void copy_there(struct device *d, void *to, const void *from, size_t bytes) {
+    keep(d, cudaMemcpyAsync(to, from, bytes, cudaMemcpyDeviceToDevice, stream_of(d)),
+         "copying on the device");
+}
+
+/* ---- copies beside the work: a stream of their own, which waits for the other one and is waited
+ * for by events ---- */
+
+void send(struct device *d, void *to, const void *from, size_t bytes) {
+    keep(d, cudaStreamWaitEvent(own(d)->copies, own(d)->marked, 0), "sending to the device");
+    keep(d, cudaMemcpyAsync(to, from, bytes, cudaMemcpyHostToDevice, own(d)->copies),
+         "sending to the device");
+}
+
+void mark(struct device *d) {
+    keep(d, cudaEventRecord(own(d)->marked, stream_of(d)), "marking work");
+}
+
+void receive(struct device *d) {
+    keep(d, cudaEventRecord(own(d)->sent, own(d)->copies), "sending to the device");
+    keep(d, cudaStreamWaitEvent(stream_of(d), own(d)->sent, 0), "waiting for what was sent");
+}
+
+int pin(struct device *d, void *memory, size_t bytes, struct error *err) {
+    cudaError_t error = cudaHostRegister(memory, bytes, cudaHostRegisterDefault);
+    if (error == cudaSuccess)
+        return 0;
+    cudaGetLastError(); /* it is said here */
+    return error_set(err, STATUS_MACHINE, "%s: pinning %.1f MiB of memory: %s", d->name,
+                     (double)bytes / (1 << 20), cudaGetErrorString(error));
+}
+
+void unpin(struct device *d, void *memory) {
+    keep(d, cudaStreamSynchronize(own(d)->copies), "sending to the device");
+    keep(d, cudaHostUnregister(memory), "memory that was pinned");
 }
 
 struct kctx context(struct device *d) {
@@ -180,6 +219,30 @@ int check(struct device *d, struct error *err) {
     return error_set(err, STATUS_MACHINE, "%s: %s: %s", d->name, q->where, dnn ? dnn : says);
 }
 
+/* Copies are not held up by the queue's stream but where they ask to be. */
+cudaError_t open_streams(struct cuda_device *d) {
+    cudaStream_t stream;
+    cudaError_t error = cudaStreamCreate(&stream);
+    if (error != cudaSuccess)
+        return error;
+    d->queue.stream = stream;
+    error = cudaStreamCreateWithFlags(&d->copies, cudaStreamNonBlocking);
+    for (cudaEvent_t *event : {&d->marked, &d->sent})
+        if (error == cudaSuccess)
+            error = cudaEventCreateWithFlags(event, cudaEventDisableTiming);
+    return error;
+}
+
+void close_streams(struct cuda_device *d) {
+    for (cudaEvent_t event : {d->marked, d->sent})
+        if (event)
+            cudaEventDestroy(event);
+    if (d->copies)
+        cudaStreamDestroy(d->copies);
+    if (d->queue.stream)
+        cudaStreamDestroy(static_cast<cudaStream_t>(d->queue.stream));
+}
+
 /* Without a library kernels of our own do its work. */
 void open_libraries(struct cuda_device *d, enum device_math math) {
     struct cuda_queue *q = &d->queue;
@@ -202,7 +265,6 @@ void open_libraries(struct cuda_device *d, enum device_math math) {
 
 int cuda_device_open(struct device **out, int number, enum device_math math, struct error *err) {
     struct cuda_device *d = static_cast<struct cuda_device *>(calloc(1, sizeof *d));
-    cudaStream_t stream;
     *out = NULL;
     if (!d)
         return error_set(err, STATUS_MACHINE, "no memory");
@@ -218,6 +280,12 @@ int cuda_device_open(struct device **out, int number, enum device_math math, str
     d->base.lists = lists;
     d->base.copy_in = copy_in;
     d->base.copy_out = copy_out;
+    d->base.copy = copy_there;
+    d->base.send = send;
+    d->base.mark = mark;
+    d->base.receive = receive;
+    d->base.pin = pin;
+    d->base.unpin = unpin;
     d->base.squares = squares;
     d->base.adamw = adamw;
     d->base.record = record;
@@ -233,16 +301,16 @@ int cuda_device_open(struct device **out, int number, enum device_math math, str
     if (error == cudaSuccess)
         error = cudaMallocHost(reinterpret_cast<void **>(&d->queue.answer), sizeof(double));
     if (error == cudaSuccess)
-        error = cudaStreamCreate(&stream);
+        error = open_streams(d);
     if (error != cudaSuccess) {
         cudaFreeHost(d->queue.answer);
+        close_streams(d);
         free(d);
         return error_set(err, STATUS_MACHINE, "cuda:%d: %s", number, cudaGetErrorString(error));
     }
     snprintf(d->description, sizeof d->description, "%s, %.1f GiB", about.name,
              (double)about.totalGlobalMem / (1 << 30));
     d->base.description = d->description;
-    d->queue.stream = stream;
     d->base.note = d->note;
     open_libraries(d, math);
     *out = &d->base;
@@ -256,6 +324,6 @@ void cuda_device_close(struct device *d) {
     cuda_lists_free(&own(d)->lists);
     cudaFreeHost(own(d)->queue.answer);
     dnn_close(own(d)->queue.dnn);
-    cudaStreamDestroy(stream_of(d));
+    close_streams(own(d));
     free(own(d));
 }

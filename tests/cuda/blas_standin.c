@@ -208,12 +208,11 @@ cublasStatus_t cublasLtMatmul(cublasLtHandle_t handle, cublasLtMatmulDesc_t d, c
                      .to = y,
                      .k = algo->data[0]};
     (void)workspace;
-    (void)stream;
     if (!handle || workspace_bytes)
         return INVALID;
     memcpy(&w.alpha, alpha, sizeof w.alpha);
     memcpy(&w.beta, beta, sizeof w.beta);
-    emulated_work(compute, &w, sizeof w);
+    emulated_work(stream, compute, &w, sizeof w);
     return FINE;
 }
 

@@ -5,8 +5,9 @@
  * Every CUDA thread is a fiber; one block runs at a time, its threads in an order that a test
  * chooses.  A race between the threads of a block shows in one of the orders; a barrier that some
  * threads do not reach, a lane that is missing from a shuffle and a launch that no device takes end
- * the program with one line.  Shared memory begins as NaN.  What it does not show: speed, the order
- * of streams, and anything about the libraries.
+ * the program with one line.  Shared memory begins as NaN.  Streams put off what they are asked for
+ * (streams.cpp), so that a wait that is missing gives other numbers.  What it does not show: speed,
+ * and anything about the libraries.
  */
 #ifndef SSV_TESTS_CUDA_RUNTIME_H
 #define SSV_TESTS_CUDA_RUNTIME_H
@@ -40,12 +41,22 @@ struct alignas(16) float4 {
     float x, y, z, w;
 };
 
-cudaError_t cudaStreamSynchronize(cudaStream_t stream);
 cudaError_t cudaStreamCreate(cudaStream_t *stream);
+enum { cudaStreamNonBlocking = 1 };
+cudaError_t cudaStreamCreateWithFlags(cudaStream_t *stream, unsigned flags);
 cudaError_t cudaStreamDestroy(cudaStream_t stream);
-/* The processor's, for both. */
+typedef struct emulated_event *cudaEvent_t;
+enum { cudaEventDisableTiming = 2 };
+cudaError_t cudaEventCreateWithFlags(cudaEvent_t *event, unsigned flags);
+cudaError_t cudaEventDestroy(cudaEvent_t event);
+cudaError_t cudaEventRecord(cudaEvent_t event, cudaStream_t stream);
+cudaError_t cudaStreamWaitEvent(cudaStream_t stream, cudaEvent_t event, unsigned flags);
+/* The processor's memory, pinned: a copy reads or writes it when its stream comes to it. */
 cudaError_t cudaMallocHost(void **out, size_t bytes);
 cudaError_t cudaFreeHost(void *memory);
+enum { cudaHostRegisterDefault };
+cudaError_t cudaHostRegister(void *memory, size_t bytes, unsigned flags);
+cudaError_t cudaHostUnregister(void *memory);
 cudaError_t cudaMemGetInfo(size_t *free_bytes, size_t *all);
 cudaError_t cudaSetDevice(int number); /* there is device 0 */
 struct cudaDeviceProp {
@@ -79,9 +90,11 @@ cudaError_t cudaGraphInstantiate(cudaGraphExec_t *out, cudaGraph_t graph, unsign
 cudaError_t cudaGraphDestroy(cudaGraph_t graph);
 cudaError_t cudaGraphExecDestroy(cudaGraphExec_t graph);
 cudaError_t cudaGraphLaunch(cudaGraphExec_t graph, cudaStream_t stream);
-bool emulated_capture(const std::function<void()> &launch); /* false: nothing is captured */
 
-cudaError_t emulated_launch(dim3 grid, dim3 block, size_t shared, void (*run)(void *), void *self);
+/* Done when the stream comes to it, or kept for the graph when it is captured. */
+cudaError_t emulated_ask(cudaStream_t stream, const std::function<void()> &work);
+bool emulated_takes(dim3 grid, dim3 block, size_t shared);
+void emulated_launch(dim3 grid, dim3 block, size_t shared, void (*run)(void *), void *self);
 enum emulated_exchange { EMULATED_SHUFFLE, EMULATED_BALLOT };
 uint64_t emulated_warp(unsigned mask, uint64_t value, int from, enum emulated_exchange kind);
 void __syncthreads(void);
@@ -89,21 +102,24 @@ void *emulated_dynamic_shared(void);
 /* Filled with NaN by the first thread of each block that comes here. */
 void emulated_shared(void *memory, size_t bytes, unsigned long *filled_for);
 
-template <class F> static inline cudaError_t emulate(dim3 grid, dim3 block, size_t shared, F body) {
-    const auto launch = [=] {
+template <class F>
+static inline cudaError_t emulate(dim3 grid, dim3 block, size_t shared, cudaStream_t stream,
+                                  F body) {
+    if (!emulated_takes(grid, block, shared))
+        return cudaErrorInvalidConfiguration;
+    return emulated_ask(stream, [=] {
         F copy = body;
-        return emulated_launch(
+        emulated_launch(
             grid, block, shared, [](void *f) { (*static_cast<F *>(f))(); }, &copy);
-    };
-    return emulated_capture([=] { launch(); }) ? cudaSuccess : launch();
+    });
 }
 
 /* Arguments are looked at now, whenever the kernel runs. */
 #define LAUNCH(kernel, grid, block, shared, stream, ...)                                           \
-    ((void)(stream), emulate((grid), (block), (shared),                                            \
-                             [entry = +kernel, arguments = std::make_tuple(__VA_ARGS__)] {         \
-                                 std::apply(entry, arguments);                                     \
-                             }))
+    emulate((grid), (block), (shared), (stream),                                                   \
+            [entry = +kernel, arguments = std::make_tuple(__VA_ARGS__)] {                          \
+                std::apply(entry, arguments);                                                      \
+            })
 #define SHARED(type, name, count)                                                                  \
     static type name[count];                                                                       \
     static unsigned long name##_filled_for;                                                        \

@@ -16,6 +16,8 @@ enum {
     cudaErrorMemoryAllocation = 2,
     cudaErrorInvalidConfiguration = 9,
     cudaErrorInvalidDevice = 101,
+    cudaErrorHostMemoryAlreadyRegistered = 712,
+    cudaErrorHostMemoryNotRegistered = 713,
     cudaErrorStreamCaptureUnsupported = 900
 };
 enum cudaMemcpyKind {
@@ -24,10 +26,12 @@ enum cudaMemcpyKind {
     cudaMemcpyDeviceToDevice
 };
 
-/* Streams are in order, and done when a call returns. */
+/* Streams are in order; the one of NULL is not put off, and waits for none of the others.  Memory
+ * of the processor that is not pinned is read at once, and written before the call returns. */
 cudaError_t cudaMemcpyAsync(void *to, const void *from, size_t n, enum cudaMemcpyKind kind,
                             cudaStream_t stream);
 cudaError_t cudaMemsetAsync(void *to, int byte, size_t n, cudaStream_t stream);
+cudaError_t cudaStreamSynchronize(cudaStream_t stream);
 /* Memory that the processor cannot touch but by a copy or in a kernel; it begins as NaN. */
 cudaError_t cudaMalloc(void **out, size_t bytes);
 cudaError_t cudaFree(void *memory);

@@ -499,5 +499,6 @@ cudnnStatus_t cudnnBackendExecute(cudnnHandle_t handle, cudnnBackendDescriptor_t
     int64_t workspace = number(pack, CUDNN_ATTR_VARIANT_PACK_WORKSPACE, 0);
     /* all of it: what is too small shows in what lies behind it */
     cudaMemsetAsync((void *)(uintptr_t)workspace, 0xff, (size_t)workspace_of(p), handle->stream);
+    cudaStreamSynchronize(handle->stream); /* it is computed now, on the processor */
     return convolve(&o, pack, number(engine, CUDNN_ATTR_ENGINE_GLOBAL_INDEX, 0));
 }

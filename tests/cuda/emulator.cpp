@@ -1,9 +1,8 @@
 /* emulator.cpp -- threads of a block as fibers, see cuda_runtime.h. */
-#include "cuda_runtime.h"
+#include "tests/cuda/emulator_internal.h"
 
 #include <cstdio>
 #include <cstdlib>
-#include <functional>
 #include <map>
 #include <sys/mman.h>
 #include <vector>
@@ -64,12 +63,20 @@ struct machine {
 struct machine &m = *new machine();
 
 [[noreturn]] void die(const char *what) {
+    emulated_die(what);
+}
+
+} // namespace
+
+void emulated_die(const char *what) {
     fprintf(stderr, "CUDA emulator: %s; block %u %u %u", what, blockIdx.x, blockIdx.y, blockIdx.z);
     if (m.now)
         fprintf(stderr, ", thread %u %u %u", m.now->index.x, m.now->index.y, m.now->index.z);
     fputc('\n', stderr);
     abort();
 }
+
+namespace {
 
 /* ---- fibers ---- */
 
@@ -267,13 +274,6 @@ void run_block(void) {
     } while (release_barrier());
 }
 
-bool takes(dim3 grid, dim3 block, size_t shared) {
-    size_t threads = (size_t)block.x * block.y * block.z;
-    return threads && threads <= MOST_THREADS && block.z <= MOST_DEPTH && grid.x && grid.y &&
-           grid.z && grid.x < 1u << 31 && grid.y <= MOST_GRID_Y && grid.z <= MOST_GRID_Y &&
-           shared <= MOST_SHARED;
-}
-
 /* ---- memory ----
  *
  * One stretch of addresses, of which the lowest gap that is wide enough is handed out.  Without
@@ -294,94 +294,25 @@ void permit(int how) {
         die("no permission for memory");
 }
 
-struct working {
-    working() {
-        permit(PROT_READ | PROT_WRITE);
-    }
-    ~working() {
-        permit(PROT_NONE);
-    }
-};
-
 } // namespace
 
-struct emulated_graph {
-    std::vector<std::function<void()>> launches;
-};
-
-namespace {
-
-struct emulated_graph *capturing; /* nullptr: launches are done at once */
-cudaError_t capture_error;
-
-/* A copy, or memory, while launches are captured: then there is no graph. */
-bool spoils_capture() {
-    if (capturing)
-        capture_error = cudaErrorStreamCaptureUnsupported;
-    return capturing;
+emulated_working::emulated_working() {
+    permit(PROT_READ | PROT_WRITE);
 }
 
-} // namespace
-
-bool emulated_capture(const std::function<void()> &launch) {
-    if (capturing)
-        capturing->launches.push_back(launch);
-    return capturing;
+emulated_working::~emulated_working() {
+    permit(PROT_NONE);
 }
 
-cudaError_t cudaStreamBeginCapture(cudaStream_t, enum cudaStreamCaptureMode) {
-    capturing = new emulated_graph();
-    capture_error = cudaSuccess;
-    return cudaSuccess;
-}
-
-cudaError_t cudaStreamEndCapture(cudaStream_t, cudaGraph_t *out) {
-    *out = capturing;
-    capturing = nullptr;
-    if (capture_error != cudaSuccess) {
-        delete *out;
-        *out = nullptr;
-    }
-    return capture_error;
-}
-
-cudaError_t cudaGraphInstantiate(cudaGraphExec_t *out, cudaGraph_t graph, unsigned long long) {
-    *out = new emulated_graph(*graph);
-    return cudaSuccess;
-}
-
-cudaError_t cudaGraphDestroy(cudaGraph_t graph) {
-    delete graph;
-    return cudaSuccess;
-}
-
-cudaError_t cudaGraphExecDestroy(cudaGraphExec_t graph) {
-    delete graph;
-    return cudaSuccess;
-}
-
-cudaError_t cudaGraphLaunch(cudaGraphExec_t graph, cudaStream_t) {
-    for (const auto &launch : graph->launches)
-        launch();
-    return cudaSuccess;
-}
-
-void emulated_work(void (*work)(void *), void *self, size_t bytes) {
-    const char *at = static_cast<const char *>(self);
-    const std::vector<char> kept(at, at + bytes);
-    if (emulated_capture([=] {
-            std::vector<char> copy = kept;
-            emulated_work(work, copy.data(), bytes);
-        }))
-        return;
-    working now;
+void emulated_work_now(void (*work)(void *), void *self) {
+    emulated_working now;
     m.launches++;
     work(self);
 }
 
 cudaError_t cudaMalloc(void **out, size_t bytes) {
-    if (spoils_capture())
-        return capture_error;
+    if (emulated_spoils(nullptr))
+        return cudaErrorStreamCaptureUnsupported;
     const size_t piece = PIECE;
     size_t room = (bytes + piece - 1) / piece * piece;
     if (!memory.base) {
@@ -404,7 +335,7 @@ cudaError_t cudaMalloc(void **out, size_t bytes) {
     memory.pieces[at] = room;
     memory.asked[at] = bytes;
     memory.used = at + room > memory.used ? at + room : memory.used;
-    working now;
+    emulated_working now;
     memset(*out, 0xff, room);
     return cudaSuccess;
 }
@@ -412,6 +343,7 @@ cudaError_t cudaMalloc(void **out, size_t bytes) {
 cudaError_t cudaFree(void *p) {
     if (!p)
         return cudaSuccess;
+    emulated_finish();
     size_t at = (size_t)(static_cast<char *>(p) - memory.base);
     if (!memory.pieces.erase(at))
         die("memory that was not handed out is given back");
@@ -426,16 +358,6 @@ size_t emulated_bytes(void) {
     for (const auto &piece : memory.asked)
         sum += piece.second;
     return sum;
-}
-
-cudaError_t cudaMallocHost(void **out, size_t bytes) {
-    *out = malloc(bytes);
-    return *out ? cudaSuccess : cudaErrorMemoryAllocation;
-}
-
-cudaError_t cudaFreeHost(void *p) {
-    free(p);
-    return cudaSuccess;
 }
 
 cudaError_t cudaMemGetInfo(size_t *free_bytes, size_t *all) {
@@ -455,16 +377,6 @@ cudaError_t cudaGetDeviceProperties(struct cudaDeviceProp *about, int number) {
     return number ? cudaErrorInvalidDevice : cudaSuccess;
 }
 
-cudaError_t cudaStreamCreate(cudaStream_t *stream) {
-    *stream = nullptr;
-    return cudaSuccess;
-}
-
-cudaError_t cudaStreamDestroy(cudaStream_t stream) {
-    (void)stream;
-    return cudaSuccess;
-}
-
 cudaError_t cudaGetLastError(void) {
     return cudaSuccess;
 }
@@ -473,12 +385,19 @@ const char *cudaGetErrorString(cudaError_t error) {
     return error == cudaErrorMemoryAllocation       ? "out of memory"
            : error == cudaErrorInvalidConfiguration ? "invalid configuration argument"
            : error == cudaErrorInvalidDevice        ? "invalid device ordinal"
-                                                    : "no error";
+           : error == cudaErrorHostMemoryAlreadyRegistered
+               ? "part or all of the requested memory range is already mapped"
+               : "no error";
 }
 
-cudaError_t emulated_launch(dim3 grid, dim3 block, size_t shared, void (*run)(void *), void *self) {
-    if (!takes(grid, block, shared))
-        return cudaErrorInvalidConfiguration;
+bool emulated_takes(dim3 grid, dim3 block, size_t shared) {
+    size_t threads = (size_t)block.x * block.y * block.z;
+    return threads && threads <= MOST_THREADS && block.z <= MOST_DEPTH && grid.x && grid.y &&
+           grid.z && grid.x < 1u << 31 && grid.y <= MOST_GRID_Y && grid.z <= MOST_GRID_Y &&
+           shared <= MOST_SHARED;
+}
+
+void emulated_launch(dim3 grid, dim3 block, size_t shared, void (*run)(void *), void *self) {
     size_t blocks = (size_t)grid.x * grid.y * grid.z;
     emulated_grid_size = grid;
     emulated_block_size = block;
@@ -489,7 +408,7 @@ cudaError_t emulated_launch(dim3 grid, dim3 block, size_t shared, void (*run)(vo
     m.shared_bytes = shared;
     m.shared = shared ? static_cast<char *>(malloc(shared)) : nullptr;
     m.launches++;
-    working now;
+    emulated_working now;
     for (size_t i = 0; i < blocks; i++) {
         size_t b = m.order == EMULATED_REVERSE ? blocks - 1 - i : i;
         emulated_block = {(unsigned)(b % grid.x), (unsigned)(b / grid.x % grid.y),
@@ -498,33 +417,6 @@ cudaError_t emulated_launch(dim3 grid, dim3 block, size_t shared, void (*run)(vo
     }
     free(m.shared);
     m.shared = nullptr;
-    return cudaSuccess;
-}
-
-cudaError_t cudaMemcpyAsync(void *to, const void *from, size_t n, enum cudaMemcpyKind kind,
-                            cudaStream_t stream) {
-    if (spoils_capture())
-        return capture_error;
-    (void)kind, (void)stream;
-    working now;
-    memcpy(to, from, n);
-    return cudaSuccess;
-}
-
-cudaError_t cudaMemsetAsync(void *to, int byte, size_t n, cudaStream_t stream) {
-    if (spoils_capture())
-        return capture_error;
-    (void)stream;
-    working now;
-    memset(to, byte, n);
-    return cudaSuccess;
-}
-
-cudaError_t cudaStreamSynchronize(cudaStream_t stream) {
-    if (spoils_capture())
-        return capture_error;
-    (void)stream;
-    return cudaSuccess;
 }
 
 void emulated_schedule(enum emulated_order order, unsigned seed) {
@@ -533,6 +425,7 @@ void emulated_schedule(enum emulated_order order, unsigned seed) {
 }
 
 unsigned long emulated_launches(void) {
+    emulated_finish();
     return m.launches;
 }
 

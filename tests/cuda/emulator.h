@@ -13,9 +13,15 @@ enum emulated_order { EMULATED_FORWARD, EMULATED_REVERSE, EMULATED_RANDOM, EMULA
 void emulated_schedule(enum emulated_order order, unsigned seed);
 unsigned long emulated_launches(void); /* so far */
 size_t emulated_bytes(void);           /* of the device's memory, as they were asked for */
-/* For stand-ins of libraries: work(self) with the device's memory at hand; of a copy of self when
- * it is captured for later. */
-void emulated_work(void (*work)(void *), void *self, size_t bytes);
+/* A stream's work is done when somebody waits for it; that of streams that do not block the first
+ * ones so, too, or as soon as no event holds it back. */
+enum emulated_copies { EMULATED_LATE, EMULATED_EARLY, EMULATED_COPIES };
+void emulated_copying(enum emulated_copies when);
+size_t emulated_pinned(void);            /* bytes that are registered now */
+void emulated_most_pinned(size_t bytes); /* what can be */
+/* For stand-ins of libraries: work(a copy of self) with the device's memory at hand, when the
+ * stream, a cudaStream_t, comes to it. */
+void emulated_work(void *stream, void (*work)(void *), void *self, size_t bytes);
 
 #ifdef __cplusplus
 }
