@@ -190,6 +190,8 @@ static void attention(void **state) {
     check_attention(&b, 2, 5, 8, 0);
     check_attention(&b, 1, 40, 40, 1);
     check_attention(&b, 1, 101, 16, 0);
+    check_attention(&b, 1, 101, 72, 1);
+    check_attention(&b, 1, 197, 64, 0);
     check_row(&b, 3, 20, 40);
     close_bench(&b);
 }

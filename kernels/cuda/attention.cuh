@@ -5,12 +5,13 @@
  * these rows each lane sums R x F features of them.  Rows are padded by four floats: then lanes
  * that read float4 from rows of their own meet no other in a bank.
  *
- * S: how qkv, p, y and their gradients are stored, float or in 16 bits; tiles are of floats.
+ * S: how qkv, p, y and their gradients are stored, float or in 16 bits; tiles are of floats.  With
+ * 16 bits and many tokens tensor cores multiply (tensor.cuh), weights rounded to 16 bits, too.
  */
 #ifndef SSV_KERNELS_CUDA_ATTENTION_CUH
 #define SSV_KERNELS_CUDA_ATTENTION_CUH
 
-#include "kernels/cuda/half.cuh"
+#include "kernels/cuda/tensor.cuh"
 
 template <int R_, int C_, int F_> struct tiling {
     static constexpr int R = R_, C = C_, F = F_;
@@ -145,6 +146,62 @@ __device__ void load_rows(float *tile, const token_rows<S> &from, int first, int
     }
 }
 
+/* Tensor cores multiply what is stored in 16 bits, where a warp has as many rows as they want. */
+template <class G, class S>
+static constexpr bool by_tensor = sizeof(S) == sizeof(bfloat16) && G::R == TENSOR_ROWS;
+
+/* The same as add_dots; right: the first row. */
+template <class G>
+__device__ void add_dots_by_tensor(const float *left, const float *right,
+                                   float (&sum)[G::R][G::C]) {
+    const int lane = (int)threadIdx.x % CUDA_WARP, row = lane / TENSOR_LANES,
+              at = lane % TENSOR_LANES * 4;
+    tensor_sums dots[G::C] = {};
+#pragma unroll 1 /* or what is loaded ahead takes registers */
+    for (int e = 0; e < G::WIDE; e += TENSOR_K) {
+        const float4 l = four(left + row * G::LD + e + at);
+        const unsigned b[2] = {tensor_pair(l.x, l.y), tensor_pair(l.z, l.w)};
+#pragma unroll
+        for (int c = 0; c < G::C; c++) {
+            const float *x = right + (c * CUDA_WARP + 4 * row) * G::LD + e + at;
+            const float4 a[4] = {four(x), four(x + G::LD), four(x + 2 * G::LD),
+                                 four(x + 3 * G::LD)};
+            dots[c].add(a, b);
+        }
+    }
+#pragma unroll
+    for (int c = 0; c < G::C; c++)
+        dots[c].give([&](int r, float x) { sum[r][c] += x; });
+}
+
+/* The same as mix_rows; x: the first feature. */
+template <class G>
+__device__ void mix_rows_by_tensor(const float *weight, int ld, const float *x, int rows,
+                                   float (&out)[G::R][G::F]) {
+    const int lane = (int)threadIdx.x % CUDA_WARP, row = lane / TENSOR_LANES,
+              at = lane % TENSOR_LANES * 4;
+    tensor_sums mixed[G::F] = {};
+#pragma unroll 1
+    for (int j = 0; j < rows; j += TENSOR_K) {
+        const float4 w = j + at < rows ? four(weight + row * ld + j + at) : float4{0, 0, 0, 0};
+        const unsigned b[2] = {tensor_pair(w.x, w.y), tensor_pair(w.z, w.w)};
+#pragma unroll
+        for (int f = 0; f < G::F; f++) {
+            const float *from = x + (j + at) * G::LD + f * CUDA_WARP + 4 * row;
+            const float4 k[4] = {four(from), four(from + G::LD), four(from + 2 * G::LD),
+                                 four(from + 3 * G::LD)};
+            const float4 a[4] = {{k[0].x, k[1].x, k[2].x, k[3].x},
+                                 {k[0].y, k[1].y, k[2].y, k[3].y},
+                                 {k[0].z, k[1].z, k[2].z, k[3].z},
+                                 {k[0].w, k[1].w, k[2].w, k[3].w}};
+            mixed[f].add(a, b);
+        }
+    }
+#pragma unroll
+    for (int f = 0; f < G::F; f++)
+        mixed[f].give([&](int r, float y) { out[r][f] += y; });
+}
+
 /* sum[r][c] += the dot of the warp's row r and the lane's row in group c */
 template <class G>
 __device__ void add_dots(const float *left, const float *right, float (&sum)[G::R][G::C]) {
@@ -199,6 +256,23 @@ template <class G> struct tile_pair {
     float *left, *right;
     int lane, row; /* the warp's first */
 
+    /* dots with the right tile's rows */
+    template <class S> __device__ void dots(float (&sum)[G::R][G::C]) const {
+        if constexpr (by_tensor<G, S>)
+            add_dots_by_tensor<G>(left + row * G::LD, right, sum);
+        else
+            add_dots<G>(left + row * G::LD, right + lane * G::LD, sum);
+    }
+
+    /* `rows` of the right tile, weighted */
+    template <class S>
+    __device__ void mix(const float *weight, int ld, int rows, float (&out)[G::R][G::F]) const {
+        if constexpr (by_tensor<G, S>)
+            mix_rows_by_tensor<G>(weight, ld, right, rows, out);
+        else
+            mix_rows<G>(weight, ld, right + lane, rows, out);
+    }
+
     __device__ explicit tile_pair(float *memory)
         : left(memory), right(memory + G::LEFT), lane((int)threadIdx.x % CUDA_WARP),
           row((int)threadIdx.x / CUDA_WARP * G::R) {}
@@ -219,7 +293,7 @@ template <class G> struct tile_pair {
             load_rows<G, G::COLS>(right, r, first, end, e0, d);
             __syncthreads();
             if (row < at.rows)
-                add_dots<G>(left + row * G::LD, right + lane * G::LD, sum);
+                dots<S>(sum);
         }
     }
 

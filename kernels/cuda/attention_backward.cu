@@ -114,8 +114,7 @@ template <class G, class S> struct key_block {
     __device__ void mix(int first, float (&out)[G::R][G::F]) const {
         int rest = round_to_four(b.a.t - first);
         if (works())
-            mix_rows<G>(weights(), G::ACROSS_LD, tiles.right + tiles.lane,
-                        rest < G::COLS ? rest : G::COLS, out);
+            tiles.template mix<S>(weights(), G::ACROSS_LD, rest < G::COLS ? rest : G::COLS, out);
     }
     /* Queries from `first` on: their part of features e0 .. of dk and dv. */
     __device__ void add(int first, int e0, bool again, float (&dk)[G::R][G::F],

@@ -88,8 +88,8 @@ template <class G, class W> struct strip_block {
             int rest = round_to_four(count(j0) - j);
             tiles.load_right(work.mixed(at.pair), j0 + j, mine.seen, e0, work.a.d);
             if (mine.rows > 0)
-                mix_rows<G>(mine.x + j, mine.ld, tiles.right + mine.lane,
-                            rest < G::COLS ? rest : G::COLS, out);
+                tiles.template mix<typename decltype(W::a)::stored>(
+                    mine.x + j, mine.ld, rest < G::COLS ? rest : G::COLS, out);
             if (G::ALL)
                 break;
         }
