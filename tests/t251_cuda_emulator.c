@@ -55,16 +55,15 @@ static void test_shared_memory_begins_as_nan(void **state) {
 }
 
 /* The program ends with a line that says so. */
-static void ends(enum fault fault, const char *words) {
+static void ends(void (*run_it)(int fault), int fault, const char *words) {
     int pipes[2];
     char line[256];
     assert_int_equal(pipe(pipes), 0);
     pid_t child = fork();
     if (!child) {
-        float out[THREADS];
         dup2(pipes[1], STDERR_FILENO);
         signal(SIGABRT, SIG_DFL);
-        run(EMULATED_FORWARD, fault, out);
+        run_it(fault);
         _exit(0);
     }
     close(pipes[1]);
@@ -76,14 +75,42 @@ static void ends(enum fault fault, const char *words) {
     assert_int_equal(waitpid(child, &status, 0), child);
     assert_true(WIFSIGNALED(status) && WTERMSIG(status) == SIGABRT);
     if (!strstr(line, words))
-        fail_msg("fault %d: %s", (int)fault, line);
+        fail_msg("fault %d: %s", fault, line);
+}
+
+static void run_kernel(int fault) {
+    float out[THREADS];
+    run(EMULATED_FORWARD, (enum fault)fault, out);
+}
+
+static void run_copies(int fault) {
+    fault_copies((enum copy_fault)fault);
 }
 
 static void test_what_cannot_go_on_ends(void **state) {
     (void)state;
-    ends(FAULT_DIVERGENT, "some threads returned, others wait in __syncthreads");
-    ends(FAULT_MISSING_LANE, "a lane in the mask of an exchange has returned");
-    ends(FAULT_NOT_IN_MASK, "a lane exchanges values without being in the mask");
+    ends(run_kernel, FAULT_DIVERGENT, "some threads returned, others wait in __syncthreads");
+    ends(run_kernel, FAULT_MISSING_LANE, "a lane in the mask of an exchange has returned");
+    ends(run_kernel, FAULT_NOT_IN_MASK, "a lane exchanges values without being in the mask");
+    ends(run_copies, COPY_FAULT_UNPINNED,
+         "memory is unpinned while a copy from it is still to come");
+}
+
+/* A wait that is missing is one of the two, late copies or early ones, having other numbers. */
+static void test_waits_that_are_missing_show(void **state) {
+    (void)state;
+    static const enum emulated_copies shows[] = {[COPY_FAULT_NOT_AWAITED] = EMULATED_LATE,
+                                                 [COPY_FAULT_TOO_EARLY] = EMULATED_EARLY,
+                                                 [COPY_FAULT_CHANGED] = EMULATED_LATE};
+    for (int when = 0; when < EMULATED_COPIES; when++) {
+        emulated_copying((enum emulated_copies)when);
+        assert_true(fault_copies(COPY_FAULT_NONE) == 12);
+    }
+    for (int fault = COPY_FAULT_NOT_AWAITED; fault <= COPY_FAULT_CHANGED; fault++) {
+        emulated_copying(shows[fault]);
+        assert_false(fault_copies((enum copy_fault)fault) == 12);
+    }
+    emulated_copying(EMULATED_LATE);
 }
 
 int main(void) {
@@ -91,6 +118,7 @@ int main(void) {
         cmocka_unit_test(test_races_show),
         cmocka_unit_test(test_shared_memory_begins_as_nan),
         cmocka_unit_test(test_what_cannot_go_on_ends),
+        cmocka_unit_test(test_waits_that_are_missing_show),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

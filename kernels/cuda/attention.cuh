@@ -6,7 +6,7 @@
  * that read float4 from rows of their own meet no other in a bank.
  *
  * S: how qkv, p, y and their gradients are stored, float or in 16 bits; tiles are of floats.  With
- * 16 bits and many tokens tensor cores multiply (tensor.cuh), weights rounded to 16 bits, too.
+ * 16 bits tensor cores multiply (tensor.cuh), weights rounded to 16 bits, too.
  */
 #ifndef SSV_KERNELS_CUDA_ATTENTION_CUH
 #define SSV_KERNELS_CUDA_ATTENTION_CUH
@@ -17,10 +17,10 @@ template <int R_, int C_, int F_> struct tiling {
     static constexpr int R = R_, C = C_, F = F_;
     static constexpr int ROWS = 32, COLS = C * CUDA_WARP, WIDE = F * CUDA_WARP;
     static constexpr int THREADS = ROWS / R * CUDA_WARP,
-                         RESIDENT = R < 8 ? 4 : 3; /* blocks at once */
-    static constexpr bool ALL = R < 8;             /* tokens of an image are in one tile */
-    static constexpr int LD = WIDE + 4;            /* of rows of features */
-    static constexpr int ACROSS_LD = COLS + 4;     /* of a row's numbers for the other side */
+                         RESIDENT = R < 8 || C < 3 ? 4 : 3; /* blocks at once */
+    static constexpr bool ALL = R < 8 || C < 3;             /* tokens of an image are in one tile */
+    static constexpr int LD = WIDE + 4;                     /* of rows of features */
+    static constexpr int ACROSS_LD = COLS + 4; /* of a row's numbers for the other side */
     static constexpr int LEFT = ROWS * LD, RIGHT = COLS * LD, ACROSS = ROWS * ACROSS_LD;
 
     /* Rows of a block, so that all have about as many and warps are full. */
@@ -31,25 +31,27 @@ template <int R_, int C_, int F_> struct tiling {
 };
 
 /* run.template with<G>() with what suits t tokens and d features.  Few tokens: narrow tiles, more
- * warps; many: more work for a lane, so that shared memory keeps up. */
-template <int F, class Run> void with_tokens(int t, const Run &run) {
+ * warps, unless tensor cores multiply; many: more work for a lane, so that shared memory keeps up.
+ */
+template <class S, int F, class Run> void with_tokens(int t, const Run &run) {
+    constexpr int FEW = sizeof(S) == sizeof(bfloat16) ? TENSOR_ROWS : 4;
     switch ((t + CUDA_WARP - 1) / CUDA_WARP) {
     case 1:
-        return run.template with<tiling<4, 1, F>>();
+        return run.template with<tiling<FEW, 1, F>>();
     case 2:
-        return run.template with<tiling<4, 2, F>>();
+        return run.template with<tiling<FEW, 2, F>>();
     case 3:
-        return run.template with<tiling<4, 3, F>>();
+        return run.template with<tiling<FEW, 3, F>>();
     default:
         return run.template with<tiling<8, 3, F>>();
     }
 }
 
-template <class Run> void with_tiling(int t, int d, const Run &run) {
+template <class S, class Run> void with_tiling(int t, int d, const Run &run) {
     if (d <= CUDA_WARP)
-        with_tokens<1>(t, run);
+        with_tokens<S, 1>(t, run);
     else
-        with_tokens<2>(t, run);
+        with_tokens<S, 2>(t, run);
 }
 
 /* One head's rows for the tokens of an image. */
@@ -146,7 +148,7 @@ __device__ void load_rows(float *tile, const token_rows<S> &from, int first, int
     }
 }
 
-/* Tensor cores multiply what is stored in 16 bits, where a warp has as many rows as they want. */
+/* Tensor cores multiply what is stored in 16 bits. */
 template <class G, class S>
 static constexpr bool by_tensor = sizeof(S) == sizeof(bfloat16) && G::R == TENSOR_ROWS;
 

@@ -291,9 +291,9 @@ void run_backward(const struct kctx *c, int n, backward<S> b, float *dbias, FROM
         int some = n - first < most ? n - first : most;
         size_t pairs = (size_t)some * (size_t)b.a.heads;
         strips(c, pairs, by_queries<S>{b}, where);
-        with_tiling(t, d, by_keys<S>{c, pairs, b, where});
+        with_tiling<S>(t, d, by_keys<S>{c, pairs, b, where});
         if (dbias)
-            with_tiling(t, d, bias_run<S>{c, some, b, dbias, where});
+            with_tiling<S>(t, d, bias_run<S>{c, some, b, dbias, where});
         b.a.qkv += (size_t)some * (size_t)t * 3 * token;
         b.dqkv += (size_t)some * (size_t)t * 3 * token;
         b.dy += (size_t)some * (size_t)t * token;

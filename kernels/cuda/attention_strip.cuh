@@ -165,7 +165,8 @@ template <class W> struct strip_run {
 template <class W>
 static void strips(const struct kctx *c, size_t pairs, const W &work, FROM_CALLER) {
     if (work.a.t && pairs)
-        with_tiling(work.a.t, work.a.d, strip_run<W>{c, pairs, work, where});
+        with_tiling<typename decltype(W::a)::stored>(work.a.t, work.a.d,
+                                                     strip_run<W>{c, pairs, work, where});
 }
 
 #endif

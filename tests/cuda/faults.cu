@@ -54,3 +54,41 @@ void fault_run(enum fault fault, float *out) {
     void (*kernel)(float *) = kernels[fault];
     LAUNCH(kernel, dim3(2), dim3(THREADS), 0, cudaStream_t(), out);
 }
+
+float fault_copies(enum copy_fault fault) {
+    static float from[2], read[2];
+    float *there, *kept;
+    cudaStream_t work, copies;
+    cudaEvent_t sent, taken;
+    cudaMalloc(reinterpret_cast<void **>(&there), sizeof *there);
+    cudaMalloc(reinterpret_cast<void **>(&kept), sizeof read);
+    cudaStreamCreate(&work);
+    cudaStreamCreateWithFlags(&copies, cudaStreamNonBlocking);
+    cudaEventCreateWithFlags(&sent, cudaEventDisableTiming);
+    cudaEventCreateWithFlags(&taken, cudaEventDisableTiming);
+    cudaHostRegister(from, sizeof from, cudaHostRegisterDefault);
+    for (int i = 0; i < 2; i++) {
+        float *source = from + (fault == COPY_FAULT_CHANGED ? 0 : i);
+        *source = (float)(i + 1);
+        if (fault != COPY_FAULT_TOO_EARLY)
+            cudaStreamWaitEvent(copies, taken, 0);
+        cudaMemcpyAsync(there, source, sizeof *there, cudaMemcpyHostToDevice, copies);
+        cudaEventRecord(sent, copies);
+        if (fault == COPY_FAULT_UNPINNED)
+            cudaHostUnregister(from);
+        if (fault != COPY_FAULT_NOT_AWAITED)
+            cudaStreamWaitEvent(work, sent, 0);
+        cudaMemcpyAsync(kept + i, there, sizeof *there, cudaMemcpyDeviceToDevice, work);
+        cudaEventRecord(taken, work);
+    }
+    cudaMemcpyAsync(read, kept, sizeof read, cudaMemcpyDeviceToHost, work);
+    cudaStreamSynchronize(copies);
+    cudaHostUnregister(from);
+    cudaEventDestroy(sent);
+    cudaEventDestroy(taken);
+    cudaStreamDestroy(work);
+    cudaStreamDestroy(copies);
+    cudaFree(there);
+    cudaFree(kept);
+    return 10 * read[0] + read[1];
+}

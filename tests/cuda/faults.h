@@ -1,4 +1,5 @@
-/* faults.h -- a launch of 2 x 64 threads with a planted mistake; out (64). */
+/* faults.h -- a launch of 2 x 64 threads with a planted mistake, out (64); and copies by two
+ * streams with a wait left out. */
 #ifndef SSV_TESTS_CUDA_FAULTS_H
 #define SSV_TESTS_CUDA_FAULTS_H
 
@@ -15,6 +16,18 @@ enum fault {
     FAULT_UNSET
 };
 void fault_run(enum fault fault, float *out);
+
+/* The second stream copies 1, then 2, to a place that the first one reads each time: it does not
+ * wait for the copy, the copy does not wait until it has read, what is copied changes before.
+ * Returns 10 x what was read first + what was read then, 12 without a mistake. */
+enum copy_fault {
+    COPY_FAULT_NONE,
+    COPY_FAULT_NOT_AWAITED,
+    COPY_FAULT_TOO_EARLY,
+    COPY_FAULT_CHANGED,
+    COPY_FAULT_UNPINNED /* while a copy is still to come: ends the program */
+};
+float fault_copies(enum copy_fault fault);
 
 #ifdef __cplusplus
 }
