@@ -21,28 +21,37 @@ static int processors(void) {
     return n > 0 ? n : 1;
 }
 
+/* Of ranks 0..end-1 those on this one's machine. */
+static int ranks_here(const struct communicator *c, int end) {
+    int here = 0;
+    for (int p = 0; c && p < end; p++)
+        here += !strcmp(c->host[p], c->host[c->rank]);
+    return here;
+}
+
 /* A launcher that does not bind its processes to processors lets each of a machine see all. */
 static int fair_share(const struct communicator *c, int n) {
-    int here = 0;
-    for (int p = 0; p < communicator_size(c) && c; p++)
-        here += !strcmp(c->host[p], c->host[c->rank]);
+    int here = ranks_here(c, communicator_size(c));
     return here > 1 && n >= sysconf(_SC_NPROCESSORS_ONLN) ? (n > here ? n / here : 1) : n;
 }
 
 /* What has to be the same on all ranks for their bits to be. */
-static int compare_ranks(const struct invocation *call, const struct kernels *k,
+static int compare_ranks(const struct invocation *call, const struct context *context,
                          struct error *err) {
     struct arena a = {0};
     struct run now;
     char hash[65];
     run_init(&now);
-    const char *text = arena_printf(&a, "%s\n%s\n%s\n%s", SSV_VERSION, now.code_commit, k->name,
-                                    settings_suite_text(call->settings, &a));
+    const char *text =
+        arena_printf(&a, "%s\n%s\n%s\n%s %s %s\n%s", SSV_VERSION, now.code_commit,
+                     context->kernels->name, context->device ? context->device->description : "cpu",
+                     context->device ? context->device->note : "", call->settings->machine.math,
+                     settings_suite_text(call->settings, &a));
     sha256_hex(text, strlen(text), hash);
     int status = communicator_compare(
         call->ranks, hash, sizeof hash,
-        "has other settings, another version of the program or other instructions than rank 0 "
-        "(`ssvbench env` on both; SSVBENCH_ISA sets the instructions)",
+        "has other settings, another version of the program, another device or other instructions "
+        "than rank 0 (`ssvbench env` on both; SSVBENCH_ISA sets the instructions)",
         err);
     run_free(&now);
     arena_free(&a);
@@ -61,7 +70,8 @@ int invocation_context(const struct invocation *call, struct context *context, s
             "SSVBENCH_ISA names an instruction set that this processor or build does not "
             "have: leave it unset, or see `ssvbench env`");
     struct device *device;
-    int fell_back, status = device_open(&device, m->device, m->math, &fell_back, err);
+    int fell_back, turn = ranks_here(call->ranks, communicator_rank(call->ranks));
+    int status = device_open(&device, m->device, m->math, turn, &fell_back, err);
     if (status)
         return status;
     if (fell_back)
@@ -108,11 +118,7 @@ static int join_ranks(const struct invocation *call, const struct context *conte
     c->seconds = call->settings->machine.rank_seconds;
     log_message(LOG_INFO, "%d ranks on %s, %d compute threads each", c->size, c->engine,
                 context->threads);
-    if (context->device)
-        return error_set(err, STATUS_USAGE,
-                         "%d ranks train on processors only: --device cpu, or one process",
-                         c->size);
-    return compare_ranks(call, context->kernels, err);
+    return compare_ranks(call, context, err);
 }
 
 static int suite(struct invocation *call, unsigned stages, struct error *err) {

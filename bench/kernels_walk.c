@@ -165,7 +165,7 @@ static int choose(const char *asked, const char *math, const struct kernels **ch
     int fell_back;
     *n = 0;
     if (!strncmp(asked, "cuda", strlen("cuda"))) {
-        int status = device_open(device, asked, math, &fell_back, err);
+        int status = device_open(device, asked, math, 0, &fell_back, err);
         if (!status)
             chosen[(*n)++] = (*device)->kernels;
         return status;

@@ -47,10 +47,18 @@ static int load(const struct device_plugin **out, struct error *err) {
                      path);
 }
 
-static int open_cuda(struct device **out, int number, enum device_math math, struct error *err) {
+/* number < 0: the one whose turn it is. */
+static int open_cuda(struct device **out, int number, int turn, enum device_math math,
+                     struct error *err) {
     const struct device_plugin *plugin = NULL;
     int status = load(&plugin, err);
-    return plugin && !status ? plugin->open(out, number, math, err) : status;
+    if (!plugin || status)
+        return status;
+    if (number < 0) {
+        int n = turn ? plugin->count() : 1;
+        number = n > 0 ? turn % n : 0;
+    }
+    return plugin->open(out, number, math, err);
 }
 
 const char *const device_maths[] = {
@@ -65,21 +73,21 @@ static int find_math(const char *name, enum device_math *out, struct error *err)
     return error_set(err, STATUS_USAGE, "there is no math \"%s\": own, fp32, tf32 or bf16", name);
 }
 
-int device_open(struct device **out, const char *name, const char *math_name, int *fell_back,
-                struct error *err) {
+int device_open(struct device **out, const char *name, const char *math_name, int turn,
+                int *fell_back, struct error *err) {
     enum device_math math = DEVICE_FP32;
-    int number = 0, end = 0, status = find_math(math_name, &math, err);
+    int number = -1, end = 0, status = find_math(math_name, &math, err);
     *out = NULL;
     *fell_back = 0;
     if (status || !strcmp(name, "cpu"))
         return status;
     if (!strcmp(name, "cuda") ||
         (sscanf(name, "cuda:%4d%n", &number, &end) == 1 && !name[end] && number >= 0))
-        return open_cuda(out, number, math, err);
+        return open_cuda(out, number, turn, math, err);
     if (strcmp(name, "auto") != 0)
         return error_set(err, STATUS_USAGE, "there is no device \"%s\": cpu, cuda, cuda:N or auto",
                          name);
-    *fell_back = open_cuda(out, 0, math, err) != 0;
+    *fell_back = open_cuda(out, -1, turn, math, err) != 0;
     return 0;
 }
 #endif

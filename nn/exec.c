@@ -6,21 +6,7 @@
 #include <omp.h>
 #include <string.h>
 
-enum { CHUNK = 8, LANES_MOST = 16, LANE_REALS = 1 << 26, EXTENT_NUMBERS = 5 };
-
-/* A power of two, few enough that the lanes stay within 256 MiB, and a function of nothing that
- * differs between two machines. */
-static int choose_lanes(const struct graph *g, const struct exec_config *c) {
-    int chunks = (c->batch + c->chunk - 1) / c->chunk, lanes = 1;
-    if (!g->train)
-        return chunks;
-    size_t most = c->lanes ? (size_t)c->lanes : (size_t)LANE_REALS / (g->model->count + 1);
-    if (!c->lanes)
-        most = most < 2 ? 2 : most > LANES_MOST ? LANES_MOST : most;
-    while (2 * lanes <= chunks && 2 * (size_t)lanes <= most)
-        lanes *= 2;
-    return lanes;
-}
+enum { EXTENT_NUMBERS = 5 };
 
 static int allocate(struct exec *x, struct error *err) {
     const struct graph *g = x->g;
@@ -50,7 +36,7 @@ static int allocate(struct exec *x, struct error *err) {
             x->bound[i] = g->tensors[i]->constant;
     if (c->device)
         TRY(away_open(&x->away, c->device, &x->arena, g, c->batch, c->ahead, x->bound, err));
-    if (c->device && !c->profile)
+    if (c->device && !c->profile && !x->ranks)
         x->replay = replay_open(&x->arena, c->device, EXTENT_NUMBERS + 2 * g->n);
     for (int i = 0; i < c->threads; i++) {
         struct worker *w = &x->workers[i];
@@ -83,10 +69,13 @@ static int share_lanes(struct exec *x, struct error *err) {
     x->end = x->lanes;
     if (communicator_size(c) == 1)
         return 0;
-    if (x->config.device)
-        return error_set(err, STATUS_USAGE, "%d ranks train on processors only, not on %s", c->size,
-                         x->config.device->name);
-    int status = ranks_open(&x->ranks, &x->arena, c, x->g, x->lanes, x->config.chunk, err);
+    const struct ranks_config shared = {.c = c,
+                                        .device = x->config.device,
+                                        .g = x->g,
+                                        .lanes = x->lanes,
+                                        .chunk = x->config.chunk,
+                                        .batch = x->config.batch};
+    int status = ranks_open(&x->ranks, &x->arena, &shared, err);
     x->begin = ranks_first_lane(x->ranks, c->rank);
     x->end = ranks_first_lane(x->ranks, c->rank + 1);
     return status;
@@ -102,16 +91,7 @@ int exec_open(struct exec **out, struct graph *g, const struct exec_config *conf
     x->arena = arena;
     x->g = g;
     x->config = *config;
-    if (x->config.device) {
-        x->config.kernels = x->config.device->kernels;
-        x->config.threads = 1;
-        x->config.chunk = x->config.batch;
-    }
-    if (!x->config.chunk)
-        x->config.chunk = CHUNK;
-    if (x->config.chunk > x->config.batch)
-        x->config.chunk = x->config.batch;
-    x->lanes = choose_lanes(g, &x->config);
+    exec_cut(x);
     x->bound = ARENA_ARRAY(&x->arena, const void *, g->n);
     x->workers = ARENA_ARRAY(&x->arena, struct worker, x->config.threads);
     x->weights = ARENA_ARRAY(&x->arena, double, g->n);
@@ -163,12 +143,17 @@ void exec_weigh(struct exec *x, const struct tensor *objective, double weight) {
     x->weights[objective->number] = weight;
 }
 
-const real *exec_output(const struct exec *x, const struct tensor *t) {
+const real *exec_output_there(const struct exec *x, const struct tensor *t) {
     CHECK(t->output, "%s is not an output", t->name);
-    real *outputs = x->outputs.data, *here = outputs + t->output_offset * (size_t)x->config.batch;
+    real *rows = (real *)x->outputs.data + t->output_offset * (size_t)x->config.batch;
     if (x->ranks)
-        ranks_gather_output(x->ranks, t, here);
-    return x->away ? away_output(x->away, outputs, t) : here;
+        ranks_gather_output(x->ranks, t, rows);
+    return rows;
+}
+
+const real *exec_output(const struct exec *x, const struct tensor *t) {
+    const real *there = exec_output_there(x, t);
+    return x->away ? away_output(x->away, x->outputs.data, t) : there;
 }
 
 const real *exec_shared(const struct exec *x, const struct tensor *t) {
@@ -449,10 +434,6 @@ void exec_share(const struct exec *x, int n, int *first, int *end) {
 
 double exec_probe(struct exec *x, int n) {
     return run(x, &(struct extent){.n = n, .n_total = n, .first = 1, .last = 1});
-}
-
-const real *exec_output_there(const struct exec *x, const struct tensor *t) {
-    return (const real *)x->outputs.data + t->output_offset * (size_t)x->config.batch;
 }
 
 int exec_there(const struct exec *x, struct exec_there *out) {

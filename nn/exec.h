@@ -21,16 +21,17 @@ struct exec_config {
     const struct kernels *kernels;
     int threads, batch;
     int chunk; /* samples in a chunk; 0: 8 */
-    int lanes; /* 0: by the size of the model */
+    int lanes; /* 0: by the size of the model, on a device by the number of ranks */
     int profile;
     const struct kernel_watch *watch; /* when kernels are those of kernels/watch.h */
-    /* NULL: the processor.  Otherwise its kernels compute, the batch is one chunk, and results are
+    /* NULL: the processor.  Otherwise its kernels compute, a lane is one chunk, and there are as
+     * few lanes as ranks have work, a power of two, or `lanes`; chunk does not count.  Results are
      * copied out after each run; inputs stay in the processor's memory. */
     struct device *device;
     int ahead; /* with a device: room for the next inputs, too, which exec_ahead sends */
     /* Of several processes each runs a part of the samples, with the results that one would have;
-     * every function below is then called by all of them.  Graphs with a gradient on the processor;
-     * NULL: one process. */
+     * every function below is then called by all of them.  Graphs with a gradient; NULL: one
+     * process. */
     struct communicator *ranks;
 };
 

@@ -1,5 +1,5 @@
-/* exec_internal.h -- an executor from inside: exec.c runs graphs, exec_profile.c says where time
- * went. */
+/* exec_internal.h -- an executor from inside: exec.c runs graphs, exec_cut.c deals a batch to
+ * lanes, exec_profile.c says where time went. */
 #ifndef SSV_NN_EXEC_INTERNAL_H
 #define SSV_NN_EXEC_INTERNAL_H
 
@@ -33,5 +33,7 @@ struct exec {
     double seconds_prepare, seconds_reduce, seconds_total;
     long runs, samples;
 };
+
+void exec_cut(struct exec *x); /* the batch into chunks and lanes, in config and x->lanes */
 
 #endif

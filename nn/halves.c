@@ -11,10 +11,11 @@ static struct tensor *alias_of(const struct tensor *t) {
     return alias < 0 || alias >= t->n_src ? NULL : t->src[alias];
 }
 
-/* A gradient that starts as another tensor's is stored as that one. */
+/* A gradient that starts as another tensor's is stored as that one.  Rows of a whole number of
+ * reals, so that a lane's first one begins where a real does. */
 static int may_be(const struct tensor *t) {
     return is_value(t) && t->op->halves & HALVES_OUT && !t->output && !t->objective &&
-           (!alias_of(t) || t->op->halves & 1u << t->op->alias_src);
+           t->per_sample % 2 == 0 && (!alias_of(t) || t->op->halves & 1u << t->op->alias_src);
 }
 
 static void leave_out_sources(const struct tensor *t) {

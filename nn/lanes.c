@@ -185,27 +185,51 @@ static int overlap(const struct lane_range *r, size_t before, size_t begin, size
     return 1;
 }
 
-/* To out, or from in, whichever is there. */
-static void copy(const struct lanes *l, int lane, int phase, size_t begin, size_t count, real *out,
-                 const real *in) {
-    size_t before = 0, from, n;
-    for (int i = 0; i < l->n_ranges; i++) {
-        const struct lane_range *r = &l->ranges[i];
+/* A run of reals of a lane, and where it is, or goes, outside. */
+struct stretch {
+    real *own;
+    size_t at, n;
+};
+
+/* The parts of numbers begin..begin+count-1, one after the other; 0 when there are no more. */
+static int next_stretch(const struct lanes *l, int lane, int phase, size_t begin, size_t count,
+                        int *range, size_t *before, struct stretch *out) {
+    while (*range < l->n_ranges) {
+        const struct lane_range *r = &l->ranges[(*range)++];
+        size_t from, start = *before;
         if (r->spare.dies != phase)
             continue;
-        if (overlap(r, before, begin, begin + count, &from, &n)) {
-            real *own = own_range(l, lane, r) + from;
-            size_t at = before + from - begin;
-            memcpy(out ? out + at : own, out ? own : in + at, n * sizeof *own);
-        }
-        before += r->count;
+        *before += r->count;
+        if (!overlap(r, start, begin, begin + count, &from, &out->n))
+            continue;
+        out->own = own_range(l, lane, r) + from;
+        out->at = start + from - begin;
+        return 1;
     }
+    return 0;
 }
 
-void lanes_read(const struct lanes *l, int lane, int phase, size_t begin, size_t count, real *out) {
-    copy(l, lane, phase, begin, count, out, NULL);
+/* The processor does not see a device's memory. */
+static void copy(const struct kernels *k, const struct kctx *c, size_t n, const real *from,
+                 real *to) {
+    if (c->device)
+        k->axpby(c, n, 1, from, 0, to);
+    else
+        memcpy(to, from, n * sizeof *to);
 }
 
-void lanes_write(const struct lanes *l, int phase, size_t begin, size_t count, const real *in) {
-    copy(l, 0, phase, begin, count, NULL, in);
+void lanes_read(const struct lanes *l, const struct kernels *k, const struct kctx *c, int lane,
+                int phase, size_t begin, size_t count, real *out) {
+    struct stretch s;
+    size_t before = 0;
+    for (int range = 0; next_stretch(l, lane, phase, begin, count, &range, &before, &s);)
+        copy(k, c, s.n, s.own, out + s.at);
+}
+
+void lanes_write(const struct lanes *l, const struct kernels *k, const struct kctx *c, int phase,
+                 size_t begin, size_t count, const real *in) {
+    struct stretch s;
+    size_t before = 0;
+    for (int range = 0; next_stretch(l, 0, phase, begin, count, &range, &before, &s);)
+        copy(k, c, s.n, in + s.at, s.own);
 }

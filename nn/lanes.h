@@ -38,7 +38,9 @@ void lanes_add(const struct lanes *l, const struct kernels *k, const struct kctx
 /* All that this phase is the last to give to, in a row: how many reals, and count of them from
  * number `begin` on out of a lane, or into the first one. */
 size_t lanes_completed(const struct lanes *l, int phase);
-void lanes_read(const struct lanes *l, int lane, int phase, size_t begin, size_t count, real *out);
-void lanes_write(const struct lanes *l, int phase, size_t begin, size_t count, const real *in);
+void lanes_read(const struct lanes *l, const struct kernels *k, const struct kctx *c, int lane,
+                int phase, size_t begin, size_t count, real *out);
+void lanes_write(const struct lanes *l, const struct kernels *k, const struct kctx *c, int phase,
+                 size_t begin, size_t count, const real *in);
 
 #endif

@@ -9,6 +9,8 @@
  */
 #include "nn/ranks.h"
 
+#include "nn/away.h"
+#include "nn/carrier.h"
 #include "nn/plan_internal.h"
 
 #include <string.h>
@@ -21,6 +23,8 @@ struct branch { /* lanes that are summed before others join them */
 
 struct ranks {
     struct communicator *c;
+    struct carrier *carrier;
+    struct device *device;
     const struct graph *g;
     int lanes, n, chunk;
     struct branch *branches; /* (n_branches) of all ranks, in the order of lanes */
@@ -61,14 +65,57 @@ static int own_branches(const struct ranks *r) {
     return r->first_branch[r->c->rank + 1] - r->first_branch[r->c->rank];
 }
 
-int ranks_open(struct ranks **out, struct arena *a, struct communicator *c, const struct graph *g,
-               int lanes, int chunk, struct error *err) {
+/* Of one sample: an index is as large as a real. */
+static size_t row_bytes(const struct tensor *t) {
+    return t->per_sample * (t->half ? sizeof(uint16_t) : sizeof(real));
+}
+
+static size_t larger(size_t a, size_t b) {
+    return a > b ? a : b;
+}
+
+/* Of a sample, of whatever may be gathered at a time. */
+static size_t row_bytes_most(const struct graph *g) {
+    size_t most = 0;
+    for (int i = 0; i < g->n; i++) {
+        const struct tensor *t = g->tensors[i];
+        if (t->kind != TENSOR_VALUE)
+            continue;
+        if (t->output || t->op->whole)
+            most = larger(most, row_bytes(t));
+        for (int s = 0; s < t->n_src && t->op->whole; s++)
+            most = larger(most, t->src[s] ? row_bytes(t->src[s]) : 0);
+    }
+    return most;
+}
+
+static int open_buffers(struct ranks *r, struct arena *a, int batch, struct error *err) {
+    const size_t out = (size_t)own_branches(r) * r->bucket * sizeof(real);
+    const size_t in = (size_t)r->n_branches * slice(r, r->bucket, 1) * sizeof(real);
+    const size_t sum = r->bucket * sizeof(real);
+    const size_t rows = r->device ? row_bytes_most(r->g) * (size_t)batch : 0;
+    int status = 0;
+    TRY(memory_get(r->device, &r->out, out, "gradients for other ranks", err));
+    TRY(memory_get(r->device, &r->in, in, "gradients of other ranks", err));
+    TRY(memory_get(r->device, &r->sum, sum, "gradients of all ranks", err));
+    TRY(carrier_open(&r->carrier, a, r->c, r->device, larger(larger(out, in), larger(sum, rows)),
+                     err));
+out:
+    return status;
+}
+
+int ranks_open(struct ranks **out, struct arena *a, const struct ranks_config *config,
+               struct error *err) {
+    struct communicator *c = config->c;
+    const struct graph *g = config->g;
+    const int lanes = config->lanes;
     CHECK(g->train && lanes > 0 && !(lanes & (lanes - 1)), "%d lanes on several ranks", lanes);
     struct ranks *r = *out = ARENA_NEW(a, struct ranks);
     *r = (struct ranks){.c = c,
+                        .device = config->device,
                         .g = g,
                         .lanes = lanes,
-                        .chunk = chunk,
+                        .chunk = config->chunk,
                         .branches = ARENA_ARRAY(a, struct branch, lanes),
                         .first_branch = ARENA_ARRAY(a, int, c->size + 1),
                         .blocks = ARENA_ARRAY(a, struct communicator_block, c->size),
@@ -80,27 +127,20 @@ int ranks_open(struct ranks **out, struct arena *a, struct communicator *c, cons
     }
     size_t all = g->model->count + g->shared_grad_count;
     r->bucket = all < BUCKET ? all : BUCKET;
-    size_t part = slice(r, r->bucket, 1);
-    int status = 0;
-    TRY(slab_alloc(&r->out, (size_t)own_branches(r) * r->bucket * sizeof(real),
-                   "gradients for other ranks", err));
-    TRY(slab_alloc(&r->in, (size_t)r->n_branches * part * sizeof(real), "gradients of other ranks",
-                   err));
-    TRY(slab_alloc(&r->sum, r->bucket * sizeof(real), "gradients of all ranks", err));
-out:
-    return status;
+    return open_buffers(r, a, config->batch, err);
 }
 
 size_t ranks_bytes(const struct ranks *r) {
-    return r->out.bytes + r->in.bytes + r->sum.bytes;
+    return r->out.bytes + r->in.bytes + r->sum.bytes + carrier_bytes(r->carrier);
 }
 
 void ranks_close(struct ranks *r) {
     if (!r)
         return;
-    slab_free(&r->out);
-    slab_free(&r->in);
-    slab_free(&r->sum);
+    memory_put(r->device, &r->out);
+    memory_put(r->device, &r->in);
+    memory_put(r->device, &r->sum);
+    carrier_close(r->carrier);
 }
 
 /* ---- rows ---- */
@@ -116,19 +156,20 @@ int ranks_first_row(const struct ranks *r, int n, int rank) {
     return row < n ? (int)row : n;
 }
 
-void ranks_gather(struct ranks *r, real *rows, size_t per_sample) {
-    size_t bytes = per_sample * sizeof *rows;
+/* rows (n, as t's) of the run, of which each rank has filled its own. */
+static void gather_rows(struct ranks *r, const struct tensor *t, real *rows) {
+    size_t bytes = row_bytes(t);
     for (int p = 0; p < r->c->size; p++) {
         size_t first = (size_t)ranks_first_row(r, r->n, p),
                end = (size_t)ranks_first_row(r, r->n, p + 1);
         r->blocks[p] = (struct communicator_block){first * bytes, (end - first) * bytes};
     }
-    communicator_gather(r->c, rows, r->blocks);
+    carrier_gather(r->carrier, rows, r->blocks);
 }
 
 void ranks_gather_output(struct ranks *r, const struct tensor *t, real *rows) {
     if (r->output_is_old[t->number] && !t->op->whole)
-        ranks_gather(r, rows, t->per_sample);
+        gather_rows(r, t, rows);
     r->output_is_old[t->number] = 0;
 }
 
@@ -136,7 +177,7 @@ void ranks_gather_output(struct ranks *r, const struct tensor *t, real *rows) {
 void ranks_gather_sources(struct ranks *r, const struct chunk *whole, const struct tensor *t) {
     if (whole->position >= r->g->n) {
         if (!t->objective)
-            ranks_gather(r, chunk_grad_in_place(whole, t), t->per_sample);
+            gather_rows(r, t, chunk_grad_in_place(whole, t));
         return;
     }
     for (int s = 0; s < t->n_src; s++) {
@@ -145,7 +186,7 @@ void ranks_gather_sources(struct ranks *r, const struct chunk *whole, const stru
               "%s reads the input %s of the whole batch, of which a rank has its own part only",
               t->name, u->name);
         if (is_value(u) && !u->op->whole)
-            ranks_gather(r, chunk_result(whole, u), u->per_sample);
+            gather_rows(r, u, chunk_result(whole, u));
     }
 }
 
@@ -186,19 +227,19 @@ static void add_bucket(struct ranks *r, const struct lanes *l, const struct kern
         r->from[p] = (struct communicator_block){(size_t)r->first_branch[p] * n * sizeof(real),
                                                  (size_t)branches * n * sizeof(real)};
         for (int i = 0; i < own; i++)
-            lanes_read(l, r->branches[r->first_branch[rank] + i].first, phase, begin + first, part,
-                       out + (size_t)own * first + (size_t)i * part);
+            lanes_read(l, k, c, r->branches[r->first_branch[rank] + i].first, phase, begin + first,
+                       part, out + (size_t)own * first + (size_t)i * part);
     }
-    communicator_exchange(r->c, out, r->blocks, r->in.data, r->from);
+    carrier_exchange(r->carrier, out, r->blocks, r->in.data, r->from);
     add_branches(r, k, c, n);
-    memcpy(sum + mine, r->in.data, n * sizeof *sum);
+    k->axpby(c, n, 1, r->in.data, 0, sum + mine);
     for (int p = 0; p < r->c->size; p++) {
         size_t first = slice(r, count, p), end = slice(r, count, p + 1);
         r->blocks[p] =
             (struct communicator_block){first * sizeof(real), (end - first) * sizeof(real)};
     }
-    communicator_gather(r->c, sum, r->blocks);
-    lanes_write(l, phase, begin, count, sum);
+    carrier_gather(r->carrier, sum, r->blocks);
+    lanes_write(l, k, c, phase, begin, count, sum);
 }
 
 void ranks_add(struct ranks *r, const struct lanes *l, const struct kernels *k,

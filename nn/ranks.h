@@ -13,17 +13,22 @@
 
 struct ranks;
 
-/* For a graph with a gradient, whose lanes are a power of two; *out lies in a.  chunk: samples in a
- * chunk. */
-int ranks_open(struct ranks **out, struct arena *a, struct communicator *c, const struct graph *g,
-               int lanes, int chunk, struct error *err);
+struct ranks_config {
+    struct communicator *c;
+    struct device *device; /* where rows and gradients are; NULL: the processor's memory */
+    const struct graph *g; /* with a gradient */
+    int lanes;             /* a power of two */
+    int chunk, batch;      /* samples in a chunk, in all chunks */
+};
+
+/* *out lies in a. */
+int ranks_open(struct ranks **out, struct arena *a, const struct ranks_config *config,
+               struct error *err);
 /* A rank's first lane; rank = size: their number.  A rank may have none. */
 int ranks_first_lane(const struct ranks *r, int rank);
 /* Of n samples a rank's first; rank = size: n. */
 int ranks_first_row(const struct ranks *r, int n, int rank);
 void ranks_begin(struct ranks *r, int n); /* a run of n samples */
-/* rows (n,per_sample) of the run, of which each rank has filled its own. */
-void ranks_gather(struct ranks *r, real *rows, size_t per_sample);
 /* The rows of an output, when they are asked for first after a run. */
 void ranks_gather_output(struct ranks *r, const struct tensor *t, real *rows);
 /* What an operation on the whole batch reads at this position, where only its owners have it. */

@@ -24,15 +24,28 @@ int cell_needs(struct cell *c, struct trainer_needs *out, struct error *err) {
 static int say_no_room(struct cell *c, const char *why, struct error *err) {
     char detail[96];
     c->no_room = why;
+    if (communicator_rank(c->context->ranks))
+        return 0;
     snprintf(detail, sizeof detail, "{\"needed_bytes\": %.0f, \"available_bytes\": %.0f}",
              c->run.needed_bytes, c->run.available_bytes);
     return journal_event(&c->journal, "out of memory", detail, err);
 }
 
+/* On a device: of all ranks, which begin together or not at all. */
+static int ask_ranks(struct cell *c, const char *line, int full, struct error *err) {
+    struct error no;
+    int own = full ? error_set(&no, STATUS_MACHINE,
+                               "out of memory: %s: use a smaller batch or model", line)
+                   : 0;
+    if (!communicator_agree(c->context->ranks, WAIT_LONG, own, &no))
+        return 0;
+    return say_no_room(c, arena_printf(&c->arena, "%s", no.message), err);
+}
+
 int cell_ask_room(struct cell *c, struct error *err) {
     const struct device *d = c->context->device;
     struct trainer_needs needs;
-    int status = cell_needs(c, &needs, err);
+    int status = communicator_agree(c->context->ranks, WAIT_LONG, cell_needs(c, &needs, err), err);
     if (status)
         return status;
     c->run.needed_bytes = (double)needs.bytes;
@@ -42,14 +55,10 @@ int cell_ask_room(struct cell *c, struct error *err) {
     const char *where = d ? d->name : "the processor";
     const char *line = arena_printf(&c->arena, "needs %s of memory on %s, %s are free", of.text,
                                     where, there.text);
-    if (needs.bytes <= needs.available || (!d && !needs.available)) {
+    int full = needs.bytes > needs.available && (d || needs.available);
+    if (!full)
         log_message(LOG_INFO, "%s %s", c->run.run_id, line);
-        return 0;
-    }
-    if (d)
-        return say_no_room(
-            c, arena_printf(&c->arena, "out of memory: %s: use a smaller batch or model", line),
-            err);
-    log_message(LOG_WARN, "%s %s: it may end there", c->run.run_id, line);
-    return 0;
+    else if (!d)
+        log_message(LOG_WARN, "%s %s: it may end there", c->run.run_id, line);
+    return d ? ask_ranks(c, line, full, err) : 0;
 }

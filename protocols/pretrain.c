@@ -157,6 +157,8 @@ static int look(struct training *t, int n, struct step_row *row, struct error *e
         memcpy(row->norm, norms, sizeof *norms * (size_t)parts);
     }
     t->watched[t->n_watched++] = *row;
+    if (ranks_of(t))
+        exec_fetch_values(t->trainer.exec);
     return ranks_compare(ranks_of(t), &t->cell->model, err);
 }
 

@@ -30,7 +30,7 @@ static int setup(void **state) {
             tolerance = maths[i].kernels;
             net_tolerance = maths[i].networks;
         }
-    if (device_open(&f.d, "cuda", math, &fell_back, &err)) {
+    if (device_open(&f.d, "cuda", math, 0, &fell_back, &err)) {
         print_message("%s\n", err.message);
         return getenv("SSV_DEVICE") != NULL; /* make test-cuda: there must be one */
     }

@@ -145,8 +145,10 @@ template <class T> struct from_patches {
     }
 };
 
-/* SPAN lanes as a tree; of more lanes, each of its leaves is the sum of every SPAN-th. */
+/* Lanes as a tree of neighbours, SPAN at a time, as ranks go on with it (nn/ranks.c); lanes that
+ * are missing to a power of two are zeros. */
 template <int SPAN> struct reduce_lanes {
+    enum { LEVELS = 32 };
     int lanes;
     size_t stride;
     const float *others;
@@ -154,21 +156,35 @@ template <int SPAN> struct reduce_lanes {
     __device__ float lane(int at, size_t i) const {
         return at >= lanes ? 0 : at ? others[(size_t)(at - 1) * stride + i] : first[i];
     }
-    __device__ void operator()(size_t i) const {
+    __device__ float branch(int from, size_t i) const {
         float v[SPAN];
 #pragma unroll
         for (int k = 0; k < SPAN; k++)
-            v[k] = lane(k, i);
-        for (int from = SPAN; from < lanes; from += SPAN)
+            v[k] = lane(from + k, i);
 #pragma unroll
-            for (int k = 0; k < SPAN; k++)
-                v[k] += lane(from + k, i);
+        for (int step = 1; step < SPAN; step *= 2)
 #pragma unroll
-        for (int half = SPAN / 2; half; half /= 2)
-#pragma unroll
-            for (int k = 0; k < half; k++)
-                v[k] += v[k + half];
-        first[i] = v[0];
+            for (int k = 0; k < SPAN; k += 2 * step)
+                v[k] += v[k + step];
+        return v[0];
+    }
+    __device__ void operator()(size_t i) const {
+        if (lanes <= SPAN) {
+            first[i] = branch(0, i);
+            return;
+        }
+        float open[LEVELS], sum = 0; /* branches that wait for their neighbour */
+        int n = 1;
+        while (n * SPAN < lanes)
+            n *= 2;
+        for (int b = 0; b < n; b++) {
+            int level = 0;
+            sum = branch(b * SPAN, i);
+            for (; b >> level & 1; level++)
+                sum = open[level] + sum;
+            open[level] = sum;
+        }
+        first[i] = sum;
     }
 };
 

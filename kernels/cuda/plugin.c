@@ -4,7 +4,9 @@
 #include "kernels/cuda/runtime.h"
 
 __attribute__((visibility("default"))) const struct device_plugin *device_plugin(void) {
-    static const struct device_plugin plugin = {
-        .abi = DEVICE_PLUGIN_ABI, .kernels_size = sizeof(struct kernels), .open = cuda_device_open};
+    static const struct device_plugin plugin = {.abi = DEVICE_PLUGIN_ABI,
+                                                .kernels_size = sizeof(struct kernels),
+                                                .count = cuda_device_count,
+                                                .open = cuda_device_open};
     return &plugin;
 }

@@ -263,6 +263,14 @@ void open_libraries(struct cuda_device *d, enum device_math math) {
 
 } // namespace
 
+int cuda_device_count(void) {
+    int n = 0;
+    if (cudaGetDeviceCount(&n) == cudaSuccess)
+        return n;
+    cudaGetLastError(); /* opening one says it */
+    return 0;
+}
+
 int cuda_device_open(struct device **out, int number, enum device_math math, struct error *err) {
     struct cuda_device *d = static_cast<struct cuda_device *>(calloc(1, sizeof *d));
     *out = NULL;

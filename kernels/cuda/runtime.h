@@ -9,6 +9,7 @@
 extern "C" {
 #endif
 
+int cuda_device_count(void); /* 0: none, or no driver answers */
 /* Status 3 when there is no such device or it does not answer. */
 int cuda_device_open(struct device **out, int number, enum device_math math, struct error *err);
 void cuda_device_close(struct device *d); /* NULL: nothing */

@@ -58,6 +58,7 @@ enum { cudaHostRegisterDefault };
 cudaError_t cudaHostRegister(void *memory, size_t bytes, unsigned flags);
 cudaError_t cudaHostUnregister(void *memory);
 cudaError_t cudaMemGetInfo(size_t *free_bytes, size_t *all);
+cudaError_t cudaGetDeviceCount(int *n);
 cudaError_t cudaSetDevice(int number); /* there is device 0 */
 struct cudaDeviceProp {
     char name[256];

@@ -368,13 +368,26 @@ cudaError_t cudaMemGetInfo(size_t *free_bytes, size_t *all) {
     return cudaSuccess;
 }
 
+/* As many as a test wants; all are alike, and a process uses one. */
+cudaError_t cudaGetDeviceCount(int *n) {
+    const char *asked = getenv("SSV_EMULATED_DEVICES");
+    *n = asked ? atoi(asked) : 1;
+    return cudaSuccess;
+}
+
+static bool is_device(int number) {
+    int n;
+    cudaGetDeviceCount(&n);
+    return number >= 0 && number < n;
+}
+
 cudaError_t cudaSetDevice(int number) {
-    return number ? cudaErrorInvalidDevice : cudaSuccess;
+    return is_device(number) ? cudaSuccess : cudaErrorInvalidDevice;
 }
 
 cudaError_t cudaGetDeviceProperties(struct cudaDeviceProp *about, int number) {
     *about = {"emulated", MEMORY};
-    return number ? cudaErrorInvalidDevice : cudaSuccess;
+    return is_device(number) ? cudaSuccess : cudaErrorInvalidDevice;
 }
 
 cudaError_t cudaGetLastError(void) {

@@ -1,0 +1,27 @@
+/* carrier.h -- blocks of the memory that kernels compute in, from rank to rank.
+ *
+ * As core/communicator.h has it for the processor's memory.  A device's blocks go through the
+ * processor's: copied out, exchanged, copied in, when all that was asked of the device before is
+ * done.
+ */
+#ifndef SSV_NN_CARRIER_H
+#define SSV_NN_CARRIER_H
+
+#include "core/arena.h"
+#include "core/communicator.h"
+#include "kernels/device.h"
+
+struct carrier;
+
+/* device: NULL for the processor's memory.  bytes: where the last block of whatever is sent or
+ * received ends, at most.  *out lies in a. */
+int carrier_open(struct carrier **out, struct arena *a, struct communicator *c,
+                 struct device *device, size_t bytes, struct error *err);
+/* communicator_exchange and communicator_gather. */
+void carrier_exchange(struct carrier *k, const void *send, const struct communicator_block *to,
+                      void *receive, const struct communicator_block *from);
+void carrier_gather(struct carrier *k, void *data, const struct communicator_block *blocks);
+size_t carrier_bytes(const struct carrier *k); /* of the processor's memory */
+void carrier_close(struct carrier *k);         /* NULL: nothing */
+
+#endif

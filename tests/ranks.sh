@@ -1,0 +1,40 @@
+# ranks.sh -- for tests of several ranks on MPI: ranks, and whether two folders hold the same numbers.  After outside.sh;
+# without mpirun the test is skipped.
+# shellcheck shell=bash disable=SC2154
+export OMPI_ALLOW_RUN_AS_ROOT=1 OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1 OMPI_MCA_rmaps_base_oversubscribe=1
+mpi=${SSVBENCH_MPI_PLUGIN:-$(dirname "$program")/libssvbench_mpi.so}
+if ! command -v mpirun >/dev/null || [ ! -e "$mpi" ]; then
+    echo "skip ranks: no mpirun here, or the program was built without MPI"
+    exit 0
+fi
+trap 'kill -9 $(jobs -p) 2>/dev/null; rm -rf "$work"' EXIT
+
+say() { # say STATUS NAME
+    if [ "$1" -eq 0 ]; then echo "ok - $2"; else echo "not ok - $2"; fi
+}
+
+ranks() { # ranks N COMMAND...
+    local n=$1
+    shift
+    timeout 250 mpirun -n "$n" "$program" "$@"
+}
+
+# What must be equal: every loss, rate and norm of the journals, every weight, every result.
+numbers() { # numbers FOLDER
+    for journal in "$1"/*/journal.jsonl; do
+        grep '"type":"step"' "$journal" | sed -E 's/"(img_per_s|wall_s|wait_s)":[^,}]*,?//g'
+        sha256sum <"$(dirname "$journal")/checkpoint.safetensors"
+    done
+    "$program" report csv "$1" 2>/dev/null | sed -E 's/,[^,]*\r$//' # but for the seconds
+}
+
+same() { # same NAME FOLDER FOLDER: and not nothing
+    numbers "$2" >one.txt
+    numbers "$3" >other.txt
+    if grep -q grad_norm one.txt && cmp -s one.txt other.txt; then
+        echo "ok - $1"
+    else
+        diff one.txt other.txt | head -4 | cut -c 1-200 | sed 's/^/# /'
+        echo "not ok - $1"
+    fi
+}
