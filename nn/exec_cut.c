@@ -30,6 +30,7 @@ static void take_device(struct exec_config *c, const struct graph *g) {
 
 void exec_cut(struct exec *x) {
     struct exec_config *c = &x->config;
+    CHECK(c->batch > 0, "a batch of %d", c->batch);
     if (c->device)
         take_device(c, x->g);
     if (!c->chunk)
