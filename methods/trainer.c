@@ -259,8 +259,11 @@ static struct optim_state place(struct trainer *t, struct step *s) {
     const struct model *m = t->config.builder->model;
     struct exec_there on;
     s->values = m->value;
-    if (!there(t, &on))
-        return model_optim_state(m, exec_gradient(t->exec));
+    if (!there(t, &on)) {
+        struct optim_state here = model_optim_state(m, exec_gradient(t->exec));
+        here.mine = t->config.moments ? moments_mine(t->config.moments) : NULL;
+        return here;
+    }
     if (!t->settled) {
         on.device->copy_in(on.device, t->moments[0].data, m->m, t->moments[0].bytes);
         on.device->copy_in(on.device, t->moments[1].data, m->v, t->moments[1].bytes);
@@ -293,6 +296,8 @@ static int move(struct trainer *t, const struct step *s, const struct optim_stat
     for (int i = 0; i < t->n_optimizers && finite; i++)
         optimizer_step(&t->optimizer[i], s->kernels, &s->ctx, state, squares[i],
                        i ? rate(t, i, done) : s->lr, done + 1);
+    for (int i = 0; i < t->n_optimizers && finite && t->config.moments; i++)
+        moments_send_values(t->config.moments, t->optimizer[i].groups);
     arena_free(&scratch);
     return finite;
 }

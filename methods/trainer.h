@@ -13,6 +13,7 @@
 #define SSV_METHODS_TRAINER_H
 
 #include "methods/method.h"
+#include "nn/moments.h"
 
 enum { TRAINER_OPTIMIZERS = 2 };
 
@@ -21,6 +22,7 @@ struct trainer_config {
     const void *self; /* the method's options */
     struct builder *builder;
     struct exec_config exec;         /* batch: the whole one, on all ranks */
+    struct moments *moments;         /* shared among exec.ranks; NULL: each rank has all */
     int accumulate;                  /* parts that a batch is run in, 0 or 1: one */
     double lr, weight_decay, warmup; /* of the main recipe, negative: the recipe's own */
     long total, per_epoch;           /* steps: of this stage, in an epoch */

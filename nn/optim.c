@@ -138,7 +138,7 @@ void optimizer_step(const struct optimizer *o, const struct kernels *k, const st
     double all = clip_scale(o->clip, optimizer_norm(s, squares));
     int n = 0;
     for (int i = 0; i < s->n_facts; i++)
-        if (touches(o, &s->facts[i], t))
+        if (touches(o, &s->facts[i], t) && (!s->mine || s->mine[i]))
             u[n++] = describe(o, s, i, o->clip_each ? clip_scale(o->clip, sqrt(squares[i])) : all,
                               lr, t);
     if (s->device && o->kind == OPTIMIZER_ADAMW)

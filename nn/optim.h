@@ -41,6 +41,7 @@ struct optim_state {
     const struct param_fact *facts;
     int n_facts;
     struct device *device; /* whose memory the slabs are; NULL: the processor's */
+    const char *mine;      /* (n_facts) the tensors that optimizer_step moves; NULL: all */
 };
 
 /* For each tensor (s->n_facts) the sum of squares of its gradient, 0 where step t = 1, 2, ... does

@@ -221,6 +221,7 @@ struct trainer_config cell_trainer(struct cell *c, int stage) {
                                             .lanes = p->lanes,
                                             .profile = c->context->machine->profile,
                                             .ranks = c->context->ranks},
+                                   .moments = c->moments,
                                    .accumulate = p->accumulate,
                                    .lr = last ? p->lr : -1,
                                    .weight_decay = last ? p->weight_decay : -1,

@@ -60,6 +60,7 @@ struct cell {
     struct journal journal;
     struct run run;
     struct model model;
+    struct moments *moments; /* of the model, shared among ranks; NULL: each has all */
     struct stage_plan {
         struct graph graph;
         struct builder builder;

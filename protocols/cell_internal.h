@@ -25,4 +25,13 @@ void cell_judge(struct cell *c, const struct dataset *data);
 /* What the pretraining has done of each kind of budget, into the run. */
 void cell_record_achieved(struct cell *c);
 
+/* Before the first step, where --zero asks for it: c->moments.  Status 2 with a device. */
+int cell_share_moments(struct cell *c, struct error *err);
+/* Weights and optimizer state that rank 0 read, on all that need them. */
+void cell_share_model(struct cell *c);
+
+/* Whether a checkpoint, the last one saved_at this clock, is due on this rank: on the first one,
+ * and where moments are shared, of which it has a part only, on all. */
+int cell_save_is_due(const struct cell *c, int wanted, double saved_at);
+
 #endif

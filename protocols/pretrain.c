@@ -95,7 +95,8 @@ static int open_stage(struct training *t, int stage, struct error *err) {
         trainer_start(&t->trainer);
     }
     c->run.step_gflops = t->stage->step_flops * 1e-9;
-    c->run.step_peak_bytes = (double)exec_peak_bytes(t->trainer.exec);
+    c->run.step_peak_bytes =
+        (double)(exec_peak_bytes(t->trainer.exec) - (c->moments ? moments_spared(c->moments) : 0));
 out:
     return status;
 }
@@ -129,6 +130,8 @@ static int save(struct training *t, const char *what, struct error *err) {
     if (t->stage)
         find_collapse(t);
     trainer_fetch(&t->trainer);
+    if (c->moments)
+        moments_collect(c->moments);
     if (!leads(t))
         return 0;
     TRY(checkpoint_save(c->checkpoint, &c->model, t->done, c->run.config, err));
@@ -138,6 +141,8 @@ static int save(struct training *t, const char *what, struct error *err) {
     TRY(cell_save(c, "running", err));
     t->saved_at = clock_seconds();
 out:
+    if (c->moments)
+        moments_drop(c->moments);
     return status;
 }
 
@@ -223,12 +228,6 @@ static int save_interrupted(struct training *t, struct error *err) {
     return status;
 }
 
-static int checkpoint_is_due(const struct training *t, int finite) {
-    const struct cell *c = t->cell;
-    return leads(t) && t->done < c->steps && finite &&
-           clock_seconds() - t->saved_at >= c->context->machine->checkpoint_seconds;
-}
-
 static int train_stage(struct training *t, int *finite, struct error *err) {
     struct cell *c = t->cell;
     int status = 0;
@@ -243,8 +242,12 @@ static int train_stage(struct training *t, int *finite, struct error *err) {
         if (c->settings.plan.stop_on_collapse && find_collapse(t)) {
             log_message(LOG_WARN, "%s: %s; stopped", c->run.run_id, c->run.finding);
             t->stopped = 1;
-        } else if (!status && checkpoint_is_due(t, *finite)) {
-            status = save(t, "checkpoint", err);
+        } else if (cell_save_is_due(c, !status && *finite && t->done < c->steps, t->saved_at)) {
+            struct error saving;
+            int saved = save(t, "checkpoint", &saving);
+            if (saved)
+                *err = saving;
+            status = saved ? saved : status;
         }
     }
     return communicator_agree(ranks_of(t), WAIT_LIMITED, status, err);
@@ -361,6 +364,8 @@ static int find_steps(struct training *t, struct error *err) {
         for (int i = 0; i < c->method->n_stages && !status; i++)
             status = time_stage(t, i, &cost[i], err);
         memcpy(c->model.slab.data, drawn.data, drawn.bytes);
+        if (c->moments)
+            moments_drop(c->moments);
         c->model.version++;
         t->done = 0;
         if (!status)
@@ -432,15 +437,14 @@ static void share_state(struct training *t) {
     t->n_watched = found[1];
     communicator_broadcast(ranks, WAIT_LIMITED, t->watched,
                            sizeof *t->watched * (size_t)t->n_watched);
-    if (t->done > 0 && t->done < c->steps) {
-        communicator_broadcast(ranks, WAIT_LIMITED, c->model.slab.data, c->model.slab.bytes);
-        c->model.version++;
-    }
+    if (t->done > 0 && t->done < c->steps)
+        cell_share_model(c);
 }
 
 static int begin(struct training *t, struct error *err) {
     struct cell *c = t->cell;
     int status = 0;
+    TRY(cell_share_moments(c, err));
     if (c->method->trains && c->budget.kind == BUDGET_SECONDS)
         TRY(communicator_agree(ranks_of(t), WAIT_LIMITED, find_steps(t, err), err));
     if (c->no_room)

@@ -83,6 +83,10 @@ static const struct option_def machine_options[] = {
     OPTION_REAL(struct machine, rank_seconds, 300, 0.1, 1e9,
                 "of several processes that pretrain together, how long one may keep the others "
                 "waiting before the job ends"),
+    OPTION_INT(struct machine, zero, 0, 0, 1,
+               "of several processes that pretrain together, 1: each keeps the optimizer's moments "
+               "of a part of the weights, moves these and sends them to the others (ZeRO's first "
+               "stage); 0: each keeps and moves all"),
     OPTION_REAL(struct machine, checkpoint_seconds, 30, 0, 1e9, "time between checkpoints"),
     OPTION_INT(struct machine, cache_mib, 256, 0, 1048576,
                "keep extracted features on disk up to this size for each split; 0: never"),

@@ -43,6 +43,7 @@ struct machine {
     const char *device, *math;
     int threads, loader_threads; /* 0: by the number of processors */
     int recompute;
+    int zero; /* 1: the optimizer's state is shared among ranks */
     double checkpoint_seconds;
     int cache_mib;
     int profile;

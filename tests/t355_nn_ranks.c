@@ -4,6 +4,8 @@
 #include "tests/gradient_net.h"
 #include "tests/thread_ranks.h"
 
+#include "nn/moments.h"
+
 #include <math.h>
 
 enum { RUNS = 4, REALS_MOST = 1 << 16 };
@@ -132,6 +134,113 @@ static void with_recomputation_and_threads_too(void **state) {
     }
 }
 
+/* ---- the optimizer's state ---- */
+
+enum { STEPS = 3, TENSORS = 7 };
+
+struct moving {
+    struct optimizer optimizer;
+    const struct model *one;
+    int wrong; /* on any rank */
+    pthread_mutex_t turn;
+};
+
+/* Tensors of unlike sizes in two groups, of which one is a teacher's; more ranks than some have. */
+static void make_model(struct model *m) {
+    struct error err;
+    model_init(m);
+    const int groups[] = {model_group(m, "encoder"), model_group(m, "teacher")};
+    for (int i = 0; i < TENSORS; i++) {
+        char name[16];
+        snprintf(name, sizeof name, "w%d", i);
+        model_param(m, groups[i % 3 == 2], name, 2, (int[]){3 + 40 * i, 11 + i}, INIT_NORMAL, 1);
+    }
+    model_hold(m, groups[1]);
+    assert_int_equal(model_allocate(m, 5, 1, &err), 0);
+}
+
+static void move_model(const struct optimizer *o, struct model *m, struct moments *s, long from,
+                       long to) {
+    struct arena a = {0};
+    struct slab workspace;
+    struct error err;
+    assert_int_equal(slab_alloc(&workspace, KERNEL_WORKSPACE * sizeof(real), "test", &err), 0);
+    const struct kctx c = {.threads = 1, .workspace = workspace.data};
+    real *gradient = ARENA_ARRAY(&a, real, m->count);
+    struct optim_state state = model_optim_state(m, gradient);
+    state.mine = s ? moments_mine(s) : NULL;
+    for (long t = from; t <= to; t++) {
+        for (size_t i = 0; i < m->count; i++)
+            gradient[i] = (real)(1 + (double)((i * 7 + (size_t)t * 13) % 29) - 15);
+        const double *squares = optimizer_squares(&a, o, kernels_cpu(), &c, &state, t);
+        optimizer_step(o, kernels_cpu(), &c, &state, squares, 0.01, t);
+        if (s)
+            moments_send_values(s, 0);
+    }
+    slab_free(&workspace);
+    arena_free(&a);
+}
+
+static int all_zero(const real *x, size_t n) {
+    for (size_t i = 0; i < n; i++)
+        if (x[i] != 0)
+            return 0;
+    return 1;
+}
+
+/* Two steps, a checkpoint after which rank 0 has the others' moments no more, their return as at a
+ * resume, one step more. */
+static void move_as_rank(struct communicator *c, void *self) {
+    struct moving *all = self;
+    struct model m;
+    struct arena a = {0};
+    make_model(&m);
+    struct moments *s = moments_open(&a, c, &m);
+    move_model(&all->optimizer, &m, s, 1, STEPS - 1);
+    int wrong = 0;
+    for (int i = 0; i < m.n_facts; i++)
+        wrong |= !moments_mine(s)[i] && !all_zero(m.m + m.facts[i].offset, m.facts[i].count);
+    moments_collect(s);
+    if (c->rank)
+        memset(m.m, 0, 2 * m.count * sizeof(real));
+    moments_hand_out(s);
+    moments_drop(s);
+    move_model(&all->optimizer, &m, s, STEPS, STEPS);
+    moments_collect(s);
+    size_t compared = m.count * sizeof(real) * (c->rank ? 1 : 3);
+    wrong |= memcmp(m.value, all->one->value, compared) != 0;
+    wrong |= moments_spared(s) >= 2 * m.count * sizeof(real);
+    pthread_mutex_lock(&all->turn);
+    all->wrong |= wrong;
+    pthread_mutex_unlock(&all->turn);
+    arena_free(&a);
+    model_free(&m);
+}
+
+static void shared_moments_move_as_one_process(void **state) {
+    (void)state;
+    static const struct optimizer kinds[] = {
+        {OPTIMIZER_ADAMW, .b1 = 0.9, .b2 = 0.95, .eps = 1e-8, .weight_decay = 0.1, .clip = 1},
+        {OPTIMIZER_ADAMW, .b1 = 0.9, .b2 = 0.95, .eps = 1e-8, .clip = 1, .clip_each = 1},
+        {OPTIMIZER_SGD, .momentum = 0.9, .nesterov = 1, .weight_decay = 0.1, .clip = 2},
+        {OPTIMIZER_LARS, .momentum = 0.9, .trust = 0.001, .weight_decay = 0.1}};
+    struct moving all = {.wrong = 0};
+    pthread_mutex_init(&all.turn, NULL);
+    for (size_t i = 0; i < sizeof kinds / sizeof *kinds; i++) {
+        struct model one;
+        make_model(&one);
+        all.optimizer = kinds[i];
+        all.one = &one;
+        move_model(&kinds[i], &one, NULL, 1, STEPS);
+        for (int ranks = 2; ranks <= 6; ranks++) {
+            with_ranks(ranks, move_as_rank, &all);
+            if (all.wrong)
+                fail_msg("optimizer %zu on %d ranks", i, ranks);
+        }
+        model_free(&one);
+    }
+}
+
 /* ---- what they say to each other ---- */
 
 static void agree(struct communicator *c, void *self) {
@@ -179,6 +288,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(ranks_are_one_process),
         cmocka_unit_test(with_recomputation_and_threads_too),
+        cmocka_unit_test(shared_moments_move_as_one_process),
         cmocka_unit_test(the_first_rank_that_failed_speaks),
         cmocka_unit_test(one_process_agrees_with_itself),
     };

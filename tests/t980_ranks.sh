@@ -52,6 +52,12 @@ for split in train test; do
     say $? "with the same features of $split"
 done
 
+# Each rank with its part of the optimizer's state: two stages, a teacher, clipping of each tensor.
+zero=("${few[@]}" --methods "beit,dino" --data "shapes:size=16,train=32,test=16" --patch 4 --epochs 1)
+"$program" pretrain --out zero1 "${zero[@]}" >/dev/null 2>&1
+expect "ranks share the optimizer's state" 0 '' ranks 3 pretrain --out zero3 "${zero[@]}" --zero 1
+same "with the same numbers and checkpoints" zero1 zero3
+
 # One tar of training images for three ranks.
 images="webdataset:few-train-000000.tar,test=few-test-000000.tar"
 "$program" data convert "fashion-mnist:train=40,test=16" few.tar 2>/dev/null
@@ -100,7 +106,7 @@ finish() { # finish NAME PATTERN: the job ends by itself, not well, and says so
     fi
 }
 
-begin 3
+begin 3 --zero 1
 reach 5
 kill -9 "$(pid_of 1)"
 finish "a killed rank ends the job and is named" 'process rank 1 .* signal 9'
@@ -108,13 +114,13 @@ begin 2 --rank_seconds 2
 reach 12
 kill -STOP "$(pid_of 1)"
 finish "a stuck rank ends the job and is named" 'rank 1 of 2, on .*, has not answered rank 0 for 2 s'
-begin 4
+begin 4 --zero 1
 reach 20
 kill -TERM "$(pid_of 2)" # as a launcher does with all
 finish "a rank that is asked to stop stops all" 'stopped at step [0-9]+ of 40'
 grep -q '"what":"interrupted"' part/*/journal.jsonl
 say $? "with everything saved"
-expect "another number of ranks goes on" 0 '' ranks 2 pretrain --out part "${flags[@]}" --quiet
+expect "another number of ranks goes on" 0 '' ranks 3 pretrain --out part "${flags[@]}" --quiet --zero 1
 same "and ends with the numbers of an uninterrupted run" whole part
 
 # The first rank's disk is full: its error is all ranks' end.

@@ -1,0 +1,97 @@
+#include "nn/moments.h"
+
+struct moments {
+    struct communicator *c;
+    struct model *m;
+    char *mine;                                  /* (m->n_facts) */
+    struct communicator_block *slices;           /* (m->n_groups,size) of each slab, in bytes */
+    struct communicator_block *nothing, *others; /* (size) */
+};
+
+/* The slice of a group that a tensor's middle lies in. */
+static int owner_of(const struct moments *s, const struct group *g, const struct param *p) {
+    size_t middle = p->offset - g->offset + p->count / 2;
+    int rank = (int)((double)middle / (double)g->count * s->c->size);
+    return rank < s->c->size ? rank : s->c->size - 1;
+}
+
+static struct communicator_block *slices_of(const struct moments *s, int group) {
+    return s->slices + (size_t)group * (size_t)s->c->size;
+}
+
+struct moments *moments_open(struct arena *a, struct communicator *c, struct model *m) {
+    CHECK(c && m->m, "moments of %d ranks", communicator_size(c));
+    struct moments *s = ARENA_NEW(a, struct moments);
+    *s = (struct moments){.c = c,
+                          .m = m,
+                          .mine = ARENA_ARRAY(a, char, m->n_facts + 1),
+                          .slices = ARENA_ARRAY(a, struct communicator_block,
+                                                (size_t)m->n_groups * (size_t)c->size + 1),
+                          .nothing = ARENA_ARRAY(a, struct communicator_block, c->size),
+                          .others = ARENA_ARRAY(a, struct communicator_block, c->size)};
+    int n = 0;
+    for (int i = 0; i < m->n_groups; i++)
+        for (const struct param *p = m->groups[i].first; p; p = p->next) {
+            int owner = owner_of(s, &m->groups[i], p);
+            struct communicator_block *slice = &slices_of(s, i)[owner];
+            if (!slice->bytes)
+                slice->offset = p->offset * sizeof(real);
+            slice->bytes += p->count * sizeof(real);
+            s->mine[n++] = owner == c->rank;
+        }
+    return s;
+}
+
+const char *moments_mine(const struct moments *s) {
+    return s->mine;
+}
+
+void moments_send_values(const struct moments *s, unsigned groups) {
+    for (int i = 0; i < s->m->n_groups; i++)
+        if (groups ? groups >> i & 1u : !s->m->groups[i].held)
+            communicator_gather(s->c, s->m->value, slices_of(s, i));
+}
+
+/* Between rank 0, which has all slices, and each other one with its own. */
+static void move(const struct moments *s, int to_first) {
+    real *const slabs[] = {s->m->m, s->m->v};
+    int rank = s->c->rank;
+    for (size_t slab = 0; slab < sizeof slabs / sizeof *slabs; slab++)
+        for (int i = 0; i < s->m->n_groups; i++) {
+            for (int p = 0; p < s->c->size; p++)
+                if (p != rank && (!p || !rank))
+                    s->others[p] = slices_of(s, i)[rank ? rank : p];
+            int sends = to_first ? rank > 0 : rank == 0;
+            communicator_exchange(s->c, slabs[slab], sends ? s->others : s->nothing, slabs[slab],
+                                  sends ? s->nothing : s->others);
+        }
+}
+
+void moments_collect(const struct moments *s) {
+    move(s, 1);
+}
+
+void moments_hand_out(const struct moments *s) {
+    move(s, 0);
+}
+
+void moments_drop(const struct moments *s) {
+    const struct slab *all = &s->m->slab;
+    const real *const slabs[] = {s->m->m, s->m->v};
+    for (size_t slab = 0; slab < sizeof slabs / sizeof *slabs; slab++)
+        for (int i = 0; i < s->m->n_groups; i++)
+            for (int p = 0; p < s->c->size; p++) {
+                const struct communicator_block slice = slices_of(s, i)[p];
+                size_t begin = (size_t)((const char *)slabs[slab] - (const char *)all->data);
+                if (p != s->c->rank)
+                    slab_drop(all, begin + slice.offset, slice.bytes);
+            }
+}
+
+size_t moments_spared(const struct moments *s) {
+    size_t bytes = 0;
+    for (int i = 0; i < s->m->n_groups; i++)
+        for (int p = 0; p < s->c->size; p++)
+            bytes += p == s->c->rank ? 0 : 2 * slices_of(s, i)[p].bytes;
+    return bytes;
+}

@@ -1,0 +1,38 @@
+/* cell_moments.c -- a model and its optimizer's state on several ranks. */
+#include "protocols/cell_internal.h"
+
+#include "core/clock.h"
+
+/* One process has everything anyway. */
+int cell_share_moments(struct cell *c, struct error *err) {
+    const struct context *on = c->context;
+    if (!on->machine->zero || communicator_size(on->ranks) == 1 || !c->method->trains)
+        return 0;
+    if (on->device)
+        return error_set(err, STATUS_USAGE,
+                         "--zero 1: the optimizer's state is shared among processors only, not on "
+                         "%s: --device cpu, or --zero 0",
+                         on->device->name);
+    c->moments = moments_open(&c->arena, on->ranks, &c->model);
+    return 0;
+}
+
+void cell_share_model(struct cell *c) {
+    struct communicator *ranks = c->context->ranks;
+    size_t bytes = c->moments ? c->model.count * sizeof(real) : c->model.slab.bytes;
+    communicator_broadcast(ranks, WAIT_LIMITED, c->model.value, bytes);
+    c->model.version++;
+    if (!c->moments)
+        return;
+    moments_hand_out(c->moments);
+    moments_drop(c->moments);
+}
+
+int cell_save_is_due(const struct cell *c, int wanted, double saved_at) {
+    struct communicator *ranks = c->context->ranks;
+    int due = wanted && !communicator_rank(ranks) &&
+              clock_seconds() - saved_at >= c->context->machine->checkpoint_seconds;
+    if (c->moments)
+        communicator_broadcast(ranks, WAIT_LIMITED, &due, sizeof due);
+    return due;
+}
