@@ -115,6 +115,7 @@ static int build(struct stepper *s, const struct workload *w, const struct metho
     TRY(method->stages[s->builder.stage].build(trainer.self, &s->builder, err));
     s->graph.recompute = config->recompute;
     s->graph.halves = config->device && config->device->halves;
+    s->graph.one_lane = 1;
     graph_plan(&s->graph);
     TRY(model_allocate(&s->model, 0, 1, err));
     TRY(trainer_open(&s->trainer, &trainer, err));

@@ -92,6 +92,7 @@ int exec_open(struct exec **out, struct graph *g, const struct exec_config *conf
     x->g = g;
     x->config = *config;
     exec_cut(x);
+    CHECK(!g->halves || !g->one_lane || x->lanes == 1, "%d lanes in a graph for one", x->lanes);
     x->bound = ARENA_ARRAY(&x->arena, const void *, g->n);
     x->workers = ARENA_ARRAY(&x->arena, struct worker, x->config.threads);
     x->weights = ARENA_ARRAY(&x->arena, double, g->n);

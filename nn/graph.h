@@ -130,6 +130,7 @@ struct graph {
     int evaluating; /* batch norm uses its running statistics; set before building */
     int freezes;    /* parameters asked for now get no gradient: see graph_freeze */
     int halves;     /* store what operations allow in 16 bits, for a device; set before planning */
+    int one_lane;   /* with halves: no run will have several lanes; set before planning */
     int recompute; /* keep next to nothing for the way back across a barrier; set before planning */
     /* planned */
     int planned;

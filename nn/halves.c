@@ -11,11 +11,12 @@ static struct tensor *alias_of(const struct tensor *t) {
     return alias < 0 || alias >= t->n_src ? NULL : t->src[alias];
 }
 
-/* A gradient that starts as another tensor's is stored as that one.  Rows of a whole number of
- * reals, so that a lane's first one begins where a real does. */
-static int may_be(const struct tensor *t) {
+/* A gradient that starts as another tensor's is stored as that one.  With several lanes rows are
+ * of a whole number of reals, so that each lane's first one begins where a real does. */
+static int may_be(const struct graph *g, const struct tensor *t) {
     return is_value(t) && t->op->halves & HALVES_OUT && !t->output && !t->objective &&
-           t->per_sample % 2 == 0 && (!alias_of(t) || t->op->halves & 1u << t->op->alias_src);
+           (g->one_lane || t->per_sample % 2 == 0) &&
+           (!alias_of(t) || t->op->halves & 1u << t->op->alias_src);
 }
 
 static void leave_out_sources(const struct tensor *t) {
@@ -45,7 +46,7 @@ static int take_apart(struct tensor *t) {
 void find_halves(struct graph *g) {
     int changed = g->halves;
     for (int i = 0; i < g->n; i++)
-        g->tensors[i]->half = g->halves && may_be(g->tensors[i]);
+        g->tensors[i]->half = g->halves && may_be(g, g->tensors[i]);
     for (int i = 0; i < g->n && g->halves; i++)
         leave_out_sources(g->tensors[i]);
     while (changed) {

@@ -168,6 +168,8 @@ static int build(struct cell *c, unsigned extras, struct error *err) {
         struct stage_plan *s = &c->stages[i];
         s->builder = new_builder(c, &s->graph, i);
         s->graph.halves = c->context->device && c->context->device->halves;
+        s->graph.one_lane =
+            communicator_size(c->context->ranks) == 1 && c->settings.plan.lanes <= 1;
         s->graph.recompute = c->settings.machine.recompute;
         s->graph.evaluating = (extras & CELL_EVALUATING) != 0;
         TRY(c->method->stages[i].build(settings_method(&c->settings, c->method), &s->builder, err));

@@ -278,12 +278,13 @@ struct net_run {
     int threads, recompute;
     struct device *device;
     const struct kernels *kernels; /* NULL: the reference */
-    int chunk, lanes;              /* 0: CHUNK and 2 */
+    int chunk, lanes;              /* 0: CHUNK and 2; a device takes all in one */
     struct communicator *ranks;
 };
 
 static void open_net(struct net *n, const struct net_case *c, const struct net_run *run,
                      struct exec **x, void **data) {
+    const int lanes = run->lanes ? run->lanes : run->device ? 1 : 2;
     struct error err;
     memset(n, 0, sizeof *n);
     model_init(&n->model);
@@ -292,6 +293,7 @@ static void open_net(struct net *n, const struct net_case *c, const struct net_r
     c->build(n);
     n->graph.recompute = run->recompute;
     n->graph.halves = run->device && run->device->halves;
+    n->graph.one_lane = lanes == 1;
     graph_plan(&n->graph);
     assert_int_equal(model_allocate(&n->model, 3, 0, &err), 0);
     /* Zero biases and unit gains would hide mistakes. */
@@ -302,7 +304,7 @@ static void open_net(struct net *n, const struct net_case *c, const struct net_r
                                        .threads = run->threads,
                                        .batch = BATCH,
                                        .chunk = run->chunk ? run->chunk : CHUNK,
-                                       .lanes = run->lanes ? run->lanes : 2,
+                                       .lanes = lanes,
                                        .device = run->device,
                                        .ranks = run->ranks};
     assert_int_equal(exec_open(x, &n->graph, &config, &err), 0);
