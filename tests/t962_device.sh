@@ -13,7 +13,7 @@ check() { # check NAME FLAGS...
 for method in supervised context_encoder split_brain context_prediction beit mae simclr clip; do
     check $method --methods $method
 done
-check dino --methods dino --dino.prototypes 64 --dino.local_crops 1
+check dino --methods dino --dino.prototypes 64 --dino.local_crops 1 --dino.head_hidden 64 --dino.bottleneck 16
 check simclr-resnet --methods simclr --backbone resnet-micro
 
 # Encoders, heads and text towers that protocols run are on the device too.

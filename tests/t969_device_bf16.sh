@@ -12,7 +12,7 @@ check() { # check NAME FLAGS...
 for method in supervised context_encoder split_brain context_prediction beit mae simclr clip; do
     check $method --methods $method
 done
-check dino --methods dino --dino.prototypes 64 --dino.local_crops 1
+check dino --methods dino --dino.prototypes 64 --dino.local_crops 1 --dino.head_hidden 64 --dino.bottleneck 16
 check simclr-recomputed --methods simclr --recompute
 # Convolutions and batch norm in 16 bits, too.
 check simclr-resnet --methods simclr --backbone resnet-micro

@@ -24,7 +24,7 @@ agree() {
 
 own=(--math own --lanes 4)
 agree simclr 4 "${own[@]}" "${two[@]}" --methods simclr
-agree dino 2 --math fp32 --lanes 2 "${one[@]}" --methods dino --dino.prototypes 64 --dino.local_crops 1
+agree dino 2 --math fp32 --lanes 2 "${one[@]}" --methods dino --dino.prototypes 64 --dino.local_crops 1 --dino.head_hidden 64 --dino.bottleneck 16
 agree "parts of batches" 3 --math fp32 --lanes 4 "${one[@]}" --methods mae --accumulate 2
 agree "batch norm in 16 bits" 2 --math bf16 --lanes 2 "${one[@]}" --methods simclr --backbone resnet-micro
 if [ -n "${SSV_LONG:-}" ]; then
