@@ -277,9 +277,9 @@ void run_block(void) {
 /* ---- memory ----
  *
  * One stretch of addresses, of which the lowest gap that is wide enough is handed out.  Without
- * permission but while somebody works. */
+ * permission but while somebody works; huge pages, since permission is by the page. */
 
-enum { MEMORY = 1 << 28, PIECE = 256 };
+enum { MEMORY = 1 << 28, PIECE = 256, HUGE = 1 << 21 };
 
 struct {
     char *base;
@@ -289,7 +289,7 @@ struct {
 } memory;
 
 void permit(int how) {
-    size_t pages = (memory.used + PAGE - 1) / PAGE * PAGE;
+    size_t pages = (memory.used + HUGE - 1) / HUGE * HUGE;
     if (pages && mprotect(memory.base, pages, how))
         die("no permission for memory");
 }
@@ -316,11 +316,12 @@ cudaError_t cudaMalloc(void **out, size_t bytes) {
     const size_t piece = PIECE;
     size_t room = (bytes + piece - 1) / piece * piece;
     if (!memory.base) {
-        void *p =
-            mmap(nullptr, MEMORY, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+        void *p = mmap(nullptr, MEMORY + HUGE, PROT_NONE,
+                       MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
         if (p == MAP_FAILED)
             die("no addresses for memory");
-        memory.base = static_cast<char *>(p);
+        memory.base = static_cast<char *>(p) + (HUGE - reinterpret_cast<size_t>(p) % HUGE) % HUGE;
+        madvise(memory.base, MEMORY, MADV_HUGEPAGE); /* else it is slow */
     }
     room = room ? room : piece;
     size_t at = 0;
