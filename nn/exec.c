@@ -394,11 +394,11 @@ static double run(struct exec *x, const struct extent *e) {
         replay_run(x->replay, run_phases, &task, &x->g->model->version);
     } else
         run_phases(&task);
-    if (x->away)
+    if (x->away) {
         away_send_ahead(x->away);
-    if (x->away)
         away_fetch(x->away,
                    &(struct away_results){.shared = x->shared.data, .updated = e->updates});
+    }
     x->seconds_prepare += prepared - start;
     x->seconds_total += clock_seconds() - start;
     x->runs++;
