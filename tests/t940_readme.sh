@@ -85,7 +85,11 @@ while IFS= read -r line; do
         command=${command/RUN-FOLDER/"$(find out -maxdepth 1 -name "mae-*" | sort | head -1)"}
     fi
     n=$((n + 1))
-    if bash -c "$command" >output 2>&1; then
+    bash -c "$command" >output 2>&1
+    status=$?
+    # Five short launches on a busy machine may find a program slower than itself: a verdict, no fault.
+    if [[ $status = 5 && $command == *--against* ]] && grep -q '^ssvbench: slower than' output; then status=0; fi
+    if [ $status = 0 ]; then
         echo "ok - $line"
     else
         tail -3 output | sed 's/^/# /'

@@ -197,7 +197,8 @@ cudaError_t cudaMemcpyAsync(void *to, const void *from, size_t n, enum cudaMemcp
         kept.assign(at, at + n);
     const auto work = [=] {
         emulated_working now;
-        memcpy(to, reads_now ? kept.data() : from, n);
+        if (n) // of nothing, either place may be null
+            memcpy(to, reads_now ? kept.data() : from, n);
     };
     if (!stream) {
         work();
