@@ -51,9 +51,8 @@ WIDEOBJ := $(if $(filter avx512,$(ISAS)),$(BUILD)/obj/kernels/kernels.wide.o $(C
 # The CUDA kernels on the processor, for their tests; and with nvcc for devices.
 CXX      = $(if $(findstring clang,$(CC)),clang++,g++)
 CUDASRC := $(wildcard kernels/cuda/*.cu)
-DNNSRC  := $(wildcard kernels/cuda/dnn*.c)
-PLUGC   := kernels/cuda/table.c kernels/cuda/plugin.c kernels/cuda/blas.c kernels/cuda/blas_load.c core/error.c $(DNNSRC)
-EMULATED := $(patsubst %,$(BUILD)/emulated/%.o,$(basename $(CUDASRC) tests/cuda/emulator.cpp tests/cuda/streams.cpp kernels/cuda/table.c kernels/cuda/blas.c tests/cuda/blas_standin.c $(DNNSRC)))
+PLUGC   := $(wildcard kernels/cuda/*.c) core/clock.c core/error.c
+EMULATED := $(patsubst %,$(BUILD)/emulated/%.o,$(basename $(CUDASRC) tests/cuda/emulator.cpp tests/cuda/streams.cpp $(filter-out %/plugin.c %_load.c,$(wildcard kernels/cuda/*.c)) tests/cuda/blas_standin.c tests/cuda/nccl_standin.c))
 EMUPLUG := $(BUILD)/emulated/libssvbench_cuda.so
 STANDIN := $(BUILD)/emulated/libcudnn.so.9
 NVCC    ?= $(firstword $(wildcard $(CUDA_HOME)/bin/nvcc) $(shell command -v nvcc))
@@ -132,13 +131,13 @@ $(BUILD)/mpi/%.o: %.c $(BUILD)/flags
 	@mkdir -p $(@D) && echo "mpicc $<" && OMPI_CC="$(CC)" MPICH_CC="$(CC)" $(MPICC) $(CPPFLAGS_ALL) $(CFLAGS_ALL) -fPIC -fvisibility=hidden -MMD -MP -c -o $@ $<
 $(MPIPLUG): $(MPIOBJ)
 	@echo "mpicc $@" && OMPI_CC="$(CC)" MPICH_CC="$(CC)" $(MPICC) -shared $(SANITIZE) -o $@ $^
-$(EMUPLUG): $(EMULATED) $(BUILD)/emulated/kernels/cuda/plugin.o $(BUILD)/emulated/core/error.o
+$(EMUPLUG): $(EMULATED) $(patsubst %,$(BUILD)/emulated/%.o,kernels/cuda/plugin core/clock core/error)
 	@echo "$(CXX) $@" && $(CXX) -shared $(SANITIZE) -o $@ $^
 $(STANDIN): tests/cuda/cudnn_standin.c $(BUILD)/flags
 	$(COMPILE) -fPIC -shared -o $@ $<
 $(STANDIN): EXTRA = -Itests/cuda
 # Tests with the emulator, some with the stand-in for cuDNN, which finds the emulator in the program.
-WITH_STANDIN  := t252_dnn t260_nn_device t261_device_needs t262_device_halves t263_device_conv_halves t264_device_ahead
+WITH_STANDIN  := t252_dnn t260_nn_device t261_device_needs t262_device_halves t263_device_conv_halves t264_device_ahead t265_device_peers
 WITH_EMULATOR := t250_kernels_cuda $(WITH_STANDIN)
 $(WITH_EMULATOR:%=$(BUILD)/tests/%): $(EMULATED)
 $(WITH_STANDIN:%=$(BUILD)/tests/%): private EXTRA = -rdynamic -DSTAND_IN=$(call quoted,$(abspath $(STANDIN)))
@@ -147,6 +146,10 @@ $(foreach t,$(WITH_EMULATOR),$(eval WITH_$(t) = $(EMULATED) -lstdc++))
 FAULTS := $(patsubst %,$(BUILD)/emulated/tests/cuda/%.o,faults emulator streams)
 $(BUILD)/tests/t251_cuda_emulator: $(FAULTS)
 WITH_t251_cuda_emulator = $(FAULTS) -lstdc++
+# What a real library has, where it is there.
+$(BUILD)/tests/t266_nccl_library: $(BUILD)/cuda/kernels/cuda/nccl_load.o
+$(BUILD)/tests/t266_nccl_library: private EXTRA = $(CUDAINC)
+WITH_t266_nccl_library = $(BUILD)/cuda/kernels/cuda/nccl_load.o -ldl
 # A test that launches itself on several ranks.
 $(BUILD)/tests/t150_core_communicator: private EXTRA = -DMPI_PLUGIN=$(call quoted,$(if $(MPICC),$(abspath $(MPIPLUG))))
 $(BUILD)/tests/t150_core_communicator: | $(if $(MPICC),$(MPIPLUG))
@@ -211,9 +214,9 @@ test-cuda:
 	@! command -v compute-sanitizer >/dev/null || for tool in memcheck racecheck; do \
 	  SSV_DEVICE=1 SSV_FEW=1 SSVBENCH_CUDA_PLUGIN=$(abspath $(CUDAPLUG)) compute-sanitizer --tool $$tool \
 	    --report-api-errors no --error-exitcode 9 $(BUILD)/tests/t270_device || exit; done
-same_number = s/^ *\(CUDNN_[A-Za-z0-9_]*\) = \([0-9]*\),$$/_Static_assert((int)\1 == \2, "\1");/p
+same_number = s/^ *\(CUDNN_[A-Za-z0-9_]*\|nccl[A-Za-z]*\) = \([0-9]*\),$$/_Static_assert((int)\1 == \2, "\1");/p
 cuda-plans: $(BUILD)/cuda/plans
-	@sed -n '$(same_number)' tests/cuda/cudnn.h | $(CC) -x c -fsyntax-only $(CUDAINC) -include cudnn.h -
+	@sed -n '$(same_number)' tests/cuda/cudnn.h tests/cuda/nccl.h | $(CC) -x c -fsyntax-only $(CUDAINC) -include cudnn.h -include nccl.h -
 	@$(BUILD)/cuda/plans tests/cuda/h200.json
 asan:
 	@tools/setup.sh test

@@ -4,6 +4,7 @@
 #include "bench/peak.h"
 #include "core/log.h"
 #include "core/sha256.h"
+#include "kernels/join.h"
 #include "kernels/plugin.h"
 #include "protocols/opened.h"
 #include "reports/report.h"
@@ -118,7 +119,27 @@ static int join_ranks(const struct invocation *call, const struct context *conte
     c->seconds = call->settings->machine.rank_seconds;
     log_message(LOG_INFO, "%d ranks on %s, %d compute threads each", c->size, c->engine,
                 context->threads);
-    return compare_ranks(call, context, err);
+    int status = compare_ranks(call, context, err);
+    if (status || !context->device)
+        return status;
+    struct error why;
+    if (devices_join(context->device, c, &why))
+        log_message(LOG_WARN, "%s: what ranks send goes through the processor's memory",
+                    why.message);
+    else
+        log_message(LOG_INFO, "devices of %d ranks send to each other by NCCL", c->size);
+    return 0;
+}
+
+static int run_or_say(const struct invocation *call, const struct context *context, unsigned stages,
+                      struct error *err) {
+    const double seconds = 0.2;
+    if (!call->own.run.dry_run)
+        return suite_run(call->settings, context, stages, err);
+    if (communicator_rank(call->ranks))
+        return 0;
+    return suite_dry_run(call->settings, context, stages, peak_flops(context->threads, seconds),
+                         stdout, err);
 }
 
 static int suite(struct invocation *call, unsigned stages, struct error *err) {
@@ -127,16 +148,11 @@ static int suite(struct invocation *call, unsigned stages, struct error *err) {
         communicator_agree(call->ranks, WAIT_LIMITED, invocation_context(call, &context, err), err);
     if (!status && context.kernels && call->ranks)
         status = join_ranks(call, &context, err);
-    if (status)
-        return status;
-    if (call->own.run.dry_run && communicator_rank(call->ranks))
-        return 0;
-    if (call->own.run.dry_run) {
-        const double seconds = 0.2;
-        return suite_dry_run(call->settings, &context, stages, peak_flops(context.threads, seconds),
-                             stdout, err);
-    }
-    return suite_run(call->settings, &context, stages, err);
+    if (!status)
+        status = run_or_say(call, &context, stages, err);
+    if (context.device)
+        context.device->leave(context.device);
+    return status;
 }
 
 /* The table of what was just run; the figures are `ssvbench report`. */

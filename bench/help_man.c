@@ -149,8 +149,8 @@ static const struct {
                   "The value of an option: SSVBENCH_EPOCHS, SSVBENCH_MAE_MASK_RATIO. A flag beats "
                   "the environment, which beats a file, which beats a suite."},
                  {"SSVBENCH_ISA", "The instruction set of the kernels: sse2, avx2 or avx512."},
-                 {"SSVBENCH_CUDA_PLUGIN, SSVBENCH_CUBLASLT, SSVBENCH_CUDNN",
-                  "Where the libraries for a CUDA device are, if not where they are looked for."},
+                 {"SSVBENCH_CUDA_PLUGIN, SSVBENCH_CUBLASLT, SSVBENCH_CUDNN, SSVBENCH_NCCL",
+                  "Where the libraries for CUDA devices are, if not where they are looked for."},
                  {"HDF5_USE_FILE_LOCKING",
                   "FALSE for network disks that cannot lock files; it is HDF5's own."},
                  {"NO_COLOR, TERM", "Whether messages and watch have colours and move."}},

@@ -49,13 +49,25 @@ struct device_conv {
     const void *x, *w, *y; /* or their gradients */
 };
 
+struct communicator_block; /* core/communicator.h */
+
+/* Ranks whose devices shall send to each other by themselves. */
+enum { DEVICE_IDENTITY = 16, DEVICE_INVITATION = 128 };
+struct device_party {
+    int rank, size;
+    double seconds;                     /* how long another one may let this one wait */
+    char invitation[DEVICE_INVITATION]; /* what rank 0's invite wrote */
+};
+
 struct device {
-    const char *name;              /* "cuda:0" */
-    const char *description;       /* "NVIDIA H100 80GB HBM3, 79.2 GiB" */
-    const struct kernels *kernels; /* their pointers are to this memory */
-    int halves;                    /* it wants activations in 16 bits: graph.halves */
-    const char *note;              /* what had to be done without, "": nothing */
-    void *queue;                   /* kctx.device for them */
+    const char *name;               /* "cuda:0" */
+    const char *description;        /* "NVIDIA H100 80GB HBM3, 79.2 GiB" */
+    const struct kernels *kernels;  /* their pointers are to this memory */
+    int halves;                     /* it wants activations in 16 bits: graph.halves */
+    const char *note;               /* what had to be done without, "": nothing */
+    void *queue;                    /* kctx.device for them */
+    char identity[DEVICE_IDENTITY]; /* in every process and on every machine that of this device */
+    int joined;                     /* ranks that exchange and gather send to, this one too; or 0 */
     /* Zeros, aligned to 256 bytes.  Status 3 with the sizes when there is not enough. */
     int (*allocate)(struct device *d, void **out, size_t bytes, const char *what,
                     struct error *err);
@@ -82,6 +94,17 @@ struct device {
      * waits for what was sent. */
     int (*pin)(struct device *d, void *memory, size_t bytes, struct error *err);
     void (*unpin)(struct device *d, void *memory);
+    /* Status 3 with what is missing for a join; invitation: NULL where only that is asked. */
+    int (*invite)(struct device *d, char *invitation, struct error *err);
+    /* All of a party at the same time, each with another device; then all call the same exchange
+     * and gather, as core/communicator.h has them, in the same order.  They are work like other
+     * work.  Who waits for it is let go after the party's seconds, and check says so; then the
+     * memory may hold anything, and nothing is sent any more. */
+    int (*join)(struct device *d, const struct device_party *party, struct error *err);
+    void (*leave)(struct device *d); /* nothing where none was joined */
+    void (*exchange)(struct device *d, const void *send, const struct communicator_block *to,
+                     void *receive, const struct communicator_block *from);
+    void (*gather)(struct device *d, void *data, const struct communicator_block *blocks);
     /* sums[i] (n): the sum of squares of a x + b y over range i; y may be NULL.  Waits. */
     void (*squares)(struct device *d, int n, const struct device_range *range, const real *x,
                     const real *y, double *sums);

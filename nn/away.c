@@ -24,6 +24,7 @@ struct crossing {
 
 struct away {
     struct device *device;
+    struct communicator *ranks; /* who do the same with theirs; NULL: one process */
     const struct graph *g;
     int batch;
     struct slab values;
@@ -77,13 +78,14 @@ static int open_tensor(struct away *w, const struct tensor *t, int ahead, const 
     return 0;
 }
 
-int away_open(struct away **out, struct device *d, struct arena *a, const struct graph *g,
-              int batch, int ahead, const void **bound, struct error *err) {
+int away_open(struct away **out, struct device *d, struct communicator *ranks, struct arena *a,
+              const struct graph *g, int batch, int ahead, const void **bound, struct error *err) {
     struct away *w = *out = ARENA_NEW(a, struct away);
     const size_t back[RESULTS] = {g->output_per_sample * (size_t)batch, g->shared_count,
                                   g->train ? g->model->count : 0};
     int status = 0;
     w->device = d;
+    w->ranks = ranks;
     w->g = g;
     w->version = -1;
     w->batch = batch;
@@ -165,7 +167,9 @@ static void end_if_failed(struct away *w) {
     if (!w->device->check(w->device, &err))
         return;
     log_message(LOG_ERROR, "%s", err.message);
-    exit(err.status);
+    if (w->device->joined)
+        communicator_agree(w->ranks, WAIT_LIMITED, err.status, &err);
+    exit(STATUS_MACHINE);
 }
 
 static void fetch(struct away *w, int which, const real *from) {

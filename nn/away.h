@@ -5,6 +5,7 @@
 #ifndef SSV_NN_AWAY_H
 #define SSV_NN_AWAY_H
 
+#include "core/communicator.h"
 #include "kernels/device.h"
 #include "nn/graph.h"
 
@@ -18,8 +19,8 @@ struct away;
 /* Room on the device for the model's values and a batch of every input, two with `ahead`; constants
  * are sent now and found in bound (g->n).  *out lies in a; status 3 when the device has not enough
  * memory. */
-int away_open(struct away **out, struct device *d, struct arena *a, const struct graph *g,
-              int batch, int ahead, const void **bound, struct error *err);
+int away_open(struct away **out, struct device *d, struct communicator *ranks, struct arena *a,
+              const struct graph *g, int batch, int ahead, const void **bound, struct error *err);
 real *away_values(const struct away *w); /* the model's, on the device */
 /* From here on they are changed there: the model's own are older, until they are fetched. */
 void away_settle(struct away *w);
@@ -41,7 +42,9 @@ struct away_results {
     int updated; /* running statistics were */
 };
 /* Where the device failed the program ends with one line and exit code 3, as where memory ends:
- * nothing that follows would be right, and a run goes on from its checkpoint. */
+ * nothing that follows would be right, and a run goes on from its checkpoint.  Where another rank's
+ * device did not answer, that rank is asked by the processor's way, and named when it is silent
+ * there, too. */
 void away_fetch(struct away *w, const struct away_results *from);
 /* Each copied out when it is first asked for after a run; from: where the device has them all. */
 const real *away_output(struct away *w, const real *from, const struct tensor *t);

@@ -9,6 +9,10 @@ struct carrier {
     struct communicator_block *to, *others; /* (size) without the own one */
 };
 
+static int joined(const struct carrier *k) {
+    return k->device && k->device->joined == k->c->size;
+}
+
 int carrier_open(struct carrier **out, struct arena *a, struct communicator *c,
                  struct device *device, size_t bytes, struct error *err) {
     struct carrier *k = *out = ARENA_NEW(a, struct carrier);
@@ -17,7 +21,7 @@ int carrier_open(struct carrier **out, struct arena *a, struct communicator *c,
                           .to = ARENA_ARRAY(a, struct communicator_block, c->size),
                           .others = ARENA_ARRAY(a, struct communicator_block, c->size)};
     int status = 0;
-    if (!device)
+    if (!device || joined(k))
         return 0;
     TRY(slab_alloc(&k->out, bytes, "what a device sends to other ranks", err));
     TRY(slab_alloc(&k->in, bytes, "what other ranks send to a device", err));
@@ -67,6 +71,12 @@ void carrier_exchange(struct carrier *k, const void *send, const struct communic
     }
     if (to[rank].bytes)
         keep_own(k, send, &to[rank], receive, &from[rank]);
+    if (joined(k)) {
+        k->device->exchange(k->device, send, to, receive, from);
+        for (int p = 0; p < k->c->size; p++)
+            k->c->sent += p == rank ? 0 : (double)to[p].bytes;
+        return;
+    }
     copy_out(k, send, without_own(k, to, k->to));
     without_own(k, from, k->others);
     communicator_exchange(k->c, k->out.data, k->to, k->in.data, k->others);
@@ -77,6 +87,11 @@ void carrier_gather(struct carrier *k, void *data, const struct communicator_blo
     const struct communicator_block *own = &blocks[k->c->rank];
     if (!k->device) {
         communicator_gather(k->c, data, blocks);
+        return;
+    }
+    if (joined(k)) {
+        k->device->gather(k->device, data, blocks);
+        k->c->sent += (double)own->bytes * (k->c->size - 1);
         return;
     }
     if (own->bytes)

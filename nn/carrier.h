@@ -1,8 +1,8 @@
 /* carrier.h -- blocks of the memory that kernels compute in, from rank to rank.
  *
- * As core/communicator.h has it for the processor's memory.  A device's blocks go through the
- * processor's: copied out, exchanged, copied in, when all that was asked of the device before is
- * done.
+ * As core/communicator.h has it for the processor's memory.  Devices that have joined send to each
+ * other by themselves, when the work before it is done.  The blocks of others go through the
+ * processor's memory: copied out, exchanged, copied in, and this waits for the work before.
  */
 #ifndef SSV_NN_CARRIER_H
 #define SSV_NN_CARRIER_H

@@ -35,7 +35,8 @@ static int allocate(struct exec *x, struct error *err) {
         if (g->tensors[i]->constant)
             x->bound[i] = g->tensors[i]->constant;
     if (c->device)
-        TRY(away_open(&x->away, c->device, &x->arena, g, c->batch, c->ahead, x->bound, err));
+        TRY(away_open(&x->away, c->device, c->ranks, &x->arena, g, c->batch, c->ahead, x->bound,
+                      err));
     if (c->device && !c->profile && !x->ranks)
         x->replay = replay_open(&x->arena, c->device, EXTENT_NUMBERS + 2 * g->n);
     for (int i = 0; i < c->threads; i++) {

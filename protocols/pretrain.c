@@ -256,7 +256,13 @@ static int train_stage(struct training *t, int *finite, struct error *err) {
 /* What the ranks' work together cost this one. */
 static void say_sent(const struct training *t, long steps) {
     const struct communicator *c = ranks_of(t);
-    if (c && steps > 0)
+    const struct device *d = t->cell->context->device;
+    if (!c || steps <= 0)
+        return;
+    if (d && d->joined)
+        log_message(LOG_INFO, "%s: %d ranks; the first one's device sent %.0f bytes a step",
+                    t->cell->run.run_id, c->size, (c->sent - t->sent) / (double)steps);
+    else
         log_message(LOG_INFO,
                     "%s: %d ranks; the first one sent %.0f bytes a step, and waited for others "
                     "%.1f of %.1f s",

@@ -1,36 +1,41 @@
 #!/bin/bash
 # Several ranks on devices: losses and weights are those of one process with as many lanes, bit for bit,
-# through the CUDA kernels, which an emulator runs on the processor.  More methods under SSV_LONG.
+# through the CUDA kernels, which an emulator runs on the processor, and a stand-in for NCCL, or through
+# the processor's memory.  More methods under SSV_LONG.
 tests=$(realpath "$(dirname "$0")")
 # shellcheck source=tests/device_losses.sh
 . "$tests/device_losses.sh"
 # shellcheck source=tests/ranks.sh
 . "$tests/ranks.sh"
 export SSVBENCH_CUDA_PLUGIN=$plugin OMP_WAIT_POLICY=passive
-export SSV_EMULATED_DEVICES=2 # two of four ranks share each
+export SSV_EMULATED_DEVICES=2
+host='what ranks send goes through the processor.s memory'
 
 few=(--seeds "7," --threads 1 --loader_threads 1 --quiet --audit 0 --device cuda --patch 8 --batch 8 --epochs 1)
 one=(--data "shapes:size=16,train=8,test=8")
 two=(--data "shapes:size=16,train=16,test=8" --watch_every 2)
 
-# agree NAME N FLAGS...: of one process and N ranks
+# agree NAME N WAY FLAGS...: of one process and N ranks, WAY is what the log says of what they send
 agree() {
-    local name=$1 n=$2 out=${1// /-}
-    shift 2
+    local name=$1 n=$2 way=$3 out=${1// /-}
+    shift 3
     "$program" pretrain --out "$out-1" "${few[@]}" "$@" >said 2>&1 || { tail -5 said | sed 's/^/# /'; echo "not ok - $name"; }
-    expect "$name on $n ranks" 0 '' ranks "$n" pretrain --out "$out-$n" "${few[@]}" "$@"
+    expect "$name on $n ranks" 0 "$way" ranks "$n" pretrain --out "$out-$n" "${few[@]}" --no-quiet "$@"
     same "is what one process computes" "$out-1" "$out-$n"
+}
+nccl() { # as agree, but for WAY, with a device for each
+    SSV_EMULATED_DEVICES=$2 agree "$1" "$2" "devices of $2 ranks send to each other by NCCL" "${@:3}"
 }
 
 own=(--math own --lanes 4)
-agree simclr 4 "${own[@]}" "${two[@]}" --methods simclr
-agree dino 2 --math fp32 --lanes 2 "${one[@]}" --methods dino --dino.prototypes 64 --dino.local_crops 1 --dino.head_hidden 64 --dino.bottleneck 16
-agree "parts of batches" 3 --math fp32 --lanes 4 "${one[@]}" --methods mae --accumulate 2
-agree "batch norm in 16 bits" 2 --math bf16 --lanes 2 "${one[@]}" --methods simclr --backbone resnet-micro
+agree simclr 4 "ranks 0 and 2 share a device of .*: $host" "${own[@]}" "${two[@]}" --methods simclr
+nccl dino 2 --math fp32 --lanes 2 "${one[@]}" --methods dino --dino.prototypes 64 --dino.local_crops 1 --dino.head_hidden 64 --dino.bottleneck 16
+nccl "parts of batches" 3 --math fp32 --lanes 4 "${one[@]}" --methods mae --accumulate 2
+nccl "batch norm in 16 bits" 2 --math bf16 --lanes 2 "${one[@]}" --methods simclr --backbone resnet-micro
 if [ -n "${SSV_LONG:-}" ]; then
-    agree "every method" 4 "${own[@]}" "${two[@]}" \
-        --methods supervised,context_encoder,split_brain,context_prediction,beit,mae,clip
-    agree "sixty-four lanes" 3 --math own --lanes 64 --batch 64 --methods mae \
+    nccl "every method" 4 "${own[@]}" "${two[@]}" \
+        --methods supervised,context_encoder,split_brain,context_prediction,beit,mae,simclr,clip
+    nccl "sixty-four lanes" 3 --math own --lanes 64 --batch 64 --methods mae \
         --data "shapes:size=16,train=64,test=8"
 fi
 
@@ -42,6 +47,34 @@ losses near1 >a
 losses near3 >b
 near a b 1e-4 0
 say $? "have one process's losses but for rounding"
+
+
+# What is missing for one of them is said once.
+one_without() {
+    timeout 100 mpirun -n 1 "$program" pretrain --out "$@" : \
+        -n 1 env SSVBENCH_NCCL=none "$program" pretrain --out "$@"
+}
+expect "a rank without NCCL" 0 "rank 1 of 2, on .*: no NCCL: SSVBENCH_NCCL is \"none\": $host" \
+    one_without near2 "${near[@]}" --no-quiet
+losses near2 >b
+near a b 1e-4 0
+say $? "has the losses too"
+
+# A rank that stops is named, wherever the other one waits for it.
+stuck() {
+    ranks 2 pretrain --out stuck "${few[@]}" --data shapes:size=16,train=512,test=8 --math own \
+        --methods mae --rank_seconds 3 >stuck.log 2>&1 &
+    for _ in $(seq 300); do
+        grep -q '"type":"step"' stuck/*/journal.jsonl 2>/dev/null && break
+        sleep 0.1
+    done
+    kill -STOP "$(pgrep -f "^$program pretrain --out stuck" | tail -1)" # the second one
+    wait $!
+    local status=$?
+    tr '\n' ' ' <stuck.log
+    return $status
+}
+expect "a rank that is stuck" 3 'rank [01] of 2, on [^ ]*, has not answered rank [01] for 3 s' stuck
 
 expect "a device that one of them does not have" 3 'cuda:2: invalid device ordinal' \
     ranks 2 pretrain --out none "${near[@]}" --device cuda:2

@@ -8,11 +8,9 @@
 #include "core/communicator.h"
 
 #include <mpi.h>
-#include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 enum { TAG = 7, PIECE = 1 << 30 };
 
@@ -60,14 +58,6 @@ static void send_to(struct ranks *r, int peer, const char *data, size_t bytes) {
         MPI_Isend(data + at, piece_of(bytes - at), MPI_BYTE, peer, TAG, r->all, add(r, peer));
 }
 
-/* At first only another process is let through; who waits longer sleeps between two looks. */
-static void rest(double waited) {
-    if (waited < 0.02)
-        sched_yield();
-    else
-        nanosleep(&(struct timespec){.tv_nsec = waited < 2 ? 100000 : 2000000}, NULL);
-}
-
 /* The first message that is not there decides; receiving comes first in the list. */
 static int who_is_late(const struct ranks *r) {
     for (int i = 0; i < r->n; i++) {
@@ -103,7 +93,7 @@ static int exchange(struct communicator *c, const void *send, const struct commu
             return -1;
         if (waited > seconds)
             return who_is_late(r);
-        rest(waited);
+        clock_rest(waited);
     }
 }
 

@@ -132,6 +132,6 @@ double cuda_sum_squares(const struct kctx *c, size_t n, const real *x) {
         blocks > 1 ? sums : answer);
     if (blocks > 1)
         RUN(__func__, c, add_kernel, dim3(1), CUDA_BLOCK, 0, (int)blocks, sums, answer);
-    cuda_check(c, cudaStreamSynchronize(cuda_stream_of(c)), __func__);
+    cuda_queue_wait(cuda_queue_of(c), __func__);
     return *answer;
 }

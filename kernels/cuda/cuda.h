@@ -23,14 +23,17 @@ KERNEL_LIST(KERNEL)
 const struct kernels *kernels_cuda(void);
 
 struct cuda_queue {
-    void *stream;      /* a cudaStream_t */
-    struct dnn *dnn;   /* convolutions; NULL: own kernels */
-    int error;         /* the first cudaError_t of a launch or error of dnn.h, 0: none */
-    const char *where; /* the operation that it came from */
-    const char *says;  /* of a library; NULL: error is a cudaError_t */
-    struct blas *blas; /* NULL: products by kernels of our own */
-    double *answer;    /* a number that a call returns: here the processor and the device meet */
+    void *stream;        /* a cudaStream_t */
+    struct dnn *dnn;     /* convolutions; NULL: own kernels */
+    int error;           /* the first cudaError_t of a launch or error of dnn.h, 0: none */
+    const char *where;   /* the operation that it came from */
+    const char *says;    /* of a library; NULL: error is a cudaError_t */
+    struct blas *blas;   /* NULL: products by kernels of our own */
+    struct peers *peers; /* devices of other ranks; NULL: none */
+    double *answer;      /* a number that a call returns: here the processor and the device meet */
 };
+/* Until all that was asked of it is done. */
+void cuda_queue_wait(struct cuda_queue *q, const char *where);
 
 #ifdef __cplusplus
 }

@@ -96,7 +96,7 @@ void cuda_squares(struct cuda_lists *l, const struct kctx *c, int n,
                cudaMemcpyAsync(back, l->sums, count * sizeof *back, cudaMemcpyDeviceToHost,
                                cuda_stream_of(c)),
                "squares");
-    cuda_check(c, cudaStreamSynchronize(cuda_stream_of(c)), "squares");
+    cuda_queue_wait(cuda_queue_of(c), "squares");
     for (int i = 0; i < n; i++)
         for (size_t k = 0; k < device_pieces(range[i].count); k++)
             sums[i] += back[at++];

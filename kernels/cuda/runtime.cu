@@ -4,11 +4,13 @@
 #include "kernels/cuda/blas.h"
 #include "kernels/cuda/dnn.h"
 #include "kernels/cuda/optim.h"
+#include "kernels/cuda/peers.h"
 
 #include <cuda_runtime.h>
 
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 namespace {
 
@@ -30,13 +32,24 @@ cudaStream_t stream_of(struct device *d) {
     return static_cast<cudaStream_t>(own(d)->queue.stream);
 }
 
-/* Kept for check. */
-void keep(struct device *d, cudaError_t error, const char *where) {
-    struct cuda_queue *q = &own(d)->queue;
+/* For check. */
+void keep_error(struct cuda_queue *q, cudaError_t error, const char *where) {
     if (error == cudaSuccess || q->error)
         return;
     q->error = (int)error;
     q->where = where;
+}
+
+void keep(struct device *d, cudaError_t error, const char *where) {
+    keep_error(&own(d)->queue, error, where);
+}
+
+/* says: a library's words, NULL: nothing went wrong. */
+void keep_words(struct cuda_queue *q, const char *says, const char *where) {
+    if (!says || q->error)
+        return;
+    keep_error(q, cudaErrorUnknown, where);
+    q->says = says;
 }
 
 int allocate(struct device *d, void **out, size_t bytes, const char *what, struct error *err) {
@@ -87,8 +100,10 @@ int lists(struct device *d, size_t pieces, struct error *err) {
 
 void copy(struct device *d, void *to, const void *from, size_t bytes, enum cudaMemcpyKind kind,
           const char *where) {
+    if (own(d)->queue.peers)
+        cuda_queue_wait(&own(d)->queue, where); /* CUDA itself would wait, but for ever */
     keep(d, cudaMemcpyAsync(to, from, bytes, kind, stream_of(d)), where);
-    keep(d, cudaStreamSynchronize(stream_of(d)), where);
+    cuda_queue_wait(&own(d)->queue, where);
 }
 
 void copy_in(struct device *d, void *to, const void *from, size_t bytes) {
@@ -134,6 +149,35 @@ int pin(struct device *d, void *memory, size_t bytes, struct error *err) {
 void unpin(struct device *d, void *memory) {
     keep(d, cudaStreamSynchronize(own(d)->copies), "sending to the device");
     keep(d, cudaHostUnregister(memory), "memory that was pinned");
+}
+
+/* ---- other ranks' devices ---- */
+
+int invite(struct device *, char *invitation, struct error *err) {
+    return peers_invite(invitation, err);
+}
+
+int join(struct device *d, const struct device_party *party, struct error *err) {
+    int status = peers_join(&own(d)->queue.peers, party, stream_of(d), err);
+    d->joined = status ? 0 : party->size;
+    return status;
+}
+
+void leave(struct device *d) {
+    peers_leave(own(d)->queue.peers);
+    own(d)->queue.peers = NULL;
+    d->joined = 0;
+}
+
+void exchange(struct device *d, const void *send, const struct communicator_block *to,
+              void *receive, const struct communicator_block *from) {
+    keep_words(&own(d)->queue, peers_exchange(own(d)->queue.peers, send, to, receive, from),
+               "sending to other ranks");
+}
+
+void gather(struct device *d, void *data, const struct communicator_block *blocks) {
+    keep_words(&own(d)->queue, peers_gather(own(d)->queue.peers, data, blocks),
+               "sending to other ranks");
 }
 
 struct kctx context(struct device *d) {
@@ -189,7 +233,7 @@ void forget(struct device *d, void *recording) {
 }
 
 void wait(struct device *d) {
-    keep(d, cudaStreamSynchronize(stream_of(d)), "waiting for the device");
+    cuda_queue_wait(&own(d)->queue, "waiting for the device");
 }
 
 /* All that was done without a library so far, in one line. */
@@ -263,6 +307,13 @@ void open_libraries(struct cuda_device *d, enum device_math math) {
 
 } // namespace
 
+void cuda_queue_wait(struct cuda_queue *q, const char *where) {
+    cudaStream_t stream = static_cast<cudaStream_t>(q->stream);
+    const char *says = NULL;
+    keep_error(q, q->peers ? peers_wait(q->peers, &says) : cudaStreamSynchronize(stream), where);
+    keep_words(q, says, where);
+}
+
 int cuda_device_count(void) {
     int n = 0;
     if (cudaGetDeviceCount(&n) == cudaSuccess)
@@ -294,6 +345,11 @@ int cuda_device_open(struct device **out, int number, enum device_math math, str
     d->base.receive = receive;
     d->base.pin = pin;
     d->base.unpin = unpin;
+    d->base.invite = invite;
+    d->base.join = join;
+    d->base.leave = leave;
+    d->base.exchange = exchange;
+    d->base.gather = gather;
     d->base.squares = squares;
     d->base.adamw = adamw;
     d->base.record = record;
@@ -316,6 +372,8 @@ int cuda_device_open(struct device **out, int number, enum device_math math, str
         free(d);
         return error_set(err, STATUS_MACHINE, "cuda:%d: %s", number, cudaGetErrorString(error));
     }
+    static_assert(sizeof about.uuid.bytes == DEVICE_IDENTITY, "CUDA's number of a device");
+    memcpy(d->base.identity, about.uuid.bytes, sizeof d->base.identity);
     snprintf(d->description, sizeof d->description, "%s, %.1f GiB", about.name,
              (double)about.totalGlobalMem / (1 << 30));
     d->base.description = d->description;
@@ -328,6 +386,7 @@ int cuda_device_open(struct device **out, int number, enum device_math math, str
 void cuda_device_close(struct device *d) {
     if (!d)
         return;
+    leave(d);
     blas_close(own(d)->queue.blas);
     cuda_lists_free(&own(d)->lists);
     cudaFreeHost(own(d)->queue.answer);

@@ -60,8 +60,12 @@ cudaError_t cudaHostUnregister(void *memory);
 cudaError_t cudaMemGetInfo(size_t *free_bytes, size_t *all);
 cudaError_t cudaGetDeviceCount(int *n);
 cudaError_t cudaSetDevice(int number); /* there is device 0 */
+struct cudaUUID_t {
+    char bytes[16];
+};
 struct cudaDeviceProp {
     char name[256];
+    struct cudaUUID_t uuid;
     size_t totalGlobalMem;
 };
 cudaError_t cudaGetDeviceProperties(struct cudaDeviceProp *about, int number);

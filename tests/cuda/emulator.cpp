@@ -387,7 +387,7 @@ cudaError_t cudaSetDevice(int number) {
 }
 
 cudaError_t cudaGetDeviceProperties(struct cudaDeviceProp *about, int number) {
-    *about = {"emulated", MEMORY};
+    *about = {"emulated", {{static_cast<char>(number)}}, MEMORY};
     return is_device(number) ? cudaSuccess : cudaErrorInvalidDevice;
 }
 

@@ -10,6 +10,7 @@
 #include <cstdlib>
 #include <deque>
 #include <map>
+#include <unistd.h>
 #include <vector>
 
 namespace {
@@ -18,7 +19,8 @@ struct operation {
     std::function<void()> work;
     struct emulated_stream *held_by; /* not before this one has done so much; nullptr: no wait */
     unsigned long until;
-    const char *reads; /* pinned memory, or nullptr */
+    const char *reads;                /* pinned memory, or nullptr */
+    std::function<bool()> ready = {}; /* not before it says so */
 };
 
 } // namespace
@@ -48,16 +50,23 @@ struct emulated_graph *capturing; /* nullptr: none */
 cudaStream_t captured;
 cudaError_t capture_error;
 
-void run_until(struct emulated_stream *s, unsigned long n) {
+/* Whether it has done so much: without `waits` something outside of the emulator may hold it up. */
+bool run_until(struct emulated_stream *s, unsigned long n, bool waits = true) {
     while (s->done < n) {
-        struct operation o = std::move(s->asked.front());
+        const struct operation o = s->asked.front();
+        if (o.held_by && !run_until(o.held_by, o.until, waits))
+            return false;
+        while (o.ready && !o.ready()) {
+            if (!waits)
+                return false;
+            usleep(200);
+        }
         s->asked.pop_front();
-        if (o.held_by)
-            run_until(o.held_by, o.until);
         if (o.work)
             o.work();
         s->done++;
     }
+    return true;
 }
 
 /* What is early does what it can. */
@@ -69,7 +78,8 @@ void advance() {
             const struct operation &next = s->asked.front();
             if (next.held_by && next.held_by->done < next.until)
                 break;
-            run_until(s, s->done + 1);
+            if (!run_until(s, s->done + 1, false))
+                break;
         }
 }
 
@@ -140,6 +150,11 @@ void emulated_work(void *stream, void (*work)(void *), void *self, size_t bytes)
     });
 }
 
+void emulated_hold(void *stream, int (*ready)(void *), void *self) {
+    put(static_cast<cudaStream_t>(stream),
+        {nullptr, nullptr, 0, nullptr, [=] { return ready(self) != 0; }});
+}
+
 cudaError_t cudaStreamCreate(cudaStream_t *stream) {
     return make(stream, true);
 }
@@ -161,6 +176,10 @@ cudaError_t cudaStreamSynchronize(cudaStream_t stream) {
         run_until(stream, stream->put);
     advance();
     return cudaSuccess;
+}
+
+cudaError_t cudaStreamQuery(cudaStream_t stream) {
+    return run_until(stream, stream->put, false) ? cudaSuccess : cudaErrorNotReady;
 }
 
 cudaError_t cudaEventCreateWithFlags(cudaEvent_t *event, unsigned) {
