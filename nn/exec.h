@@ -33,6 +33,7 @@ struct exec_config {
      * every function below is then called by all of them.  Graphs with a gradient; NULL: one
      * process. */
     struct communicator *ranks;
+    size_t bucket; /* reals of the gradient that ranks send at a time (nn/ranks.h); 0: many */
 };
 
 struct exec;

@@ -21,6 +21,7 @@ struct outcome {
 struct attempt {
     const struct net_case *net;
     int lanes, chunk, threads, recompute;
+    size_t bucket;
     struct outcome one, all; /* of one process, of every rank in turn */
     pthread_mutex_t turn;
     const char *differs;
@@ -56,6 +57,7 @@ static void run_all(const struct attempt *a, struct communicator *ranks, struct 
                                .kernels = kernels_cpu(),
                                .chunk = a->chunk,
                                .lanes = a->lanes,
+                               .bucket = a->bucket,
                                .ranks = ranks},
              &x, data);
     out->count = n.model.count;
@@ -126,7 +128,19 @@ static void ranks_are_one_process(void **state) {
 
 static void with_recomputation_and_threads_too(void **state) {
     (void)state;
-    static struct attempt a = {.lanes = 2, .chunk = 2, .threads = 2, .recompute = 1};
+    static struct attempt a = {
+        .lanes = 2, .chunk = 2, .threads = 2, .recompute = 1, .bucket = 1 << 16};
+    pthread_mutex_init(&a.turn, NULL);
+    for (int i = 0; i < CASES; i += 2) {
+        a.net = &cases[i];
+        compare(&a);
+    }
+}
+
+/* As in a large model: there are always some on their way. */
+static void in_small_buckets_too(void **state) {
+    (void)state;
+    static struct attempt a = {.lanes = 8, .chunk = 1, .threads = 1, .bucket = 48};
     pthread_mutex_init(&a.turn, NULL);
     for (int i = 0; i < CASES; i += 2) {
         a.net = &cases[i];
@@ -288,6 +302,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(ranks_are_one_process),
         cmocka_unit_test(with_recomputation_and_threads_too),
+        cmocka_unit_test(in_small_buckets_too),
         cmocka_unit_test(shared_moments_move_as_one_process),
         cmocka_unit_test(the_first_rank_that_failed_speaks),
         cmocka_unit_test(one_process_agrees_with_itself),
