@@ -13,7 +13,7 @@ static int allocate(struct exec *x, struct error *err) {
     const struct exec_config *c = &x->config;
     size_t arena = g->chunk_per_sample * (size_t)c->chunk, batch = (size_t)c->batch;
     if (g->train)
-        lanes_open(&x->gradients, &x->arena, g, x->begin, x->end);
+        lanes_open(&x->gradients, &x->arena, g, c->owners, x->begin, x->end);
     const struct {
         struct slab *slab;
         size_t reals;
@@ -311,11 +311,12 @@ static struct kctx with_all_threads(const struct exec *x) {
     return c;
 }
 
-static void add_lanes(struct exec *x, int phase) {
+static void add_lanes(struct exec *x, int phase, const struct extent *e) {
     double start = clock_seconds();
     const struct kctx c = with_all_threads(x);
     if (x->ranks)
-        ranks_add(x->ranks, &x->gradients, x->config.kernels, &c, phase);
+        ranks_add(x->ranks, &x->gradients, x->config.kernels, &c, phase,
+                  x->config.owners && e->updates);
     else
         lanes_add(&x->gradients, x->config.kernels, &c, phase, 0, x->lanes);
     x->seconds_reduce += clock_seconds() - start;
@@ -339,7 +340,7 @@ static void run_phase(struct exec *x, int phase, const struct extent *e) {
             run_lane(x, &x->workers[omp_get_thread_num()], phase, lane, e);
     }
     if (x->g->train && e->last)
-        add_lanes(x, phase);
+        add_lanes(x, phase, e);
 }
 
 /* The gradients of shared values, complete now, handed on to what they were made from. */

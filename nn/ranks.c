@@ -11,6 +11,9 @@
  * before it is added, and what was added of that before is on its way to all.  The last two of a
  * phase are on their way while the next phase is computed.  What is added to what is the same
  * whatever the size of a bucket.
+ *
+ * Where ranks own weights (nn/moments.h), a bucket has some of what each rank owns instead of equal
+ * slices, and what was added stays there.
  */
 #include "nn/ranks.h"
 
@@ -28,8 +31,16 @@ struct branch { /* lanes that are summed before others join them */
     int first, lanes;
 };
 
-struct bucket { /* `count` reals of what a phase completes, from number `begin` on */
-    int phase;
+/* Some of what a phase completes: `count` reals from number `begin` on of all that is `whose`; or,
+ * with `to_owners`, as many at most of what each rank owns. */
+struct bucket {
+    int phase, whose, to_owners;
+    size_t begin, count;
+};
+
+/* The part of a bucket that one rank adds. */
+struct part {
+    struct lanes_row row;
     size_t begin, count;
 };
 
@@ -104,8 +115,9 @@ static size_t row_bytes_most(const struct graph *g) {
 }
 
 static int open_buffers(struct ranks *r, struct arena *a, int batch, struct error *err) {
-    const size_t out = (size_t)own_branches(r) * r->bucket * sizeof(real);
-    const size_t in = (size_t)r->n_branches * slice(r, r->bucket, 1) * sizeof(real);
+    const size_t part = slice(r, r->bucket, 1) * sizeof(real); /* of each rank, at most */
+    const size_t out = (size_t)own_branches(r) * (size_t)r->c->size * part;
+    const size_t in = (size_t)r->n_branches * part;
     const size_t sum = r->bucket * sizeof(real);
     const size_t rows = r->device ? row_bytes_most(r->g) * (size_t)batch : 0;
     int status = 0;
@@ -243,67 +255,115 @@ static struct bucket *remembered(struct ranks *r, long bucket) {
     return &r->remembered[bucket % REMEMBERED];
 }
 
+static struct part part_of(const struct ranks *r, const struct lanes *l, const struct bucket *b,
+                           int p) {
+    if (b->to_owners) {
+        const struct lanes_row row = {b->phase, p};
+        size_t all = lanes_completed(l, row), left = all > b->begin ? all - b->begin : 0;
+        return (struct part){row, b->begin, left < b->count ? left : b->count};
+    }
+    size_t first = slice(r, b->count, p), end = slice(r, b->count, p + 1);
+    return (struct part){{b->phase, b->whose}, b->begin + first, end - first};
+}
+
 /* What the own branches hold of a bucket, on its way to those that add it. */
 static void send_bucket(struct ranks *r, const struct lanes *l, const struct kernels *k,
                         const struct kctx *c, const struct bucket *b) {
     int rank = r->c->rank, own = own_branches(r);
     real *out = place_of(&r->out, r->sent);
-    const size_t n = slice(r, b->count, rank + 1) - slice(r, b->count, rank);
+    const size_t n = part_of(r, l, b, rank).count * sizeof(real);
+    size_t at = 0;
     for (int p = 0; p < r->c->size; p++) {
-        size_t first = slice(r, b->count, p), part = slice(r, b->count, p + 1) - first;
+        const struct part part = part_of(r, l, b, p);
         int branches = r->first_branch[p + 1] - r->first_branch[p];
-        r->blocks[p] = (struct communicator_block){(size_t)own * first * sizeof(real),
-                                                   (size_t)own * part * sizeof(real)};
-        r->from[p] = (struct communicator_block){(size_t)r->first_branch[p] * n * sizeof(real),
-                                                 (size_t)branches * n * sizeof(real)};
-        for (int i = 0; i < own; i++)
-            lanes_read(l, k, c, r->branches[r->first_branch[rank] + i].first, b->phase,
-                       b->begin + first, part, out + (size_t)own * first + (size_t)i * part);
+        size_t first = at;
+        for (int i = 0; i < own; i++, at += part.count)
+            lanes_read(l, k, c, r->branches[r->first_branch[rank] + i].first, part.row, part.begin,
+                       part.count, out + at);
+        r->blocks[p] =
+            (struct communicator_block){first * sizeof(real), (at - first) * sizeof(real)};
+        r->from[p] =
+            (struct communicator_block){(size_t)r->first_branch[p] * n, (size_t)branches * n};
     }
     carrier_start(r->carrier, slot_of(r->sent, 0), out, r->blocks, place_of(&r->in, r->sent),
                   r->from);
     *remembered(r, r->sent++) = *b;
 }
 
-/* This rank's slice of a bucket that has come, on its way to all. */
-static void add_bucket(struct ranks *r, const struct kernels *k, const struct kctx *c) {
-    const long i = r->added++;
-    const size_t count = remembered(r, i)->count, mine = slice(r, count, r->c->rank);
-    real *in = place_of(&r->in, i), *sum = place_of(&r->sum, i);
-    const size_t n = slice(r, count, r->c->rank + 1) - mine;
-    carrier_finish(r->carrier, slot_of(i, 0));
-    add_branches(r, k, c, in, n);
-    k->axpby(c, n, 1, in, 0, sum + mine);
+/* A sum, on its way to all. */
+static void send_sum(struct ranks *r, const struct kernels *k, const struct kctx *c, long bucket,
+                     const real *own) {
+    const size_t count = remembered(r, bucket)->count;
+    real *sum = place_of(&r->sum, bucket);
     for (int p = 0; p < r->c->size; p++) {
         size_t first = slice(r, count, p), end = slice(r, count, p + 1);
         r->blocks[p] =
             (struct communicator_block){first * sizeof(real), (end - first) * sizeof(real)};
+        if (p == r->c->rank)
+            k->axpby(c, end - first, 1, own, 0, sum + first);
     }
-    carrier_start_gather(r->carrier, slot_of(i, 1), sum, r->blocks);
+    carrier_start_gather(r->carrier, slot_of(bucket, 1), sum, r->blocks);
+}
+
+/* This rank's part of a bucket that has come. */
+static void add_bucket(struct ranks *r, const struct lanes *l, const struct kernels *k,
+                       const struct kctx *c) {
+    const long i = r->added++;
+    const struct bucket *b = remembered(r, i);
+    const struct part mine = part_of(r, l, b, r->c->rank);
+    real *in = place_of(&r->in, i);
+    carrier_finish(r->carrier, slot_of(i, 0));
+    add_branches(r, k, c, in, mine.count);
+    if (b->to_owners)
+        lanes_write(l, k, c, mine.row, mine.begin, mine.count, in);
+    else
+        send_sum(r, k, c, i, in);
 }
 
 static void write_bucket(struct ranks *r, const struct lanes *l, const struct kernels *k,
                          const struct kctx *c) {
     const long i = r->written++;
     const struct bucket *b = remembered(r, i);
+    if (b->to_owners)
+        return;
     carrier_finish(r->carrier, slot_of(i, 1));
-    lanes_write(l, k, c, b->phase, b->begin, b->count, place_of(&r->sum, i));
+    lanes_write(l, k, c, (struct lanes_row){b->phase, b->whose}, b->begin, b->count,
+                place_of(&r->sum, i));
 }
 
-void ranks_add(struct ranks *r, const struct lanes *l, const struct kernels *k,
-               const struct kctx *c, int phase) {
-    int rank = r->c->rank;
-    size_t all = lanes_completed(l, phase);
-    for (int i = r->first_branch[rank]; i < r->first_branch[rank + 1]; i++)
-        lanes_add(l, k, c, phase, r->branches[i].first, r->branches[i].lanes);
-    for (size_t at = 0; at < all; at += r->bucket) {
-        const struct bucket b = {phase, at, all - at < r->bucket ? all - at : r->bucket};
+/* What the busiest rank owns of it. */
+static size_t owned_most(const struct ranks *r, const struct lanes *l, int phase) {
+    size_t most = 0;
+    for (int p = 0; p < r->c->size; p++)
+        most = larger(most, lanes_completed(l, (struct lanes_row){phase, p}));
+    return most;
+}
+
+/* Three buckets at a time, each in another state. */
+static void send_buckets(struct ranks *r, const struct lanes *l, const struct kernels *k,
+                         const struct kctx *c, struct bucket b, size_t all) {
+    const size_t most = b.to_owners ? slice(r, r->bucket, 1) : r->bucket;
+    for (; b.begin < all; b.begin += most) {
+        b.count = all - b.begin < most ? all - b.begin : most;
         send_bucket(r, l, k, c, &b);
         if (r->added < r->sent - 1)
-            add_bucket(r, k, c);
+            add_bucket(r, l, k, c);
         if (r->written < r->added - 1)
             write_bucket(r, l, k, c);
     }
+}
+
+void ranks_add(struct ranks *r, const struct lanes *l, const struct kernels *k,
+               const struct kctx *c, int phase, int to_owners) {
+    const struct lanes_row rest = {phase, to_owners ? LANES_OF_NONE : LANES_OF_ANY};
+    int rank = r->c->rank;
+    for (int i = r->first_branch[rank]; i < r->first_branch[rank + 1]; i++)
+        lanes_add(l, k, c, phase, r->branches[i].first, r->branches[i].lanes);
+    send_buckets(r, l, k, c, (struct bucket){.phase = phase, .whose = rest.whose},
+                 lanes_completed(l, rest));
+    if (to_owners)
+        send_buckets(r, l, k, c, (struct bucket){.phase = phase, .to_owners = 1},
+                     owned_most(r, l, phase));
 }
 
 void ranks_move(struct ranks *r) {
@@ -315,7 +375,7 @@ void ranks_finish(struct ranks *r, const struct lanes *l, const struct kernels *
                   const struct kctx *c) {
     while (r->written < r->sent) {
         if (r->added < r->sent)
-            add_bucket(r, k, c);
+            add_bucket(r, l, k, c);
         write_bucket(r, l, k, c);
     }
 }

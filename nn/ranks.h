@@ -35,9 +35,11 @@ void ranks_gather_output(struct ranks *r, const struct tensor *t, real *rows);
 /* What an operation on the whole batch reads at this position, where only its owners have it. */
 void ranks_gather_sources(struct ranks *r, const struct chunk *whole, const struct tensor *t);
 /* lanes_add over the lanes of all ranks; the sum is on all of them, though some of it only after
- * ranks_finish: it travels while the next phase is computed, which calls ranks_move for that. */
+ * ranks_finish: it travels while the next phase is computed, which calls ranks_move for that.
+ * to_owners: what a rank owns (lanes_open) is summed on that rank alone; on others there is
+ * anything then. */
 void ranks_add(struct ranks *r, const struct lanes *l, const struct kernels *k,
-               const struct kctx *c, int phase);
+               const struct kctx *c, int phase, int to_owners);
 void ranks_move(struct ranks *r);
 void ranks_finish(struct ranks *r, const struct lanes *l, const struct kernels *k,
                   const struct kctx *c);
