@@ -118,42 +118,94 @@ static _Noreturn void end_job(struct communicator *c, int late, double seconds) 
     exit(STATUS_MACHINE);
 }
 
+static void start(struct communicator *c, int slot, const void *send,
+                  const struct communicator_block *to, void *receive,
+                  const struct communicator_block *from) {
+    for (int p = 0; p < c->size; p++)
+        c->sent += p == c->rank ? 0 : (double)to[p].bytes;
+    c->start(c, slot, send, to, receive, from);
+}
+
+static void finish(struct communicator *c, enum communicator_patience patience, int slot) {
+    double began = clock_seconds(), seconds = patience == WAIT_LONG ? INFINITY : c->seconds;
+    int late = c->finish(c, slot, seconds);
+    if (late >= 0)
+        end_job(c, late, seconds);
+    c->waited += patience == WAIT_LONG ? 0 : clock_seconds() - began;
+}
+
+/* In the slot that is nobody else's. */
 static void exchange(struct communicator *c, enum communicator_patience patience, const void *send,
                      const struct communicator_block *to, void *receive,
                      const struct communicator_block *from) {
-    double start = clock_seconds(), seconds = patience == WAIT_LONG ? INFINITY : c->seconds;
-    int late = c->exchange(c, send, to, receive, from, seconds);
-    if (late >= 0)
-        end_job(c, late, seconds);
-    for (int p = 0; p < c->size; p++)
-        c->sent += p == c->rank ? 0 : (double)to[p].bytes;
-    c->waited += patience == WAIT_LONG ? 0 : clock_seconds() - start;
+    start(c, COMMUNICATOR_SLOTS, send, to, receive, from);
+    finish(c, patience, COMMUNICATOR_SLOTS);
+}
+
+static void keep_own(const struct communicator *c, const void *send,
+                     const struct communicator_block *to, void *receive,
+                     const struct communicator_block *from) {
+    CHECK(c, "one process exchanges nothing");
+    CHECK(to[c->rank].bytes == from[c->rank].bytes, "a rank's own block");
+    memmove((char *)receive + from[c->rank].offset, (const char *)send + to[c->rank].offset,
+            to[c->rank].bytes);
 }
 
 void communicator_exchange(struct communicator *c, const void *send,
                            const struct communicator_block *to, void *receive,
                            const struct communicator_block *from) {
-    CHECK(c, "one process exchanges nothing");
-    CHECK(to[c->rank].bytes == from[c->rank].bytes, "a rank's own block");
-    memmove((char *)receive + from[c->rank].offset, (const char *)send + to[c->rank].offset,
-            to[c->rank].bytes);
+    keep_own(c, send, to, receive, from);
     exchange(c, WAIT_LIMITED, send, to, receive, from);
 }
 
-static void gather(struct communicator *c, enum communicator_patience patience, void *data,
-                   const struct communicator_block *blocks) {
+static int is_slot(int slot) {
+    return slot >= 0 && slot < COMMUNICATOR_SLOTS;
+}
+
+void communicator_start(struct communicator *c, int slot, const void *send,
+                        const struct communicator_block *to, void *receive,
+                        const struct communicator_block *from) {
+    CHECK(is_slot(slot), "slot %d", slot);
+    keep_own(c, send, to, receive, from);
+    start(c, slot, send, to, receive, from);
+}
+
+void communicator_finish(struct communicator *c, int slot) {
+    CHECK(c && is_slot(slot), "slot %d", slot);
+    finish(c, WAIT_LIMITED, slot);
+}
+
+void communicator_move(struct communicator *c) {
+    if (c)
+        c->move(c);
+}
+
+static void start_gather(struct communicator *c, int slot, void *data,
+                         const struct communicator_block *blocks) {
     struct arena scratch = {0};
     struct communicator_block *own = ARENA_ARRAY(&scratch, struct communicator_block, c->size);
     for (int p = 0; p < c->size; p++)
         own[p] = blocks[c->rank];
-    exchange(c, patience, data, own, data, blocks);
+    start(c, slot, data, own, data, blocks);
     arena_free(&scratch);
+}
+
+static void gather(struct communicator *c, enum communicator_patience patience, void *data,
+                   const struct communicator_block *blocks) {
+    start_gather(c, COMMUNICATOR_SLOTS, data, blocks);
+    finish(c, patience, COMMUNICATOR_SLOTS);
 }
 
 void communicator_gather(struct communicator *c, void *data,
                          const struct communicator_block *blocks) {
     if (c)
         gather(c, WAIT_LIMITED, data, blocks);
+}
+
+void communicator_start_gather(struct communicator *c, int slot, void *data,
+                               const struct communicator_block *blocks) {
+    CHECK(c && is_slot(slot), "slot %d", slot);
+    start_gather(c, slot, data, blocks);
 }
 
 static void send_from(struct communicator *c, enum communicator_patience patience, int root,

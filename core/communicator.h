@@ -27,6 +27,9 @@ struct communicator_block { /* of a buffer: one rank's part */
     size_t offset, bytes;
 };
 
+/* Exchanges that may be on their way at a time, beside one that is waited for at once. */
+enum { COMMUNICATOR_SLOTS = 4 };
+
 struct communicator {
     int rank, size;
     const char *engine;      /* "Open MPI 4.1.4" */
@@ -34,16 +37,20 @@ struct communicator {
     double seconds;          /* how long another rank may let this one wait */
     /* What this rank sent to others, in all, and how long it waited for them. */
     double sent, waited;
-    /* Block p of `to` goes to rank p, block p of `from` comes from it; p = rank is left alone,
-     * empty blocks are not sent.  -1 when everything is there and `send` may be changed, else the
-     * rank that has not answered for so many seconds. */
-    int (*exchange)(struct communicator *c, const void *send, const struct communicator_block *to,
-                    void *receive, const struct communicator_block *from, double seconds);
+    /* Begins an exchange in a free slot, 0..COMMUNICATOR_SLOTS.  Block p of `to` goes to rank p,
+     * block p of `from` comes from it; p = rank is left alone, empty blocks are not sent. */
+    void (*start)(struct communicator *c, int slot, const void *send,
+                  const struct communicator_block *to, void *receive,
+                  const struct communicator_block *from);
+    /* -1 when everything is there, `send` may be changed and the slot is free, else the rank that
+     * has not answered for so many seconds. */
+    int (*finish)(struct communicator *c, int slot, double seconds);
+    void (*move)(struct communicator *c);              /* what is on its way, a bit further */
     void (*abort)(struct communicator *c, int status); /* ends all ranks */
     void (*close)(struct communicator *c);
 };
 
-enum { COMMUNICATOR_ABI = 1 }; /* counts up with struct communicator */
+enum { COMMUNICATOR_ABI = 2 }; /* counts up with struct communicator */
 
 struct communicator_plugin {
     int abi;
@@ -70,9 +77,21 @@ enum communicator_patience { WAIT_LIMITED, WAIT_LONG };
 void communicator_exchange(struct communicator *c, const void *send,
                            const struct communicator_block *to, void *receive,
                            const struct communicator_block *from);
+/* The same in two halves, in a slot (0..COMMUNICATOR_SLOTS - 1), between which this rank does
+ * something else: `send` stays as it is and `receive` is not looked at until the second one; the
+ * blocks may change.  Slots are finished in any order. */
+void communicator_start(struct communicator *c, int slot, const void *send,
+                        const struct communicator_block *to, void *receive,
+                        const struct communicator_block *from);
+void communicator_finish(struct communicator *c, int slot);
+/* Called now and then while something is on its way: a network may get on only in calls of ours. */
+void communicator_move(struct communicator *c);
 /* Everybody's block (size) of data, which each rank has filled its own of. */
 void communicator_gather(struct communicator *c, void *data,
                          const struct communicator_block *blocks);
+/* The first half of it; the second one is communicator_finish. */
+void communicator_start_gather(struct communicator *c, int slot, void *data,
+                               const struct communicator_block *blocks);
 /* Rank 0's data. */
 void communicator_broadcast(struct communicator *c, enum communicator_patience patience, void *data,
                             size_t bytes);

@@ -100,6 +100,7 @@ int trainer_open(struct trainer *t, const struct trainer_config *config, struct 
     t->noted = c->exec.device ? strlen(c->exec.device->note) : 0;
     struct exec_config part = c->exec;
     part.batch /= c->accumulate > 1 ? c->accumulate : 1;
+    part.owners = c->moments ? moments_owners(c->moments) : NULL;
     int status = exec_open(&t->exec, b->g, &part, err);
     for (int i = 0; i < 2 && !status && part.device; i++)
         status = memory_get(part.device, &t->moments[i], b->model->count * sizeof(real),
@@ -284,11 +285,13 @@ static struct optim_state place(struct trainer *t, struct step *s) {
 static int move(struct trainer *t, const struct step *s, const struct optim_state *state,
                 long done) {
     struct arena scratch = {0};
-    const double *squares[TRAINER_OPTIMIZERS] = {NULL};
+    double *squares[TRAINER_OPTIMIZERS] = {NULL};
     int finite = isfinite(t->loss);
     for (int i = 0; i < t->n_optimizers; i++) {
         squares[i] =
             optimizer_squares(&scratch, &t->optimizer[i], s->kernels, &s->ctx, state, done + 1);
+        if (t->config.moments)
+            moments_share_squares(t->config.moments, squares[i]);
         double norm = optimizer_norm(state, squares[i]);
         finite = finite && isfinite(norm);
         t->grad_norm = i ? t->grad_norm : norm;

@@ -14,11 +14,19 @@ static void bind_nothing(struct trainer *t) {
 }
 
 /* A step that computes nothing has nothing to say to others, who may be counting other cells. */
-static int exchange_nothing(struct communicator *c, const void *send,
-                            const struct communicator_block *to, void *receive,
-                            const struct communicator_block *from, double seconds) {
-    (void)c, (void)send, (void)to, (void)receive, (void)from, (void)seconds;
+static void start_nothing(struct communicator *c, int slot, const void *send,
+                          const struct communicator_block *to, void *receive,
+                          const struct communicator_block *from) {
+    (void)c, (void)slot, (void)send, (void)to, (void)receive, (void)from;
+}
+
+static int finish_nothing(struct communicator *c, int slot, double seconds) {
+    (void)c, (void)slot, (void)seconds;
     return -1;
+}
+
+static void move_nothing(struct communicator *c) {
+    (void)c;
 }
 
 /* The calls of a step say what libraries work in. */
@@ -29,7 +37,9 @@ static int count(struct counting *k, const struct trainer_config *config, size_t
     struct trainer t;
     if (config->exec.ranks) {
         alone = *config->exec.ranks;
-        alone.exchange = exchange_nothing;
+        alone.start = start_nothing;
+        alone.finish = finish_nothing;
+        alone.move = move_nothing;
         counted.exec.ranks = &alone;
     }
     counted.exec.device = counting_device(k);

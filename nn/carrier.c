@@ -101,6 +101,28 @@ void carrier_gather(struct carrier *k, void *data, const struct communicator_blo
     copy_in(k, data, k->in.data, without_own(k, blocks, k->others));
 }
 
+void carrier_start(struct carrier *k, int slot, const void *send,
+                   const struct communicator_block *to, void *receive,
+                   const struct communicator_block *from) {
+    if (k->device)
+        carrier_exchange(k, send, to, receive, from);
+    else
+        communicator_start(k->c, slot, send, to, receive, from);
+}
+
+void carrier_start_gather(struct carrier *k, int slot, void *data,
+                          const struct communicator_block *blocks) {
+    if (k->device)
+        carrier_gather(k, data, blocks);
+    else
+        communicator_start_gather(k->c, slot, data, blocks);
+}
+
+void carrier_finish(struct carrier *k, int slot) {
+    if (!k->device)
+        communicator_finish(k->c, slot);
+}
+
 size_t carrier_bytes(const struct carrier *k) {
     return k->out.bytes + k->in.bytes;
 }

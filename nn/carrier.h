@@ -2,7 +2,8 @@
  *
  * As core/communicator.h has it for the processor's memory.  Devices that have joined send to each
  * other by themselves, when the work before it is done.  The blocks of others go through the
- * processor's memory: copied out, exchanged, copied in, and this waits for the work before.
+ * processor's memory: copied out, exchanged, copied in, and this waits for the work before.  On a
+ * device what is in halves is done in the first one.
  */
 #ifndef SSV_NN_CARRIER_H
 #define SSV_NN_CARRIER_H
@@ -21,6 +22,13 @@ int carrier_open(struct carrier **out, struct arena *a, struct communicator *c,
 void carrier_exchange(struct carrier *k, const void *send, const struct communicator_block *to,
                       void *receive, const struct communicator_block *from);
 void carrier_gather(struct carrier *k, void *data, const struct communicator_block *blocks);
+/* communicator_start, communicator_start_gather and communicator_finish. */
+void carrier_start(struct carrier *k, int slot, const void *send,
+                   const struct communicator_block *to, void *receive,
+                   const struct communicator_block *from);
+void carrier_start_gather(struct carrier *k, int slot, void *data,
+                          const struct communicator_block *blocks);
+void carrier_finish(struct carrier *k, int slot);
 size_t carrier_bytes(const struct carrier *k); /* of the processor's memory */
 void carrier_close(struct carrier *k);         /* NULL: nothing */
 

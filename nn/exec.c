@@ -13,7 +13,7 @@ static int allocate(struct exec *x, struct error *err) {
     const struct exec_config *c = &x->config;
     size_t arena = g->chunk_per_sample * (size_t)c->chunk, batch = (size_t)c->batch;
     if (g->train)
-        lanes_open(&x->gradients, &x->arena, g, x->begin, x->end);
+        lanes_open(&x->gradients, &x->arena, g, c->owners, x->begin, x->end);
     const struct {
         struct slab *slab;
         size_t reals;
@@ -75,7 +75,8 @@ static int share_lanes(struct exec *x, struct error *err) {
                                         .g = x->g,
                                         .lanes = x->lanes,
                                         .chunk = x->config.chunk,
-                                        .batch = x->config.batch};
+                                        .batch = x->config.batch,
+                                        .bucket = x->config.bucket};
     int status = ranks_open(&x->ranks, &x->arena, &shared, err);
     x->begin = ranks_first_lane(x->ranks, c->rank);
     x->end = ranks_first_lane(x->ranks, c->rank + 1);
@@ -284,6 +285,8 @@ static void run_lane(struct exec *x, struct worker *w, int phase, int lane,
         w->chunk.n = e->n - i * chunk < chunk ? e->n - i * chunk : chunk;
         w->chunk.fresh = e->first && i == share.first;
         run_positions(x, &w->chunk, &x->g->phases[phase], e->n_total, w->times);
+        if (x->ranks && w == x->workers) /* the thread that MPI may be called by */
+            ranks_move(x->ranks);
     }
 }
 
@@ -303,6 +306,32 @@ static void run_whole(struct exec *x, int phase, const struct extent *e) {
     run_positions(x, &whole, &x->g->phases[phase], e->n, x->workers[0].times);
 }
 
+static struct kctx with_all_threads(const struct exec *x) {
+    struct kctx c = x->workers[0].chunk.ctx;
+    c.threads = x->config.threads;
+    return c;
+}
+
+static void add_lanes(struct exec *x, int phase, const struct extent *e) {
+    double start = clock_seconds();
+    const struct kctx c = with_all_threads(x);
+    if (x->ranks)
+        ranks_add(x->ranks, &x->gradients, x->config.kernels, &c, phase,
+                  x->config.owners && e->updates);
+    else
+        lanes_add(&x->gradients, x->config.kernels, &c, phase, 0, x->lanes);
+    x->seconds_reduce += clock_seconds() - start;
+}
+
+/* What is still on its way between ranks. */
+static void finish_lanes(struct exec *x) {
+    double start = clock_seconds();
+    const struct kctx c = with_all_threads(x);
+    if (x->ranks)
+        ranks_finish(x->ranks, &x->gradients, x->config.kernels, &c);
+    x->seconds_reduce += clock_seconds() - start;
+}
+
 static void run_phase(struct exec *x, int phase, const struct extent *e) {
     if (x->g->phases[phase].whole)
         run_whole(x, phase, e);
@@ -311,16 +340,8 @@ static void run_phase(struct exec *x, int phase, const struct extent *e) {
         for (int lane = x->begin; lane < x->end; lane++)
             run_lane(x, &x->workers[omp_get_thread_num()], phase, lane, e);
     }
-    if (!x->g->train || !e->last)
-        return;
-    double start = clock_seconds();
-    struct kctx c = x->workers[0].chunk.ctx;
-    c.threads = x->config.threads;
-    if (x->ranks)
-        ranks_add(x->ranks, &x->gradients, x->config.kernels, &c, phase);
-    else
-        lanes_add(&x->gradients, x->config.kernels, &c, phase, 0, x->lanes);
-    x->seconds_reduce += clock_seconds() - start;
+    if (x->g->train && e->last)
+        add_lanes(x, phase, e);
 }
 
 /* The gradients of shared values, complete now, handed on to what they were made from. */
@@ -363,8 +384,10 @@ static void run_phases(void *self) {
     struct exec *x = task->x;
     for (int i = 0; i < x->g->n_phases; i++)
         run_phase(x, i, task->e);
-    if (x->g->train && task->e->last)
-        finish_shared(x);
+    if (!x->g->train || !task->e->last)
+        return;
+    finish_lanes(x);
+    finish_shared(x);
 }
 
 /* What launches depend on, beside places in memory. */

@@ -33,6 +33,10 @@ struct exec_config {
      * every function below is then called by all of them.  Graphs with a gradient; NULL: one
      * process. */
     struct communicator *ranks;
+    size_t bucket; /* reals of the gradient that ranks send at a time (nn/ranks.h); 0: many */
+    /* (model->n_facts) the rank that moves a tensor, which alone gets its gradient from exec_run;
+     * NULL: all get all. */
+    const int *owners;
 };
 
 struct exec;
@@ -56,7 +60,8 @@ double exec_run_part(struct exec *x, int n, int n_total, int first, int last);
 int exec_mixes_samples(const struct exec *x);
 /* Of a run with n samples, those whose inputs this process reads: *first..*end-1. */
 void exec_share(const struct exec *x, int n, int *first, int *end);
-/* The same without a trace: no running statistic moves.  For looking at parts of a gradient. */
+/* The same without a trace: no running statistic moves, and every rank gets all of the gradient.
+ * For looking at parts of it. */
 double exec_probe(struct exec *x, int n);
 /* Another weight for an objective, from the next run on. */
 void exec_weigh(struct exec *x, const struct tensor *objective, double weight);
@@ -65,7 +70,8 @@ void exec_weigh(struct exec *x, const struct tensor *objective, double weight);
 double exec_loss(const struct exec *x, const struct tensor *t, int n);
 const real *exec_output(const struct exec *x, const struct tensor *t); /* (batch, per_sample) */
 const real *exec_shared(const struct exec *x, const struct tensor *t); /* (per_sample) */
-const real *exec_gradient(const struct exec *x);                       /* (model->count) */
+/* (model->count); with owners, after exec_run, only where this rank is one. */
+const real *exec_gradient(const struct exec *x);
 /* Where weights and gradient are when a device computes.  0: there is none, and the model and
  * exec_gradient are what counts. */
 struct exec_there {

@@ -9,6 +9,7 @@
 struct lane_range {
     size_t offset, count; /* in the first lane */
     int written;          /* by a lane's first chunk, so never cleared */
+    int owner;            /* a rank, or LANES_OF_NONE */
     struct buffer spare;  /* in the others; it lives from phase to phase */
 };
 
@@ -44,27 +45,54 @@ static void add_range(struct lanes *l, const struct lane_range *r) {
     struct lane_range *last = l->n_ranges ? &l->ranges[l->n_ranges - 1] : NULL;
     if (!r->count || r->spare.dies < 0)
         return;
-    if (last && last->written == r->written && last->offset + last->count == r->offset &&
-        last->spare.born == r->spare.born && last->spare.dies == r->spare.dies)
+    if (last && last->written == r->written && last->owner == r->owner &&
+        last->offset + last->count == r->offset && last->spare.born == r->spare.born &&
+        last->spare.dies == r->spare.dies)
         last->count += r->count;
     else
         l->ranges[l->n_ranges++] = *r;
 }
 
-static void find_ranges(struct lanes *l, struct arena *a, const struct graph *g) {
+static int owner_of(const struct model *m, const int *owner, const struct param *p) {
+    int i = 0;
+    while (owner && m->facts[i].offset != p->offset)
+        i++;
+    return owner ? owner[i] : LANES_OF_NONE;
+}
+
+/* Of all that a shared value is made from and hands its gradient on to. */
+static int owner_of_shared(const struct model *m, const int *owner, const struct tensor *t) {
+    int found = LANES_OF_ANY;
+    for (int s = 0; s < t->n_src; s++) {
+        const struct tensor *u = t->src[s];
+        if (!u || !u->needs_grad)
+            continue;
+        int one =
+            u->kind == TENSOR_SHARED ? owner_of_shared(m, owner, u) : owner_of(m, owner, u->param);
+        found = found == LANES_OF_ANY || found == one ? one : LANES_OF_NONE;
+    }
+    return found == LANES_OF_ANY ? LANES_OF_NONE : found;
+}
+
+static void find_ranges(struct lanes *l, struct arena *a, const struct graph *g, const int *owner) {
     const struct model *m = g->model;
-    int n = 1;
-    for (int i = 0; i < m->n_groups; i++)
-        n += m->groups[i].n_params;
-    l->ranges = ARENA_ARRAY(a, struct lane_range, n);
+    l->ranges = ARENA_ARRAY(a, struct lane_range, m->n_facts + g->n + 1);
     for (int i = 0; i < m->n_groups; i++)
         for (const struct param *p = m->groups[i].first; p; p = p->next) {
-            const struct lane_range r = range_of(g, p);
+            struct lane_range r = range_of(g, p);
+            r.owner = owner_of(m, owner, p);
             add_range(l, &r);
         }
-    const struct lane_range shared = {
-        .offset = m->count, .count = g->shared_grad_count, .spare = {.dies = g->n_phases - 1}};
-    add_range(l, &shared);
+    for (int i = 0; i < g->n; i++) {
+        const struct tensor *t = g->tensors[i];
+        if (t->kind != TENSOR_SHARED || !t->needs_grad)
+            continue;
+        const struct lane_range shared = {.offset = m->count + t->shared_grad_offset,
+                                          .count = round_up(t->per_sample),
+                                          .owner = owner_of_shared(m, owner, t),
+                                          .spare = {.dies = g->n_phases - 1}};
+        add_range(l, &shared);
+    }
 }
 
 static void place_ranges(struct lanes *l, struct arena *a) {
@@ -90,12 +118,13 @@ static void find_places(struct lanes *l, struct arena *a, const struct graph *g)
     }
 }
 
-void lanes_open(struct lanes *l, struct arena *a, const struct graph *g, int begin, int end) {
+void lanes_open(struct lanes *l, struct arena *a, const struct graph *g, const int *owner,
+                int begin, int end) {
     CHECK(g->planned && g->train && begin >= 0 && end >= begin,
           "lanes of a graph that is not planned or not trained");
     *l =
         (struct lanes){.begin = begin, .end = end, .first = g->model->count + g->shared_grad_count};
-    find_ranges(l, a, g);
+    find_ranges(l, a, g, owner);
     place_ranges(l, a);
     find_places(l, a, g);
 }
@@ -165,15 +194,18 @@ void lanes_add(const struct lanes *l, const struct kernels *k, const struct kctx
     }
 }
 
-size_t lanes_completed(const struct lanes *l, int phase) {
+static int is_in(struct lanes_row row, const struct lane_range *r) {
+    return r->spare.dies == row.phase && (row.whose == LANES_OF_ANY || row.whose == r->owner);
+}
+
+size_t lanes_completed(const struct lanes *l, struct lanes_row row) {
     size_t all = 0;
     for (int i = 0; i < l->n_ranges; i++)
-        all += l->ranges[i].spare.dies == phase ? l->ranges[i].count : 0;
+        all += is_in(row, &l->ranges[i]) ? l->ranges[i].count : 0;
     return all;
 }
 
-/* What a range has of numbers begin..end-1 of what a phase completes, when `before` of these lie in
- * front of it. */
+/* What a range has of numbers begin..end-1 of a row, when `before` of these lie in front of it. */
 static int overlap(const struct lane_range *r, size_t before, size_t begin, size_t end,
                    size_t *from, size_t *count) {
     size_t first = begin > before ? begin : before;
@@ -192,12 +224,12 @@ struct stretch {
 };
 
 /* The parts of numbers begin..begin+count-1, one after the other; 0 when there are no more. */
-static int next_stretch(const struct lanes *l, int lane, int phase, size_t begin, size_t count,
-                        int *range, size_t *before, struct stretch *out) {
+static int next_stretch(const struct lanes *l, int lane, struct lanes_row row, size_t begin,
+                        size_t count, int *range, size_t *before, struct stretch *out) {
     while (*range < l->n_ranges) {
         const struct lane_range *r = &l->ranges[(*range)++];
         size_t from, start = *before;
-        if (r->spare.dies != phase)
+        if (!is_in(row, r))
             continue;
         *before += r->count;
         if (!overlap(r, start, begin, begin + count, &from, &out->n))
@@ -219,17 +251,17 @@ static void copy(const struct kernels *k, const struct kctx *c, size_t n, const 
 }
 
 void lanes_read(const struct lanes *l, const struct kernels *k, const struct kctx *c, int lane,
-                int phase, size_t begin, size_t count, real *out) {
+                struct lanes_row row, size_t begin, size_t count, real *out) {
     struct stretch s;
     size_t before = 0;
-    for (int range = 0; next_stretch(l, lane, phase, begin, count, &range, &before, &s);)
+    for (int range = 0; next_stretch(l, lane, row, begin, count, &range, &before, &s);)
         copy(k, c, s.n, s.own, out + s.at);
 }
 
-void lanes_write(const struct lanes *l, const struct kernels *k, const struct kctx *c, int phase,
-                 size_t begin, size_t count, const real *in) {
+void lanes_write(const struct lanes *l, const struct kernels *k, const struct kctx *c,
+                 struct lanes_row row, size_t begin, size_t count, const real *in) {
     struct stretch s;
     size_t before = 0;
-    for (int range = 0; next_stretch(l, 0, phase, begin, count, &range, &before, &s);)
+    for (int range = 0; next_stretch(l, 0, row, begin, count, &range, &before, &s);)
         copy(k, c, s.n, in + s.at, s.own);
 }

@@ -12,6 +12,9 @@
 
 struct lane_range;
 
+/* Whose numbers are meant, beside a rank's own (0 and above): those that no rank owns, or all. */
+enum { LANES_OF_NONE = -1, LANES_OF_ANY = -2 };
+
 struct lanes {
     real *data;
     int begin, end;            /* the lanes that are here */
@@ -23,8 +26,11 @@ struct lanes {
 
 /* Lanes begin..end-1, maybe none, for a planned graph with a gradient, whose model is allocated;
  * tables in a.  Their memory, l->data (lanes_reals), is the caller's: zeros.  There is room for the
- * first lane's gradient in any case. */
-void lanes_open(struct lanes *l, struct arena *a, const struct graph *g, int begin, int end);
+ * first lane's gradient in any case.  owner (model->n_facts): the rank that a tensor's gradient is
+ * for; NULL: none owns any.  The gradient of a shared value is for who owns all that it is made
+ * from, or for nobody in particular. */
+void lanes_open(struct lanes *l, struct arena *a, const struct graph *g, const int *owner,
+                int begin, int end);
 size_t lanes_reals(const struct lanes *l);
 real *lanes_gradient(const struct lanes *l, int lane);
 const size_t *lanes_places(const struct lanes *l, int lane);
@@ -35,12 +41,16 @@ void lanes_clear(const struct lanes *l, const struct kernels *k, const struct kc
 /* The sum of n lanes in the first of them, for what this phase is the last to give to. */
 void lanes_add(const struct lanes *l, const struct kernels *k, const struct kctx *c, int phase,
                int first, int n);
-/* All that this phase is the last to give to, in a row: how many reals, and count of them from
- * number `begin` on out of a lane, or into the first one. */
-size_t lanes_completed(const struct lanes *l, int phase);
+/* Of what this phase is the last to give to, all that is `whose`, in a row. */
+struct lanes_row {
+    int phase, whose;
+};
+/* How many reals that is, and count of them from number `begin` on out of a lane, or into the first
+ * one. */
+size_t lanes_completed(const struct lanes *l, struct lanes_row row);
 void lanes_read(const struct lanes *l, const struct kernels *k, const struct kctx *c, int lane,
-                int phase, size_t begin, size_t count, real *out);
-void lanes_write(const struct lanes *l, const struct kernels *k, const struct kctx *c, int phase,
-                 size_t begin, size_t count, const real *in);
+                struct lanes_row row, size_t begin, size_t count, real *out);
+void lanes_write(const struct lanes *l, const struct kernels *k, const struct kctx *c,
+                 struct lanes_row row, size_t begin, size_t count, const real *in);
 
 #endif

@@ -3,6 +3,7 @@
 struct moments {
     struct communicator *c;
     struct model *m;
+    int *owner;                                  /* (m->n_facts) */
     char *mine;                                  /* (m->n_facts) */
     struct communicator_block *slices;           /* (m->n_groups,size) of each slab, in bytes */
     struct communicator_block *nothing, *others; /* (size) */
@@ -24,6 +25,7 @@ struct moments *moments_open(struct arena *a, struct communicator *c, struct mod
     struct moments *s = ARENA_NEW(a, struct moments);
     *s = (struct moments){.c = c,
                           .m = m,
+                          .owner = ARENA_ARRAY(a, int, m->n_facts + 1),
                           .mine = ARENA_ARRAY(a, char, m->n_facts + 1),
                           .slices = ARENA_ARRAY(a, struct communicator_block,
                                                 (size_t)m->n_groups * (size_t)c->size + 1),
@@ -37,6 +39,7 @@ struct moments *moments_open(struct arena *a, struct communicator *c, struct mod
             if (!slice->bytes)
                 slice->offset = p->offset * sizeof(real);
             slice->bytes += p->count * sizeof(real);
+            s->owner[n] = owner;
             s->mine[n++] = owner == c->rank;
         }
     return s;
@@ -44,6 +47,31 @@ struct moments *moments_open(struct arena *a, struct communicator *c, struct mod
 
 const char *moments_mine(const struct moments *s) {
     return s->mine;
+}
+
+const int *moments_owners(const struct moments *s) {
+    return s->owner;
+}
+
+void moments_share_squares(const struct moments *s, double *squares) {
+    struct arena scratch = {0};
+    int n = s->m->n_facts, size = s->c->size, placed = 0;
+    double *by_owner = ARENA_ARRAY(&scratch, double, n + 1);
+    struct communicator_block *blocks = ARENA_ARRAY(&scratch, struct communicator_block, size);
+    int *at = ARENA_ARRAY(&scratch, int, n + 1);
+    for (int p = 0; p < size; p++) {
+        blocks[p].offset = (size_t)placed * sizeof(double);
+        for (int i = 0; i < n; i++)
+            if (s->owner[i] == p) {
+                by_owner[placed] = squares[i];
+                at[i] = placed++;
+            }
+        blocks[p].bytes = (size_t)placed * sizeof(double) - blocks[p].offset;
+    }
+    communicator_gather(s->c, by_owner, blocks);
+    for (int i = 0; i < n; i++)
+        squares[i] = by_owner[at[i]];
+    arena_free(&scratch);
 }
 
 void moments_send_values(const struct moments *s, unsigned groups) {

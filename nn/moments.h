@@ -3,10 +3,14 @@
  * ZeRO's first stage (Rajbhandari et al. 2020, section 5.1): a rank moves the tensors that it keeps
  * the moments of and sends them to the others, which so have the weights that they would have
  * computed themselves.  Every group is cut at borders of tensors into one slice for each rank.
- * Gradients are on all ranks, so norms and clipping are those of one process, bit for bit.
+ * It gets the sum of these tensors' gradients alone; what is made of all gradients, norms and
+ * clipping, is made of the sum of squares of each tensor, which its owner sends to the others, and
+ * so is that of one process, bit for bit.
  *
  *     s = moments_open(&arena, c, &model);     the model is allocated and its moments are zeros
- *     state.mine = moments_mine(s);            optimizer_step moves these alone
+ *     config.owners = moments_owners(s);       exec_run leaves a rank the gradients of its own
+ *     state.mine = moments_mine(s);            optimizer_squares, optimizer_step: of these alone
+ *     moments_share_squares(s, squares);       between the two
  *     moments_send_values(s, groups);          and now all have all
  *
  * What a rank does not keep has address space in the model, but no memory.
@@ -21,8 +25,11 @@ struct moments;
 
 /* Lies in a, as long as the model does. */
 struct moments *moments_open(struct arena *a, struct communicator *c, struct model *m);
-/* (m->n_facts) whether the moments of a tensor are this rank's. */
+/* (m->n_facts) whose the moments of a tensor are, and whether they are this rank's. */
+const int *moments_owners(const struct moments *s);
 const char *moments_mine(const struct moments *s);
+/* squares (m->n_facts): each rank has those of its own, and then all have all. */
+void moments_share_squares(const struct moments *s, double *squares);
 /* Everybody's slices of the weights to all, of the groups whose bits are set; 0: of every group
  * that is not held. */
 void moments_send_values(const struct moments *s, unsigned groups);

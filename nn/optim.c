@@ -77,8 +77,8 @@ static double clip_scale(double clip, double norm) {
     return clip > 0 ? fmin(1, clip / (norm + 1e-6)) : 1;
 }
 
-const double *optimizer_squares(struct arena *a, const struct optimizer *o, const struct kernels *k,
-                                const struct kctx *c, const struct optim_state *s, long t) {
+double *optimizer_squares(struct arena *a, const struct optimizer *o, const struct kernels *k,
+                          const struct kctx *c, const struct optim_state *s, long t) {
     double *out = ARENA_ARRAY(a, double, s->n_facts + 1);
     struct device_range *range = ARENA_ARRAY(a, struct device_range, s->n_facts + 1);
     CHECK(t >= 1, "steps count from 1, not %ld", t);
@@ -86,7 +86,7 @@ const double *optimizer_squares(struct arena *a, const struct optimizer *o, cons
         const struct param_fact *fact = &s->facts[i];
         CHECK(fact->offset <= s->count && fact->count <= s->count - fact->offset,
               "tensor %d ends behind the slab of %zu", i, s->count);
-        size_t count = touches(o, fact, t) ? fact->count : 0;
+        size_t count = touches(o, fact, t) && (!s->mine || s->mine[i]) ? fact->count : 0;
         range[i] = (struct device_range){.offset = fact->offset, .count = count, .a = 1};
         if (!s->device)
             out[i] = count ? k->sum_squares(c, count, s->grad + fact->offset) : 0;

@@ -41,16 +41,16 @@ struct optim_state {
     const struct param_fact *facts;
     int n_facts;
     struct device *device; /* whose memory the slabs are; NULL: the processor's */
-    const char *mine;      /* (n_facts) the tensors that optimizer_step moves; NULL: all */
+    const char *mine;      /* (n_facts) the tensors that are looked at and moved; NULL: all */
 };
 
 /* For each tensor (s->n_facts) the sum of squares of its gradient, 0 where step t = 1, 2, ... does
- * not touch it; lies in a. */
-const double *optimizer_squares(struct arena *a, const struct optimizer *o, const struct kernels *k,
-                                const struct kctx *c, const struct optim_state *s, long t);
+ * not touch it, or it is not s->mine; lies in a. */
+double *optimizer_squares(struct arena *a, const struct optimizer *o, const struct kernels *k,
+                          const struct kctx *c, const struct optim_state *s, long t);
 /* The gradient's global L2 norm before clipping. */
 double optimizer_norm(const struct optim_state *s, const double *squares);
-/* Step t with the gradient whose squares these are; only where its norm is finite.
+/* Step t with the gradient whose squares these are, of all tensors; only where its norm is finite.
  * LARS: You et al. 2017, as MAE's linear probe has it: g += wd w; g *= trust |w| / |g| when both
  * are > 0, for ndim > 1 only; buf = momentum buf + g; w -= lr buf. */
 void optimizer_step(const struct optimizer *o, const struct kernels *k, const struct kctx *c,

@@ -19,6 +19,7 @@ struct ranks_config {
     const struct graph *g; /* with a gradient */
     int lanes;             /* a power of two */
     int chunk, batch;      /* samples in a chunk, in all chunks */
+    size_t bucket;         /* reals of the gradient on their way at a time; 0: 2,097,152 */
 };
 
 /* *out lies in a. */
@@ -33,9 +34,15 @@ void ranks_begin(struct ranks *r, int n); /* a run of n samples */
 void ranks_gather_output(struct ranks *r, const struct tensor *t, real *rows);
 /* What an operation on the whole batch reads at this position, where only its owners have it. */
 void ranks_gather_sources(struct ranks *r, const struct chunk *whole, const struct tensor *t);
-/* lanes_add over the lanes of all ranks; the sum is on all of them. */
+/* lanes_add over the lanes of all ranks; the sum is on all of them, though some of it only after
+ * ranks_finish: it travels while the next phase is computed, which calls ranks_move for that.
+ * to_owners: what a rank owns (lanes_open) is summed on that rank alone; on others there is
+ * anything then. */
 void ranks_add(struct ranks *r, const struct lanes *l, const struct kernels *k,
-               const struct kctx *c, int phase);
+               const struct kctx *c, int phase, int to_owners);
+void ranks_move(struct ranks *r);
+void ranks_finish(struct ranks *r, const struct lanes *l, const struct kernels *k,
+                  const struct kctx *c);
 /* Every rank moves the weights itself, and another processor or library could do it differently:
  * status 3 when they are not the same on all ranks. */
 int ranks_compare(struct communicator *c, const struct model *m, struct error *err);

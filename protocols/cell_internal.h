@@ -27,6 +27,8 @@ void cell_record_achieved(struct cell *c);
 
 /* Before the first step, where --zero asks for it: c->moments.  Status 2 with a device. */
 int cell_share_moments(struct cell *c, struct error *err);
+/* The optimizer's state as before the first step. */
+void cell_forget_moments(struct cell *c);
 /* Weights and optimizer state that rank 0 read, on all that need them. */
 void cell_share_model(struct cell *c);
 

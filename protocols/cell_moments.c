@@ -3,6 +3,8 @@
 
 #include "core/clock.h"
 
+#include <string.h>
+
 /* One process has everything anyway. */
 int cell_share_moments(struct cell *c, struct error *err) {
     const struct context *on = c->context;
@@ -15,6 +17,17 @@ int cell_share_moments(struct cell *c, struct error *err) {
                          on->device->name);
     c->moments = moments_open(&c->arena, on->ranks, &c->model);
     return 0;
+}
+
+void cell_forget_moments(struct cell *c) {
+    const struct model *m = &c->model;
+    for (int i = 0; i < m->n_facts; i++) {
+        const struct param_fact *f = &m->facts[i];
+        if (!f->trainable || (c->moments && !moments_mine(c->moments)[i]))
+            continue;
+        memset(m->m + f->offset, 0, f->count * sizeof(real));
+        memset(m->v + f->offset, 0, f->count * sizeof(real));
+    }
 }
 
 void cell_share_model(struct cell *c) {

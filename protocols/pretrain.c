@@ -365,13 +365,13 @@ static int find_steps(struct training *t, struct error *err) {
         TRY(ask_room(t, err));
         if (c->no_room)
             return 0;
-        TRY(slab_alloc(&drawn, c->model.slab.bytes, "the weights before steps are timed", err));
-        memcpy(drawn.data, c->model.slab.data, drawn.bytes);
+        TRY(slab_alloc(&drawn, c->model.count * sizeof(real), "the weights before steps are timed",
+                       err));
+        memcpy(drawn.data, c->model.value, drawn.bytes);
         for (int i = 0; i < c->method->n_stages && !status; i++)
             status = time_stage(t, i, &cost[i], err);
-        memcpy(c->model.slab.data, drawn.data, drawn.bytes);
-        if (c->moments)
-            moments_drop(c->moments);
+        memcpy(c->model.value, drawn.data, drawn.bytes);
+        cell_forget_moments(c);
         c->model.version++;
         t->done = 0;
         if (!status)

@@ -280,6 +280,8 @@ struct net_run {
     const struct kernels *kernels; /* NULL: the reference */
     int chunk, lanes;              /* 0: CHUNK and 2; a device takes all in one */
     struct communicator *ranks;
+    size_t bucket; /* 0: the executor's own */
+    const int *owners;
 };
 
 static void open_net(struct net *n, const struct net_case *c, const struct net_run *run,
@@ -306,6 +308,8 @@ static void open_net(struct net *n, const struct net_case *c, const struct net_r
                                        .chunk = run->chunk ? run->chunk : CHUNK,
                                        .lanes = lanes,
                                        .device = run->device,
+                                       .bucket = run->bucket,
+                                       .owners = run->owners,
                                        .ranks = run->ranks};
     assert_int_equal(exec_open(x, &n->graph, &config, &err), 0);
     for (int i = 0; i < n->n_input; i++) {

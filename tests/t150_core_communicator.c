@@ -30,27 +30,72 @@ static unsigned char byte_of(int from, int to, size_t i) {
     return (unsigned char)(17 * from + 5 * to + (int)(i % 251));
 }
 
-static int exchange_is_right(struct communicator *c) {
+struct parcel {
     struct communicator_block to[MOST], from[MOST];
+    unsigned char *send, *receive;
+};
+
+/* What is sent differs by `salt`. */
+static void pack(struct parcel *a, const struct communicator *c, int salt) {
     size_t out = 0, in = 0;
     for (int p = 0; p < c->size; p++) {
-        to[p] = (struct communicator_block){out, bytes_between(c->rank, p)};
-        from[p] = (struct communicator_block){in, bytes_between(p, c->rank)};
-        out += to[p].bytes;
-        in += from[p].bytes;
+        a->to[p] = (struct communicator_block){out, bytes_between(c->rank, p)};
+        a->from[p] = (struct communicator_block){in, bytes_between(p, c->rank)};
+        out += a->to[p].bytes;
+        in += a->from[p].bytes;
     }
-    unsigned char *send = malloc(out + 1), *receive = calloc(in + 1, 1);
-    int right = send && receive;
-    for (int p = 0; p < c->size && right; p++)
-        for (size_t i = 0; i < to[p].bytes; i++)
-            send[to[p].offset + i] = byte_of(c->rank, p, i);
-    if (right)
-        communicator_exchange(c, send, to, receive, from);
-    for (int p = 0; p < c->size && right; p++)
-        for (size_t i = 0; i < from[p].bytes && right; i++)
-            right = receive[from[p].offset + i] == byte_of(p, c->rank, i);
-    free(send);
-    free(receive);
+    a->send = malloc(out + 1);
+    a->receive = calloc(in + 1, 1);
+    if (!a->send || !a->receive)
+        abort();
+    for (int p = 0; p < c->size; p++)
+        for (size_t i = 0; i < a->to[p].bytes; i++)
+            a->send[a->to[p].offset + i] = (unsigned char)(byte_of(c->rank, p, i) + salt);
+}
+
+static int unpack(struct parcel *a, const struct communicator *c, int salt) {
+    int right = 1;
+    for (int p = 0; p < c->size; p++)
+        for (size_t i = 0; i < a->from[p].bytes && right; i++)
+            right =
+                a->receive[a->from[p].offset + i] == (unsigned char)(byte_of(p, c->rank, i) + salt);
+    free(a->send);
+    free(a->receive);
+    return right;
+}
+
+static int exchange_is_right(struct communicator *c) {
+    struct parcel a;
+    pack(&a, c, 0);
+    communicator_exchange(c, a.send, a.to, a.receive, a.from);
+    return unpack(&a, c, 0);
+}
+
+/* All slots at a time, used twice, and something else in between; each rank finishes them in an
+ * order of its own. */
+static int slots_are_right(struct communicator *c) {
+    struct parcel all[COMMUNICATOR_SLOTS];
+    int right = 1, gathered[MOST] = {0};
+    struct communicator_block blocks[MOST];
+    for (int p = 0; p < c->size; p++)
+        blocks[p] = (struct communicator_block){(size_t)p * sizeof *gathered, sizeof *gathered};
+    for (int round = 0; round < 2; round++) {
+        for (int i = 1; i < COMMUNICATOR_SLOTS; i++) {
+            pack(&all[i], c, 10 * round + i);
+            communicator_start(c, i, all[i].send, all[i].to, all[i].receive, all[i].from);
+        }
+        gathered[c->rank] = c->rank + 7 + round;
+        communicator_start_gather(c, 0, gathered, blocks);
+        right &= communicator_sum(c, 1) == c->size;
+        communicator_move(c);
+        for (int k = 0; k < COMMUNICATOR_SLOTS; k++) {
+            int i = (k + c->rank) % COMMUNICATOR_SLOTS;
+            communicator_finish(c, i);
+            right &= !i || unpack(&all[i], c, 10 * round + i);
+        }
+        for (int p = 0; p < c->size; p++)
+            right &= gathered[p] == p + 7 + round;
+    }
     return right;
 }
 
@@ -78,6 +123,24 @@ static int agreement_is_right(struct communicator *c) {
     return right && x == 0.1 && !communicator_compare(c, &x, sizeof x, "", &err);
 }
 
+/* The last rank takes part in what is in slot 1, but not in what is in slot 0. */
+static void go_on_without(struct communicator *c, int last) {
+    struct parcel a, b;
+    pack(&a, c, 1);
+    pack(&b, c, 2);
+    if (!last)
+        communicator_start(c, 0, a.send, a.to, a.receive, a.from);
+    communicator_start(c, 1, b.send, b.to, b.receive, b.from);
+    communicator_finish(c, 1);
+    printf("%s\n", unpack(&b, c, 2) ? "right" : "wrong");
+    fflush(stdout);
+    c->seconds = 0.5;
+    if (last)
+        for (;;)
+            pause();
+    communicator_finish(c, 0);
+}
+
 static int as_rank(const char *what) {
     struct communicator *c;
     struct error err = {0};
@@ -89,9 +152,12 @@ static int as_rank(const char *what) {
     int last = c->rank == c->size - 1;
     if (!strcmp(what, "table"))
         for (int i = 0; i < 3; i++)
-            printf("%s\n", exchange_is_right(c) && gather_is_right(c) && agreement_is_right(c)
+            printf("%s\n", exchange_is_right(c) && gather_is_right(c) && agreement_is_right(c) &&
+                                   slots_are_right(c)
                                ? "right"
                                : "wrong");
+    if (!strcmp(what, "late"))
+        go_on_without(c, last);
     if (!strcmp(what, "stuck") && last)
         for (;;)
             pause();
@@ -160,6 +226,15 @@ static void a_stuck_rank_is_named(void **state) {
         !strstr(said, "has not answered rank"))
         fail_msg("exit code %d: %s", status, said);
     assert_true(clock_seconds() - start < 60); /* by itself, not by the limit of `launch` */
+}
+
+static void a_rank_that_is_late_in_one_slot_is_named(void **state) {
+    (void)state;
+    need_mpi();
+    int status = launch(2, "late", MPI_PLUGIN);
+    if (status != STATUS_MACHINE || times_said("right") != 2 ||
+        !strstr(said, "has not answered rank 0 for 0.5 s"))
+        fail_msg("exit code %d: %s", status, said);
 }
 
 static void a_killed_rank_ends_the_job(void **state) {
@@ -237,6 +312,7 @@ int main(int argc, char **argv) {
         cmocka_unit_test(launchers_are_recognised),
         cmocka_unit_test(everybody_gets_what_is_theirs),
         cmocka_unit_test(a_stuck_rank_is_named),
+        cmocka_unit_test(a_rank_that_is_late_in_one_slot_is_named),
         cmocka_unit_test(a_killed_rank_ends_the_job),
         cmocka_unit_test(without_the_plugin_nobody_runs),
         cmocka_unit_test(none_means_alone),

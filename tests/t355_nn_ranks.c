@@ -8,7 +8,7 @@
 
 #include <math.h>
 
-enum { RUNS = 4, REALS_MOST = 1 << 16 };
+enum { RUNS = 4, REALS_MOST = 1 << 16, TENSORS_MOST = 64 };
 
 static const int samples[RUNS] = {BATCH, BATCH - 1, 1, BATCH}; /* of each run, one is few */
 
@@ -20,7 +20,8 @@ struct outcome {
 
 struct attempt {
     const struct net_case *net;
-    int lanes, chunk, threads, recompute;
+    int lanes, chunk, threads, recompute, owned;
+    size_t bucket;
     struct outcome one, all; /* of one process, of every rank in turn */
     pthread_mutex_t turn;
     const char *differs;
@@ -46,20 +47,35 @@ static void refill(const struct net *n, void **data) {
     }
 }
 
+/* Of what others own a rank may have anything, but for the probe. */
+static void pass_over(const struct attempt *a, const struct model *m, const int *owner, int rank,
+                      int run, struct outcome *out) {
+    for (int i = 0; i < m->n_facts && run < RUNS - 1; i++)
+        if (owner[i] != rank)
+            memcpy(out->gradient[run] + m->facts[i].offset,
+                   a->one.gradient[run] + m->facts[i].offset, m->facts[i].count * sizeof(real));
+}
+
 static void run_all(const struct attempt *a, struct communicator *ranks, struct outcome *out) {
     struct net n;
     struct exec *x;
     void *data[8] = {NULL};
+    int owner[TENSORS_MOST];
+    for (int i = 0; i < TENSORS_MOST; i++)
+        owner[i] =
+            ((5 * i + 2) / 3 + 1) % communicator_size(ranks); /* some in a row, not 0 first */
     open_net(&n, a->net,
              &(struct net_run){.threads = a->threads,
                                .recompute = a->recompute,
                                .kernels = kernels_cpu(),
                                .chunk = a->chunk,
                                .lanes = a->lanes,
+                               .bucket = a->bucket,
+                               .owners = a->owned && ranks ? owner : NULL,
                                .ranks = ranks},
              &x, data);
     out->count = n.model.count;
-    assert_true(out->count <= REALS_MOST);
+    assert_true(out->count <= REALS_MOST && n.model.n_facts <= TENSORS_MOST);
     for (int i = 0; i < RUNS; i++) {
         refill(&n, data);
         poison(&n, x, samples[i], data);
@@ -69,6 +85,8 @@ static void run_all(const struct attempt *a, struct communicator *ranks, struct 
             if (n.graph.tensors[t]->output)
                 out->own[i] += exec_loss(x, n.graph.tensors[t], samples[i]);
         memcpy(out->gradient[i], exec_gradient(x), out->count * sizeof(real));
+        if (a->owned && ranks)
+            pass_over(a, &n.model, owner, ranks->rank, i, out);
     }
     memcpy(out->value, n.model.value, out->count * sizeof(real));
     close_net(&n, x, data);
@@ -126,9 +144,31 @@ static void ranks_are_one_process(void **state) {
 
 static void with_recomputation_and_threads_too(void **state) {
     (void)state;
-    static struct attempt a = {.lanes = 2, .chunk = 2, .threads = 2, .recompute = 1};
+    static struct attempt a = {
+        .lanes = 2, .chunk = 2, .threads = 2, .recompute = 1, .bucket = 1 << 16};
     pthread_mutex_init(&a.turn, NULL);
     for (int i = 0; i < CASES; i += 2) {
+        a.net = &cases[i];
+        compare(&a);
+    }
+}
+
+/* As in a large model: there are always some on their way. */
+static void in_small_buckets_too(void **state) {
+    (void)state;
+    static struct attempt a = {.lanes = 8, .chunk = 1, .threads = 1, .bucket = 48};
+    pthread_mutex_init(&a.turn, NULL);
+    for (int i = 0; i < CASES; i += 2) {
+        a.net = &cases[i];
+        compare(&a);
+    }
+}
+
+static void owners_get_the_sum_of_theirs(void **state) {
+    (void)state;
+    static struct attempt a = {.lanes = 4, .chunk = 1, .threads = 1, .owned = 1, .bucket = 100};
+    pthread_mutex_init(&a.turn, NULL);
+    for (int i = 0; i < CASES; i++) {
         a.net = &cases[i];
         compare(&a);
     }
@@ -172,7 +212,12 @@ static void move_model(const struct optimizer *o, struct model *m, struct moment
     for (long t = from; t <= to; t++) {
         for (size_t i = 0; i < m->count; i++)
             gradient[i] = (real)(1 + (double)((i * 7 + (size_t)t * 13) % 29) - 15);
-        const double *squares = optimizer_squares(&a, o, kernels_cpu(), &c, &state, t);
+        for (int i = 0; i < m->n_facts && s; i++)
+            if (!state.mine[i]) /* it is not there */
+                memset(gradient + m->facts[i].offset, 0xff, m->facts[i].count * sizeof(real));
+        double *squares = optimizer_squares(&a, o, kernels_cpu(), &c, &state, t);
+        if (s)
+            moments_share_squares(s, squares);
         optimizer_step(o, kernels_cpu(), &c, &state, squares, 0.01, t);
         if (s)
             moments_send_values(s, 0);
@@ -288,6 +333,8 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(ranks_are_one_process),
         cmocka_unit_test(with_recomputation_and_threads_too),
+        cmocka_unit_test(in_small_buckets_too),
+        cmocka_unit_test(owners_get_the_sum_of_theirs),
         cmocka_unit_test(shared_moments_move_as_one_process),
         cmocka_unit_test(the_first_rank_that_failed_speaks),
         cmocka_unit_test(one_process_agrees_with_itself),

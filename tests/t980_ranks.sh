@@ -52,11 +52,25 @@ for split in train test; do
     say $? "with the same features of $split"
 done
 
-# Each rank with its part of the optimizer's state: two stages, a teacher, clipping of each tensor.
-zero=("${few[@]}" --methods "beit,dino" --data "shapes:size=16,train=32,test=16" --patch 4 --epochs 1)
+# Each rank with its part of the optimizer's state: two stages, a teacher, clipping of each tensor, norms of each
+# objective's gradient; norms of each tensor and convolutions.
+zero=("${few[@]}" --data "shapes:size=16,train=32,test=16" --patch 4 --epochs 1 --watch_every 1 --dino.freeze_epochs 0)
+lars=("${zero[@]}" --methods simclr --simclr.optimizer lars --backbone resnet-micro)
+zero+=(--methods "beit,dino,mae:1+simclr:0.1")
 "$program" pretrain --out zero1 "${zero[@]}" >/dev/null 2>&1
+"$program" pretrain --out zero1 "${lars[@]}" >/dev/null 2>&1
 expect "ranks share the optimizer's state" 0 '' ranks 3 pretrain --out zero3 "${zero[@]}" --zero 1
+expect "with LARS, too" 0 '' ranks 3 pretrain --out zero3 "${lars[@]}" --zero 1
 same "with the same numbers and checkpoints" zero1 zero3
+
+# Of a budget in seconds the steps are timed, and forgotten: who finds their number in the journal computes the same.
+timed=("${few[@]}" --methods mae --data "shapes:size=16,train=64,test=16" --patch 4 --budget seconds:0.5)
+expect "ranks share it for a budget in seconds" 0 '' ranks 3 pretrain --out timed3 "${timed[@]}" --zero 1
+mkdir timed1
+cp -r timed3/* timed1
+rm timed1/*/checkpoint.safetensors timed1/*/run.h5
+expect "of which one process takes as many steps" 0 '' "$program" pretrain --out timed1 "${timed[@]}"
+same "with the same numbers and checkpoint" timed1 timed3
 
 # One tar of training images for three ranks.
 images="webdataset:few-train-000000.tar,test=few-test-000000.tar"

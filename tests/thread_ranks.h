@@ -11,12 +11,22 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { THREAD_RANKS = 16 };
+enum { THREAD_RANKS = 16, THREAD_SLOTS = COMMUNICATOR_SLOTS + 1 };
+
+/* What a rank has begun in a slot: the count says which exchange of this slot it is, and so does
+ * what others have taken of it. */
+struct thread_slot {
+    const char *send;
+    char *receive;
+    struct communicator_block to[THREAD_RANKS], from[THREAD_RANKS];
+    long begun, taken[THREAD_RANKS]; /* taken: by this rank from each other one */
+};
 
 struct meeting {
-    pthread_barrier_t barrier;
-    const char *send[THREAD_RANKS];
-    const struct communicator_block *to[THREAD_RANKS];
+    pthread_mutex_t turn;
+    pthread_cond_t changed;
+    int size;
+    struct thread_slot slots[THREAD_RANKS][THREAD_SLOTS];
 };
 
 struct thread_rank {
@@ -26,24 +36,71 @@ struct thread_rank {
     void *self;
 };
 
-static int thread_exchange(struct communicator *c, const void *send,
-                           const struct communicator_block *to, void *receive,
-                           const struct communicator_block *from, double seconds) {
+/* Late, and straight from the sender's memory: who changes it too early is found out. */
+static int thread_take(struct meeting *m, int rank) {
+    int took = 0;
+    for (int slot = 0; slot < THREAD_SLOTS; slot++)
+        for (int p = 0; p < m->size; p++) {
+            struct thread_slot *own = &m->slots[rank][slot], *other = &m->slots[p][slot];
+            const struct communicator_block *sent = &other->to[rank], *to = &own->from[p];
+            if (p == rank || own->taken[p] == own->begun || other->begun < own->begun)
+                continue;
+            if (sent->bytes != to->bytes)
+                abort();
+            if (to->bytes)
+                memcpy(own->receive + to->offset, other->send + sent->offset, to->bytes);
+            own->taken[p] = own->begun;
+            took = 1;
+        }
+    return took;
+}
+
+/* It and all others have taken what is theirs. */
+static int thread_is_done(const struct meeting *m, int rank, int slot) {
+    long begun = m->slots[rank][slot].begun;
+    for (int p = 0; p < m->size; p++)
+        if (p != rank &&
+            (m->slots[rank][slot].taken[p] < begun || m->slots[p][slot].taken[rank] < begun))
+            return 0;
+    return 1;
+}
+
+static void thread_start(struct communicator *c, int slot, const void *send,
+                         const struct communicator_block *to, void *receive,
+                         const struct communicator_block *from) {
+    struct meeting *m = ((struct thread_rank *)c)->meeting;
+    struct thread_slot *own = &m->slots[c->rank][slot];
+    pthread_mutex_lock(&m->turn);
+    if (!thread_is_done(m, c->rank, slot))
+        abort();
+    own->send = send;
+    own->receive = receive;
+    memcpy(own->to, to, sizeof *to * (size_t)c->size);
+    memcpy(own->from, from, sizeof *from * (size_t)c->size);
+    for (int p = 0; p < c->size; p++) /* NaN, for who looks too early */
+        if (p != c->rank && from[p].bytes)
+            memset(own->receive + from[p].offset, 0xff, from[p].bytes);
+    own->begun++;
+    pthread_cond_broadcast(&m->changed);
+    pthread_mutex_unlock(&m->turn);
+}
+
+static int thread_finish(struct communicator *c, int slot, double seconds) {
     struct meeting *m = ((struct thread_rank *)c)->meeting;
     (void)seconds;
-    m->send[c->rank] = send;
-    m->to[c->rank] = to;
-    pthread_barrier_wait(&m->barrier);
-    for (int p = 0; p < c->size; p++) {
-        if (p == c->rank || !from[p].bytes)
-            continue;
-        const struct communicator_block *sent = &m->to[p][c->rank];
-        if (sent->bytes != from[p].bytes)
-            abort();
-        memcpy((char *)receive + from[p].offset, m->send[p] + sent->offset, sent->bytes);
+    pthread_mutex_lock(&m->turn);
+    while (!thread_is_done(m, c->rank, slot)) {
+        if (thread_take(m, c->rank))
+            pthread_cond_broadcast(&m->changed);
+        else
+            pthread_cond_wait(&m->changed, &m->turn);
     }
-    pthread_barrier_wait(&m->barrier);
+    pthread_mutex_unlock(&m->turn);
     return -1;
+}
+
+static void thread_move(struct communicator *c) {
+    (void)c;
 }
 
 static void *thread_rank_main(void *self) {
@@ -56,18 +113,24 @@ static void with_ranks(int n, void (*body)(struct communicator *c, void *self), 
     static const char *const hosts[THREAD_RANKS] = {"here", "here", "here", "here", "here", "here",
                                                     "here", "here", "here", "here", "here", "here",
                                                     "here", "here", "here", "here"};
-    struct meeting meeting;
+    struct meeting *meeting = calloc(1, sizeof *meeting);
     struct thread_rank rank[THREAD_RANKS];
     pthread_t thread[THREAD_RANKS];
-    pthread_barrier_init(&meeting.barrier, NULL, (unsigned)n);
+    if (!meeting)
+        abort();
+    meeting->size = n;
+    pthread_mutex_init(&meeting->turn, NULL);
+    pthread_cond_init(&meeting->changed, NULL);
     for (int i = 0; i < n; i++)
         rank[i] = (struct thread_rank){.base = {.rank = i,
                                                 .size = n,
                                                 .engine = "threads",
                                                 .host = hosts,
                                                 .seconds = 60,
-                                                .exchange = thread_exchange},
-                                       .meeting = &meeting,
+                                                .start = thread_start,
+                                                .finish = thread_finish,
+                                                .move = thread_move},
+                                       .meeting = meeting,
                                        .body = body,
                                        .self = self};
     for (int i = 1; i < n; i++)
@@ -76,7 +139,9 @@ static void with_ranks(int n, void (*body)(struct communicator *c, void *self), 
     thread_rank_main(&rank[0]);
     for (int i = 1; i < n; i++)
         pthread_join(thread[i], NULL);
-    pthread_barrier_destroy(&meeting.barrier);
+    pthread_cond_destroy(&meeting->changed);
+    pthread_mutex_destroy(&meeting->turn);
+    free(meeting);
 }
 
 #endif
