@@ -96,15 +96,20 @@ struct device {
     void (*unpin)(struct device *d, void *memory);
     /* Status 3 with what is missing for a join; invitation: NULL where only that is asked. */
     int (*invite)(struct device *d, char *invitation, struct error *err);
-    /* All of a party at the same time, each with another device; then all call the same exchange
-     * and gather, as core/communicator.h has them, in the same order.  They are work like other
-     * work.  Who waits for it is let go after the party's seconds, and check says so; then the
-     * memory may hold anything, and nothing is sent any more. */
+    /* All of a party at the same time, each with another device; then all call the same exchange,
+     * gather and arrive, as core/communicator.h has them, in the same order.  They go on beside the
+     * work: what is sent is read when all that was asked for before is done, and what is asked for
+     * behind an arrive has what came.  Who waits for other ranks is let go after the party's
+     * seconds, and check says so; then the memory may hold anything, and nothing is sent any
+     * more. */
     int (*join)(struct device *d, const struct device_party *party, struct error *err);
     void (*leave)(struct device *d); /* nothing where none was joined */
-    void (*exchange)(struct device *d, const void *send, const struct communicator_block *to,
-                     void *receive, const struct communicator_block *from);
-    void (*gather)(struct device *d, void *data, const struct communicator_block *blocks);
+    /* slot: 0..COMMUNICATOR_SLOTS */
+    void (*exchange)(struct device *d, int slot, const void *send,
+                     const struct communicator_block *to, void *receive,
+                     const struct communicator_block *from);
+    void (*gather)(struct device *d, int slot, void *data, const struct communicator_block *blocks);
+    void (*arrive)(struct device *d, int slot);
     /* sums[i] (n): the sum of squares of a x + b y over range i; y may be NULL.  Waits. */
     void (*squares)(struct device *d, int n, const struct device_range *range, const real *x,
                     const real *y, double *sums);

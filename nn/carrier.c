@@ -62,38 +62,17 @@ static void keep_own(const struct carrier *k, const char *send,
     k->device->copy(k->device, receive + to->offset, send + from->offset, from->bytes);
 }
 
-void carrier_exchange(struct carrier *k, const void *send, const struct communicator_block *to,
-                      void *receive, const struct communicator_block *from) {
-    int rank = k->c->rank;
-    if (!k->device) {
-        communicator_exchange(k->c, send, to, receive, from);
-        return;
-    }
-    if (to[rank].bytes)
-        keep_own(k, send, &to[rank], receive, &from[rank]);
-    if (joined(k)) {
-        k->device->exchange(k->device, send, to, receive, from);
-        for (int p = 0; p < k->c->size; p++)
-            k->c->sent += p == rank ? 0 : (double)to[p].bytes;
-        return;
-    }
+/* In one step, without joined devices. */
+static void exchange_now(struct carrier *k, const void *send, const struct communicator_block *to,
+                         void *receive, const struct communicator_block *from) {
     copy_out(k, send, without_own(k, to, k->to));
     without_own(k, from, k->others);
     communicator_exchange(k->c, k->out.data, k->to, k->in.data, k->others);
     copy_in(k, receive, k->in.data, k->others);
 }
 
-void carrier_gather(struct carrier *k, void *data, const struct communicator_block *blocks) {
+static void gather_now(struct carrier *k, void *data, const struct communicator_block *blocks) {
     const struct communicator_block *own = &blocks[k->c->rank];
-    if (!k->device) {
-        communicator_gather(k->c, data, blocks);
-        return;
-    }
-    if (joined(k)) {
-        k->device->gather(k->device, data, blocks);
-        k->c->sent += (double)own->bytes * (k->c->size - 1);
-        return;
-    }
     if (own->bytes)
         k->device->copy_out(k->device, (char *)k->in.data + own->offset,
                             (const char *)data + own->offset, own->bytes);
@@ -104,23 +83,58 @@ void carrier_gather(struct carrier *k, void *data, const struct communicator_blo
 void carrier_start(struct carrier *k, int slot, const void *send,
                    const struct communicator_block *to, void *receive,
                    const struct communicator_block *from) {
-    if (k->device)
-        carrier_exchange(k, send, to, receive, from);
-    else
+    int rank = k->c->rank;
+    if (!k->device) {
         communicator_start(k->c, slot, send, to, receive, from);
+        return;
+    }
+    if (to[rank].bytes)
+        keep_own(k, send, &to[rank], receive, &from[rank]);
+    if (!joined(k)) {
+        exchange_now(k, send, to, receive, from);
+        return;
+    }
+    k->device->exchange(k->device, slot, send, to, receive, from);
+    for (int p = 0; p < k->c->size; p++)
+        k->c->sent += p == rank ? 0 : (double)to[p].bytes;
 }
 
 void carrier_start_gather(struct carrier *k, int slot, void *data,
                           const struct communicator_block *blocks) {
-    if (k->device)
-        carrier_gather(k, data, blocks);
-    else
+    if (!k->device) {
         communicator_start_gather(k->c, slot, data, blocks);
+    } else if (!joined(k)) {
+        gather_now(k, data, blocks);
+    } else {
+        k->device->gather(k->device, slot, data, blocks);
+        k->c->sent += (double)blocks[k->c->rank].bytes * (k->c->size - 1);
+    }
 }
 
 void carrier_finish(struct carrier *k, int slot) {
     if (!k->device)
         communicator_finish(k->c, slot);
+    else if (joined(k))
+        k->device->arrive(k->device, slot);
+}
+
+void carrier_exchange(struct carrier *k, const void *send, const struct communicator_block *to,
+                      void *receive, const struct communicator_block *from) {
+    if (!k->device) {
+        communicator_exchange(k->c, send, to, receive, from);
+        return;
+    }
+    carrier_start(k, COMMUNICATOR_SLOTS, send, to, receive, from);
+    carrier_finish(k, COMMUNICATOR_SLOTS);
+}
+
+void carrier_gather(struct carrier *k, void *data, const struct communicator_block *blocks) {
+    if (!k->device) {
+        communicator_gather(k->c, data, blocks);
+        return;
+    }
+    carrier_start_gather(k, COMMUNICATOR_SLOTS, data, blocks);
+    carrier_finish(k, COMMUNICATOR_SLOTS);
 }
 
 size_t carrier_bytes(const struct carrier *k) {

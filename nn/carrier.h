@@ -2,8 +2,8 @@
  *
  * As core/communicator.h has it for the processor's memory.  Devices that have joined send to each
  * other by themselves, when the work before it is done.  The blocks of others go through the
- * processor's memory: copied out, exchanged, copied in, and this waits for the work before.  On a
- * device what is in halves is done in the first one.
+ * processor's memory: copied out, exchanged, copied in, and this waits for the work before; what is
+ * in halves is then done in the first one.
  */
 #ifndef SSV_NN_CARRIER_H
 #define SSV_NN_CARRIER_H

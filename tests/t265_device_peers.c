@@ -61,7 +61,8 @@ static void exchange(int rank) {
                 here[to[p].offset / sizeof(real) + i] = number(rank, p, round, i) / 2;
         d->copy_in(d, half, here, sizeof here);
         d->kernels->axpby(&c, 3 * MOST, 2, half, 0, send);
-        d->exchange(d, send, to, in, from);
+        d->exchange(d, round % 2, send, to, in, from);
+        d->arrive(d, round % 2);
         d->kernels->axpby(&c, 3 * MOST, 0, half, 0, send);
         d->kernels->axpby(&c, 3 * MOST, 1, in, 0, half);
         d->copy_out(d, here, half, sizeof here);
@@ -84,7 +85,8 @@ static void gather(int rank) {
         at += n;
     }
     d->copy_in(d, all, here, sizeof here);
-    d->gather(d, all, blocks);
+    d->gather(d, COMMUNICATOR_SLOTS, all, blocks);
+    d->arrive(d, COMMUNICATOR_SLOTS);
     d->copy_out(d, here, all, sizeof here);
     for (int p = 0; p < RANKS; p++)
         for (size_t i = 0; i < blocks[p].bytes / sizeof(real); i++)
@@ -109,15 +111,16 @@ static void be_late(int rank) {
     if (rank == 1)
         return;
     to[1] = from[1] = ten;
-    d->exchange(d, data, to, data, from);
+    d->exchange(d, 0, data, to, data, from);
+    d->arrive(d, 0);
     if (rank == 2)
-        d->exchange(d, data, to, data, from);
+        d->exchange(d, 1, data, to, data, from);
     else
         d->copy_out(d, here, data, sizeof here);
     DEMAND(d->check(d, &err) == STATUS_MACHINE);
     DEMAND(
         strstr(err.message, "another rank's device has not answered for 0.3 s (--rank_seconds)"));
-    d->exchange(d, data, to, data, from); /* and now at once */
+    d->exchange(d, 0, data, to, data, from); /* and now at once */
     DEMAND(d->check(d, &err) == STATUS_MACHINE);
     d->leave(d);
     d->copy_out(d, here, data, sizeof here);
@@ -160,7 +163,10 @@ static void on_all(double seconds, void (*what)(int rank)) {
 
 static void test_messages(void **state) {
     (void)state;
-    on_all(60, work);
+    for (int when = 0; when < EMULATED_COPIES; when++) {
+        emulated_copying((enum emulated_copies)when);
+        on_all(60, work);
+    }
 }
 
 static void test_late(void **state) {

@@ -17,15 +17,19 @@ extern "C" {
 
 struct peers;
 
-/* As struct device has invite and join.  *out stays NULL with status 3. */
+/* As struct device has invite and join; stream: the device's work.  *out stays NULL with status
+ * 3. */
 int peers_invite(char *invitation, struct error *err);
 int peers_join(struct peers **out, const struct device_party *party, cudaStream_t stream,
                struct error *err);
 void peers_leave(struct peers *p); /* NULL: nothing */
-/* What is put into the stream.  NULL, or what went wrong: then nothing is sent any more. */
-const char *peers_exchange(struct peers *p, const void *send, const struct communicator_block *to,
-                           void *receive, const struct communicator_block *from);
-const char *peers_gather(struct peers *p, void *data, const struct communicator_block *blocks);
+/* As struct device has them.  NULL, or what went wrong: then nothing is sent any more. */
+const char *peers_exchange(struct peers *p, int slot, const void *send,
+                           const struct communicator_block *to, void *receive,
+                           const struct communicator_block *from);
+const char *peers_gather(struct peers *p, int slot, void *data,
+                         const struct communicator_block *blocks);
+const char *peers_arrive(struct peers *p, int slot);
 /* cudaStreamSynchronize; *says is what went wrong between the ranks, or NULL. */
 cudaError_t peers_wait(struct peers *p, const char **says);
 

@@ -169,15 +169,21 @@ void leave(struct device *d) {
     d->joined = 0;
 }
 
-void exchange(struct device *d, const void *send, const struct communicator_block *to,
+const char *const sending = "sending to other ranks";
+
+void exchange(struct device *d, int slot, const void *send, const struct communicator_block *to,
               void *receive, const struct communicator_block *from) {
-    keep_words(&own(d)->queue, peers_exchange(own(d)->queue.peers, send, to, receive, from),
-               "sending to other ranks");
+    struct cuda_queue *q = &own(d)->queue;
+    keep_words(q, peers_exchange(q->peers, slot, send, to, receive, from), sending);
 }
 
-void gather(struct device *d, void *data, const struct communicator_block *blocks) {
-    keep_words(&own(d)->queue, peers_gather(own(d)->queue.peers, data, blocks),
-               "sending to other ranks");
+void gather(struct device *d, int slot, void *data, const struct communicator_block *blocks) {
+    struct cuda_queue *q = &own(d)->queue;
+    keep_words(q, peers_gather(q->peers, slot, data, blocks), sending);
+}
+
+void arrive(struct device *d, int slot) {
+    keep_words(&own(d)->queue, peers_arrive(own(d)->queue.peers, slot), sending);
 }
 
 struct kctx context(struct device *d) {
@@ -350,6 +356,7 @@ int cuda_device_open(struct device **out, int number, enum device_math math, str
     d->base.leave = leave;
     d->base.exchange = exchange;
     d->base.gather = gather;
+    d->base.arrive = arrive;
     d->base.squares = squares;
     d->base.adamw = adamw;
     d->base.record = record;

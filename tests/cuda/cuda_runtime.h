@@ -42,15 +42,6 @@ struct alignas(16) float4 {
 };
 
 cudaError_t cudaStreamCreate(cudaStream_t *stream);
-enum { cudaStreamNonBlocking = 1 };
-cudaError_t cudaStreamCreateWithFlags(cudaStream_t *stream, unsigned flags);
-cudaError_t cudaStreamDestroy(cudaStream_t stream);
-typedef struct emulated_event *cudaEvent_t;
-enum { cudaEventDisableTiming = 2 };
-cudaError_t cudaEventCreateWithFlags(cudaEvent_t *event, unsigned flags);
-cudaError_t cudaEventDestroy(cudaEvent_t event);
-cudaError_t cudaEventRecord(cudaEvent_t event, cudaStream_t stream);
-cudaError_t cudaStreamWaitEvent(cudaStream_t stream, cudaEvent_t event, unsigned flags);
 /* The processor's memory, pinned: a copy reads or writes it when its stream comes to it. */
 cudaError_t cudaMallocHost(void **out, size_t bytes);
 cudaError_t cudaFreeHost(void *memory);
@@ -75,7 +66,6 @@ template <class F>
 static inline cudaError_t cudaFuncSetAttribute(F *, enum cudaFuncAttribute, int) {
     return cudaSuccess;
 }
-const char *cudaGetErrorString(cudaError_t error);
 
 /* The thread that runs now, and its block. */
 extern uint3 emulated_thread, emulated_block;
