@@ -53,7 +53,7 @@ static const int act_backward_shapes[][CASE_DIMS] = {
     {520 * 768, ACT_TANH, 0, 0},
 };
 
-enum { CAUSAL = 1, BIAS = 2, ONE_ROW = 4 };
+enum { CAUSAL = 1, BIAS = 2, ONE_ROW = 4, FIXED_BIAS = 4 };
 
 /* n t heads d options */
 static void attention_forward(struct case_run *r) {
@@ -79,6 +79,31 @@ static void attention_backward(struct case_run *r) {
             p[(size_t)i * (size_t)tp + (size_t)j] = 0;
     if (r->c)
         r->k->attention_backward(r->c, s[0], t, s[2], s[3], 0.3f, causal, qkv, p, dy, dqkv, dbias);
+}
+
+/* n t heads d options */
+static void attention_flash_forward(struct case_run *r) {
+    const int *s = r->dim, t = s[1], causal = s[4] & CAUSAL;
+    real *bias = s[4] & BIAS ? in(r, 1, s[2] * t * t) : NULL;
+    real *qkv = in(r, s[0], t * 3 * s[2] * s[3]);
+    real *lse = out(r, s[0], s[2] * t), *y = out(r, s[0], t * s[2] * s[3]);
+    r->flops = (4.0 * s[3] + 5) * s[0] * s[2] * t * (causal ? (t + 1) / 2.0 : t);
+    if (r->c)
+        r->k->attention_flash_forward(r->c, s[0], t, s[2], s[3], 0.3f, causal, bias, qkv, lse, y);
+}
+
+/* lse and y are not those of qkv here: the gradient must be what these say.  p is made again, which
+ * is no work that was asked for. */
+static void attention_flash_backward(struct case_run *r) {
+    const int *s = r->dim, t = s[1], causal = s[4] & CAUSAL, width = t * s[2] * s[3];
+    real *bias = s[4] & BIAS ? in(r, 1, s[2] * t * t) : NULL;
+    real *qkv = in(r, s[0], 3 * width), *lse = in(r, s[0], s[2] * t);
+    real *y = in(r, s[0], width), *dy = in(r, s[0], width), *dqkv = out(r, s[0], 3 * width);
+    real *dbias = s[4] & BIAS && !(s[4] & FIXED_BIAS) ? update(r, 1, s[2] * t * t) : NULL;
+    r->flops = (8.0 * s[3] + 5) * s[0] * s[2] * t * (causal ? (t + 1) / 2.0 : t);
+    if (r->c)
+        r->k->attention_flash_backward(r->c, s[0], t, s[2], s[3], 0.3f, causal, bias, qkv, lse, y,
+                                       dy, dqkv, dbias);
 }
 
 /* One query an image; the row's number is made by the case, or one for all. */
@@ -143,6 +168,28 @@ static const int attention_shapes[][CASE_DIMS] = {
     {8, 65, 3, 64, 0},
     {8, 65, 3, 64, BIAS},
     {8, 77, 8, 64, CAUSAL},
+};
+
+/* The last is small: kernels/cpu has none, and ref is slow. */
+static const int attention_flash_shapes[][CASE_DIMS] = {
+    {0, 5, 2, 3, 0},
+    {2, 0, 2, 3, BIAS},
+    {2, 3, 0, 4, CAUSAL},
+    {2, 3, 2, 0, BIAS},
+    {1, 1, 1, 1, CAUSAL | BIAS},
+    {2, 2, 1, 3, 0},
+    {2, 7, 3, 5, CAUSAL},
+    {3, 8, 2, 8, BIAS},
+    {2, 17, 2, 16, 0},
+    {2, 17, 2, 16, CAUSAL | BIAS},
+    {1, 31, 3, 7, BIAS | FIXED_BIAS},
+    {2, 50, 2, 9, CAUSAL},
+    {2, 65, 1, 33, CAUSAL | BIAS},
+    {3, 20, 2, 70, BIAS},
+    {1, 130, 1, 4, 0},
+    {1, 101, 1, 66, CAUSAL | BIAS},
+    {1, 500, 1, 3, CAUSAL | BIAS},
+    {1, 65, 2, 64, 0},
 };
 
 /* n rows cols; off: x is far from 0 */
@@ -298,6 +345,10 @@ const struct kernel_case cases_net[] = {
     {"attention_forward", "n t heads d options", 0, attention_forward, SHAPES(attention_shapes, 3)},
     {"attention_backward", "n t heads d options", 0, attention_backward,
      SHAPES(attention_shapes, 3)},
+    {"attention_flash_forward", "n t heads d options", 0, attention_flash_forward,
+     SHAPES(attention_flash_shapes, 1)},
+    {"attention_flash_backward", "n t heads d options", 0, attention_flash_backward,
+     SHAPES(attention_flash_shapes, 1)},
     {"attention_row_forward", "n t heads d options", 0, attention_row_forward,
      SHAPES(attention_row_shapes, 2)},
     {"attention_row_backward", "n t heads d options", 0, attention_row_backward,

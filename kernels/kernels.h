@@ -176,6 +176,16 @@ static inline int conv_out_w(const struct conv_shape *s) {
     KERNEL(attention_backward, (const struct kctx *c, int n, int t, int heads, int d, real scale,  \
                                 int causal, const real *qkv, const real *p, const real *dy,        \
                                 real *dqkv, real *dbias))                                          \
+    /* The same without probabilities (Dao et al. 2022, FlashAttention): lse (n,heads,t) receives   \
+     * log sum_j exp(q k' * scale + bias), and the way back makes them of it again. */              \
+    KERNEL(attention_flash_forward, (const struct kctx *c, int n, int t, int heads, int d,         \
+                                     real scale, int causal, const real *bias, const real *qkv,    \
+                                     real *lse, real *y))                                          \
+    /* y: as forward left it.  dqkv is written, dbias as above. */                                 \
+    KERNEL(attention_flash_backward, (const struct kctx *c, int n, int t, int heads, int d,        \
+                                      real scale, int causal, const real *bias, const real *qkv,   \
+                                      const real *lse, const real *y, const real *dy, real *dqkv,  \
+                                      real *dbias))                                                \
     /* The same for one query an image, token row[i * row_stride], row_stride 0 or 1: where the   \
      * others lead nowhere.  p (n,heads,tp), y (n,heads*d). */                                     \
     KERNEL(attention_row_forward, (const struct kctx *c, int n, int t, int heads, int d,           \

@@ -103,6 +103,14 @@ WATCH(attention_backward,
       (const struct kctx *c, int n, int t, int heads, int d, UNUSED real scale, int causal,
        REAL qkv, REAL p, REAL dy, OUT dqkv, OUT dbias),
       n, t, heads, d, IF(causal, 1) + IF(dbias, 2))
+WATCH(attention_flash_forward,
+      (const struct kctx *c, int n, int t, int heads, int d, UNUSED real scale, int causal,
+       REAL bias, REAL qkv, OUT lse, OUT y),
+      n, t, heads, d, IF(causal, 1) + IF(bias, 2))
+WATCH(attention_flash_backward,
+      (const struct kctx *c, int n, int t, int heads, int d, UNUSED real scale, int causal,
+       REAL bias, REAL qkv, REAL lse, REAL y, REAL dy, OUT dqkv, OUT dbias),
+      n, t, heads, d, IF(causal, 1) + IF(bias, dbias ? 2 : 6))
 WATCH(attention_row_forward,
       (const struct kctx *c, int n, int t, int heads, int d, UNUSED real scale, int causal,
        REAL bias, REAL qkv, UNUSED const int32_t *row, int row_stride, OUT p, OUT y),

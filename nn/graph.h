@@ -52,6 +52,9 @@ struct op {
     int cheap;               /* sooner computed again on the way back than kept until then */
     int limit;               /* 1 + the attr that its indices stay below; 0: none */
     unsigned halves;         /* bit s: source s may be stored in 16 bits; HALVES_... */
+    /* Before planning, of a graph for a device: may choose another operation that gives the same.
+     * NULL: there is none. */
+    void (*choose_away)(struct tensor *t);
 };
 
 enum { BACKWARD_READS_OUT = 1u << 16 };
@@ -131,6 +134,7 @@ struct graph {
     int freezes;    /* parameters asked for now get no gradient: see graph_freeze */
     int halves;     /* store what operations allow in 16 bits, for a device; set before planning */
     int one_lane;   /* with halves: no run will have several lanes; set before planning */
+    int away;       /* operations as they suit a device; set before planning */
     int recompute; /* keep next to nothing for the way back across a barrier; set before planning */
     /* planned */
     int planned;

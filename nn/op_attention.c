@@ -33,6 +33,30 @@ static void backward(const struct chunk *c, const struct tensor *t) {
                              chunk_grad_src(c, t, BIAS));
 }
 
+/* ---- without probabilities ---- */
+
+static void flash_forward(const struct chunk *c, const struct tensor *t) {
+    enum { ACTIVATIONS = 1 << 1 | 1 << 3 }; /* of its arrays */
+    const int *a = t->attr;
+    const struct kctx ctx = chunk_halves(c, t->half ? ACTIVATIONS : 0);
+    c->k->attention_flash_forward(
+        &ctx, c->n * a[VIEWS], a[TOKENS], a[HEADS], a[HEAD_DIM], (real)t->real_attr, a[CAUSAL],
+        bias_of(c, t), chunk_value(c, t->src[QKV]), chunk_saved(c, t, 0), chunk_result(c, t));
+}
+
+static void flash_backward(const struct chunk *c, const struct tensor *t) {
+    enum { ACTIVATIONS = 1 << 1 | 1 << 3 | 1 << 4 | 1 << 5 }; /* of its arrays */
+    const int *a = t->attr;
+    const struct kctx ctx = chunk_halves(c, t->half ? ACTIVATIONS : 0);
+    CHECK(!t->acc[QKV], "%s: its qkv has another use", t->name);
+    c->k->attention_flash_backward(
+        &ctx, c->n * a[VIEWS], a[TOKENS], a[HEADS], a[HEAD_DIM], (real)t->real_attr, a[CAUSAL],
+        bias_of(c, t), chunk_value(c, t->src[QKV]), chunk_saved(c, t, 0), chunk_value(c, t),
+        chunk_grad(c, t), chunk_grad_src(c, t, QKV), chunk_grad_src(c, t, BIAS));
+}
+
+/* ---- of one row ---- */
+
 static void row_forward(const struct chunk *c, const struct tensor *t) {
     enum { OF_QKV = 1 << 1 }; /* of its arrays */
     const int *a = t->attr;
@@ -66,7 +90,24 @@ static void flops(const struct tensor *t, double *f, double *b) {
     *b = pairs * (8.0 * a[HEAD_DIM] + 5);
 }
 
+static const struct op flash_op = {.name = "attention",
+                                   .forward = flash_forward,
+                                   .backward = flash_backward,
+                                   .flops = flops,
+                                   .backward_reads = 1u << QKV | 1u << BIAS | BACKWARD_READS_OUT,
+                                   .alias_src = -1,
+                                   .halves = 1u << QKV | HALVES_OUT | HALVES_OUT_AS_SOURCE |
+                                             HALVES_SOURCE_AS_OUT};
+
+/* Of every row lse; its output is kept for whoever reads it anyway. */
+static void choose_away(struct tensor *t) {
+    const int *a = t->attr;
+    t->op = &flash_op;
+    t->saved_per_sample[0] = (size_t)a[VIEWS] * (size_t)a[HEADS] * (size_t)a[TOKENS];
+}
+
 static const struct op op = {.name = "attention",
+                             .choose_away = choose_away,
                              .forward = forward,
                              .backward = backward,
                              .flops = flops,
@@ -83,6 +124,10 @@ static const struct op row_op = {.name = "attention_row",
                                  .alias_src = -1,
                                  .limit = 1 + TOKENS,
                                  .halves = 1u << QKV};
+
+static int is_attention(const struct tensor *t) {
+    return t->op == &op || t->op == &flash_op;
+}
 
 /* row: NULL for all */
 static struct tensor *attend(struct graph *g, const char *name, struct tensor *qkv, int heads,
@@ -132,7 +177,7 @@ void attention_probabilities(const struct tensor *t, const real *qkv, const real
     struct arena scratch = {0};
     size_t rows = (size_t)a[VIEWS] * (size_t)a[HEADS] * (size_t)a[TOKENS];
     size_t tokens = (size_t)a[TOKENS], stride = (size_t)attention_stride(a[TOKENS]);
-    CHECK(t->op == &op, "%s is no attention", t->name);
+    CHECK(is_attention(t), "%s is no attention", t->name);
     CHECK(!bias == (t->n_src <= BIAS), "%s: with the bias that the graph has", t->name);
     real *padded = ARENA_ARRAY(&scratch, real, rows * stride);
     real *y = ARENA_ARRAY(&scratch, real, t->per_sample);
@@ -144,7 +189,7 @@ void attention_probabilities(const struct tensor *t, const real *qkv, const real
 }
 
 int attention_heads(const struct tensor *t) {
-    CHECK(t->op == &op, "%s is no attention", t->name);
+    CHECK(is_attention(t), "%s is no attention", t->name);
     return t->attr[HEADS];
 }
 
@@ -164,7 +209,7 @@ void attention_of_token(const struct tensor *t, const real *qkv, const real *bia
     const int *a = t->attr;
     struct arena scratch = {0};
     size_t tokens = (size_t)a[TOKENS], width = (size_t)a[HEADS] * (size_t)a[HEAD_DIM];
-    CHECK(t->op == &op && a[VIEWS] == 1, "%s is no attention of one view", t->name);
+    CHECK(is_attention(t) && a[VIEWS] == 1, "%s is no attention of one view", t->name);
     CHECK(!bias == (t->n_src <= BIAS), "%s: with the bias that the graph has", t->name);
     CHECK(token >= 0 && token < a[TOKENS], "%s: token %d of %d", t->name, token, a[TOKENS]);
     double *scores = ARENA_ARRAY(&scratch, double, tokens);

@@ -11,6 +11,12 @@
 
 #include <string.h>
 
+static void choose_operations(struct graph *g) {
+    for (int i = 0; i < g->n && g->away; i++)
+        if (g->tensors[i]->op && g->tensors[i]->op->choose_away)
+            g->tensors[i]->op->choose_away(g->tensors[i]);
+}
+
 /* A tensor needs a gradient when a parameter is among what it was made from and an objective among
  * what is made from it. */
 static void find_gradients(struct graph *g) {
@@ -238,6 +244,7 @@ static void count_flops(struct graph *g, const struct tensor *t) {
 
 void graph_plan(struct graph *g) {
     CHECK(!g->planned, "a graph is planned once");
+    choose_operations(g);
     find_gradients(g);
     plan_shared(g);
     find_writers(g);

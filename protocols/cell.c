@@ -79,6 +79,7 @@ static void build_encoder(struct cell *c, unsigned extras) {
     struct graph *g = &c->encode;
     c->encode_builder = new_builder(c, g, 0);
     g->evaluating = 1;
+    g->away = c->context->device != NULL;
     c->encode_images = builder_images(&c->encode_builder, "images", 0, 0);
     c->subject = describe_subject(c);
     subject_encode(&c->subject, &c->encode_builder, c->encode_images, ENCODE_LAYERS, &c->encoded);
@@ -108,6 +109,7 @@ static void build_text_encoder(struct cell *c) {
     if (last >= 0)
         c->text_builder.runtime = c->stages[last].builder.runtime;
     c->encode_text.evaluating = 1;
+    c->encode_text.away = c->context->device != NULL;
     const void *self = settings_method(&c->settings, m);
     struct tensor *features = m->encode_text(self, &c->text_builder);
     if (!features)
@@ -167,6 +169,7 @@ static int build(struct cell *c, unsigned extras, struct error *err) {
     for (int i = 0; i < c->method->n_stages; i++) {
         struct stage_plan *s = &c->stages[i];
         s->builder = new_builder(c, &s->graph, i);
+        s->graph.away = c->context->device != NULL;
         s->graph.halves = c->context->device && c->context->device->halves;
         s->graph.one_lane =
             communicator_size(c->context->ranks) == 1 && c->settings.plan.lanes <= 1;

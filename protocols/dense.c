@@ -49,6 +49,7 @@ static void build(struct dense *d) {
     struct encoded e;
     graph_init(&d->graph, s->encode->model); /* all its parameters are there: nothing is added */
     d->graph.evaluating = 1;
+    d->graph.away = d->in->device != NULL;
     d->builder = (struct builder){.g = &d->graph,
                                   .model = s->encode->model,
                                   .backbone = s->backbone,

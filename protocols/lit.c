@@ -165,10 +165,12 @@ static int build(struct lit *l, int batch, struct error *err) {
                                        (const int[]){1}, INIT_CONSTANT, log(1 / l->o->temperature));
     l->scale = scale->param;
     builder_objective(b, "pairs", op_clip(b->g, "loss", x, z, scale), 1);
+    l->train.away = l->in->device != NULL;
     graph_plan(&l->train);
 
     l->text_builder = new_builder(l, &l->text, 1);
     l->text.evaluating = 1;
+    l->text.away = l->train.away;
     z = text_tower_encode(&l->tower, &l->bpe, &l->text_builder);
     graph_output(&l->text, z);
     graph_plan(&l->text);

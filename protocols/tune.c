@@ -119,10 +119,12 @@ static int build(struct tuned *t, struct error *err) {
     int status = task->objective(t->config.self, &t->train_builder, answers, err);
     if (status)
         return status;
+    t->train.away = t->config.in->device != NULL;
     graph_plan(&t->train);
 
     t->answer_builder = new_builder(t, &t->answer, ANSWER_BATCH);
     t->answer.evaluating = 1;
+    t->answer.away = t->train.away;
     t->images = builder_images(&t->answer_builder, "images", 0, 0);
     subject_encode(t->subject, &t->answer_builder, t->images, ENCODE_TOKENS, &e);
     t->answers = task->answer(t->config.self, &t->answer_builder, &e);

@@ -25,13 +25,13 @@ static void draw_direction(const struct model *m, uint32_t number, double *direc
             direction[m->facts[f].offset + i] = 0;
 }
 
-static void check_case(const struct net_case *c) {
+static void check_case(const struct net_case *c, int away) {
     enum { DIRECTIONS = 3 };
     const double eps = 1e-5, tolerance = 2e-8;
     struct net n;
     struct exec *x;
     void *data[8] = {NULL};
-    open_net(&n, c, &(struct net_run){.threads = 1}, &x, data);
+    open_net(&n, c, &(struct net_run){.threads = 1, .away = away}, &x, data);
     size_t count = n.model.count;
     double *start = calloc(count, sizeof *start), *gradient = calloc(count, sizeof *start),
            *direction = calloc(count, sizeof *start);
@@ -64,7 +64,33 @@ static void check_case(const struct net_case *c) {
 static void gradients_match_central_differences(void **state) {
     (void)state;
     for (int i = 0; i < CASES; i++)
-        check_case(&cases[i]);
+        check_case(&cases[i], 0);
+}
+
+static int has_choice(const struct net_case *c) {
+    struct net n = {.n_input = 0};
+    int found = 0;
+    model_init(&n.model);
+    graph_init(&n.graph, &n.model);
+    n.group = model_group(&n.model, "net");
+    c->build(&n);
+    for (int t = 0; t < n.graph.n && !found; t++)
+        found = n.graph.tensors[t]->op && n.graph.tensors[t]->op->choose_away;
+    graph_free(&n.graph);
+    model_free(&n.model);
+    return found;
+}
+
+/* Of the operations that a device computes in another way. */
+static void so_do_those_for_devices(void **state) {
+    (void)state;
+    int chosen = 0;
+    for (int i = 0; i < CASES; i++)
+        if (has_choice(&cases[i])) {
+            check_case(&cases[i], 1);
+            chosen++;
+        }
+    assert_true(chosen >= 3);
 }
 
 /* patchify's source is an input in every network; its gradient is checked with the kernels. */
@@ -173,6 +199,7 @@ static void nothing_passes_a_stop(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(gradients_match_central_differences),
+        cmocka_unit_test(so_do_those_for_devices),
         cmocka_unit_test(every_operation_has_a_case),
         cmocka_unit_test(threads_do_not_change_a_bit),
         cmocka_unit_test(nothing_passes_a_stop),

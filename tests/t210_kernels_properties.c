@@ -285,6 +285,35 @@ static void test_attention_row(void **state) {
         }
 }
 
+/* Without probabilities the same, and exp(score - lse) are those. */
+static void test_attention_flash(void **state) {
+    struct fixture *f = *state;
+    enum { N = 2, T = 11, H = 2, D = 5, DIM = H * D, TP = (T + 7) / 8 * 8, PAIRS = H * T * T };
+    real *qkv = draw(f, N * T * 3 * DIM), *bias = draw(f, PAIRS), *dy = draw(f, N * T * DIM);
+    real *p = zeros(f, N * H * T * TP), *y = zeros(f, N * T * DIM), *lse = zeros(f, N * H * T);
+    real *dqkv = zeros(f, N * T * 3 * DIM), *flash_dqkv = zeros(f, N * T * 3 * DIM);
+    real *flash_y = zeros(f, N * T * DIM), *dbias = zeros(f, PAIRS), *flash_dbias = zeros(f, PAIRS);
+    for (int causal = 0; causal < 2; causal++)
+        EACH_BACKEND(k) {
+            memset(dbias, 0, PAIRS * sizeof *dbias);
+            memset(flash_dbias, 0, PAIRS * sizeof *dbias);
+            k->attention_forward(&f->c, N, T, H, D, 0.7f, causal, bias, qkv, p, y);
+            k->attention_backward(&f->c, N, T, H, D, 0.7f, causal, qkv, p, dy, dqkv, dbias);
+            k->attention_flash_forward(&f->c, N, T, H, D, 0.7f, causal, bias, qkv, lse, flash_y);
+            k->attention_flash_backward(&f->c, N, T, H, D, 0.7f, causal, bias, qkv, lse, flash_y,
+                                        dy, flash_dqkv, flash_dbias);
+            assert_same(N * T * DIM, flash_y, y);
+            assert_same(N * T * 3 * DIM, flash_dqkv, dqkv);
+            assert_same(PAIRS, flash_dbias, dbias);
+            for (int row = 0; row < H * T; row++) { /* of the first image; its first key */
+                const real *q = qkv + row % T * 3 * DIM + row / T * D,
+                           *key = qkv + DIM + row / T * D;
+                double score = 0.7 * dot(D, q, key) + bias[row * T];
+                assert_close(exp(score - lse[row]), p[row * TP], T);
+            }
+        }
+}
+
 static double exact_sigmoid(double x) {
     return 1 / (1 + exp(-x));
 }
@@ -443,13 +472,21 @@ static void test_sum_squares_is_double(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_softmax),          cmocka_unit_test(test_impossible_class),
-        cmocka_unit_test(test_layernorm),        cmocka_unit_test(test_l2_normalize_zero),
-        cmocka_unit_test(test_adjoint_gather),   cmocka_unit_test(test_adjoint_patchify),
-        cmocka_unit_test(test_adjoint_rows),     cmocka_unit_test(test_gemm_naive),
-        cmocka_unit_test(test_attention),        cmocka_unit_test(test_attention_row),
-        cmocka_unit_test(test_activations),      cmocka_unit_test(test_vector_functions),
-        cmocka_unit_test(test_lanes_are_a_tree), cmocka_unit_test(test_sum_squares_is_double),
+        cmocka_unit_test(test_softmax),
+        cmocka_unit_test(test_impossible_class),
+        cmocka_unit_test(test_layernorm),
+        cmocka_unit_test(test_l2_normalize_zero),
+        cmocka_unit_test(test_adjoint_gather),
+        cmocka_unit_test(test_adjoint_patchify),
+        cmocka_unit_test(test_adjoint_rows),
+        cmocka_unit_test(test_gemm_naive),
+        cmocka_unit_test(test_attention),
+        cmocka_unit_test(test_attention_flash),
+        cmocka_unit_test(test_attention_row),
+        cmocka_unit_test(test_activations),
+        cmocka_unit_test(test_vector_functions),
+        cmocka_unit_test(test_lanes_are_a_tree),
+        cmocka_unit_test(test_sum_squares_is_double),
     };
     return cmocka_run_group_tests(tests, setup, teardown);
 }

@@ -8,6 +8,7 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <string.h>
 
 #include <cmocka.h>
 
@@ -82,6 +83,12 @@ static void test_attention(void **state) {
         SAME(dqkv, attention_dqkv);
         for (size_t row = 0; row < ROWS; row++)
             assert_equals(k->name, "attention_p", p + row * TP, golden_attention_p + row * T, T);
+        memset(dqkv, 0, sizeof dqkv);
+        k->attention_flash_forward(&f->c, N, T, HEADS, D, scale, 0, NULL, qkv, p, y);
+        SAME(y, attention_y);
+        k->attention_flash_backward(&f->c, N, T, HEADS, D, scale, 0, NULL, qkv, p, y, dy, dqkv,
+                                    NULL);
+        SAME(dqkv, attention_dqkv);
     }
 }
 

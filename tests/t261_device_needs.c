@@ -93,13 +93,19 @@ static void with_libraries(void **state) {
     test_counted(STAND_IN, DEVICE_FP32);
 }
 
-/* A graph planned for activations of 16 bits, its trainer still to be opened. */
-static struct trainer_config plan_halves(struct fixture *f, struct device *d,
-                                         const struct backbone *b, int halves) {
+/* A graph planned for activations of 16 bits, or for attention without probabilities; its trainer
+ * still to be opened. */
+struct planned {
+    int halves, away;
+};
+
+static struct trainer_config plan_for(struct fixture *f, struct device *d, const struct backbone *b,
+                                      struct planned as) {
     struct error err;
     struct loader_slot slots[METHOD_INPUTS + 1];
     assert_int_equal(fixture_build(f, &method_supervised, 0, b, NULL, NULL, &err), 0);
-    f->graph.halves = halves;
+    f->graph.halves = as.halves;
+    f->graph.away = as.away;
     graph_plan(&f->graph);
     assert_int_equal(model_allocate(&f->model, 0, 1, &err), 0);
     fixture_parameters(&f->model);
@@ -119,14 +125,14 @@ static struct trainer_config plan_halves(struct fixture *f, struct device *d,
 }
 
 /* What is needed of a new device, which is what three steps then take. */
-static size_t needed(const char *cudnn, const struct backbone *b, int halves) {
+static size_t needed(const char *cudnn, const struct backbone *b, struct planned as) {
     struct device *d;
     struct error err;
     struct trainer_needs needs;
     struct fixture f;
     setenv("SSVBENCH_CUDNN", cudnn, 1);
     assert_int_equal(cuda_device_open(&d, 0, DEVICE_BF16, &err), 0);
-    const struct trainer_config config = plan_halves(&f, d, b, halves);
+    const struct trainer_config config = plan_for(&f, d, b, as);
     assert_int_equal(trainer_needs(&config, &needs, &err), 0);
     assert_int_equal(trainer_open(&f.trainer, &config, &err), 0);
     for (int step = 0; step < 3; step++)
@@ -143,9 +149,26 @@ static size_t needed(const char *cudnn, const struct backbone *b, int halves) {
 static void with_halves(void **state) {
     (void)state;
     const struct backbone vit = fixture_vit(), convolutions = resnet();
-    assert_true(needed("none", &vit, 1) < needed("none", &vit, 0));
-    assert_true(needed("none", &convolutions, 1) < needed("none", &convolutions, 0));
-    assert_true(needed(STAND_IN, &convolutions, 1) < needed(STAND_IN, &convolutions, 0));
+    const struct planned wide = {0, 1}, half = {1, 1};
+    assert_true(needed("none", &vit, half) < needed("none", &vit, wide));
+    assert_true(needed("none", &convolutions, half) < needed("none", &convolutions, wide));
+    assert_true(needed(STAND_IN, &convolutions, half) < needed(STAND_IN, &convolutions, wide));
+}
+
+/* Probabilities of all blocks and their padding, against a number a query. */
+static void without_probabilities(void **state) {
+    (void)state;
+    const struct backbone b = fixture_vit();
+    const size_t tokens = (size_t)vit_tokens(&b.vit), heads = (size_t)b.vit.heads;
+    size_t queries = N * heads * tokens * (size_t)(b.vit.depth - 1); /* the last block has one */
+    size_t padded = (size_t)attention_stride((int)tokens);
+    for (int halves = 0; halves < 2; halves++) {
+        size_t bytes = halves ? sizeof(uint16_t) : sizeof(real);
+        size_t with = needed("none", &b, (struct planned){halves, 0});
+        size_t without = needed("none", &b, (struct planned){halves, 1});
+        /* Less a few lines of cache, to which buffers are rounded. */
+        assert_true(with - without > queries * (padded * bytes - sizeof(real)) * 9 / 10);
+    }
 }
 
 /* What other work has taken is not available, what the device keeps for itself is. */
@@ -197,9 +220,10 @@ static void how_sizes_are_written(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(with_own_kernels),  cmocka_unit_test(with_libraries),
-        cmocka_unit_test(with_halves),       cmocka_unit_test(what_is_available),
-        cmocka_unit_test(the_processor_too), cmocka_unit_test(how_sizes_are_written),
+        cmocka_unit_test(with_own_kernels),      cmocka_unit_test(with_libraries),
+        cmocka_unit_test(with_halves),           cmocka_unit_test(what_is_available),
+        cmocka_unit_test(without_probabilities), cmocka_unit_test(the_processor_too),
+        cmocka_unit_test(how_sizes_are_written),
     };
     return cmocka_run_group_tests_name("device needs", tests, NULL, NULL);
 }

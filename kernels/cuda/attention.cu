@@ -1,13 +1,47 @@
-/* attention.cu -- y = p v, p = softmax(scale q k' + bias); formulas in kernels/ref/attention.c.  p
- * is kept, so this is for short sequences. */
+/* attention.cu -- y = p v, p = softmax(scale q k' + bias); formulas in kernels/ref/attention.c.
+ * What is kept for the way back is p, or the logarithm of each row's denominator. */
 #include "kernels/cuda/attention_strip.cuh"
 
 namespace {
 
-template <class S> struct forward {
+/* ---- what is kept: all of p with zeros behind a row, or a number a row ---- */
+
+template <class S> struct keep_weights {
+    S *p;
+
+    __device__ void weight(const attention<S> &a, const strip_rows &s, int r, int j,
+                           float x) const {
+        p[a.p_at(s.pair, s.first + r) + (size_t)j] = x;
+    }
+    template <class G>
+    __device__ void end(const attention<S> &a, const strip_rows &s,
+                        const float (&)[G::R][2]) const {
+        each_of_strip<G>(s, (int)a.p_ld() - s.seen, [&](int r, int j) {
+            if (r < s.rows)
+                weight(a, s, r, s.seen + j, 0);
+        });
+    }
+};
+
+template <class S> struct keep_lse {
+    float *lse;
+
+    __device__ void weight(const attention<S> &, const strip_rows &, int, int, float) const {}
+    template <class G>
+    __device__ void end(const attention<S> &a, const strip_rows &s,
+                        const float (&state)[G::R][2]) const {
+#pragma unroll
+        for (int r = 0; r < G::R; r++)
+            if (!s.lane && r < s.rows)
+                lse[s.pair * (size_t)a.t + (size_t)(s.first + r)] = state[r][0] + logf(state[r][1]);
+    }
+};
+
+template <class S, class K> struct forward {
     attention<S> a;
     const float *bias;
-    S *p, *y;
+    K kept;
+    S *y;
 
     __device__ token_rows<S> left(size_t pair) const {
         return a.part(pair, 0);
@@ -61,14 +95,10 @@ template <class S> struct forward {
             float *x = s.x + r * s.ld + j;
             *x = j < count ? expf(*x - state[r][0]) / state[r][1] : 0;
             if (r < s.rows && j < count)
-                p[a.p_at(s.pair, s.first + r) + (size_t)(j0 + j)] = *x;
+                kept.weight(a, s, r, j0 + j, *x);
         });
-        if (j0 + count < s.seen)
-            return;
-        each_of_strip<G>(s, (int)a.p_ld() - s.seen, [&](int r, int j) {
-            if (r < s.rows)
-                p[a.p_at(s.pair, s.first + r) + (size_t)(s.seen + j)] = 0;
-        });
+        if (j0 + count >= s.seen)
+            kept.template end<G>(a, s, state);
     }
     __device__ void put(size_t pair, int query, int e, float sum) const {
         y[a.y_at(pair) + (size_t)query * a.y_ld() + (size_t)e] = sum;
@@ -82,10 +112,26 @@ void cuda_attention_forward(const struct kctx *c, int n, int t, int heads, int d
     size_t pairs = (size_t)n * (size_t)heads;
     if (c->halves)
         strips(c, pairs,
-               forward<bfloat16>{{t, heads, d, causal, scale, cuda_halves(qkv)},
-                                 bias,
-                                 cuda_halves(p),
-                                 cuda_halves(y)});
+               forward<bfloat16, keep_weights<bfloat16>>{
+                   {t, heads, d, causal, scale, cuda_halves(qkv)},
+                   bias,
+                   {cuda_halves(p)},
+                   cuda_halves(y)});
     else
-        strips(c, pairs, forward<float>{{t, heads, d, causal, scale, qkv}, bias, p, y});
+        strips(
+            c, pairs,
+            forward<float, keep_weights<float>>{{t, heads, d, causal, scale, qkv}, bias, {p}, y});
+}
+
+void cuda_attention_flash_forward(const struct kctx *c, int n, int t, int heads, int d, real scale,
+                                  int causal, const real *bias, const real *qkv, real *lse,
+                                  real *y) {
+    size_t pairs = (size_t)n * (size_t)heads;
+    if (c->halves)
+        strips(c, pairs,
+               forward<bfloat16, keep_lse<bfloat16>>{
+                   {t, heads, d, causal, scale, cuda_halves(qkv)}, bias, {lse}, cuda_halves(y)});
+    else
+        strips(c, pairs,
+               forward<float, keep_lse<float>>{{t, heads, d, causal, scale, qkv}, bias, {lse}, y});
 }

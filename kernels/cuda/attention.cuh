@@ -114,6 +114,18 @@ static inline unsigned blocks_of_pairs(size_t pairs, int t, int each) {
     return (unsigned)(pairs * (size_t)((t + each - 1) / each));
 }
 
+enum { UNASKED_SHARED = 48 << 10 }; /* bytes that need no permission */
+
+template <class Kernel>
+static void cuda_allow_shared(const struct kctx *c, Kernel *kernel, size_t bytes,
+                              const char *where) {
+    if (bytes > UNASKED_SHARED)
+        cuda_check(
+            c,
+            cudaFuncSetAttribute(kernel, cudaFuncAttributeMaxDynamicSharedMemorySize, (int)bytes),
+            where);
+}
+
 __device__ static inline float4 four(const float *x) {
     return *reinterpret_cast<const float4 *>(x);
 }
@@ -278,6 +290,13 @@ template <class G> struct tile_pair {
     __device__ explicit tile_pair(float *memory)
         : left(memory), right(memory + G::LEFT), lane((int)threadIdx.x % CUDA_WARP),
           row((int)threadIdx.x / CUDA_WARP * G::R) {}
+
+    /* Another left tile beside the same right one. */
+    __device__ tile_pair with_left(float *other) const {
+        tile_pair x = *this;
+        x.left = other;
+        return x;
+    }
 
     /* sum = dots of l's rows from at.first with r's from `first`, up to `end`, when nobody reads
      * the tiles any more.  `again`: left rows of before, where they are still there.  The right

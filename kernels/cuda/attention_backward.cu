@@ -1,5 +1,6 @@
 /* attention_backward.cu -- dq by queries, dk and dv by keys, dbias by both; formulas in
  * kernels/ref/attention.c.  dp is computed anew by each of them. */
+#include "kernels/cuda/attention_bias.cuh"
 #include "kernels/cuda/attention_strip.cuh"
 
 namespace {
@@ -9,6 +10,18 @@ template <class S> struct backward {
     const S *p, *dy;
     float *mean; /* (n,heads,t): rowsum(p * dp) */
     S *dqkv;
+
+    /* ds of queries at.first .. and keys `keys` .. of a head, by a block */
+    template <class G>
+    __device__ void slopes(const tile_pair<G> &tiles, const tile_place &at, int keys,
+                           float (&ds)[G::R][G::C]) const {
+        tiles.multiply(at, a.of_y(dy, at.pair), false, a.part(at.pair, 2), keys, a.t, a.d, ds);
+        each_of_tile(tiles, at.first, at.first + at.rows, keys, a.t,
+                     [&](int r, int c, int query, int key) {
+                         ds[r][c] = p[a.p_at(at.pair, query) + (size_t)key] *
+                                    (ds[r][c] - mean[at.pair * (size_t)a.t + (size_t)query]);
+                     });
+    }
 };
 
 /* ---- by queries: the mean, then dq ---- */
@@ -186,101 +199,6 @@ template <class S> struct by_keys {
     }
 };
 
-/* ---- dbias: ds summed over images, in parts of them where there is room for that ---- */
-
-struct bias_parts {
-    int images, each;       /* of a part */
-    float *partial, *dbias; /* (parts,heads,t,t), or NULL: one part */
-};
-
-template <class G, class S> struct bias_block {
-    const backward<S> &b;
-    const bias_parts &to;
-    tile_pair<G> tiles;
-    int head, part, first, rows, keys; /* queries from first, keys from keys on */
-    float sum[G::R][G::C];
-
-    __device__ bias_block(const backward<S> &work, const bias_parts &parts, int each, float *memory)
-        : b(work), to(parts), tiles(memory), head((int)blockIdx.y), part((int)blockIdx.z) {
-        int across = (b.a.t + G::COLS - 1) / G::COLS;
-        first = (int)blockIdx.x / across * each;
-        rows = b.a.t - first < each ? b.a.t - first : each;
-        keys = (int)blockIdx.x % across * G::COLS;
-        set_zero(sum);
-    }
-    /* work(r, c, query, key) for the thread's numbers */
-    template <class Work> __device__ void each_of_thread(const Work &work) const {
-#pragma unroll
-        for (int r = 0; r < G::R; r++)
-#pragma unroll
-            for (int c = 0; c < G::C; c++) {
-                int key = keys + c * CUDA_WARP + tiles.lane;
-                if (tiles.row + r < rows && key < b.a.t)
-                    work(r, c, (size_t)(first + tiles.row + r), (size_t)key);
-            }
-    }
-    __device__ void add(int image) {
-        const attention<S> &a = b.a;
-        size_t pair = (size_t)image * (size_t)a.heads + (size_t)head;
-        float dp[G::R][G::C];
-        __syncthreads();
-        tiles.multiply({pair, first, rows}, a.of_y(b.dy, pair), false, a.part(pair, 2), keys, a.t,
-                       a.d, dp);
-        each_of_thread([&](int r, int c, size_t query, size_t key) {
-            sum[r][c] += b.p[a.p_at(pair, (int)query) + key] *
-                         (dp[r][c] - b.mean[pair * (size_t)a.t + query]);
-        });
-    }
-    __device__ void put() const {
-        size_t t = (size_t)b.a.t, size = (size_t)b.a.heads * t * t;
-        each_of_thread([&](int r, int c, size_t query, size_t key) {
-            size_t at = ((size_t)head * t + query) * t + key;
-            if (to.partial)
-                to.partial[(size_t)part * size + at] = sum[r][c];
-            else
-                to.dbias[at] += sum[r][c];
-        });
-    }
-};
-
-template <class G, class S>
-__global__ void __launch_bounds__(G::THREADS, G::RESIDENT)
-    bias_kernel(int each, backward<S> b, bias_parts to) {
-    DYNAMIC_SHARED(float, memory);
-    bias_block<G, S> block(b, to, each, memory);
-    int image = block.part * to.each, end = image + to.each;
-    for (; image < end && image < to.images; image++)
-        block.add(image);
-    block.put();
-}
-
-template <class S> struct bias_run {
-    const struct kctx *c;
-    int images;
-    const backward<S> &b;
-    float *dbias;
-    const char *where;
-
-    template <class G> void with() const {
-        enum { BLOCKS = 512 }; /* enough for any device */
-        int t = b.a.t, each = G::each(t);
-        size_t size = (size_t)b.a.heads * (size_t)t * (size_t)t;
-        size_t used = (size_t)images * (size_t)b.a.heads * (size_t)t;
-        int tiles = (t + each - 1) / each * ((t + G::COLS - 1) / G::COLS);
-        int most = (int)cuda_least((KERNEL_WORKSPACE - used) / size, (size_t)images);
-        int parts = BLOCKS / (tiles * b.a.heads) < most ? BLOCKS / (tiles * b.a.heads) : most;
-        int of_part = parts > 1 ? (images + parts - 1) / parts : images;
-        parts = (images + of_part - 1) / of_part;
-        float *partial = parts > 1 ? c->workspace + used : NULL;
-        const dim3 grid((unsigned)tiles, (unsigned)b.a.heads, (unsigned)parts);
-        RUN(where, c, (bias_kernel<G, S>), grid, G::THREADS,
-            sizeof(float) * (size_t)(G::LEFT + G::RIGHT), each, b,
-            bias_parts{images, of_part, partial, dbias});
-        if (partial)
-            ::each(c, size, add_parts{parts, size, partial, dbias}, where);
-    }
-};
-
 /* As many images at a time as have room for a number a query in the workspace. */
 template <class S>
 void run_backward(const struct kctx *c, int n, backward<S> b, float *dbias, FROM_CALLER) {
@@ -293,7 +211,7 @@ void run_backward(const struct kctx *c, int n, backward<S> b, float *dbias, FROM
         strips(c, pairs, by_queries<S>{b}, where);
         with_tiling<S>(t, d, by_keys<S>{c, pairs, b, where});
         if (dbias)
-            with_tiling<S>(t, d, bias_run<S>{c, some, b, dbias, where});
+            with_tiling<S>(t, d, bias_run<backward<S>>{c, some, b, dbias, where});
         b.a.qkv += (size_t)some * (size_t)t * 3 * token;
         b.dqkv += (size_t)some * (size_t)t * 3 * token;
         b.dy += (size_t)some * (size_t)t * token;

@@ -13,7 +13,7 @@
 
 #include "kernels/cuda/attention.cuh"
 
-enum { STRIP_MOST = 480, STRIP_SHARED = 48 << 10 /* bytes that need no permission */ };
+enum { STRIP_MOST = 480 };
 
 /* A warp's part of the strip: queries first .. first + rows - 1, which end before key `seen`.
  * Those behind the last compute what it does, for nothing. */
@@ -151,12 +151,7 @@ template <class W> struct strip_run {
         int t = work.a.t, each = G::each(t), padded = (t + 3) / 4 * 4;
         int room = padded < STRIP_MOST ? padded : STRIP_MOST;
         size_t shared = sizeof(float) * (size_t)(G::LEFT + G::RIGHT + G::ROWS * room);
-        if (shared > STRIP_SHARED)
-            cuda_check(c,
-                       cudaFuncSetAttribute(strip_kernel<G, W>,
-                                            cudaFuncAttributeMaxDynamicSharedMemorySize,
-                                            (int)shared),
-                       where);
+        cuda_allow_shared(c, strip_kernel<G, W>, shared, where);
         RUN(where, c, (strip_kernel<G, W>), blocks_of_pairs(pairs, t, each), G::THREADS, shared,
             each, room, work);
     }

@@ -6,6 +6,9 @@
  *   dk = scale ds' q
  *
  * Causal: a row's softmax runs over the columns up to the diagonal; p is 0 after it.
+ *
+ * Without p (Dao et al. 2022, section 3): lse = log of the softmax's denominator is kept, and
+ *   p = exp(scale q k' + bias - lse),  rowsum(p * dp) = dy . y
  */
 #include "kernels/ref/ref.h"
 
@@ -131,6 +134,85 @@ void ref_attention_backward(const struct kctx *c, int n, int t, int heads, int d
             const struct head at = head_of(qkv, image, h, t, heads, d);
             backward_head(&at, t, d, scale, p, dy, dqkv,
                           dbias ? dbias + (size_t)h * (size_t)t * (size_t)t : NULL);
+        }
+}
+
+/* scale q_i k_j + bias_ij */
+static double score(const struct head *at, int i, int j, int t, int d, double scale,
+                    const real *bias) {
+    return scale * dot(d, at->q + (size_t)i * at->ld, at->k + (size_t)j * at->ld) +
+           (bias ? bias[(size_t)i * (size_t)t + (size_t)j] : 0);
+}
+
+/* Of one head, and so are bias (t,t), lse (t) and dbias (t,t). */
+static void flash_forward(const struct head *at, int t, int d, double scale, int causal,
+                          const real *bias, real *lse, real *y) {
+    for (int i = 0; i < t; i++) {
+        double p[t], most = -INFINITY, sum = 0;
+        int seen = causal ? i + 1 : t;
+        for (int j = 0; j < seen; j++) {
+            p[j] = score(at, i, j, t, d, scale, bias);
+            most = fmax(most, p[j]);
+        }
+        for (int j = 0; j < seen; j++)
+            sum += p[j] = exp(p[j] - most);
+        for (int j = 0; j < seen; j++)
+            p[j] /= sum;
+        lse[i] = (real)(most + log(sum));
+        mix(seen, d, p, at->v, at->ld, y + at->y_at + (size_t)i * at->ldy);
+    }
+}
+
+static void flash_backward(const struct head *at, int t, int d, double scale, int causal,
+                           const real *bias, const real *lse, const real *y, const real *dy,
+                           real *dqkv, real *dbias) {
+    double mean[t], p[t], ds[t]; /* p and ds: a row, then a column */
+    for (int i = 0; i < t; i++) {
+        size_t row = at->y_at + (size_t)i * at->ldy;
+        int seen = causal ? i + 1 : t;
+        mean[i] = dot(d, dy + row, y + row);
+        for (int j = 0; j < seen; j++) {
+            double slope = exp(score(at, i, j, t, d, scale, bias) - lse[i]) *
+                           (slope_of_p(at, i, j, d, dy) - mean[i]);
+            ds[j] = slope * scale;
+            if (dbias)
+                dbias[i * t + j] = (real)(dbias[i * t + j] + slope);
+        }
+        mix(seen, d, ds, at->k, at->ld, dqkv + at->qkv_at + (size_t)i * at->ld);
+    }
+    for (int j = 0; j < t; j++) {
+        for (int i = 0; i < t; i++) {
+            p[i] = causal && i < j ? 0 : exp(score(at, i, j, t, d, scale, bias) - lse[i]);
+            ds[i] = p[i] * (slope_of_p(at, i, j, d, dy) - mean[i]) * scale;
+        }
+        real *dk = dqkv + at->qkv_at + at->ldy + (size_t)j * at->ld, *dv = dk + at->ldy;
+        mix(t, d, ds, at->q, at->ld, dk);
+        mix(t, d, p, dy + at->y_at, at->ldy, dv);
+    }
+}
+
+void ref_attention_flash_forward(const struct kctx *c, int n, int t, int heads, int d, real scale,
+                                 int causal, const real *bias, const real *qkv, real *lse,
+                                 real *y) {
+    (void)c;
+    for (int image = 0; image < n && t; image++)
+        for (int h = 0; h < heads; h++, lse += t) {
+            const struct head at = head_of(qkv, image, h, t, heads, d);
+            flash_forward(&at, t, d, scale, causal,
+                          bias ? bias + (size_t)h * (size_t)t * (size_t)t : NULL, lse, y);
+        }
+}
+
+void ref_attention_flash_backward(const struct kctx *c, int n, int t, int heads, int d, real scale,
+                                  int causal, const real *bias, const real *qkv, const real *lse,
+                                  const real *y, const real *dy, real *dqkv, real *dbias) {
+    (void)c;
+    for (int image = 0; image < n && t; image++)
+        for (int h = 0; h < heads; h++, lse += t) {
+            const struct head at = head_of(qkv, image, h, t, heads, d);
+            size_t pairs = (size_t)h * (size_t)t * (size_t)t;
+            flash_backward(&at, t, d, scale, causal, bias ? bias + pairs : NULL, lse, y, dy, dqkv,
+                           dbias ? dbias + pairs : NULL);
         }
 }
 
