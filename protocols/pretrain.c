@@ -57,14 +57,6 @@ static int prepare_sample(const void *self, const struct record *record, long sa
     return 0;
 }
 
-/* What comes next is on its way to the device while this batch is computed there. */
-static int train_on(struct training *t, const struct batch *batch, long done) {
-    struct batch next;
-    if (loader_peek(t->loader, &next))
-        trainer_ahead(&t->trainer, next.slots, next.n);
-    return trainer_step(&t->trainer, batch->slots, batch->n, done);
-}
-
 static int open_stage(struct training *t, int stage, struct error *err) {
     struct cell *c = t->cell;
     const struct plan *p = &c->settings.plan;
@@ -185,7 +177,7 @@ static int step(struct training *t, const struct batch *batch, double start, int
     struct cell *c = t->cell;
     CHECK(batch->n == c->settings.plan.batch && batch->number == t->done,
           "batch %ld of %d at step %ld", batch->number, batch->n, t->done);
-    *finite = train_on(t, batch, t->done - t->stage->first);
+    *finite = pinned_step(&t->trainer, t->loader, batch, t->done - t->stage->first);
     c->done = ++t->done;
     double seconds = clock_seconds() - start;
     c->train_seconds += seconds;
@@ -335,7 +327,7 @@ static int time_stage(struct training *t, int stage, double *seconds, struct err
         struct batch batch = {.n = 0};
         double start = clock_seconds();
         TRY(next_batch(t, 0, &batch, err));
-        train_on(t, &batch, i);
+        pinned_step(&t->trainer, t->loader, &batch, i);
         if (i >= WARM_UP)
             took[i - WARM_UP] = clock_seconds() - start;
     }

@@ -1,5 +1,7 @@
 #include "protocols/tune.h"
 
+#include "protocols/pinned.h"
+
 #include "core/log.h"
 #include "methods/trainer.h"
 
@@ -169,7 +171,7 @@ static int train_steps(struct tuned *t, struct trainer *trainer, struct loader *
         struct batch batch;
         TRY(subject_stopped(t->subject, t->config.task->name, err));
         TRY(loader_next(loader, &batch, err));
-        t->diverged = !trainer_step(trainer, batch.slots, batch.n, done);
+        t->diverged = !pinned_step(trainer, loader, &batch, done);
         t->loss = trainer->loss;
         snprintf(detail, sizeof detail, "loss %.4f", t->loss);
         progress_update(&progress, done + 1, detail);
@@ -189,6 +191,7 @@ static int train(struct tuned *t, struct error *err) {
                                           .builder = &t->train_builder,
                                           .exec = {.kernels = c->in->kernels,
                                                    .device = c->in->device,
+                                                   .ahead = c->in->device != NULL,
                                                    .threads = c->in->threads,
                                                    .batch = c->batch,
                                                    .chunk = t->subject->chunk},
@@ -212,7 +215,8 @@ static int train(struct tuned *t, struct error *err) {
                                           .slots = slots,
                                           .n_slots = trainer_slots(&t->train_builder, slots),
                                           .prepare = prepare_sample,
-                                          .self = t};
+                                          .self = t,
+                                          .pins = pinned_by(c->in->device)};
     struct trainer trainer = {0};
     struct loader *loader = NULL;
     int status = 0;
