@@ -110,16 +110,6 @@ int slab_alloc(struct slab *s, size_t bytes, const char *what, struct error *err
     return 0;
 }
 
-void slab_drop(const struct slab *s, size_t offset, size_t bytes) {
-    size_t begin = (offset + SMALL_PAGE - 1) / SMALL_PAGE * SMALL_PAGE;
-    size_t end = (offset + bytes) / SMALL_PAGE * SMALL_PAGE;
-    CHECK(offset <= s->bytes && bytes <= s->bytes - offset, "%zu bytes at %zu of %zu", bytes,
-          offset, s->bytes);
-    if (begin < end)
-        CHECK(!madvise((char *)s->data + begin, end - begin, MADV_DONTNEED),
-              "pages of a slab cannot be given back");
-}
-
 void slab_free(struct slab *s) {
     if (s->data)
         munmap(s->data, s->mapped);

@@ -40,8 +40,6 @@ struct slab {
 
 /* Status 3 with the number of bytes when the machine has not enough memory. */
 int slab_alloc(struct slab *s, size_t bytes, const char *what, struct error *err);
-/* Gives the memory of whole pages in these bytes back; they read as zeros then, the rest stays. */
-void slab_drop(const struct slab *s, size_t offset, size_t bytes);
 void slab_free(struct slab *s); /* of a zeroed slab: nothing */
 
 #endif

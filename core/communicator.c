@@ -147,8 +147,9 @@ static void keep_own(const struct communicator *c, const void *send,
                      const struct communicator_block *from) {
     CHECK(c, "one process exchanges nothing");
     CHECK(to[c->rank].bytes == from[c->rank].bytes, "a rank's own block");
-    memmove((char *)receive + from[c->rank].offset, (const char *)send + to[c->rank].offset,
-            to[c->rank].bytes);
+    if (to[c->rank].bytes)
+        memmove((char *)receive + from[c->rank].offset, (const char *)send + to[c->rank].offset,
+                to[c->rank].bytes);
 }
 
 void communicator_exchange(struct communicator *c, const void *send,

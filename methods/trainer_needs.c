@@ -61,8 +61,8 @@ static int on_processor(const struct trainer_config *config, struct trainer_need
     int status = trainer_open(&t, config, err);
     if (!status)
         *out = (struct trainer_needs){exec_peak_bytes(t.exec), memory_available()};
-    if (!status && config->moments && communicator_rank(config->exec.ranks))
-        out->bytes -= moments_spared(config->moments); /* rank 0 has all at times */
+    if (!status && config->moments)
+        out->bytes -= moments_spared(config->moments);
     trainer_close(&t);
     return status;
 }

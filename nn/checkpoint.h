@@ -7,15 +7,22 @@
 #ifndef SSV_NN_CHECKPOINT_H
 #define SSV_NN_CHECKPOINT_H
 
-#include "nn/model.h"
+#include "nn/moments.h"
 #include "nn/safetensors.h"
 
-/* Atomic: the old file stays until the new one is complete. */
-int checkpoint_save(const char *path, const struct model *m, long step, const char *config,
+/* Atomic: the old file stays until the new one is complete.  With moments that ranks share, all
+ * ranks call this, and the first one writes what it gets, one tensor after another: never are all
+ * moments on one rank.  The file is the same.  Without any (NULL), this process has all. */
+int checkpoint_save(const char *path, const struct model *m, const struct moments *moments,
+                    long step, const char *config, struct error *err);
+/* Weights of the whole model, optimizer state too when m has it; with moments, the first rank's
+ * alone, which it calls by itself.  Status 2, naming the tensor, when the file lacks one, has it in
+ * another shape, or holds values that are not finite, whoever keeps them. */
+int checkpoint_load(const char *path, struct model *m, const struct moments *moments, long *step,
                     struct error *err);
-/* Weights of the whole model, optimizer state too when m has it.  Status 2, naming the tensor, when
- * the file lacks one, has it in another shape, or holds values that are not finite. */
-int checkpoint_load(const char *path, struct model *m, long *step, struct error *err);
+/* Then, on all ranks: the moments of the others, which the first one reads again for them. */
+int checkpoint_hand_on(const char *path, struct model *m, const struct moments *moments,
+                       struct error *err);
 /* Weights alone, by name, from any safetensors file. */
 int checkpoint_weights(const char *path, struct model *m, struct error *err);
 /* One entry for each parameter, in the file's order of dimensions: of the weights, or of a gradient

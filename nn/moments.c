@@ -6,7 +6,7 @@ struct moments {
     int *owner;                                  /* (m->n_facts) */
     char *mine;                                  /* (m->n_facts) */
     struct communicator_block *slices;           /* (m->n_groups,size) of each slab, in bytes */
-    struct communicator_block *nothing, *others; /* (size) */
+    struct communicator_block *nothing, *others; /* (size) all empty */
 };
 
 /* The slice of a group that a tensor's middle lies in. */
@@ -80,40 +80,38 @@ void moments_send_values(const struct moments *s, unsigned groups) {
             communicator_gather(s->c, s->m->value, slices_of(s, i));
 }
 
-/* Between rank 0, which has all slices, and each other one with its own. */
-static void move(const struct moments *s, int to_first) {
-    real *const slabs[] = {s->m->m, s->m->v};
-    int rank = s->c->rank;
-    for (size_t slab = 0; slab < sizeof slabs / sizeof *slabs; slab++)
-        for (int i = 0; i < s->m->n_groups; i++) {
-            for (int p = 0; p < s->c->size; p++)
-                if (p != rank && (!p || !rank))
-                    s->others[p] = slices_of(s, i)[rank ? rank : p];
-            int sends = to_first ? rank > 0 : rank == 0;
-            communicator_exchange(s->c, slabs[slab], sends ? s->others : s->nothing, slabs[slab],
-                                  sends ? s->nothing : s->others);
-        }
+/* One block from a rank to another one; the others exchange nothing. */
+static void pass(const struct moments *s, int from, int to, const void *send, void *receive,
+                 size_t bytes) {
+    const int sends = s->c->rank == from, receives = s->c->rank == to;
+    s->others[sends ? to : from].bytes = sends || receives ? bytes : 0;
+    communicator_exchange(s->c, send, sends ? s->others : s->nothing, receive,
+                          receives ? s->others : s->nothing);
+    s->others[sends ? to : from].bytes = 0;
 }
 
-void moments_collect(const struct moments *s) {
-    move(s, 1);
+const real *moments_fetch(const struct moments *s, const real *slab, int i, real *room) {
+    const struct param_fact *f = &s->m->facts[i];
+    if (s->owner[i])
+        pass(s, s->owner[i], 0, slab + f->offset, room, f->count * sizeof(real));
+    return s->c->rank ? NULL : s->owner[i] ? room : slab + f->offset;
 }
 
-void moments_hand_out(const struct moments *s) {
-    move(s, 0);
+void moments_hand_on(const struct moments *s, real *slab, int i, const real *from) {
+    const struct param_fact *f = &s->m->facts[i];
+    if (s->owner[i])
+        pass(s, 0, s->owner[i], from, slab + f->offset, f->count * sizeof(real));
 }
 
-void moments_drop(const struct moments *s) {
-    const struct slab *all = &s->m->slab;
-    const real *const slabs[] = {s->m->m, s->m->v};
-    for (size_t slab = 0; slab < sizeof slabs / sizeof *slabs; slab++)
-        for (int i = 0; i < s->m->n_groups; i++)
-            for (int p = 0; p < s->c->size; p++) {
-                const struct communicator_block slice = slices_of(s, i)[p];
-                size_t begin = (size_t)((const char *)slabs[slab] - (const char *)all->data);
-                if (p != s->c->rank)
-                    slab_drop(all, begin + slice.offset, slice.bytes);
-            }
+size_t moments_room(const struct moments *s) {
+    size_t most = 0;
+    for (int i = 0; i < s->m->n_facts; i++)
+        most = s->m->facts[i].count > most ? s->m->facts[i].count : most;
+    return most;
+}
+
+struct communicator *moments_ranks(const struct moments *s) {
+    return s->c;
 }
 
 size_t moments_spared(const struct moments *s) {

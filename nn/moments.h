@@ -13,7 +13,7 @@
  *     moments_share_squares(s, squares);       between the two
  *     moments_send_values(s, groups);          and now all have all
  *
- * What a rank does not keep has address space in the model, but no memory.
+ * What a rank does not keep has address space in the model, but no memory: nobody touches it.
  */
 #ifndef SSV_NN_MOMENTS_H
 #define SSV_NN_MOMENTS_H
@@ -33,12 +33,14 @@ void moments_share_squares(const struct moments *s, double *squares);
 /* Everybody's slices of the weights to all, of the groups whose bits are set; 0: of every group
  * that is not held. */
 void moments_send_values(const struct moments *s, unsigned groups);
-/* All moments to rank 0, which has a checkpoint to write; and what it read from one to those that
- * keep it. */
-void moments_collect(const struct moments *s);
-void moments_hand_out(const struct moments *s);
-/* Gives the memory of moments that are not this rank's back. */
-void moments_drop(const struct moments *s);
-size_t moments_spared(const struct moments *s); /* bytes of them */
+/* Of tensor number i (of m->n_facts) what lies in a slab of moments, m->m or m->v, to rank 0, which
+ * has a checkpoint to write: where it lies there, in `room` (moments_room) unless it is its own.
+ * NULL on others. */
+const real *moments_fetch(const struct moments *s, const real *slab, int i, real *room);
+size_t moments_room(const struct moments *s); /* reals */
+/* `from`, which rank 0 read from a checkpoint, into the slab of another rank that keeps it. */
+void moments_hand_on(const struct moments *s, real *slab, int i, const real *from);
+size_t moments_spared(const struct moments *s); /* bytes that this rank does not keep */
+struct communicator *moments_ranks(const struct moments *s);
 
 #endif

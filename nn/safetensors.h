@@ -28,9 +28,20 @@ struct st_meta {
 
 struct st_file; /* a mapped file; tensors point into it */
 
+/* Where the bytes of tensors are that have no data: of number i of a list, until the next one is
+ * asked for.  They are asked for in the order of the list, those of larger elements before others.
+ */
+struct st_source {
+    const void *(*get)(void *self, int i);
+    void *self;
+};
+
 /* Atomic: path.tmp, fsync, rename.  Status 3 on a full disk; the old file stays. */
 int st_write(const char *path, const struct st_tensor *tensors, int n, const struct st_meta *meta,
              int n_meta, struct error *err);
+int st_write_from(const char *path, const struct st_tensor *tensors, int n,
+                  const struct st_meta *meta, int n_meta, const struct st_source *source,
+                  struct error *err);
 /* Refuses, with file and reason, anything that is not a sound file: overlapping or missing ranges,
  * wrong sizes, duplicate names, a header over 100 MB. */
 int st_open(struct st_file **out, const char *path, struct error *err);

@@ -26,7 +26,6 @@ static const struct st_dtype *tensor_check(const struct st_tensor *t) {
     for (int d = 0; d < t->ndim; d++)
         bytes *= (size_t)t->dim[d];
     CHECK(bytes == t->bytes, "tensor %s: %zu bytes, the shape needs %zu", t->name, t->bytes, bytes);
-    CHECK(t->data || !bytes, "tensor %s has no data", t->name);
     return type;
 }
 
@@ -109,8 +108,22 @@ static int write_all(int fd, const char *path, const void *data, size_t bytes, s
     return 0;
 }
 
+static int write_tensor(int fd, const char *path, const struct st_tensor *tensors, int i,
+                        const struct st_source *source, struct error *err) {
+    const struct st_tensor *t = &tensors[i];
+    const void *data = t->data || !source ? t->data : source->get(source->self, i);
+    CHECK(data || !t->bytes, "tensor %s has no data", t->name);
+    return write_all(fd, path, data, t->bytes, err);
+}
+
 int st_write(const char *path, const struct st_tensor *tensors, int n, const struct st_meta *meta,
              int n_meta, struct error *err) {
+    return st_write_from(path, tensors, n, meta, n_meta, NULL, err);
+}
+
+int st_write_from(const char *path, const struct st_tensor *tensors, int n,
+                  const struct st_meta *meta, int n_meta, const struct st_source *source,
+                  struct error *err) {
     int status = 0, fd = -1;
     struct arena a = {0};
     char *header = NULL, *tmp = arena_printf(&a, "%s.tmp", path);
@@ -131,7 +144,7 @@ int st_write(const char *path, const struct st_tensor *tensors, int n, const str
     TRY(write_all(fd, tmp, length, sizeof length, err));
     TRY(write_all(fd, tmp, header, bytes, err));
     for (int i = 0; i < n; i++)
-        TRY(write_all(fd, tmp, tensors[order[i]].data, tensors[order[i]].bytes, err));
+        TRY(write_tensor(fd, tmp, tensors, order[i], source, err));
     int closed = close(fd);
     fd = -1;
     if (closed != 0)

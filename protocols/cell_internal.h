@@ -30,7 +30,7 @@ int cell_share_moments(struct cell *c, struct error *err);
 /* The optimizer's state as before the first step. */
 void cell_forget_moments(struct cell *c);
 /* Weights and optimizer state that rank 0 read, on all that need them. */
-void cell_share_model(struct cell *c);
+int cell_share_model(struct cell *c, struct error *err);
 
 /* Whether a checkpoint, the last one saved_at this clock, is due on this rank: on the first one,
  * and where moments are shared, of which it has a part only, on all. */

@@ -2,6 +2,7 @@
 #include "protocols/cell_internal.h"
 
 #include "core/clock.h"
+#include "nn/checkpoint.h"
 
 #include <string.h>
 
@@ -30,15 +31,12 @@ void cell_forget_moments(struct cell *c) {
     }
 }
 
-void cell_share_model(struct cell *c) {
+int cell_share_model(struct cell *c, struct error *err) {
     struct communicator *ranks = c->context->ranks;
     size_t bytes = c->moments ? c->model.count * sizeof(real) : c->model.slab.bytes;
     communicator_broadcast(ranks, WAIT_LIMITED, c->model.value, bytes);
     c->model.version++;
-    if (!c->moments)
-        return;
-    moments_hand_out(c->moments);
-    moments_drop(c->moments);
+    return c->moments ? checkpoint_hand_on(c->checkpoint, &c->model, c->moments, err) : 0;
 }
 
 int cell_save_is_due(const struct cell *c, int wanted, double saved_at) {

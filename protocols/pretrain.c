@@ -122,19 +122,16 @@ static int save(struct training *t, const char *what, struct error *err) {
     if (t->stage)
         find_collapse(t);
     trainer_fetch(&t->trainer);
-    if (c->moments)
-        moments_collect(c->moments);
+    if (leads(t) || c->moments)
+        TRY(checkpoint_save(c->checkpoint, &c->model, c->moments, t->done, c->run.config, err));
     if (!leads(t))
         return 0;
-    TRY(checkpoint_save(c->checkpoint, &c->model, t->done, c->run.config, err));
     snprintf(detail, sizeof detail, "{\"step\": %ld}", t->done);
     TRY(journal_event(&c->journal, what, detail, err));
     TRY(journal_sync(&c->journal, err));
     TRY(cell_save(c, "running", err));
     t->saved_at = clock_seconds();
 out:
-    if (c->moments)
-        moments_drop(c->moments);
     return status;
 }
 
@@ -407,7 +404,7 @@ static int resume(struct training *t, struct error *err) {
     struct cell *c = t->cell;
     int status = 0;
     if (file_exists(c->checkpoint))
-        TRY(checkpoint_load(c->checkpoint, &c->model, &t->done, err));
+        TRY(checkpoint_load(c->checkpoint, &c->model, c->moments, &t->done, err));
     if (t->done > c->steps)
         return error_set(err, STATUS_USAGE, "%s stands at step %ld of %ld: it is not of this run",
                          c->checkpoint, t->done, c->steps);
@@ -426,7 +423,7 @@ out:
 }
 
 /* What the first rank found in the folder, on all. */
-static void share_state(struct training *t) {
+static int share_state(struct training *t, struct error *err) {
     struct cell *c = t->cell;
     struct communicator *ranks = ranks_of(t);
     long found[2] = {t->done, t->n_watched};
@@ -435,8 +432,7 @@ static void share_state(struct training *t) {
     t->n_watched = found[1];
     communicator_broadcast(ranks, WAIT_LIMITED, t->watched,
                            sizeof *t->watched * (size_t)t->n_watched);
-    if (t->done > 0 && t->done < c->steps)
-        cell_share_model(c);
+    return t->done > 0 && t->done < c->steps ? cell_share_model(c, err) : 0;
 }
 
 static int begin(struct training *t, struct error *err) {
@@ -452,7 +448,7 @@ static int begin(struct training *t, struct error *err) {
     if (leads(t))
         status = resume(t, err);
     TRY(communicator_agree(ranks_of(t), WAIT_LONG, status, err));
-    share_state(t);
+    TRY(share_state(t, err));
 out:
     return status;
 }
@@ -481,6 +477,7 @@ int cell_pretrain(struct cell *c, struct error *err) {
     if (c->no_room)
         goto out;
     if (!c->steps) {
+        c->moments = NULL;                                      /* all are zeros */
         if (!c->method->weights && !file_exists(c->checkpoint)) /* those are where they were */
             TRY(save(&t, "drawn", err));
         goto out;

@@ -71,8 +71,9 @@ static void everything_comes_back(void **state) {
     make(&b, 7, 0, 2);
     assert_memory_not_equal(a.value, b.value, a.count * sizeof(real));
     long version = b.version;
-    assert_int_equal(checkpoint_save(path, &a, 1234567, "seeds = 1\n[mae]\nx = \"2\"\n", &err), 0);
-    assert_int_equal(checkpoint_load(path, &b, &step, &err), 0);
+    assert_int_equal(
+        checkpoint_save(path, &a, NULL, 1234567, "seeds = 1\n[mae]\nx = \"2\"\n", &err), 0);
+    assert_int_equal(checkpoint_load(path, &b, NULL, &step, &err), 0);
     assert_int_equal(step, 1234567);
     assert_true(b.version > version);
     assert_same(&a, &b);
@@ -94,7 +95,7 @@ static void convolutions_are_stored_channels_first(void **state) {
     const struct param *p = m.groups[0].first;
     while (strcmp(p->name, "conv.weight"))
         p = p->next;
-    assert_int_equal(checkpoint_save(path, &m, 1, "", &err), 0);
+    assert_int_equal(checkpoint_save(path, &m, NULL, 1, "", &err), 0);
     struct st_file *f;
     assert_int_equal(st_open(&f, path, &err), 0);
     static const char *const names[] = {"encoder.conv.weight", "optim.m.encoder.conv.weight",
@@ -123,9 +124,9 @@ static void refuse(const struct model *saved, int width, int extra, const char *
     struct error err;
     struct model m;
     long step;
-    assert_int_equal(checkpoint_save(path, saved, 1, "", &err), 0);
+    assert_int_equal(checkpoint_save(path, saved, NULL, 1, "", &err), 0);
     make(&m, width, extra, 3);
-    assert_int_equal(checkpoint_load(path, &m, &step, &err), STATUS_USAGE);
+    assert_int_equal(checkpoint_load(path, &m, NULL, &step, &err), STATUS_USAGE);
     assert_non_null(strstr(err.message, named));
     assert_non_null(strstr(err.message, path));
     model_free(&m);
@@ -152,9 +153,9 @@ static void other_files_are_refused(void **state) {
     assert_non_null(f);
     fputs("not a checkpoint", f);
     fclose(f);
-    assert_int_equal(checkpoint_load(path, &m, &step, &err), STATUS_USAGE);
+    assert_int_equal(checkpoint_load(path, &m, NULL, &step, &err), STATUS_USAGE);
     unlink(path);
-    assert_int_equal(checkpoint_load(path, &m, &step, &err), STATUS_USAGE);
+    assert_int_equal(checkpoint_load(path, &m, NULL, &step, &err), STATUS_USAGE);
     assert_non_null(strstr(err.message, path));
     f = fopen(path, "w"); /* for the teardown */
     fclose(f);

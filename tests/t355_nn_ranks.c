@@ -4,9 +4,12 @@
 #include "tests/gradient_net.h"
 #include "tests/thread_ranks.h"
 
-#include "nn/moments.h"
+#include "core/file.h"
+#include "nn/checkpoint.h"
 
 #include <math.h>
+#include <stdio.h>
+#include <unistd.h>
 
 enum { RUNS = 4, REALS_MOST = 1 << 16, TENSORS_MOST = 64 };
 
@@ -181,6 +184,7 @@ enum { STEPS = 3, TENSORS = 7 };
 struct moving {
     struct optimizer optimizer;
     const struct model *one;
+    char path[64], path_of_one[64];
     int wrong; /* on any rank */
     pthread_mutex_t turn;
 };
@@ -195,6 +199,7 @@ static void make_model(struct model *m) {
         snprintf(name, sizeof name, "w%d", i);
         model_param(m, groups[i % 3 == 2], name, 2, (int[]){3 + 40 * i, 11 + i}, INIT_NORMAL, 1);
     }
+    model_param(m, groups[0], "conv", 4, (int[]){5, 3, 2, 7}, INIT_NORMAL, 1)->channels_last = 1;
     model_hold(m, groups[1]);
     assert_int_equal(model_allocate(m, 5, 1, &err), 0);
 }
@@ -233,33 +238,56 @@ static int all_zero(const real *x, size_t n) {
     return 1;
 }
 
-/* Two steps, a checkpoint after which rank 0 has the others' moments no more, their return as at a
- * resume, one step more. */
+static int kept_alone(const struct model *m, const struct moments *s) {
+    int alone = moments_spared(s) < 2 * m->count * sizeof(real);
+    for (int i = 0; i < m->n_facts; i++)
+        if (!moments_mine(s)[i])
+            alone &= all_zero(m->m + m->facts[i].offset, m->facts[i].count) &&
+                     all_zero(m->v + m->facts[i].offset, m->facts[i].count);
+    return alone;
+}
+
+static int same_files(const char *one, const char *other) {
+    struct arena a = {0};
+    struct error err;
+    char *data[2];
+    size_t bytes[2];
+    int same = !file_read(one, &a, &data[0], &bytes[0], &err) &&
+               !file_read(other, &a, &data[1], &bytes[1], &err) && bytes[0] == bytes[1] &&
+               !memcmp(data[0], data[1], bytes[0]);
+    arena_free(&a);
+    return same;
+}
+
+/* Two steps and a checkpoint, from which another model goes on, as after an interruption. */
 static void move_as_rank(struct communicator *c, void *self) {
     struct moving *all = self;
-    struct model m;
+    struct model m, again;
     struct arena a = {0};
+    struct error err;
+    long step = 0;
     make_model(&m);
-    struct moments *s = moments_open(&a, c, &m);
+    make_model(&again);
+    struct moments *s = moments_open(&a, c, &m), *t = moments_open(&a, c, &again);
     move_model(&all->optimizer, &m, s, 1, STEPS - 1);
-    int wrong = 0;
-    for (int i = 0; i < m.n_facts; i++)
-        wrong |= !moments_mine(s)[i] && !all_zero(m.m + m.facts[i].offset, m.facts[i].count);
-    moments_collect(s);
-    if (c->rank)
-        memset(m.m, 0, 2 * m.count * sizeof(real));
-    moments_hand_out(s);
-    moments_drop(s);
-    move_model(&all->optimizer, &m, s, STEPS, STEPS);
-    moments_collect(s);
-    size_t compared = m.count * sizeof(real) * (c->rank ? 1 : 3);
-    wrong |= memcmp(m.value, all->one->value, compared) != 0;
-    wrong |= moments_spared(s) >= 2 * m.count * sizeof(real);
+    int wrong = checkpoint_save(all->path, &m, s, STEPS - 1, "", &err) || !kept_alone(&m, s);
+    if (!c->rank)
+        wrong |= checkpoint_load(all->path, &again, t, &step, &err) || step != STEPS - 1;
+    communicator_broadcast(c, WAIT_LIMITED, again.value, again.count * sizeof(real));
+    wrong |= checkpoint_hand_on(all->path, &again, t, &err);
+    move_model(&all->optimizer, &again, t, STEPS, STEPS);
+    wrong |= memcmp(again.value, all->one->value, m.count * sizeof(real)) != 0;
+    wrong |= checkpoint_save(all->path, &again, t, STEPS, "", &err) || !kept_alone(&again, t);
+    wrong |= !c->rank && !same_files(all->path, all->path_of_one);
+    /* A folder that is not there: the first rank's error, for which nobody waits. */
+    int failed = checkpoint_save("/nowhere/x.safetensors", &again, t, STEPS, "", &err);
+    wrong |= failed != (c->rank ? 0 : STATUS_MACHINE);
     pthread_mutex_lock(&all->turn);
     all->wrong |= wrong;
     pthread_mutex_unlock(&all->turn);
     arena_free(&a);
     model_free(&m);
+    model_free(&again);
 }
 
 static void shared_moments_move_as_one_process(void **state) {
@@ -270,6 +298,11 @@ static void shared_moments_move_as_one_process(void **state) {
         {OPTIMIZER_SGD, .momentum = 0.9, .nesterov = 1, .weight_decay = 0.1, .clip = 2},
         {OPTIMIZER_LARS, .momentum = 0.9, .trust = 0.001, .weight_decay = 0.1}};
     struct moving all = {.wrong = 0};
+    struct error err;
+    const char *folder = getenv("TMPDIR");
+    snprintf(all.path, sizeof all.path, "%s/t355-%d-ranks", folder ? folder : "/tmp", getpid());
+    snprintf(all.path_of_one, sizeof all.path_of_one, "%s/t355-%d-one", folder ? folder : "/tmp",
+             getpid());
     pthread_mutex_init(&all.turn, NULL);
     for (size_t i = 0; i < sizeof kinds / sizeof *kinds; i++) {
         struct model one;
@@ -277,6 +310,7 @@ static void shared_moments_move_as_one_process(void **state) {
         all.optimizer = kinds[i];
         all.one = &one;
         move_model(&kinds[i], &one, NULL, 1, STEPS);
+        assert_int_equal(checkpoint_save(all.path_of_one, &one, NULL, STEPS, "", &err), 0);
         for (int ranks = 2; ranks <= 6; ranks++) {
             with_ranks(ranks, move_as_rank, &all);
             if (all.wrong)
@@ -284,6 +318,8 @@ static void shared_moments_move_as_one_process(void **state) {
         }
         model_free(&one);
     }
+    unlink(all.path);
+    unlink(all.path_of_one);
 }
 
 /* ---- what they say to each other ---- */

@@ -142,6 +142,7 @@ full() {
     timeout 250 mpirun -n 1 bash -c 'ulimit -f 8192; exec "$0" "$@"' "$program" "$@" : -n 1 "$program" "$@"
 }
 expect "a full disk ends all ranks" 3 'cannot write' full pretrain --out full "${flags[@]}"
+expect "while they send their optimizer's state, too" 3 'cannot write' full pretrain --out full "${flags[@]}" --zero 1
 expect "and leaves what was there" 0 '' ranks 2 pretrain --out full "${flags[@]}" --quiet
 same "from where it goes on" whole full
 
