@@ -133,11 +133,11 @@ $(MPIPLUG): $(MPIOBJ)
 	@echo "mpicc $@" && OMPI_CC="$(CC)" MPICH_CC="$(CC)" $(MPICC) -shared $(SANITIZE) -o $@ $^
 $(EMUPLUG): $(EMULATED) $(patsubst %,$(BUILD)/emulated/%.o,kernels/cuda/plugin core/clock core/error)
 	@echo "$(CXX) $@" && $(CXX) -shared $(SANITIZE) -o $@ $^
-$(STANDIN): tests/cuda/cudnn_standin.c $(BUILD)/flags
-	$(COMPILE) -fPIC -shared -o $@ $<
+$(STANDIN): $(wildcard tests/cuda/cudnn*.c tests/cuda/cudnn*.h) $(BUILD)/flags
+	$(COMPILE) -fPIC -shared -o $@ $(filter %.c,$^)
 $(STANDIN): EXTRA = -Itests/cuda
 # Tests with the emulator, some with the stand-in for cuDNN, which finds the emulator in the program.
-WITH_STANDIN  := t252_dnn t260_nn_device t261_device_needs t262_device_halves t263_device_conv_halves t264_device_ahead t265_device_peers
+WITH_STANDIN  := t252_dnn t253_dnn_attention t260_nn_device t261_device_needs t262_device_halves t263_device_conv_halves t264_device_ahead t265_device_peers
 WITH_EMULATOR := t250_kernels_cuda $(WITH_STANDIN)
 $(WITH_EMULATOR:%=$(BUILD)/tests/%): $(EMULATED)
 $(WITH_STANDIN:%=$(BUILD)/tests/%): private EXTRA = -rdynamic -DSTAND_IN=$(call quoted,$(abspath $(STANDIN)))
@@ -153,9 +153,12 @@ WITH_t266_nccl_library = $(BUILD)/cuda/kernels/cuda/nccl_load.o -ldl
 # A test that launches itself on several ranks.
 $(BUILD)/tests/t150_core_communicator: private EXTRA = -DMPI_PLUGIN=$(call quoted,$(if $(MPICC),$(abspath $(MPIPLUG))))
 $(BUILD)/tests/t150_core_communicator: | $(if $(MPICC),$(MPIPLUG))
-PLANOBJ := $(patsubst %,$(BUILD)/cuda/%.o,tests/cuda/plans kernels/cuda/dnn_plan kernels/cuda/dnn_library core/error)
+PLANOBJ := $(patsubst %,$(BUILD)/cuda/%.o,tests/cuda/plans kernels/cuda/dnn_plan kernels/cuda/dnn_made kernels/cuda/dnn_attention kernels/cuda/dnn_library core/error)
 $(BUILD)/cuda/plans: $(PLANOBJ)
 	@echo "$(CC) $@" && $(CC) $(SANITIZE) -o $@ $^ -ldl
+DRIVER := $(abspath $(BUILD)/cuda/libcuda.so.1)
+$(DRIVER): tests/cuda/driver_standin.c $(BUILD)/flags
+	$(COMPILE) -fPIC -shared -Wl,-soname,libcuda.so.1 -o $@ $<
 $(TESTS64): $(BUILD)/tests/%: tests/%.c $(LIB64)
 	$(COMPILE) -DSSV_F64 -o $@ $< $(LIB64) -lcmocka $(LIBS)
 $(FUZZ): $(BUILD)/fuzz/%: tests/fuzz/%.c $(FUZZOBJ)
@@ -189,7 +192,7 @@ $(BUILD)/flags $(BUILD)/version: FORCE
 	@mkdir -p $(@D); echo "$$STAMP_$(@F)" | cmp -s - $@ || echo "$$STAMP_$(@F)" >$@
 FORCE:
 
--include $(OBJ:.o=.d) $(EMULATED:.o=.d) $(CUDAOBJ:.o=.d) $(MPIOBJ:.o=.d) $(FAULTS:.o=.d) $(PLUGC:%.c=$(BUILD)/emulated/%.d) $(PLANOBJ:.o=.d) $(STANDIN:.9=.d) $(WIDEOBJ:.o=.d) $(CLIOBJ:.o=.d) $(F64OBJ:.o=.d) $(TESTS:=.d) $(TESTS64:=.d) $(FUZZ:=.d)
+-include $(OBJ:.o=.d) $(EMULATED:.o=.d) $(CUDAOBJ:.o=.d) $(MPIOBJ:.o=.d) $(FAULTS:.o=.d) $(PLUGC:%.c=$(BUILD)/emulated/%.d) $(PLANOBJ:.o=.d) $(WIDEOBJ:.o=.d) $(CLIOBJ:.o=.d) $(F64OBJ:.o=.d) $(TESTS:=.d) $(TESTS64:=.d) $(FUZZ:=.d)
 
 # A fresh machine has no packages yet when make reads this file, so what follows the set-up is
 # another make.  Without -j it uses every processor.
@@ -215,9 +218,9 @@ test-cuda:
 	  SSV_DEVICE=1 SSV_FEW=1 SSVBENCH_CUDA_PLUGIN=$(abspath $(CUDAPLUG)) compute-sanitizer --tool $$tool \
 	    --report-api-errors no --error-exitcode 9 $(BUILD)/tests/t270_device || exit; done
 same_number = s/^ *\(CUDNN_[A-Za-z0-9_]*\|nccl[A-Za-z]*\) = \([0-9]*\),$$/_Static_assert((int)\1 == \2, "\1");/p
-cuda-plans: $(BUILD)/cuda/plans
+cuda-plans: $(BUILD)/cuda/plans $(DRIVER)
 	@sed -n '$(same_number)' tests/cuda/cudnn.h tests/cuda/nccl.h | $(CC) -x c -fsyntax-only $(CUDAINC) -include cudnn.h -include nccl.h -
-	@$(BUILD)/cuda/plans tests/cuda/h200.json
+	@$(BUILD)/cuda/plans tests/cuda/h200.json $(DRIVER)
 asan:
 	@tools/setup.sh test
 	@+$(AGAIN) BUILD=build-asan SAN=1 O=-O1 asan-programs

@@ -70,6 +70,13 @@ static size_t conv_bytes(struct device *d, const struct device_conv *conv) {
     return bytes;
 }
 
+static size_t attention_bytes(struct device *d, const struct device_attention *a) {
+    struct counting *k = own(d);
+    size_t bytes = k->real->attention_bytes(k->real, a);
+    k->kept.convolutions = bytes > k->kept.convolutions ? bytes : k->kept.convolutions;
+    return bytes;
+}
+
 static int lists(struct device *d, size_t pieces, struct error *err) {
     (void)err;
     size_t bytes = device_list_bytes(pieces), *kept = &own(d)->kept.lists;
@@ -145,6 +152,23 @@ static void conv2d_backward_weight(const struct kctx *c, int n, const struct con
                                                 s, x, dw, dy});
 }
 
+static void attention_flash_forward(const struct kctx *c, int n, int t, int heads, int d,
+                                    real scale, int causal, const real *bias, const real *qkv,
+                                    real *lse, real *y) {
+    (void)scale;
+    attention_bytes(c->device, &(struct device_attention){0, n, t, heads, d, c->halves != 0,
+                                                          causal || bias, qkv, lse, y, NULL, NULL});
+}
+
+static void attention_flash_backward(const struct kctx *c, int n, int t, int heads, int d,
+                                     real scale, int causal, const real *bias, const real *qkv,
+                                     const real *lse, const real *y, const real *dy, real *dqkv,
+                                     real *dbias) {
+    (void)scale, (void)dbias;
+    attention_bytes(c->device, &(struct device_attention){1, n, t, heads, d, c->halves != 0,
+                                                          causal || bias, qkv, lse, y, dy, dqkv});
+}
+
 int counting_open(struct counting **out, struct device *there, struct error *err) {
     struct counting *k = *out = calloc(1, sizeof *k);
     if (!k)
@@ -156,6 +180,8 @@ int counting_open(struct counting **out, struct device *there, struct error *err
     k->kernels.conv2d_forward = conv2d_forward;
     k->kernels.conv2d_backward_data = conv2d_backward_data;
     k->kernels.conv2d_backward_weight = conv2d_backward_weight;
+    k->kernels.attention_flash_forward = attention_flash_forward;
+    k->kernels.attention_flash_backward = attention_flash_backward;
     k->base = (struct device){.name = there->name,
                               .description = there->description,
                               .kernels = &k->kernels,
@@ -166,6 +192,7 @@ int counting_open(struct counting **out, struct device *there, struct error *err
                               .release = release,
                               .memory = ask_memory,
                               .conv_bytes = conv_bytes,
+                              .attention_bytes = attention_bytes,
                               .lists = lists,
                               .copy_in = copy,
                               .copy_out = copy,

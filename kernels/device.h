@@ -49,6 +49,15 @@ struct device_conv {
     const void *x, *w, *y; /* or their gradients */
 };
 
+/* Attention without probabilities as kernels/kernels.h has two. */
+struct device_attention {
+    int backward;
+    int n, t, heads, d;
+    int half;                              /* qkv, y and their gradients are in 16 bits */
+    int masked;                            /* causal, or with a bias */
+    const void *qkv, *lse, *y, *dy, *dqkv; /* the last two of the way back */
+};
+
 struct communicator_block; /* core/communicator.h */
 
 /* Ranks whose devices shall send to each other by themselves. */
@@ -76,6 +85,7 @@ struct device {
     /* The work memory of a library for it, which is planned now and allocated when it is done for
      * the first time; 0: none. */
     size_t (*conv_bytes)(struct device *d, const struct device_conv *conv);
+    size_t (*attention_bytes)(struct device *d, const struct device_attention *a); /* the same */
     /* Room for lists of so many pieces, so that squares and adamw allocate nothing. */
     int (*lists)(struct device *d, size_t pieces, struct error *err);
     /* Both return when it is done, and with it all that was asked for before. */

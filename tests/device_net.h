@@ -15,7 +15,7 @@ struct outcome {
 };
 
 /* Two runs: the second one with the statistics that the first one left. */
-static void run_net(const struct net_case *c, struct device *d, struct outcome *out) {
+static inline void run_net(const struct net_case *c, struct device *d, struct outcome *out) {
     struct net n;
     struct exec *x;
     void *data[8] = {NULL};

@@ -151,6 +151,8 @@ static void with_halves(void **state) {
     const struct backbone vit = fixture_vit(), convolutions = resnet();
     const struct planned wide = {0, 1}, half = {1, 1};
     assert_true(needed("none", &vit, half) < needed("none", &vit, wide));
+    /* attention by cuDNN, which works in memory of its own */
+    assert_true(needed(STAND_IN, &vit, half) > needed("none", &vit, half));
     assert_true(needed("none", &convolutions, half) < needed("none", &convolutions, wide));
     assert_true(needed(STAND_IN, &convolutions, half) < needed(STAND_IN, &convolutions, wide));
 }

@@ -2,7 +2,7 @@
  * rounded numbers, with the stand-in for cuBLASLt and without; and networks against those in
  * float. */
 #include "tests/cuda/emulator.h"
-#include "tests/device_arrays.h"
+#include "tests/device_attention.h"
 
 static const double through_networks = 4e-2;
 
@@ -154,35 +154,6 @@ static void check_attention(struct bench *b, int n, int t, int d, int causal) {
     clear_bench(b);
 }
 
-/* The same without probabilities. */
-static void check_flash(struct bench *b, int n, int t, int d, int causal, int biased) {
-    enum { HEADS = 2 };
-    size_t tokens = (size_t)n * (size_t)t, width = (size_t)HEADS * (size_t)d;
-    size_t pairs = HEADS * (size_t)t * (size_t)t;
-    int bias = draw(b, pairs, 0), qkv = draw(b, 3 * tokens * width, 1);
-    int lse = draw(b, HEADS * tokens, 0), y = draw(b, tokens * width, 1);
-    int dy = draw(b, tokens * width, 1), dqkv = draw(b, 3 * tokens * width, 1);
-    int dbias = draw(b, pairs, 0);
-    const struct kernels *there = b->d->kernels, *ref = kernels_ref();
-    b->there.halves = 1 << 1 | 1 << 3;
-    there->attention_flash_forward(&b->there, n, t, HEADS, d, 0.3f, causal,
-                                   OPTIONAL(biased, bias, THERE), THERE(qkv), THERE(lse), THERE(y));
-    ref->attention_flash_forward(&b->here, n, t, HEADS, d, 0.3f, causal,
-                                 OPTIONAL(biased, bias, HERE), HERE(qkv), HERE(lse), HERE(y));
-    same(b, lse, "attention_flash_forward");
-    same(b, y, "attention_flash_forward");
-    b->there.halves = 1 << 1 | 1 << 3 | 1 << 4 | 1 << 5;
-    there->attention_flash_backward(&b->there, n, t, HEADS, d, 0.3f, causal,
-                                    OPTIONAL(biased, bias, THERE), THERE(qkv), THERE(lse), THERE(y),
-                                    THERE(dy), THERE(dqkv), OPTIONAL(biased, dbias, THERE));
-    ref->attention_flash_backward(&b->here, n, t, HEADS, d, 0.3f, causal,
-                                  OPTIONAL(biased, bias, HERE), HERE(qkv), HERE(lse), HERE(y),
-                                  HERE(dy), HERE(dqkv), OPTIONAL(biased, dbias, HERE));
-    same(b, dqkv, "attention_flash_backward");
-    same(b, dbias, "attention_flash_backward");
-    clear_bench(b);
-}
-
 static void check_row(struct bench *b, int n, int t, int d) {
     enum { HEADS = 2, TOKEN = 1 };
     static const int32_t row = TOKEN;
@@ -229,12 +200,12 @@ static void attention_without_probabilities(void **state) {
     (void)state;
     struct bench b;
     open_bench(&b, DEVICE_OWN);
-    check_flash(&b, 2, 5, 8, 0, 1);
-    check_flash(&b, 1, 40, 24, 1, 1);
-    check_flash(&b, 1, 70, 64, 0, 0);
-    check_flash(&b, 2, 65, 64, 1, 1);
-    check_flash(&b, 1, 101, 72, 1, 0);
-    check_flash(&b, 1, 33, 140, 0, 1);
+    check_flash(&b, 2, 5, 2, 8, BIASED);
+    check_flash(&b, 1, 40, 2, 24, CAUSAL | BIASED);
+    check_flash(&b, 1, 70, 2, 64, 0);
+    check_flash(&b, 2, 65, 2, 64, CAUSAL | BIASED);
+    check_flash(&b, 1, 101, 2, 72, CAUSAL);
+    check_flash(&b, 1, 33, 2, 140, BIASED);
     close_bench(&b);
 }
 

@@ -1,6 +1,7 @@
 /* attention.cu -- y = p v, p = softmax(scale q k' + bias); formulas in kernels/ref/attention.c.
  * What is kept for the way back is p, or the logarithm of each row's denominator. */
 #include "kernels/cuda/attention_strip.cuh"
+#include "kernels/cuda/dnn.h"
 
 namespace {
 
@@ -127,6 +128,11 @@ void cuda_attention_flash_forward(const struct kctx *c, int n, int t, int heads,
                                   int causal, const real *bias, const real *qkv, real *lse,
                                   real *y) {
     size_t pairs = (size_t)n * (size_t)heads;
+    struct dnn *dnn = cuda_queue_of(c)->dnn;
+    const struct device_attention all = {0,   n,   t, heads, d,   c->halves != 0, causal || bias,
+                                         qkv, lse, y, NULL,  NULL};
+    if (dnn && cuda_is_done(c, dnn_attention(dnn, &all, scale)))
+        return;
     if (c->halves)
         strips(c, pairs,
                forward<bfloat16, keep_lse<bfloat16>>{

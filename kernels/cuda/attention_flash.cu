@@ -6,6 +6,7 @@
  * one thread in one order.  Both make p and dp of a tile again.
  */
 #include "kernels/cuda/attention_bias.cuh"
+#include "kernels/cuda/dnn.h"
 
 namespace {
 
@@ -214,7 +215,12 @@ void run_backward(const struct kctx *c, int n, flash<S> b, const S *y, float *db
 void cuda_attention_flash_backward(const struct kctx *c, int n, int t, int heads, int d, real scale,
                                    int causal, const real *bias, const real *qkv, const real *lse,
                                    const real *y, const real *dy, real *dqkv, real *dbias) {
+    struct dnn *dnn = cuda_queue_of(c)->dnn;
+    const struct device_attention all = {1,   n,   t, heads, d,   c->halves != 0, causal || bias,
+                                         qkv, lse, y, dy,    dqkv};
     if (!t || !heads || !d) /* without features nothing has a gradient */
+        return;
+    if (dnn && cuda_is_done(c, dnn_attention(dnn, &all, scale)))
         return;
     if (c->halves)
         run_backward<bfloat16>(c, n,

@@ -133,13 +133,6 @@ struct add_narrow {
     }
 };
 
-/* Whether cuDNN took it; what went wrong there is the queue's error. */
-bool is_done(const struct kctx *c, int result, FROM_CALLER) {
-    if (result > 0)
-        cuda_check(c, (cudaError_t)result, where);
-    return result >= 0;
-}
-
 void bias_onto(const struct kctx *c, size_t places, int channels, const float *bias, float *y,
                FROM_CALLER) {
     size_t n = places * (size_t)channels;
@@ -196,7 +189,7 @@ void cuda_conv2d_forward(const struct kctx *c, int n, const struct conv_shape *s
     const windows at = windows_of(s);
     struct dnn *dnn = cuda_queue_of(c)->dnn;
     const int k = (int)taps_of(s), m = n * at.oh * at.ow;
-    if (dnn && is_done(c, dnn_conv_forward(dnn, n, s, c->halves != 0, x, packed, y)))
+    if (dnn && cuda_is_done(c, dnn_conv_forward(dnn, n, s, c->halves != 0, x, packed, y)))
         bias_onto(c, (size_t)m, s->out, bias, y);
     else if (c->halves)
         tiles(c, m, s->out, k, k, 1,
@@ -211,7 +204,8 @@ void cuda_conv2d_backward_data(const struct kctx *c, int n, const struct conv_sh
     const windows at = windows_of(s);
     struct dnn *dnn = cuda_queue_of(c)->dnn;
     const int k = s->kh * s->kw * s->out, m = n * s->h * s->w;
-    if (dnn && is_done(c, dnn_conv_backward_data(dnn, n, s, c->halves != 0, dy, packed, acc, dx)))
+    if (dnn &&
+        cuda_is_done(c, dnn_conv_backward_data(dnn, n, s, c->halves != 0, dy, packed, acc, dx)))
         bias_onto(c, (size_t)m, s->in, bias, dx);
     else if (c->halves)
         tiles(c, m, s->in, k, k, 1,
@@ -226,7 +220,7 @@ void cuda_conv2d_backward_weight(const struct kctx *c, int n, const struct conv_
     struct dnn *dnn = cuda_queue_of(c)->dnn;
     const void *narrow = NULL;
     if (!dnn ||
-        !is_done(c, dnn_conv_backward_weight(dnn, n, s, c->halves != 0, x, dy, dw, &narrow))) {
+        !cuda_is_done(c, dnn_conv_backward_weight(dnn, n, s, c->halves != 0, x, dy, dw, &narrow))) {
         if (c->halves)
             own_weight(c, n, s, cuda_halves(x), cuda_halves(dy), dw, __func__);
         else

@@ -31,6 +31,9 @@ static inline cudaStream_t cuda_stream_of(const struct kctx *c) {
     return static_cast<cudaStream_t>(cuda_queue_of(c)->stream);
 }
 
+/* The operation that launches, for messages. */
+#define FROM_CALLER const char *where = __builtin_FUNCTION()
+
 /* Only the first error says anything. */
 static inline void cuda_check(const struct kctx *c, cudaError_t error, const char *where) {
     struct cuda_queue *q = cuda_queue_of(c);
@@ -38,6 +41,13 @@ static inline void cuda_check(const struct kctx *c, cudaError_t error, const cha
         return;
     q->error = (int)error;
     q->where = where;
+}
+
+/* Whether a library took it; what went wrong there is the queue's error. */
+static inline bool cuda_is_done(const struct kctx *c, int result, FROM_CALLER) {
+    if (result > 0)
+        cuda_check(c, (cudaError_t)result, where);
+    return result >= 0;
 }
 
 /* RUN(where, c, kernel, grid, block, shared, arguments): nothing for an empty grid. */
@@ -57,9 +67,6 @@ static inline size_t cuda_least(size_t a, size_t b) {
 static inline unsigned cuda_blocks(size_t n, size_t each) {
     return (unsigned)cuda_least((n + each - 1) / each, CUDA_MOST_BLOCKS);
 }
-
-/* The operation that launches, for messages. */
-#define FROM_CALLER const char *where = __builtin_FUNCTION()
 
 /* ---- each: work(i) for i = 0..n-1 ---- */
 

@@ -1,6 +1,6 @@
 #include "kernels/cuda/dnn.h"
 
-#include "kernels/cuda/dnn_plan.h"
+#include "kernels/cuda/dnn_attention.h"
 
 #include <cuda_runtime_api.h>
 
@@ -30,8 +30,11 @@ struct dnn {
     int recorded;           /* a recording uses it */
     struct outgrown *older; /* what recordings use of before */
     size_t older_bytes;
-    int without; /* entries that have no plan */
-    char first_without[160], note[256];
+    struct lack { /* entries that have no plan */
+        int count;
+        char first[160];
+    } convolutions, attentions;
+    char note[512];
 };
 
 int dnn_open(struct dnn **out, void *stream, int tf32, struct error *err) {
@@ -87,20 +90,37 @@ const char *dnn_note(const struct dnn *d) {
     return d->note;
 }
 
-/* This convolution is computed without cuDNN from now on. */
-static void leave(struct dnn *d, struct entry *e, const char *why) {
-    static const char *const kinds[DNN_KINDS] = {"forward", "backward_data", "backward_weight"};
-    const struct conv_shape *s = &e->problem.shape;
-    dnn_plan_end(&e->plan);
-    if (!d->without++)
-        snprintf(d->first_without, sizeof d->first_without, "%s %d %d %d %d %d %d %d %d %d%s: %s",
-                 kinds[e->problem.kind], e->problem.n, s->h, s->w, s->in, s->out, s->kh, s->kw,
-                 s->stride, s->pad, e->problem.halves ? ", 16 bits" : "", why);
-    snprintf(d->note, sizeof d->note, "own kernels for %d convolutions, the first (%s) %s",
-             d->without, "kind n h w in out kh kw stride pad", d->first_without);
+static void say_first(struct lack *l, const struct dnn_problem *p, const char *why) {
+    static const char *const kinds[DNN_KINDS] = {"forward", "backward_data", "backward_weight",
+                                                 "forward", "backward"};
+    const struct conv_shape *s = &p->shape;
+    if (p->kind < DNN_CONVOLUTIONS)
+        snprintf(l->first, sizeof l->first, "%s %d %d %d %d %d %d %d %d %d%s: %s", kinds[p->kind],
+                 p->n, s->h, s->w, s->in, s->out, s->kh, s->kw, s->stride, s->pad,
+                 p->halves ? ", 16 bits" : "", why);
+    else
+        snprintf(l->first, sizeof l->first, "%s %d %d %d %d: %s", kinds[p->kind], p->n, p->tokens,
+                 p->heads, p->columns, why);
 }
 
-/* Networks repeat one sequence of convolutions: the search begins behind the last one found. */
+/* This one is computed without cuDNN from now on. */
+static void leave(struct dnn *d, struct entry *e, const char *why) {
+    struct lack *l = e->problem.kind < DNN_CONVOLUTIONS ? &d->convolutions : &d->attentions;
+    int n = 0;
+    dnn_plan_end(&e->plan);
+    if (!l->count++)
+        say_first(l, &e->problem, why);
+    if (d->convolutions.count)
+        n = snprintf(d->note, sizeof d->note, "own kernels for %d convolutions, the first (%s) %s",
+                     d->convolutions.count, "kind n h w in out kh kw stride pad",
+                     d->convolutions.first);
+    if (d->attentions.count)
+        snprintf(d->note + n, sizeof d->note - (size_t)n,
+                 "%sown kernels for %d attentions, the first (kind n t heads d) %s", n ? "; " : "",
+                 d->attentions.count, d->attentions.first);
+}
+
+/* Networks repeat one sequence of these: the search begins behind the last one found. */
 static struct entry *find(struct dnn *d, const struct dnn_problem *p) {
     for (int i = 1; i <= d->entries; i++) {
         int at = (d->last + i) % d->entries;
@@ -162,9 +182,9 @@ static int reserve(struct dnn *d, size_t bytes) {
     return 1;
 }
 
-static int execute(struct dnn *d, const struct dnn_plan *plan,
-                   const void *const data[DNN_ARGUMENTS]) {
-    static const int64_t ids[DNN_ARGUMENTS] = {DNN_X, DNN_W, DNN_Y};
+/* Of n arguments, whose ids count from 1. */
+static int execute(struct dnn *d, const struct dnn_plan *plan, int n, const void *const *data) {
+    static const int64_t ids[] = {1, 2, 3, 4, 5, 6, 7, 8, 9, 10, DNN_ATTENTION_ARGUMENTS};
     const struct dnn_library *l = &d->library;
     cudnnBackendDescriptor_t pack;
     cudnnStatus_t error =
@@ -172,10 +192,10 @@ static int execute(struct dnn *d, const struct dnn_plan *plan,
     if (error)
         return (int)error;
     error = l->cudnnBackendSetAttribute(pack, CUDNN_ATTR_VARIANT_PACK_UNIQUE_IDS, CUDNN_TYPE_INT64,
-                                        DNN_ARGUMENTS, ids);
+                                        n, ids);
     if (!error)
         error = l->cudnnBackendSetAttribute(pack, CUDNN_ATTR_VARIANT_PACK_DATA_POINTERS,
-                                            CUDNN_TYPE_VOID_PTR, DNN_ARGUMENTS, data);
+                                            CUDNN_TYPE_VOID_PTR, n, data);
     if (!error)
         error = l->cudnnBackendSetAttribute(pack, CUDNN_ATTR_VARIANT_PACK_WORKSPACE,
                                             CUDNN_TYPE_VOID_PTR, 1, &d->workspace);
@@ -189,13 +209,17 @@ static int execute(struct dnn *d, const struct dnn_plan *plan,
 
 static int is_empty(const struct dnn_problem *p) {
     const struct conv_shape *s = &p->shape;
+    if (p->kind >= DNN_CONVOLUTIONS)
+        return !p->n || !p->tokens || !p->heads || !p->columns;
     return !p->n || !s->h || !s->w || !s->in || !s->out || !conv_out_h(s) || !conv_out_w(s);
 }
 
 enum { WIDE = 16 };
 
-static int common_alignment(const void *const data[DNN_ARGUMENTS]) {
-    uintptr_t bits = (uintptr_t)data[0] | (uintptr_t)data[1] | (uintptr_t)data[2];
+static int common_alignment(int n, const void *const *data) {
+    uintptr_t bits = 0;
+    for (int i = 0; i < n; i++)
+        bits |= (uintptr_t)data[i];
     return bits % WIDE ? bits % sizeof(float) ? 2 : (int)sizeof(float) : WIDE;
 }
 
@@ -214,11 +238,11 @@ static size_t needed(const struct entry *e) {
 }
 
 /* NULL: it is not done here. */
-static struct entry *plan(struct dnn *d, struct dnn_problem problem,
-                          const void *const data[DNN_ARGUMENTS]) {
+static struct entry *plan(struct dnn *d, struct dnn_problem problem, int n,
+                          const void *const *data) {
     if (is_empty(&problem))
         return NULL;
-    problem.alignment = common_alignment(data);
+    problem.alignment = common_alignment(n, data);
     struct entry *e = find(d, &problem);
     if (!e)
         e = add(d, &problem);
@@ -232,7 +256,7 @@ static struct entry *plan(struct dnn *d, struct dnn_problem problem,
 static int run(struct dnn *d, struct dnn_problem problem, const void *x, const void *w,
                const void *y, const void **narrow) {
     const void *data[DNN_ARGUMENTS] = {x, narrow ? NULL : w, y};
-    struct entry *e = plan(d, problem, data);
+    struct entry *e = plan(d, problem, DNN_ARGUMENTS, data);
     if (!e)
         return -1;
     if (!reserve(d, needed(e))) {
@@ -241,7 +265,7 @@ static int run(struct dnn *d, struct dnn_problem problem, const void *x, const v
     }
     if (narrow)
         data[DNN_W - DNN_X] = *narrow = (char *)d->workspace + narrow_offset(&e->plan);
-    return execute(d, &e->plan, data);
+    return execute(d, &e->plan, DNN_ARGUMENTS, data);
 }
 
 /* All arguments are of 16 bits. */
@@ -281,7 +305,49 @@ size_t dnn_conv_bytes(struct dnn *d, const struct device_conv *conv) {
     const void *const data[DNN_ARGUMENTS] = {conv->x, half && weight ? NULL : conv->w, conv->y};
     const struct entry *e = plan(
         d, problem_of(kinds[conv->kind], conv->n, conv->shape, half, weight ? !half : conv->acc),
-        data);
+        DNN_ARGUMENTS, data);
+    return e ? needed(e) : 0;
+}
+
+static int may_attend(const struct device_attention *a) {
+    return a->half && !a->masked && a->d <= DNN_MOST_COLUMNS && a->d % DNN_COLUMNS_STEP == 0;
+}
+
+/* Parts of an array of rows that are a multiple of 16 bytes lie as it does. */
+static struct entry *plan_attention(struct dnn *d, const struct device_attention *a) {
+    const void *const data[] = {a->qkv, a->lse, a->y, a->dy, a->dqkv};
+    const struct dnn_problem problem = {.kind =
+                                            a->backward ? DNN_ATTENTION_BACKWARD : DNN_ATTENTION,
+                                        .n = a->n,
+                                        .tokens = a->t,
+                                        .heads = a->heads,
+                                        .columns = a->d,
+                                        .halves = 1};
+    return may_attend(a) ? plan(d, problem, sizeof data / sizeof *data, data) : NULL;
+}
+
+int dnn_attention(struct dnn *d, const struct device_attention *a, float scale) {
+    static const float one = 1;
+    const size_t part = (size_t)a->heads * (size_t)a->d;
+    const uint16_t *x = a->qkv, *dx = a->dqkv;
+    struct entry *e = plan_attention(d, a);
+    if (!e)
+        return -1;
+    if (!reserve(d, needed(e))) {
+        leave(d, e, "no memory for its workspace");
+        return -1;
+    }
+    const void *data[DNN_ATTENTION_ARGUMENTS] = {x,      x + part, x + 2 * part, a->y,
+                                                 a->lse, &scale,   &one,         a->dy};
+    if (a->backward)
+        for (int i = 0; i < 3; i++)
+            data[DNN_DQ - DNN_Q + i] = dx + (size_t)i * part;
+    return execute(d, &e->plan, a->backward ? DNN_ATTENTION_ARGUMENTS : DNN_FORWARD_ARGUMENTS,
+                   data);
+}
+
+size_t dnn_attention_bytes(struct dnn *d, const struct device_attention *a) {
+    const struct entry *e = plan_attention(d, a);
     return e ? needed(e) : 0;
 }
 

@@ -1,5 +1,5 @@
-/* dnn.h -- convolutions by cuDNN, of arrays as kernels/kernels.h has them: all of float or, with
- * `half`, all of bfloat16, whose products are summed in float.
+/* dnn.h -- convolutions and attention by cuDNN, of arrays as kernels/kernels.h has them: all of
+ * float or, with `half`, all of bfloat16, whose products are summed in float.
  *
  * A plan is made when a convolution comes for the first time, and kept.  Only engines whose results
  * have the same bits every time are used; without tf32 only those that multiply float by float.
@@ -33,18 +33,22 @@ int dnn_conv_backward_data(struct dnn *d, int n, const struct conv_shape *s, int
 int dnn_conv_backward_weight(struct dnn *d, int n, const struct conv_shape *s, int half,
                              const void *x, const void *dy, float *dw, const void **narrow);
 
+/* Attention, where it is neither masked nor stored in 32 bits. */
+int dnn_attention(struct dnn *d, const struct device_attention *a, float scale);
+
 /* The bytes of work memory that such a convolution takes when it is done, planned now; the pointers
  * are not followed.  0: none, or it is not done here. */
 size_t dnn_conv_bytes(struct dnn *d, const struct device_conv *conv);
+size_t dnn_attention_bytes(struct dnn *d, const struct device_attention *a); /* the same */
 size_t dnn_workspace(const struct dnn *d); /* bytes that it has by now */
 /* What comes next is recorded, and done again later with the same pointers: the work memory of now
  * is kept until dnn_close, whatever needs more. */
 void dnn_record(struct dnn *d);
 
-/* The text of an error that a convolution returned; NULL for what is CUDA's own. */
+/* The text of an error that one of these returned; NULL for what is CUDA's own. */
 const char *dnn_error(const struct dnn *d, int error);
-/* How many convolutions had no plan, and which was the first; "" while there are none.  It stays
- * where it is until dnn_close. */
+/* How many convolutions and attentions had no plan, and which was the first; "" while there are
+ * none.  It stays where it is until dnn_close. */
 const char *dnn_note(const struct dnn *d);
 
 #ifdef __cplusplus

@@ -1,79 +1,12 @@
 #include "kernels/cuda/dnn_plan.h"
 
-#include <stdlib.h>
+#include "kernels/cuda/dnn_attention.h"
+#include "kernels/cuda/dnn_made.h"
 
 typedef cudnnBackendDescriptor_t descriptor;
 
-enum { MOST_MADE = 256, MOST_CONFIGS = 64, MOST_KNOBS = 48, MOST_NOTES = 32, DIMS = 4 };
+enum { MOST_CONFIGS = 64, MOST_KNOBS = 48, MOST_NOTES = 32, DIMS = 4 };
 static const int64_t most_workspace = 1 << 30; /* bytes, of DNN_BATCH images */
-
-/* Descriptors that end together.  After the first status that is not good nothing is done. */
-struct dnn_made {
-    const struct dnn_library *l;
-    cudnnStatus_t status;
-    int count;
-    descriptor made[MOST_MADE];
-};
-
-static struct dnn_made *begin(const struct dnn_library *l) {
-    struct dnn_made *m = calloc(1, sizeof *m);
-    CHECK(m, "no memory for a plan");
-    m->l = l;
-    return m;
-}
-
-/* The first `keep` stay; what went wrong with the others is forgotten. */
-static void go_back(struct dnn_made *m, int keep) {
-    while (m->count > keep)
-        m->l->cudnnBackendDestroyDescriptor(m->made[--m->count]);
-    m->status = CUDNN_STATUS_SUCCESS;
-}
-
-static void end(struct dnn_made *m) {
-    if (m)
-        go_back(m, 0);
-    free(m);
-}
-
-static descriptor make(struct dnn_made *m, cudnnBackendDescriptorType_t type) {
-    descriptor d = NULL;
-    CHECK(m->count < MOST_MADE, "too many descriptors");
-    if (!m->status)
-        m->status = m->l->cudnnBackendCreateDescriptor(type, &d);
-    if (!m->status)
-        m->made[m->count++] = d;
-    return d;
-}
-
-static void set(struct dnn_made *m, descriptor d, cudnnBackendAttributeName_t name,
-                cudnnBackendAttributeType_t type, int64_t count, const void *values) {
-    if (!m->status)
-        m->status = m->l->cudnnBackendSetAttribute(d, name, type, count, values);
-}
-
-static void set_descriptor(struct dnn_made *m, descriptor d, cudnnBackendAttributeName_t name,
-                           descriptor value) {
-    set(m, d, name, CUDNN_TYPE_BACKEND_DESCRIPTOR, 1, &value);
-}
-
-static void set_number(struct dnn_made *m, descriptor d, cudnnBackendAttributeName_t name,
-                       int64_t value) {
-    set(m, d, name, CUDNN_TYPE_INT64, 1, &value);
-}
-
-/* How many there are; at most `room` of them were written. */
-static int get(struct dnn_made *m, descriptor d, cudnnBackendAttributeName_t name,
-               cudnnBackendAttributeType_t type, int room, void *values) {
-    int64_t count = 0;
-    if (!m->status)
-        m->status = m->l->cudnnBackendGetAttribute(d, name, type, room, &count, values);
-    return m->status ? 0 : (int)count;
-}
-
-static void finish(struct dnn_made *m, descriptor d) {
-    if (!m->status)
-        m->status = m->l->cudnnBackendFinalize(d);
-}
 
 /* ---- the graph ---- */
 
@@ -84,13 +17,13 @@ static descriptor tensor(struct dnn_made *m, const struct dnn_problem *p, int64_
     const int64_t stride[DIMS] = {h * w * channels, 1, w * channels, channels};
     const int half = (p->halves >> (id - DNN_X) & 1) != 0;
     const cudnnDataType_t type = half ? CUDNN_DATA_BFLOAT16 : CUDNN_DATA_FLOAT;
-    descriptor d = make(m, CUDNN_BACKEND_TENSOR_DESCRIPTOR);
-    set(m, d, CUDNN_ATTR_TENSOR_DATA_TYPE, CUDNN_TYPE_DATA_TYPE, 1, &type);
-    set(m, d, CUDNN_ATTR_TENSOR_DIMENSIONS, CUDNN_TYPE_INT64, DIMS, size);
-    set(m, d, CUDNN_ATTR_TENSOR_STRIDES, CUDNN_TYPE_INT64, DIMS, stride);
-    set_number(m, d, CUDNN_ATTR_TENSOR_UNIQUE_ID, id);
-    set_number(m, d, CUDNN_ATTR_TENSOR_BYTE_ALIGNMENT, p->alignment);
-    finish(m, d);
+    descriptor d = dnn_make(m, CUDNN_BACKEND_TENSOR_DESCRIPTOR);
+    dnn_set(m, d, CUDNN_ATTR_TENSOR_DATA_TYPE, CUDNN_TYPE_DATA_TYPE, 1, &type);
+    dnn_set(m, d, CUDNN_ATTR_TENSOR_DIMENSIONS, CUDNN_TYPE_INT64, DIMS, size);
+    dnn_set(m, d, CUDNN_ATTR_TENSOR_STRIDES, CUDNN_TYPE_INT64, DIMS, stride);
+    dnn_set_number(m, d, CUDNN_ATTR_TENSOR_UNIQUE_ID, id);
+    dnn_set_number(m, d, CUDNN_ATTR_TENSOR_BYTE_ALIGNMENT, p->alignment);
+    dnn_finish(m, d);
     return d;
 }
 
@@ -98,22 +31,22 @@ static descriptor windows(struct dnn_made *m, const struct conv_shape *s) {
     const int64_t pad[2] = {s->pad, s->pad}, stride[2] = {s->stride, s->stride}, ones[2] = {1, 1};
     const cudnnDataType_t type = CUDNN_DATA_FLOAT;
     const cudnnConvolutionMode_t mode = CUDNN_CROSS_CORRELATION;
-    descriptor d = make(m, CUDNN_BACKEND_CONVOLUTION_DESCRIPTOR);
-    set(m, d, CUDNN_ATTR_CONVOLUTION_COMP_TYPE, CUDNN_TYPE_DATA_TYPE, 1, &type);
-    set(m, d, CUDNN_ATTR_CONVOLUTION_CONV_MODE, CUDNN_TYPE_CONVOLUTION_MODE, 1, &mode);
-    set_number(m, d, CUDNN_ATTR_CONVOLUTION_SPATIAL_DIMS, 2);
-    set(m, d, CUDNN_ATTR_CONVOLUTION_PRE_PADDINGS, CUDNN_TYPE_INT64, 2, pad);
-    set(m, d, CUDNN_ATTR_CONVOLUTION_POST_PADDINGS, CUDNN_TYPE_INT64, 2, pad);
-    set(m, d, CUDNN_ATTR_CONVOLUTION_FILTER_STRIDES, CUDNN_TYPE_INT64, 2, stride);
-    set(m, d, CUDNN_ATTR_CONVOLUTION_DILATIONS, CUDNN_TYPE_INT64, 2, ones);
-    finish(m, d);
+    descriptor d = dnn_make(m, CUDNN_BACKEND_CONVOLUTION_DESCRIPTOR);
+    dnn_set(m, d, CUDNN_ATTR_CONVOLUTION_COMP_TYPE, CUDNN_TYPE_DATA_TYPE, 1, &type);
+    dnn_set(m, d, CUDNN_ATTR_CONVOLUTION_CONV_MODE, CUDNN_TYPE_CONVOLUTION_MODE, 1, &mode);
+    dnn_set_number(m, d, CUDNN_ATTR_CONVOLUTION_SPATIAL_DIMS, 2);
+    dnn_set(m, d, CUDNN_ATTR_CONVOLUTION_PRE_PADDINGS, CUDNN_TYPE_INT64, 2, pad);
+    dnn_set(m, d, CUDNN_ATTR_CONVOLUTION_POST_PADDINGS, CUDNN_TYPE_INT64, 2, pad);
+    dnn_set(m, d, CUDNN_ATTR_CONVOLUTION_FILTER_STRIDES, CUDNN_TYPE_INT64, 2, stride);
+    dnn_set(m, d, CUDNN_ATTR_CONVOLUTION_DILATIONS, CUDNN_TYPE_INT64, 2, ones);
+    dnn_finish(m, d);
     return d;
 }
 
 static const struct operation {
     cudnnBackendDescriptorType_t type;
     cudnnBackendAttributeName_t x, w, y, windows, alpha, beta;
-} operations[DNN_KINDS] = {
+} operations[DNN_CONVOLUTIONS] = {
     [DNN_FORWARD] = {CUDNN_BACKEND_OPERATION_CONVOLUTION_FORWARD_DESCRIPTOR,
                      CUDNN_ATTR_OPERATION_CONVOLUTION_FORWARD_X,
                      CUDNN_ATTR_OPERATION_CONVOLUTION_FORWARD_W,
@@ -137,28 +70,38 @@ static const struct operation {
                              CUDNN_ATTR_OPERATION_CONVOLUTION_BWD_FILTER_BETA},
 };
 
-/* The convolution of n images. */
-static descriptor graph(struct dnn_made *m, const struct dnn_site *site,
-                        const struct dnn_problem *p, int n) {
+static descriptor convolution(struct dnn_made *m, const struct dnn_problem *p, int n) {
     const struct operation *o = &operations[p->kind];
     const struct conv_shape *s = &p->shape;
     const float one = 1, beta = p->acc ? 1 : 0;
     descriptor x = tensor(m, p, DNN_X, n, s->h, s->w, s->in);
     descriptor w = tensor(m, p, DNN_W, s->out, s->kh, s->kw, s->in);
     descriptor y = tensor(m, p, DNN_Y, n, conv_out_h(s), conv_out_w(s), s->out);
-    descriptor how = windows(m, s), d = make(m, o->type);
-    set_descriptor(m, d, o->x, x);
-    set_descriptor(m, d, o->w, w);
-    set_descriptor(m, d, o->y, y);
-    set_descriptor(m, d, o->windows, how);
-    set(m, d, o->alpha, CUDNN_TYPE_FLOAT, 1, &one);
-    set(m, d, o->beta, CUDNN_TYPE_FLOAT, 1, &beta);
-    finish(m, d);
-    descriptor g = make(m, CUDNN_BACKEND_OPERATIONGRAPH_DESCRIPTOR);
-    set_descriptor(m, g, CUDNN_ATTR_OPERATIONGRAPH_OPS, d);
+    descriptor how = windows(m, s), d = dnn_make(m, o->type);
+    dnn_set_descriptor(m, d, o->x, x);
+    dnn_set_descriptor(m, d, o->w, w);
+    dnn_set_descriptor(m, d, o->y, y);
+    dnn_set_descriptor(m, d, o->windows, how);
+    dnn_set(m, d, o->alpha, CUDNN_TYPE_FLOAT, 1, &one);
+    dnn_set(m, d, o->beta, CUDNN_TYPE_FLOAT, 1, &beta);
+    dnn_finish(m, d);
+    return d;
+}
+
+/* Of n images. */
+static descriptor graph(struct dnn_made *m, const struct dnn_site *site,
+                        const struct dnn_problem *p, int n) {
+    descriptor operation[DNN_MOST_OPERATIONS];
+    int count = 1;
+    if (p->kind < DNN_CONVOLUTIONS)
+        operation[0] = convolution(m, p, n);
+    else
+        count = dnn_attention_operations(m, p, n, operation);
+    descriptor g = dnn_make(m, CUDNN_BACKEND_OPERATIONGRAPH_DESCRIPTOR);
+    dnn_set(m, g, CUDNN_ATTR_OPERATIONGRAPH_OPS, CUDNN_TYPE_BACKEND_DESCRIPTOR, count, operation);
     if (site->handle)
-        set(m, g, CUDNN_ATTR_OPERATIONGRAPH_HANDLE, CUDNN_TYPE_HANDLE, 1, &site->handle);
-    finish(m, g);
+        dnn_set(m, g, CUDNN_ATTR_OPERATIONGRAPH_HANDLE, CUDNN_TYPE_HANDLE, 1, &site->handle);
+    dnn_finish(m, g);
     return g;
 }
 
@@ -167,16 +110,16 @@ static descriptor graph(struct dnn_made *m, const struct dnn_site *site,
 /* Engine configurations for a graph, what should be fastest first; how many. */
 static int ask(struct dnn_made *m, const struct dnn_site *site, descriptor g,
                cudnnBackendHeurMode_t mode, descriptor config[MOST_CONFIGS]) {
-    descriptor h = make(m, CUDNN_BACKEND_ENGINEHEUR_DESCRIPTOR);
-    set_descriptor(m, h, CUDNN_ATTR_ENGINEHEUR_OPERATION_GRAPH, g);
-    set(m, h, CUDNN_ATTR_ENGINEHEUR_MODE, CUDNN_TYPE_HEUR_MODE, 1, &mode);
+    descriptor h = dnn_make(m, CUDNN_BACKEND_ENGINEHEUR_DESCRIPTOR);
+    dnn_set_descriptor(m, h, CUDNN_ATTR_ENGINEHEUR_OPERATION_GRAPH, g);
+    dnn_set(m, h, CUDNN_ATTR_ENGINEHEUR_MODE, CUDNN_TYPE_HEUR_MODE, 1, &mode);
     if (!site->handle)
-        set_descriptor(m, h, CUDNN_ATTR_ENGINEHEUR_DEVICEPROP, site->device);
-    finish(m, h);
+        dnn_set_descriptor(m, h, CUDNN_ATTR_ENGINEHEUR_DEVICEPROP, site->device);
+    dnn_finish(m, h);
     for (int i = 0; i < MOST_CONFIGS; i++)
-        config[i] = make(m, CUDNN_BACKEND_ENGINECFG_DESCRIPTOR);
-    int count = get(m, h, CUDNN_ATTR_ENGINEHEUR_RESULTS, CUDNN_TYPE_BACKEND_DESCRIPTOR,
-                    MOST_CONFIGS, config);
+        config[i] = dnn_make(m, CUDNN_BACKEND_ENGINECFG_DESCRIPTOR);
+    int count = dnn_get(m, h, CUDNN_ATTR_ENGINEHEUR_RESULTS, CUDNN_TYPE_BACKEND_DESCRIPTOR,
+                        MOST_CONFIGS, config);
     return count < MOST_CONFIGS ? count : MOST_CONFIGS;
 }
 
@@ -202,12 +145,12 @@ static int is_wanted(cudnnBackendNumericalNote_t note, int tensor_cores) {
 static int64_t engine_of(struct dnn_made *m, descriptor config, int tensor_cores) {
     cudnnBackendNumericalNote_t notes[MOST_NOTES];
     int64_t number = -1, workspace = 0;
-    descriptor e = make(m, CUDNN_BACKEND_ENGINE_DESCRIPTOR);
-    get(m, config, CUDNN_ATTR_ENGINECFG_ENGINE, CUDNN_TYPE_BACKEND_DESCRIPTOR, 1, &e);
-    get(m, e, CUDNN_ATTR_ENGINE_GLOBAL_INDEX, CUDNN_TYPE_INT64, 1, &number);
-    int count =
-        get(m, e, CUDNN_ATTR_ENGINE_NUMERICAL_NOTE, CUDNN_TYPE_NUMERICAL_NOTE, MOST_NOTES, notes);
-    get(m, config, CUDNN_ATTR_ENGINECFG_WORKSPACE_SIZE, CUDNN_TYPE_INT64, 1, &workspace);
+    descriptor e = dnn_make(m, CUDNN_BACKEND_ENGINE_DESCRIPTOR);
+    dnn_get(m, config, CUDNN_ATTR_ENGINECFG_ENGINE, CUDNN_TYPE_BACKEND_DESCRIPTOR, 1, &e);
+    dnn_get(m, e, CUDNN_ATTR_ENGINE_GLOBAL_INDEX, CUDNN_TYPE_INT64, 1, &number);
+    int count = dnn_get(m, e, CUDNN_ATTR_ENGINE_NUMERICAL_NOTE, CUDNN_TYPE_NUMERICAL_NOTE,
+                        MOST_NOTES, notes);
+    dnn_get(m, config, CUDNN_ATTR_ENGINECFG_WORKSPACE_SIZE, CUDNN_TYPE_INT64, 1, &workspace);
     int wanted = !m->status && count <= MOST_NOTES && workspace <= most_workspace;
     for (int i = 0; i < count && wanted; i++)
         wanted = is_wanted(notes[i], tensor_cores);
@@ -219,22 +162,23 @@ static descriptor same_for(struct dnn_made *m, const struct dnn_site *site, desc
                            descriptor config, int64_t engine) {
     descriptor knobs[MOST_KNOBS], e, c;
     for (int i = 0; i < MOST_KNOBS; i++)
-        knobs[i] = make(m, CUDNN_BACKEND_KNOB_CHOICE_DESCRIPTOR);
-    int count = get(m, config, CUDNN_ATTR_ENGINECFG_KNOB_CHOICES, CUDNN_TYPE_BACKEND_DESCRIPTOR,
-                    MOST_KNOBS, knobs);
+        knobs[i] = dnn_make(m, CUDNN_BACKEND_KNOB_CHOICE_DESCRIPTOR);
+    int count = dnn_get(m, config, CUDNN_ATTR_ENGINECFG_KNOB_CHOICES, CUDNN_TYPE_BACKEND_DESCRIPTOR,
+                        MOST_KNOBS, knobs);
     if (count > MOST_KNOBS)
         m->status = CUDNN_STATUS_NOT_SUPPORTED;
-    e = make(m, CUDNN_BACKEND_ENGINE_DESCRIPTOR);
-    set_descriptor(m, e, CUDNN_ATTR_ENGINE_OPERATION_GRAPH, g);
-    set_number(m, e, CUDNN_ATTR_ENGINE_GLOBAL_INDEX, engine);
+    e = dnn_make(m, CUDNN_BACKEND_ENGINE_DESCRIPTOR);
+    dnn_set_descriptor(m, e, CUDNN_ATTR_ENGINE_OPERATION_GRAPH, g);
+    dnn_set_number(m, e, CUDNN_ATTR_ENGINE_GLOBAL_INDEX, engine);
     if (!site->handle)
-        set_descriptor(m, e, CUDNN_ATTR_ENGINE_DEVICEPROP, site->device);
-    finish(m, e);
-    c = make(m, CUDNN_BACKEND_ENGINECFG_DESCRIPTOR);
-    set_descriptor(m, c, CUDNN_ATTR_ENGINECFG_ENGINE, e);
+        dnn_set_descriptor(m, e, CUDNN_ATTR_ENGINE_DEVICEPROP, site->device);
+    dnn_finish(m, e);
+    c = dnn_make(m, CUDNN_BACKEND_ENGINECFG_DESCRIPTOR);
+    dnn_set_descriptor(m, c, CUDNN_ATTR_ENGINECFG_ENGINE, e);
     if (count)
-        set(m, c, CUDNN_ATTR_ENGINECFG_KNOB_CHOICES, CUDNN_TYPE_BACKEND_DESCRIPTOR, count, knobs);
-    finish(m, c);
+        dnn_set(m, c, CUDNN_ATTR_ENGINECFG_KNOB_CHOICES, CUDNN_TYPE_BACKEND_DESCRIPTOR, count,
+                knobs);
+    dnn_finish(m, c);
     return c;
 }
 
@@ -245,14 +189,14 @@ static cudnnStatus_t try_config(struct dnn_plan *out, const struct dnn_site *sit
     struct dnn_made *m = out->made;
     int64_t workspace = 0;
     descriptor c = same_for(m, site, g, config, engine);
-    descriptor plan = make(m, CUDNN_BACKEND_EXECUTION_PLAN_DESCRIPTOR);
-    set_descriptor(m, plan, CUDNN_ATTR_EXECUTION_PLAN_ENGINE_CONFIG, c);
+    descriptor plan = dnn_make(m, CUDNN_BACKEND_EXECUTION_PLAN_DESCRIPTOR);
+    dnn_set_descriptor(m, plan, CUDNN_ATTR_EXECUTION_PLAN_ENGINE_CONFIG, c);
     if (site->handle)
-        set(m, plan, CUDNN_ATTR_EXECUTION_PLAN_HANDLE, CUDNN_TYPE_HANDLE, 1, &site->handle);
+        dnn_set(m, plan, CUDNN_ATTR_EXECUTION_PLAN_HANDLE, CUDNN_TYPE_HANDLE, 1, &site->handle);
     else
-        set_descriptor(m, plan, CUDNN_ATTR_EXECUTION_PLAN_DEVICEPROP, site->device);
-    finish(m, plan);
-    get(m, plan, CUDNN_ATTR_EXECUTION_PLAN_WORKSPACE_SIZE, CUDNN_TYPE_INT64, 1, &workspace);
+        dnn_set_descriptor(m, plan, CUDNN_ATTR_EXECUTION_PLAN_DEVICEPROP, site->device);
+    dnn_finish(m, plan);
+    dnn_get(m, plan, CUDNN_ATTR_EXECUTION_PLAN_WORKSPACE_SIZE, CUDNN_TYPE_INT64, 1, &workspace);
     out->plan = plan;
     out->workspace = (size_t)workspace;
     out->engine = engine;
@@ -262,7 +206,7 @@ static cudnnStatus_t try_config(struct dnn_plan *out, const struct dnn_site *sit
 /* The first of one mode's that can be used. */
 static cudnnStatus_t first_of(struct dnn_plan *out, const struct dnn_site *site, descriptor g,
                               const struct dnn_problem *p, cudnnBackendHeurMode_t mode) {
-    struct dnn_made *asked = begin(site->library);
+    struct dnn_made *asked = dnn_begin(site->library);
     descriptor config[MOST_CONFIGS];
     descriptor usual = graph(asked, site, p, DNN_BATCH);
     int own = out->made->count, count = ask(asked, site, usual, mode, config);
@@ -273,10 +217,10 @@ static cudnnStatus_t first_of(struct dnn_plan *out, const struct dnn_site *site,
         if (engine >= 0)
             status = try_config(out, site, g, config[i], engine);
         if (status)
-            go_back(out->made, own);
-        go_back(asked, kept);
+            dnn_go_back(out->made, own);
+        dnn_go_back(asked, kept);
     }
-    end(asked);
+    dnn_end(asked);
     return status;
 }
 
@@ -292,7 +236,7 @@ static cudnnStatus_t first(struct dnn_plan *out, const struct dnn_site *site, de
 
 cudnnStatus_t dnn_plan_make(struct dnn_plan *out, const struct dnn_site *site,
                             const struct dnn_problem *problem) {
-    *out = (struct dnn_plan){.made = begin(site->library)};
+    *out = (struct dnn_plan){.made = dnn_begin(site->library)};
     descriptor g = graph(out->made, site, problem, problem->n);
     cudnnStatus_t status = out->made->status;
     if (!status)
@@ -303,6 +247,6 @@ cudnnStatus_t dnn_plan_make(struct dnn_plan *out, const struct dnn_site *site,
 }
 
 void dnn_plan_end(struct dnn_plan *plan) {
-    end(plan->made);
+    dnn_end(plan->made);
     *plan = (struct dnn_plan){.made = NULL};
 }

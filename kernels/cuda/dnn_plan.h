@@ -1,4 +1,5 @@
-/* dnn_plan.h -- a convolution as cuDNN's graph of one operation, and a plan that computes it.
+/* dnn_plan.h -- a convolution as cuDNN's graph of one operation, attention as one of several
+ * (dnn_attention.h), and a plan that computes it.
  *
  * Only engines that repeat their bits; without tf32 only those that multiply float by float.  The
  * choice among them is made for DNN_BATCH images whatever n is, so that a row's result does not
@@ -12,16 +13,26 @@
 
 enum { DNN_BATCH = 128 };
 
-enum dnn_kind { DNN_FORWARD, DNN_BACKWARD_DATA, DNN_BACKWARD_WEIGHT, DNN_KINDS };
+enum dnn_kind {
+    DNN_FORWARD,
+    DNN_BACKWARD_DATA,
+    DNN_BACKWARD_WEIGHT,
+    DNN_CONVOLUTIONS,
+    DNN_ATTENTION = DNN_CONVOLUTIONS,
+    DNN_ATTENTION_BACKWARD,
+    DNN_KINDS
+};
 
 /* Plans are kept by this: integers alone, compared byte by byte. */
 struct dnn_problem {
     enum dnn_kind kind;
     int n;
-    struct conv_shape shape;
-    int acc;         /* the result is added to what is there */
-    int alignment;   /* of all three pointers, in bytes: 16 or less */
-    unsigned halves; /* bit id - DNN_X: that argument is of 16 bits (bfloat16); sums are float */
+    struct conv_shape shape;    /* of a convolution */
+    int tokens, heads, columns; /* of attention; columns of a head */
+    int acc;                    /* the result is added to what is there */
+    int alignment;              /* of all pointers, in bytes: 16 or less */
+    unsigned halves; /* bit id - DNN_X: that argument is of 16 bits (bfloat16); sums are float.
+                      * Of attention not 0 */
 };
 
 /* What the plans are for: the device of a handle, or one that is described. */

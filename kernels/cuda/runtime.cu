@@ -89,6 +89,11 @@ size_t conv_bytes(struct device *d, const struct device_conv *conv) {
     return dnn ? dnn_conv_bytes(dnn, conv) : 0;
 }
 
+size_t attention_bytes(struct device *d, const struct device_attention *a) {
+    struct dnn *dnn = own(d)->queue.dnn;
+    return dnn ? dnn_attention_bytes(dnn, a) : 0;
+}
+
 int lists(struct device *d, size_t pieces, struct error *err) {
     cudaError_t error = (cudaError_t)cuda_lists_grow(&own(d)->lists, pieces);
     if (error == cudaSuccess)
@@ -342,6 +347,7 @@ int cuda_device_open(struct device **out, int number, enum device_math math, str
     d->base.release = release;
     d->base.memory = memory;
     d->base.conv_bytes = conv_bytes;
+    d->base.attention_bytes = attention_bytes;
     d->base.lists = lists;
     d->base.copy_in = copy_in;
     d->base.copy_out = copy_out;

@@ -5,11 +5,10 @@
  * or ends before those that refer to it is an error, or memory that a sanitizer knows to be freed.
  * The engines that it offers, in this order, are traps but for the last:
  */
-#include <cudnn.h>
+#include "tests/cuda/cudnn_standin.h"
 
 #include <math.h>
 #include <stdlib.h>
-#include <string.h>
 
 enum engine {
     UNSTEADY, /* says that its bits differ from call to call, and computes NaN */
@@ -20,69 +19,9 @@ enum engine {
     KNOB = 70 /* + engine: what its knob must be */
 };
 
-enum { MOST_ATTRIBUTES = 8, MOST_VALUES = 8, DIMS = 4 };
-
-struct attribute {
-    cudnnBackendAttributeName_t name;
-    cudnnBackendAttributeType_t type;
-    int64_t count;
-    uint64_t values[MOST_VALUES]; /* packed as they came */
-};
-
-struct bag {
-    cudnnBackendDescriptorType_t type;
-    int finished, count;
-    struct attribute has[MOST_ATTRIBUTES];
-};
-
 struct cudnnContext {
     cudaStream_t stream;
 };
-
-static size_t size_of(cudnnBackendAttributeType_t type) {
-    switch (type) {
-    case CUDNN_TYPE_HANDLE:
-    case CUDNN_TYPE_INT64:
-    case CUDNN_TYPE_VOID_PTR:
-    case CUDNN_TYPE_BACKEND_DESCRIPTOR:
-        return sizeof(int64_t);
-    default:
-        return sizeof(int32_t);
-    }
-}
-
-static const struct attribute *find(const struct bag *b, cudnnBackendAttributeName_t name) {
-    for (int i = 0; i < b->count; i++)
-        if (b->has[i].name == name)
-            return &b->has[i];
-    return NULL;
-}
-
-/* The value, a zero where it is missing. */
-static int64_t number(const struct bag *b, cudnnBackendAttributeName_t name, int i) {
-    const struct attribute *a = find(b, name);
-    int64_t value = 0;
-    if (a && i < a->count)
-        memcpy(&value, (const char *)a->values + (size_t)i * size_of(a->type), size_of(a->type));
-    return value;
-}
-
-static float real_number(const struct bag *b, cudnnBackendAttributeName_t name) {
-    const struct attribute *a = find(b, name);
-    float value = NAN;
-    if (a)
-        memcpy(&value, a->values, sizeof value);
-    return value;
-}
-
-/* The descriptor that an attribute refers to, NULL for one that is not finished. */
-static const struct bag *within(const struct bag *b, cudnnBackendAttributeName_t name) {
-    const struct attribute *a = find(b, name);
-    const struct bag *to = NULL;
-    if (a)
-        memcpy(&to, a->values, sizeof to);
-    return to && to->finished ? to : NULL;
-}
 
 static void put(struct bag *b, cudnnBackendAttributeName_t name, cudnnBackendAttributeType_t type,
                 int64_t count, const void *values) {
@@ -171,14 +110,6 @@ static struct operation operation(const struct bag *b) {
     return o;
 }
 
-static int64_t dim(const struct bag *tensor, int i) {
-    return number(tensor, CUDNN_ATTR_TENSOR_DIMENSIONS, i);
-}
-
-static int is_half(const struct bag *tensor) {
-    return number(tensor, CUDNN_ATTR_TENSOR_DATA_TYPE, 0) == CUDNN_DATA_BFLOAT16;
-}
-
 static int64_t pad_of(const struct bag *windows) {
     return number(windows, CUDNN_ATTR_CONVOLUTION_PRE_PADDINGS, 0);
 }
@@ -188,16 +119,24 @@ static int64_t stride_of(const struct bag *windows) {
 }
 
 static cudnnStatus_t finish_tensor(const struct bag *b) {
-    enum { N, C, H, W };
-    const int64_t dense[DIMS] = {dim(b, C) * dim(b, H) * dim(b, W), 1, dim(b, W) * dim(b, C),
-                                 dim(b, C)};
+    int right = 1;
     for (int i = 0; i < DIMS; i++)
-        if (dim(b, i) < 1 || number(b, CUDNN_ATTR_TENSOR_STRIDES, i) != dense[i])
-            return CUDNN_STATUS_BAD_PARAM;
-    return number(b, CUDNN_ATTR_TENSOR_BYTE_ALIGNMENT, 0) &&
+        right &= dim(b, i) > 0 && number(b, CUDNN_ATTR_TENSOR_STRIDES, i) > 0;
+    return right && number(b, CUDNN_ATTR_TENSOR_BYTE_ALIGNMENT, 0) &&
                    number(b, CUDNN_ATTR_TENSOR_UNIQUE_ID, 0) && find(b, CUDNN_ATTR_TENSOR_DATA_TYPE)
                ? CUDNN_STATUS_SUCCESS
                : CUDNN_STATUS_BAD_PARAM;
+}
+
+/* Channels last. */
+static int is_dense(const struct bag *b) {
+    enum { N, C, H, W };
+    const int64_t dense[DIMS] = {dim(b, C) * dim(b, H) * dim(b, W), 1, dim(b, W) * dim(b, C),
+                                 dim(b, C)};
+    int right = 1;
+    for (int i = N; i < DIMS; i++)
+        right &= number(b, CUDNN_ATTR_TENSOR_STRIDES, i) == dense[i];
+    return right;
 }
 
 static cudnnStatus_t finish_windows(const struct bag *b) {
@@ -218,6 +157,7 @@ static cudnnStatus_t finish_operation(const struct bag *b) {
         return CUDNN_STATUS_BAD_PARAM_NOT_FINALIZED;
     int right =
         dim(o.x, 0) == dim(o.y, 0) && dim(o.x, 1) == dim(o.w, 1) && dim(o.y, 1) == dim(o.w, 0);
+    right &= is_dense(o.x) && is_dense(o.w) && is_dense(o.y);
     for (int i = 2; i < DIMS; i++) {
         int64_t room = dim(o.x, i) + 2 * pad_of(o.windows) - dim(o.w, i);
         right &= room >= 0 && dim(o.y, i) == room / stride_of(o.windows) + 1;
@@ -277,7 +217,7 @@ static cudnnStatus_t finish(const struct bag *b) {
     case CUDNN_BACKEND_EXECUTION_PLAN_DESCRIPTOR:
         return finish_plan(b);
     default:
-        return CUDNN_STATUS_SUCCESS;
+        return standin_is_attention(b) ? standin_finish(b) : CUDNN_STATUS_SUCCESS;
     }
 }
 
@@ -295,6 +235,8 @@ static int64_t workspace_of(const struct bag *plan) {
     const struct bag *config = within(plan, CUDNN_ATTR_EXECUTION_PLAN_ENGINE_CONFIG);
     const struct bag *engine = within(config, CUDNN_ATTR_ENGINECFG_ENGINE);
     const struct bag *graph = within(engine, CUDNN_ATTR_ENGINE_OPERATION_GRAPH);
+    if (standin_is_attention(within(graph, CUDNN_ATTR_OPERATIONGRAPH_OPS)))
+        return standin_workspace(graph);
     struct operation o = operation(within(graph, CUDNN_ATTR_OPERATIONGRAPH_OPS));
     return dim(o.y, 0) * dim(o.y, 1) * dim(o.y, 2) * dim(o.y, 3) * (int64_t)sizeof(float);
 }
@@ -495,10 +437,13 @@ cudnnStatus_t cudnnBackendExecute(cudnnHandle_t handle, cudnnBackendDescriptor_t
     const struct bag *config = within(p, CUDNN_ATTR_EXECUTION_PLAN_ENGINE_CONFIG);
     const struct bag *engine = within(config, CUDNN_ATTR_ENGINECFG_ENGINE);
     const struct bag *graph = within(engine, CUDNN_ATTR_ENGINE_OPERATION_GRAPH);
-    struct operation o = operation(within(graph, CUDNN_ATTR_OPERATIONGRAPH_OPS));
+    int64_t number_of = number(engine, CUDNN_ATTR_ENGINE_GLOBAL_INDEX, 0);
     int64_t workspace = number(pack, CUDNN_ATTR_VARIANT_PACK_WORKSPACE, 0);
     /* all of it: what is too small shows in what lies behind it */
     cudaMemsetAsync((void *)(uintptr_t)workspace, 0xff, (size_t)workspace_of(p), handle->stream);
     cudaStreamSynchronize(handle->stream); /* it is computed now, on the processor */
-    return convolve(&o, pack, number(engine, CUDNN_ATTR_ENGINE_GLOBAL_INDEX, 0));
+    if (standin_is_attention(within(graph, CUDNN_ATTR_OPERATIONGRAPH_OPS)))
+        return standin_compute(graph, pack, number_of == UNSTEADY);
+    struct operation o = operation(within(graph, CUDNN_ATTR_OPERATIONGRAPH_OPS));
+    return convolve(&o, pack, number_of);
 }

@@ -1,18 +1,21 @@
 /* plans.c -- make cuda-plans: whether the cuDNN that is installed here has plans for the networks'
- * convolutions on a device that is not here, which it knows from what it once said of one.
+ * convolutions and attention on a device that is not here, which it knows from what it once said of
+ * one.
  *
- *     plans tests/cuda/h200.json
+ *     plans tests/cuda/h200.json libcuda.so.1
  *
- * A choice is also to be the same for any number of images, on which bits would depend otherwise.
+ * The second is loaded where there is no driver.  A choice is also to be the same for any number of
+ * images, on which bits would depend otherwise.
  */
 #include "kernels/cuda/dnn_plan.h"
 
+#include <dlfcn.h>
 #include <stdio.h>
 #include <string.h>
 
 enum { MOST_TEXT = 1 << 14, HALVES = (1 << DNN_ARGUMENTS) - 1 };
 
-static const char *const kinds[DNN_KINDS] = {"forward", "backward_data", "backward_weight"};
+static const char *const kinds[DNN_CONVOLUTIONS] = {"forward", "backward_data", "backward_weight"};
 
 /* h in out kernel stride pad, at 32 pixels; of ResNet-50 at 224 */
 static const int shapes[][6] = {
@@ -27,6 +30,10 @@ static const int shapes[][6] = {
     {7, 512, 512, 3, 1, 1},  {7, 2048, 512, 1, 1, 0}, /* ResNet-50 */
 };
 
+/* tokens heads columns: ViT-B/16, -S/16, -L/14 at 224; ViT-Tiny p4 and ViT-Micro p8 at 32 */
+static const int heads[][3] = {
+    {197, 12, 64}, {197, 6, 64}, {257, 16, 64}, {65, 3, 64}, {17, 4, 32}};
+
 /* The descriptor of a device from its text. */
 static cudnnStatus_t describe(const struct dnn_library *l, const char *text,
                               cudnnBackendDescriptor_t *out) {
@@ -38,12 +45,14 @@ static cudnnStatus_t describe(const struct dnn_library *l, const char *text,
     return status ? status : l->cudnnBackendFinalize(*out);
 }
 
-/* The plans of one convolution; prints why there is none for some n, or another. */
+/* The plans of one convolution, or one attention; prints why there is none for some n, or another.
+ */
 static int is_planned(const struct dnn_site *site, struct dnn_problem problem) {
     static const int batches[] = {DNN_BATCH, 1, 100, 256, 1024};
+    const size_t asked = problem.kind < DNN_CONVOLUTIONS ? sizeof batches / sizeof *batches : 2;
     struct dnn_plan plan;
     int64_t engine = -1;
-    for (size_t i = 0; i < sizeof batches / sizeof *batches; i++) {
+    for (size_t i = 0; i < asked; i++) {
         problem.n = batches[i];
         cudnnStatus_t status = dnn_plan_make(&plan, site, &problem);
         if (status) {
@@ -103,15 +112,38 @@ static int all_planned(struct dnn_site *site) {
     return missing;
 }
 
+static int attention_planned(struct dnn_site *site) {
+    static const enum dnn_kind ways[] = {DNN_ATTENTION, DNN_ATTENTION_BACKWARD};
+    int missing = 0;
+    for (size_t h = 0; h < sizeof heads / sizeof *heads; h++)
+        for (int way = 0; way < 2; way++) {
+            const struct dnn_problem problem = {.kind = ways[way],
+                                                .tokens = heads[h][0],
+                                                .heads = heads[h][1],
+                                                .columns = heads[h][2],
+                                                .alignment = 16,
+                                                .halves = 1};
+            printf("attention %s %d tokens %dx%d:", way ? "backward" : "forward", problem.tokens,
+                   problem.heads, problem.columns);
+            int right = is_planned(site, problem);
+            missing += !right;
+            if (right)
+                puts("");
+        }
+    return missing;
+}
+
 int main(int argc, char **argv) {
     struct dnn_library library;
     struct error err;
     char text[MOST_TEXT];
-    FILE *f = argc == 2 ? fopen(argv[1], "r") : NULL;
+    FILE *f = argc == 3 ? fopen(argv[1], "r") : NULL;
     if (!f)
         return STATUS_USAGE;
     text[fread(text, 1, sizeof text - 1, f)] = '\0';
     fclose(f);
+    if (!dlopen("libcuda.so.1", RTLD_NOW | RTLD_GLOBAL))
+        dlopen(argv[2], RTLD_NOW | RTLD_GLOBAL);
     if (dnn_library_open(&library, &err)) {
         printf("skip: %s\n", err.message);
         return 0;
@@ -123,8 +155,8 @@ int main(int argc, char **argv) {
         return STATUS_MACHINE;
     }
     printf("cuDNN %zu\n", library.cudnnGetVersion());
-    int missing = all_planned(&site);
+    int missing = all_planned(&site), attentions = attention_planned(&site);
     library.cudnnBackendDestroyDescriptor(site.device);
-    printf("%d convolutions have no plan\n", missing);
-    return missing ? STATUS_FINDING : 0;
+    printf("%d convolutions and %d attentions have no plan\n", missing, attentions);
+    return missing || attentions ? STATUS_FINDING : 0;
 }
