@@ -241,7 +241,7 @@ static void add_branches(const struct ranks *r, const struct kernels *k, const s
 }
 
 static real *place_of(const struct slab *s, long bucket) {
-    return (real *)((char *)s->data + s->bytes / SETS * (size_t)(bucket % SETS));
+    return (real *)s->data + s->bytes / sizeof(real) / SETS * (size_t)(bucket % SETS);
 }
 
 /* For the first half of a bucket's way, and for the second one. */
