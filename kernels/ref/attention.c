@@ -154,8 +154,10 @@ static void flash_forward(const struct head *at, int t, int d, double scale, int
             p[j] = score(at, i, j, t, d, scale, bias);
             most = fmax(most, p[j]);
         }
-        for (int j = 0; j < seen; j++)
-            sum += p[j] = exp(p[j] - most);
+        int k = 0;
+        do /* there is one at least */
+            sum += p[k] = exp(p[k] - most);
+        while (++k < seen);
         for (int j = 0; j < seen; j++)
             p[j] /= sum;
         lse[i] = (real)(most + log(sum));
