@@ -6,6 +6,8 @@
 #include <string.h>
 
 #define APART 1.05 /* rows of a method are joined where amounts differ by this factor */
+#define LEAST 0.2  /* of the largest amount is in sight: what rounding leaves of one budget is not \
+                    */
 
 static double flops_of(const struct run *r) {
     return r->achieved_flops;
@@ -88,6 +90,7 @@ static void join(struct panel *panel, const struct summary *s, const int *row, i
 static int draw(struct panel *panel, const struct summary *s, const int *row, int n, int c,
                 const struct amount *amount) {
     int points = 0;
+    double most = 0;
     panel->x.may_be_log = 1;
     panel->y.least = 4;
     join(panel, s, row, n, c, amount);
@@ -95,9 +98,11 @@ static int draw(struct panel *panel, const struct summary *s, const int *row, in
         double x = mean_amount(summary_at(s, row[i], c), amount);
         if (isfinite(x)) {
             draw_cell(panel, s, row[i], c, x, amount);
+            most = fmax(most, x);
             points++;
         }
     }
+    panel->x.least = LEAST * most;
     return points;
 }
 

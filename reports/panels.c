@@ -223,6 +223,14 @@ static void put_fills(const struct panels *p, FILE *dat) {
         }
 }
 
+/* Where there is a legend, names would only stand in the way. */
+static void drop_names(struct panels *p) {
+    for (int i = 0; i < p->n; i++)
+        for (int j = 0; j < p->panel[i].n_marks; j++)
+            if (p->panel[i].mark[j].kind == MARK_NAME)
+                p->panel[i].mark[j].text = NULL;
+}
+
 int panels_put(struct panels *p, const char *name, FILE *dat) {
     /* gnuplot reads up to a block each time that it is named: the long ones come last. */
     static const struct {
@@ -255,6 +263,8 @@ int panels_put(struct panels *p, const char *name, FILE *dat) {
     }
     if (p->key_if_unnamed && !unnamed)
         p->n_keys = 0;
+    else if (p->key_if_unnamed)
+        drop_names(p);
     figure_head(name, dat);
     put_panels(p, dat);
     put_ticks(p, dat);

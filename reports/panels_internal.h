@@ -80,7 +80,7 @@ struct panels {
         const char *text;
     } * key; /* (n_keys) of a legend above the panels */
     int n_keys;
-    int key_if_unnamed; /* only where a name found no room */
+    int key_if_unnamed; /* only where a name found no room, and then instead of all names */
 };
 
 struct panels panels_new(struct arena *a);
