@@ -21,7 +21,7 @@ struct cuda_device {
     cudaStream_t copies;      /* what is sent beside the queue's work */
     cudaEvent_t marked, sent; /* the work that sends wait for, and what it waits for */
     char name[32], description[320];
-    char opened[640], note[1200]; /* what libraries are missing; and all that is done without one */
+    char opened[640], note[1400]; /* what libraries are missing; and all that is done without one */
 };
 
 struct cuda_device *own(struct device *d) {
