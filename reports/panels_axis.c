@@ -45,9 +45,10 @@ static void add_margin(struct panel_axis *axis) {
     double least = fmax(axis->least, 1e-3 * fabs(middle) + 1e-9);
     axis->is_one_value = spread <= 0;
     if (spread < least) {
+        double lo = middle - least / 2;
         spread = least;
-        axis->lo = middle - spread / 2;
-        axis->hi = middle + spread / 2;
+        axis->lo = axis->lo >= 0 ? fmax(lo, 0) : lo; /* what cannot be negative does not seem so */
+        axis->hi = axis->lo + spread;
     }
     axis->lo -= MARGIN * spread;
     axis->hi += MARGIN * spread;
