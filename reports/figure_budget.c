@@ -6,8 +6,7 @@
 #include <string.h>
 
 #define APART 1.05 /* rows of a method are joined where amounts differ by this factor */
-#define LEAST 0.2  /* of the largest amount is in sight: what rounding leaves of one budget is not \
-                    */
+#define LEAST 0.2  /* of the largest amount is in sight: more than one budget's rounding */
 
 static double flops_of(const struct run *r) {
     return r->achieved_flops;

@@ -20,7 +20,7 @@ struct ncclComm {
     char folder[NCCL_UNIQUE_ID_BYTES];
     int rank, size, given_up;
     unsigned *sent, *received; /* (size) messages so far */
-    unsigned put, begun;       /* groups */
+    unsigned put, begun, done; /* groups */
     cudaStream_t stream;       /* of the last one */
 };
 
@@ -120,9 +120,18 @@ ncclResult_t ncclCommGetAsyncError(ncclComm_t comm, ncclResult_t *out) {
     return ncclSuccess;
 }
 
-/* Groups that are in a stream still know it: it is never given back. */
+/* Groups that are in a stream still know it. */
+static void release(struct ncclComm *c) {
+    if (!c->given_up || c->done < c->put)
+        return;
+    free(c->sent);
+    free(c->received);
+    free(c);
+}
+
 ncclResult_t ncclCommAbort(ncclComm_t comm) {
     comm->given_up = 1;
+    release(comm);
     return ncclSuccess;
 }
 
@@ -202,6 +211,8 @@ static void end(void *self) {
     for (int i = 0; i < g->n && !g->comm->given_up; i++)
         if (g->messages[i].to)
             read_file(g->messages[i].file, g->messages[i].to, g->messages[i].bytes);
+    g->comm->done++;
+    release(g->comm);
     free(g->messages);
     free(g);
 }
