@@ -23,9 +23,10 @@ _Static_assert(sizeof(ncclUniqueId) == DEVICE_INVITATION, "an invitation is NCCL
 /* $SSVBENCH_NCCL can say that there is none, also where a test has its own. */
 static int load(struct nccl_library *nccl, struct error *err) {
     const char *asked = getenv("SSVBENCH_NCCL");
-    if (asked && !strcmp(asked, "none"))
-        return error_set(err, STATUS_MACHINE, "no NCCL: SSVBENCH_NCCL is \"none\"");
-    return nccl_load(nccl, err);
+    if (!asked || strcmp(asked, "none") != 0)
+        return nccl_load(nccl, err);
+    error_set(err, STATUS_MACHINE, "no NCCL: SSVBENCH_NCCL is \"none\"");
+    return STATUS_MACHINE;
 }
 
 int peers_invite(char *invitation, struct error *err) {
