@@ -107,9 +107,9 @@ static int join(struct peers *p, const struct device_party *party, struct error 
     ncclConfig_t config = NCCL_CONFIG_INITIALIZER;
     ncclUniqueId id;
     int status = load(&p->nccl, err);
-    cudaError_t error = open_streams(p);
     if (status)
         return status;
+    cudaError_t error = open_streams(p);
     if (error != cudaSuccess)
         return error_set(err, STATUS_MACHINE, "%s", cudaGetErrorString(error));
     config.blocking = 0;
