@@ -1,16 +1,19 @@
 /* bench_steps.c -- whole training steps: forward, backward, optimizer and the method's hooks.
  *
- * A batch is prepared before the clock starts.  What is stepped: bench/workload.h.
+ * A batch is prepared before the clock starts.  What is stepped: bench/workload.h.  Several ranks
+ * step together; times are the first one's, which alone speaks.
  */
 #include "bench/bench.h"
 
 #include "bench/peak.h"
 #include "bench/workload.h"
 #include "core/clock.h"
+#include "core/log.h"
 #include "results/stats.h"
 #include "results/step_times.h"
 
 #include <jansson.h>
+#include <math.h>
 #include <regex.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -20,7 +23,8 @@ enum { SAMPLES = 4096 };
 
 struct measured {
     double seconds[SAMPLES], first, gflop, peak_bytes;
-    size_t parameters; /* a teacher's counted too */
+    double sent, waited; /* bytes and seconds a step, of the first rank */
+    size_t parameters;   /* a teacher's counted too */
     int n;
 };
 
@@ -30,19 +34,40 @@ static void step(struct trainer *t, void *const *slots, long done) {
     trainer_step(t, slots, t->config.exec.batch, done);
 }
 
+/* The first rank's clock decides; that all go on is asked in each step of pretraining, too. */
+static int more(struct communicator *c, int n, double budget, double begin) {
+    int answer = n < SAMPLES && (n < 3 || clock_seconds() - begin < budget);
+    communicator_broadcast(c, WAIT_LIMITED, &answer, sizeof answer);
+    return answer;
+}
+
 /* The first step touches the memory: `first` is the time until it is done. */
 static void time_steps(struct trainer *t, void *const *slots, double budget, double begin,
                        struct measured *out) {
+    struct communicator *c = t->config.exec.ranks;
     trainer_start(t);
     step(t, slots, 0);
     out->first = clock_seconds() - begin;
     exec_profile_reset(t->exec);
     begin = clock_seconds();
-    for (long i = 1; out->n < SAMPLES && (i < 4 || clock_seconds() - begin < budget); i++) {
-        double start = clock_seconds();
-        step(t, slots, i);
+    double sent = c ? c->sent : 0, waited = c ? c->waited : 0;
+    for (double start = begin; more(c, out->n, budget, begin); start = clock_seconds()) {
+        step(t, slots, out->n + 1);
         out->seconds[out->n++] = clock_seconds() - start;
     }
+    out->sent = c ? (c->sent - sent) / out->n : 0;
+    out->waited = c ? (c->waited - waited) / out->n : 0;
+}
+
+static int open_filled(struct stepper *s, const struct workload *w,
+                       const struct stepper_config *config, struct error *err) {
+    int status = stepper_open(s, w, config, err);
+    if (status)
+        return status;
+    status = stepper_fill(s, err);
+    if (status)
+        stepper_close(s);
+    return status;
 }
 
 /* Filled with what is measured; `first` counts from here. */
@@ -50,18 +75,19 @@ static int measure(const struct workload *w, const struct stepper_config *config
                    const struct bench_flags *o, struct measured *out, struct error *err) {
     static struct stepper s; /* its settings are too many for the stack */
     double begin = clock_seconds();
-    int status = stepper_open(&s, w, config, err);
+    int own = open_filled(&s, w, config, err);
+    int status = communicator_agree(config->ranks, WAIT_LIMITED, own, err);
     if (status)
-        return status;
-    TRY(stepper_fill(&s, err));
+        goto out;
     time_steps(&s.trainer, s.slots, o->seconds, begin, out);
     out->gflop = exec_flops(s.trainer.exec, w->batch) * 1e-9;
     out->parameters = s.model.count;
     out->peak_bytes = (double)exec_peak_bytes(s.trainer.exec);
-    if (o->profile)
+    if (o->profile && !communicator_rank(config->ranks))
         exec_profile(s.trainer.exec, stderr);
 out:
-    stepper_close(&s);
+    if (!own)
+        stepper_close(&s);
     return status;
 }
 
@@ -100,31 +126,44 @@ static struct step_time row_of(const struct workload *w, struct measured *m, dou
     return r;
 }
 
-static void print(const struct workload *w, const struct measured *m, const struct step_time *r,
-                  int json) {
-    if (!json) {
-        printf("%-42s %12.1f %10.1f %16.1f %14.0f %8.2f\n", w->name, r->images_per_s, r->gflops,
-               r->percent, r->peak_bytes, r->first_s);
-        fflush(stdout);
-        return;
-    }
+struct all {
+    const struct bench_flags *flags;
+    const struct stepper_config *config;
+    double peak; /* of all ranks */
+    int ranks;
+    struct step_times times;
+};
+
+/* What several ranks have sent belongs to a row, and has no column where there is one. */
+static json_t *as_json(const struct workload *w, const struct measured *m,
+                       const struct step_time *r, int ranks) {
     json_t *row =
         json_pack("{s:s, s:f, s:f, s:f, s:I, s:I, s:I, s:f, s:i}", "name", w->name, "images_per_s",
                   r->images_per_s, "gflops", r->gflops, "percent_of_peak", r->percent, "peak_bytes",
                   (json_int_t)r->peak_bytes, "parameters", (json_int_t)m->parameters,
                   "resident_bytes", (json_int_t)r->resident, "first_s", r->first_s, "steps", m->n);
+    if (ranks > 1) {
+        json_object_set_new(row, "ranks", json_integer(ranks));
+        json_object_set_new(row, "sent_bytes", json_integer((json_int_t)m->sent));
+        json_object_set_new(row, "waited_s", json_real(m->waited));
+    }
+    return row;
+}
+
+static void print(const struct workload *w, const struct measured *m, const struct step_time *r,
+                  const struct all *all) {
+    if (!all->flags->json) {
+        printf("%-42s %12.1f %10.1f %16.1f %14.0f %8.2f\n", w->name, r->images_per_s, r->gflops,
+               r->percent, r->peak_bytes, r->first_s);
+        fflush(stdout);
+        return;
+    }
+    json_t *row = as_json(w, m, r, all->ranks);
     json_dumpf(row, stdout, JSON_PRESERVE_ORDER | JSON_REAL_PRECISION(6));
     putchar('\n');
     fflush(stdout);
     json_decref(row);
 }
-
-struct all {
-    const struct bench_flags *flags;
-    const struct stepper_config *config;
-    double peak;
-    struct step_times times;
-};
 
 static int run_one(struct all *all, const struct workload *w, int batch, struct error *err) {
     struct workload chosen = *w;
@@ -138,8 +177,15 @@ static int run_one(struct all *all, const struct workload *w, int batch, struct 
     int status = measure(&chosen, all->config, all->flags, &m, err);
     if (status)
         return status;
+    if (communicator_rank(all->config->ranks))
+        return 0;
     const struct step_time row = row_of(&chosen, &m, all->peak);
-    print(&chosen, &m, &row, all->flags->json);
+    print(&chosen, &m, &row, all);
+    if (all->ranks > 1)
+        log_message(LOG_INFO,
+                    "%s: the first of %d ranks sent %.0f bytes a step, and waited for others "
+                    "%.2g s",
+                    chosen.name, all->ranks, m.sent, m.waited);
     step_times_add(&all->times, &row);
     return 0;
 }
@@ -147,17 +193,19 @@ static int run_one(struct all *all, const struct workload *w, int batch, struct 
 static int run_all(struct all *all, const regex_t *filter, const volatile sig_atomic_t *stop,
                    struct error *err) {
     double batch[OPTION_LIST];
-    int n = options_numbers(all->flags->batch, batch), status = 0;
+    int n = options_numbers(all->flags->batch, batch), found = 0, status = 0;
     for (int i = 0; workloads[i].name; i++) {
         if (*all->flags->filter && regexec(filter, workloads[i].name, 0, NULL, 0))
             continue;
         for (int k = 0; k < n; k++) {
             TRY(run_one(all, &workloads[i], (int)batch[k], err));
+            found = 1;
             if (*stop)
-                TRY(error_set(err, STATUS_INTERRUPTED, "stopped after %s", workloads[i].name));
+                status = error_set(err, STATUS_INTERRUPTED, "stopped after %s", workloads[i].name);
+            TRY(communicator_agree(all->config->ranks, WAIT_LIMITED, status, err));
         }
     }
-    if (!all->times.n)
+    if (!found)
         status =
             error_set(err, STATUS_USAGE, "no step matches --filter \"%s\"", all->flags->filter);
 out:
@@ -171,6 +219,7 @@ static int keep(struct all *all, const struct context *context, int status, stru
     if (!*all->flags->out || !t->n)
         return status;
     t->threads = all->config->threads;
+    t->ranks = all->ranks;
     t->seconds = all->flags->seconds;
     t->peak_flops = all->peak;
     t->math = context->device ? all->flags->math : "";
@@ -182,10 +231,26 @@ static int keep(struct all *all, const struct context *context, int status, stru
     return status ? status : failed;
 }
 
+/* Of all ranks together, while all measure; a whole number, so that its sum is exact. */
+static int find_peak(struct all *all, struct error *err) {
+    const struct stepper_config *config = all->config;
+    double own = 0;
+    int status = 0;
+    if (config->device)
+        status = peak_device(&own, config->device, 1, err);
+    else
+        own = peak_flops(config->threads, 1);
+    status = communicator_agree(config->ranks, WAIT_LIMITED, status, err);
+    if (!status)
+        all->peak = communicator_sum(config->ranks, rint(own));
+    return status;
+}
+
 int bench_steps(struct invocation *call, const struct bench_flags *o, struct error *err) {
-    struct context context;
+    struct context context = {.threads = 1};
+    struct communicator *ranks = call->ranks;
     struct dataset data = {.source = NULL};
-    struct all all = {.flags = o};
+    struct all all = {.flags = o, .ranks = communicator_size(ranks)};
     regex_t filter;
     int status = 0;
     if (regcomp(&filter, o->filter, REG_EXTENDED | REG_NOSUB))
@@ -194,26 +259,29 @@ int bench_steps(struct invocation *call, const struct bench_flags *o, struct err
     step_times_init(&all.times);
     call->settings->machine.device = o->device;
     call->settings->machine.math = o->math;
-    TRY(invocation_context(call, &context, err));
+    call->settings->machine.threads = o->threads;
+    TRY(communicator_agree(ranks, WAIT_LIMITED, invocation_context(call, &context, err), err));
+    TRY(invocation_join(call, &context, err));
     TRY(dataset_open(&data, "shapes:train=1024,test=1", err));
     const struct stepper_config config = {.settings = call->settings,
                                           .data = &data,
                                           .kernels = context.kernels,
                                           .device = context.device,
-                                          .threads = o->threads ? o->threads : context.threads,
+                                          .ranks = ranks,
+                                          .lanes = o->lanes,
+                                          .threads = context.threads,
                                           .profile = o->profile,
                                           .recompute = o->recompute};
     all.config = &config;
-    if (!context.device)
-        all.peak = peak_flops(config.threads, 1);
-    else
-        TRY(peak_device(&all.peak, context.device, 1, err));
-    if (!o->json)
+    TRY(find_peak(&all, err));
+    if (!o->json && !communicator_rank(ranks))
         printf("%-42s %12s %10s %16s %14s %8s\n", "name", "images_per_s", "gflops",
                "percent_of_peak", "peak_bytes", "first_s");
     status = run_all(&all, &filter, call->stop, err);
     status = keep(&all, &context, status, err);
 out:
+    if (context.device)
+        context.device->leave(context.device);
     regfree(&filter);
     dataset_close(&data);
     step_times_free(&all.times);

@@ -38,7 +38,7 @@ struct invocation {
             const char *device, *math;
             const char *batch; /* a list; 0: each step's own */
             const char *out;   /* file for the times of steps, or "" */
-            int json, threads, profile, recompute;
+            int json, threads, lanes, profile, recompute;
             double seconds; /* for each */
         } bench;
         struct kernels_flags {
@@ -91,6 +91,10 @@ extern const struct command command_run, command_pretrain, command_eval, command
 
 /* Threads, kernels and machine settings of this call. */
 int invocation_context(const struct invocation *call, struct context *context, struct error *err);
+/* Before several ranks compute together: alike they are, and their devices know each other.  Alone
+ * there is nothing to do. */
+int invocation_join(const struct invocation *call, const struct context *context,
+                    struct error *err);
 int invocation_no_arguments(const struct invocation *call, struct error *err);
 
 #endif

@@ -8,6 +8,7 @@ static const struct option_def bench_options[] = {
     OPTION_BOOL(struct bench_flags, json, 0, "one JSON object a line"),
     OPTION_INT(struct bench_flags, threads, 0, 0, 4096,
                "of steps, of the loader at most; 0: one per processor"),
+    OPTION_INT(struct bench_flags, lanes, 0, 0, 1024, "of steps: as for `run`"),
     OPTION_INTS(
         struct bench_flags, batch, "0", 0, 65536,
         "of steps and of the loader, one or several: 16,64,256; 0: what names of steps say"),
@@ -28,6 +29,11 @@ static int run(struct invocation *call, struct error *err) {
     const char *what = call->argc > 1 ? call->argv[1] : "what?";
     if (!strcmp(what, "steps") && call->argc == 2)
         return bench_steps(call, o, err);
+    if (call->ranks)
+        return error_set(err, STATUS_USAGE,
+                         "%d processes were started together, and only `bench steps` is for "
+                         "several",
+                         call->ranks->size);
     if (!strcmp(what, "report") && call->argc > 2)
         return bench_report(call, 0, err);
     if (!strcmp(what, "csv") && call->argc > 2)
@@ -47,7 +53,8 @@ const struct command command_bench = {
     .name = "bench",
     .arguments = "steps|views [DATASET]|loader [DATASET]|report FILE...|csv FILE...",
     .help =
-        "Time whole training steps (name, images_per_s, gflops, percent_of_peak, peak_bytes), or\n"
+        "Time whole training steps (name, images_per_s, gflops, percent_of_peak, peak_bytes), of\n"
+        "several ranks together under mpirun, or\n"
         "random views on one thread (name, views_per_s, microseconds), also of a dataset's "
         "images,\n"
         "or batches of each method by loader threads (name, threads, images_per_s); report and "
@@ -55,4 +62,5 @@ const struct command command_bench = {
         "what `steps --out` kept, as a table with the figure of images a second over the batch",
     .run = run,
     .flags = bench_options,
-    .flags_alone = 1};
+    .flags_alone = 1,
+    .joins = 1};

@@ -102,6 +102,8 @@ static int build(struct stepper *s, const struct workload *w, const struct metho
                                                     .threads = config->threads,
                                                     .batch = w->batch,
                                                     .chunk = config->chunk,
+                                                    .lanes = config->lanes,
+                                                    .ranks = config->ranks,
                                                     .profile = config->profile,
                                                     .watch = config->watch},
                                            .lr = 1e-5,
@@ -116,7 +118,7 @@ static int build(struct stepper *s, const struct workload *w, const struct metho
     s->graph.recompute = config->recompute;
     s->graph.away = config->device != NULL;
     s->graph.halves = config->device && config->device->halves;
-    s->graph.one_lane = 1;
+    s->graph.one_lane = communicator_size(config->ranks) == 1 && config->lanes <= 1;
     graph_plan(&s->graph);
     TRY(model_allocate(&s->model, 0, 1, err));
     TRY(trainer_open(&s->trainer, &trainer, err));

@@ -31,7 +31,8 @@ struct stepper_config {
     struct device *device;            /* NULL: the processor */
     const struct kernel_watch *watch; /* NULL: not watching */
     int threads, profile, recompute;
-    int chunk; /* of exec_config */
+    int chunk, lanes;           /* of exec_config */
+    struct communicator *ranks; /* that step together; NULL: alone */
 };
 
 struct stepper {

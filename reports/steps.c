@@ -15,10 +15,12 @@ static const char *or_unknown(const char *text) {
 
 const char *steps_label(const struct step_times *t, struct arena *a) {
     const char *device = t->machine.env_device, *cpu = or_unknown(t->machine.env_cpu);
+    const char *times = t->ranks > 1 ? arena_printf(a, "%d x ", t->ranks) : "";
     if (device && strncmp(device, "cpu", 3) != 0 && *device)
-        return arena_printf(a, "%s, %s, %.9s", device, t->math, or_unknown(t->machine.code_commit));
-    return arena_printf(a, "%s, %d thread%s, %.9s", cpu, t->threads, t->threads == 1 ? "" : "s",
-                        or_unknown(t->machine.code_commit));
+        return arena_printf(a, "%s%s, %s, %.9s", times, device, t->math,
+                            or_unknown(t->machine.code_commit));
+    return arena_printf(a, "%s%s, %d thread%s, %.9s", times, cpu, t->threads,
+                        t->threads == 1 ? "" : "s", or_unknown(t->machine.code_commit));
 }
 
 int steps_table(const struct step_files *f, FILE *out, struct error *err) {
@@ -40,7 +42,7 @@ int steps_table(const struct step_files *f, FILE *out, struct error *err) {
 }
 
 int steps_csv(const struct step_files *f, FILE *out, struct error *err) {
-    fputs("created_utc,commit,dirty,cpu,device,math,threads,step,batch,images_per_s,"
+    fputs("created_utc,commit,dirty,cpu,device,math,ranks,threads,step,batch,images_per_s,"
           "images_per_s_q1,images_per_s_q3,gflops,percent_of_peak,peak_bytes,resident_bytes,"
           "first_s,steps\r\n",
           out);
@@ -58,7 +60,7 @@ int steps_csv(const struct step_files *f, FILE *out, struct error *err) {
                 csv_put_text(out, texts[x] ? texts[x] : "");
                 fputc(',', out);
             }
-            fprintf(out, "%d,", t->threads);
+            fprintf(out, "%d,%d,", t->ranks, t->threads);
             csv_put_text(out, r->step);
             for (size_t x = 0; x < sizeof numbers / sizeof *numbers; x++) {
                 fputc(',', out);

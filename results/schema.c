@@ -152,11 +152,9 @@ const struct member schema_kernel_row[] = {
 };
 
 const struct member schema_step_times[] = {
-    STRING(step_times, math, "math"),
-    INTEGER(step_times, threads, "threads"),
-    REAL(step_times, seconds, "seconds"),
-    REAL(step_times, peak_flops, "peak_flops"),
-    END,
+    STRING(step_times, math, "math"),           INTEGER(step_times, threads, "threads"),
+    ADDED_INTEGER(step_times, ranks, "ranks"),  REAL(step_times, seconds, "seconds"),
+    REAL(step_times, peak_flops, "peak_flops"), END,
 };
 
 const struct member schema_step_time[] = {

@@ -6,7 +6,7 @@
 #include <string.h>
 
 void step_times_init(struct step_times *t) {
-    *t = (struct step_times){.math = ""};
+    *t = (struct step_times){.math = "", .ranks = 1};
     run_init(&t->machine);
 }
 
@@ -71,6 +71,7 @@ int step_times_read(struct step_times *t, const char *path, struct error *err) {
     int status = h5_close(&h);
     t->machine.code_commit = t->machine.code_commit ? t->machine.code_commit : "unknown";
     t->math = t->math ? t->math : "";
+    t->ranks = t->ranks > 1 ? t->ranks : 1;
     if (status)
         step_times_free(t);
     return status;

@@ -1,8 +1,7 @@
 /* step_times.h -- what `ssvbench bench steps --out` measured, in memory and in an HDF5 file.
  *
  *     /              @format @format_version @created_utc @code_commit @code_dirty @threads
- * @seconds
- *                    @peak_flops @math
+ *                    @ranks @seconds @peak_flops @math
  *     /environment   as in run.h5
  *     /steps/tables/summary   a row a step and batch
  */
@@ -12,7 +11,7 @@
 #include "results/run.h"
 
 #define STEP_TIMES_FORMAT "ssvbench-steps"
-#define STEP_TIMES_VERSION "1.0"
+#define STEP_TIMES_VERSION "1.1" /* 1.1: ranks */
 
 struct step_time {
     char step[64]; /* "mae/vit-tiny/32px-p4": without the batch */
@@ -30,7 +29,7 @@ struct step_time {
 struct step_times {
     struct run machine; /* its environment, commit and time; its arena owns everything here */
     const char *math;   /* of a device; "" on the processor */
-    int threads;
+    int threads, ranks; /* of each rank; that stepped together */
     double seconds, peak_flops;
     int n, room;
     struct step_time *rows; /* (n) */

@@ -168,6 +168,18 @@ expect "without the plug-in there are no copies" 3 'the MPI part cannot be loade
 [ ! -e none ]
 say $? "and nothing is written"
 expect "what is for one process" 2 '2 processes were started together, and `ssvbench eval` is for one' ranks 2 eval whole
+expect "what else is for one process" 2 'only `bench steps` is for several' ranks 2 bench views
+
+# ---- times of steps ----
+
+steps=(bench steps --filter 'simclr/resnet-micro/32px' --batch 16 --threads 1 --seconds 0.1)
+expect "ranks step together" 0 '"ranks": 2, "sent_bytes": [1-9][0-9]*, "waited_s": ' \
+    ranks 2 "${steps[@]}" --json --out two.h5
+[ "$("$program" bench csv two.h5 | tr -d '\r' | awk -F, '{ print $7 }' | paste -sd ' ')" = "ranks 2" ]
+say $? "and the file says how many"
+
+# ---- what differs between ranks ----
+
 different() {
     timeout 60 mpirun -n 1 "$program" run --out none --seeds 1, : -n 1 "$program" run --out none --seeds 2,
 }
