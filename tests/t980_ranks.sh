@@ -178,6 +178,18 @@ expect "ranks step together" 0 '"ranks": 2, "sent_bytes": [1-9][0-9]*, "waited_s
 [ "$("$program" bench csv two.h5 | tr -d '\r' | awk -F, '{ print $7 }' | paste -sd ' ')" = "ranks 2" ]
 say $? "and the file says how many"
 
+# Each on a host of its own, behind a shaped link.
+network=$tests/../bench/network.sh
+if [ "$(id -u)" = 0 ] && command -v tc >/dev/null && ip netns add ssv-try 2>/dev/null; then
+    ip netns del ssv-try
+    expect "ranks on two hosts" 0 '"ranks": 2, "sent_bytes": [1-9][0-9]*, "waited_s": ' \
+        timeout 100 "$network" 2 1000 "$program" "${steps[@]}" --json
+    say $((0$(ip netns list | grep -c ^ssv) != 0)) "which are gone afterwards"
+else
+    echo "skip ranks on two hosts: no network namespaces here"
+fi
+expect "what is no number of hosts" 2 'hosts from 1 to 99' "$network" none 0 true
+
 # ---- what differs between ranks ----
 
 different() {
