@@ -194,14 +194,15 @@ static int run_all(struct all *all, const regex_t *filter, const volatile sig_at
                    struct error *err) {
     double batch[OPTION_LIST];
     int n = options_numbers(all->flags->batch, batch), found = 0, status = 0;
-    for (int i = 0; workloads[i].name; i++) {
-        if (*all->flags->filter && regexec(filter, workloads[i].name, 0, NULL, 0))
+    const struct workload *w = all->flags->published ? workloads_published : workloads;
+    for (; w->name; w++) {
+        if (*all->flags->filter && regexec(filter, w->name, 0, NULL, 0))
             continue;
         for (int k = 0; k < n; k++) {
-            TRY(run_one(all, &workloads[i], (int)batch[k], err));
+            TRY(run_one(all, w, (int)batch[k], err));
             found = 1;
             if (*stop)
-                status = error_set(err, STATUS_INTERRUPTED, "stopped after %s", workloads[i].name);
+                status = error_set(err, STATUS_INTERRUPTED, "stopped after %s", w->name);
             TRY(communicator_agree(all->config->ranks, WAIT_LIMITED, status, err));
         }
     }

@@ -6,6 +6,9 @@
 static const struct option_def bench_options[] = {
     OPTION_TEXT(struct bench_flags, filter, "", NULL, "extended regular expression on the names"),
     OPTION_BOOL(struct bench_flags, json, 0, "one JSON object a line"),
+    OPTION_BOOL(
+        struct bench_flags, published, 0,
+        "of steps: networks of the published sizes instead; minutes a step without a device"),
     OPTION_INT(struct bench_flags, threads, 0, 0, 4096,
                "of steps, of the loader at most; 0: one per processor"),
     OPTION_INT(struct bench_flags, lanes, 0, 0, 1024, "of steps: as for `run`"),

@@ -28,6 +28,20 @@ const struct workload workloads[] = {
     {NULL, NULL, NULL, 0, 0, 0, NULL},
 };
 
+const struct workload workloads_published[] = {
+    {"supervised/vit-base/224px-p16/b128", "supervised", "vit-base", 224, 16, 128, ""},
+    {"supervised/vit-small/224px-p16/b256", "supervised", "vit-small", 224, 16, 256, ""},
+    {"mae/vit-base/224px-p16/b256", "mae", "vit-base", 224, 16, 256,
+     "decoder_dim=512 decoder_depth=8 decoder_heads=16"},
+    {"simclr/resnet50/224px/b64", "simclr", "resnet50", 224, 16, 64,
+     "head_hidden=2048 head_norm=no"},
+    {"dino/vit-small/224px-p16/b32", "dino", "vit-small", 224, 16, 32,
+     "prototypes=65536 head_hidden=2048 bottleneck=256 local_crops=8 local_side=96"},
+    {"clip/vit-base/224px-p32/b512", "clip", "vit-base", 224, 32, 512,
+     "dim=512 text_dim=512 text_depth=12 text_heads=8 context=77 vocabulary_size=49408"},
+    {NULL, NULL, NULL, 0, 0, 0, NULL},
+};
+
 /* Pinned where that is possible, as those of pretraining are. */
 static void pin_slots(struct stepper *s, struct device *d, int n) {
     struct error err;

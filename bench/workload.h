@@ -22,7 +22,9 @@ struct workload {
     const char *options; /* of the method: "key=value key=value" */
 };
 
-extern const struct workload workloads[]; /* the last one has no name */
+/* The last one of each has no name.  Networks as published are a device's: a processor takes
+ * minutes for a step. */
+extern const struct workload workloads[], workloads_published[];
 
 struct stepper_config {
     struct settings *settings; /* the method's options change and are put back by stepper_close */

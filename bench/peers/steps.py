@@ -3,13 +3,14 @@
 
     bench/peers/steps.py [--rounds 5] [--seconds 5] [--threads 2] [--filter RE] [--compile]
                          [--program build/ssvbench]
-                         [--device cuda --math fp32|tf32|bf16 --times K]
+                         [--device cuda --math fp32|tf32|bf16 --times K] [--published]
 
 A round times one step kind here and in PyTorch, each in a process of its own, so that the peak
 memory is its own too; the rows are those of `ssvbench bench steps`, with batches K times as large.
 On a device PyTorch finds its inputs there already, and bf16 is its autocast; here they are copied
 in each step.  Both sides work in single
 precision on data prepared before the clock starts.  --compile lets torch.compile at the model.
+--published: the networks of published sizes, as `ssvbench bench steps --published`.
 Needs torch and torchvision; the program itself does not.
 """
 import argparse
@@ -21,7 +22,7 @@ import subprocess
 import sys
 import time
 
-VOCABULARY, CONTEXT = 8192, 32
+WORDS = 665  # that the captions of `shapes` have
 
 
 def models(torch):
@@ -75,22 +76,23 @@ def models(torch):
             return self.head(self.encode(*self.patches(images))[:, 0])
 
     class Supervised(nn.Module):
-        def __init__(self, dim, depth, heads):
+        def __init__(self, dim, depth, heads, patch=4, image=32):
             super().__init__()
-            self.net = ViT(dim, depth, heads, classes=10)
+            self.net = ViT(dim, depth, heads, patch, image, classes=10)
 
         def forward(self, x, y):
             return F.cross_entropy(self.net(x), y)
 
     class MAE(nn.Module):
-        """75 % masked; the decoder is 96 x 4."""
+        """75 % masked; the decoder has this width and so many blocks and heads."""
 
-        def __init__(self, dim=192, depth=12, heads=3, width=96, blocks=4, patch=4):
+        def __init__(self, dim=192, depth=12, heads=3, width=96, blocks=4, width_heads=3, patch=4,
+                     image=32):
             super().__init__()
-            self.net, self.patch = ViT(dim, depth, heads, patch), patch
+            self.net, self.patch = ViT(dim, depth, heads, patch, image), patch
             self.embed, self.mask = nn.Linear(dim, width), nn.Parameter(torch.zeros(1, 1, width))
             self.register_buffer("position", torch.randn(1, 1 + self.net.side**2, width) * 0.02)
-            self.blocks = nn.Sequential(*[Block(width, heads) for _ in range(blocks)])
+            self.blocks = nn.Sequential(*[Block(width, width_heads) for _ in range(blocks)])
             self.norm, self.pred = nn.LayerNorm(width), nn.Linear(width, 3 * patch**2)
 
         def forward(self, images, noise):
@@ -111,13 +113,15 @@ def models(torch):
             return F.mse_loss(x, t)
 
     class SimCLR(nn.Module):
-        def __init__(self):
+        def __init__(self, network="resnet18", dim=512, small=True):
             import torchvision
             super().__init__()
-            self.net = torchvision.models.resnet18(weights=None)
-            self.net.conv1 = nn.Conv2d(3, 64, 3, 1, 1, bias=False)
-            self.net.maxpool = self.net.fc = nn.Identity()
-            self.head = nn.Sequential(nn.Linear(512, 512), nn.ReLU(True), nn.Linear(512, 128))
+            self.net = getattr(torchvision.models, network)(weights=None)
+            if small:
+                self.net.conv1 = nn.Conv2d(3, 64, 3, 1, 1, bias=False)
+                self.net.maxpool = nn.Identity()
+            self.net.fc = nn.Identity()
+            self.head = nn.Sequential(nn.Linear(dim, dim), nn.ReLU(True), nn.Linear(dim, 128))
 
         def forward(self, views):
             z = F.normalize(self.head(self.net(views)), dim=1)
@@ -126,7 +130,7 @@ def models(torch):
             return F.cross_entropy(logits, torch.arange(2 * n).roll(n))
 
     class Head(nn.Module):
-        def __init__(self, dim, prototypes, hidden=512, out=128):
+        def __init__(self, dim, prototypes, hidden, out):
             super().__init__()
             self.mlp = nn.Sequential(nn.Linear(dim, hidden), nn.GELU(), nn.Linear(hidden, hidden),
                                      nn.GELU(), nn.Linear(hidden, out))
@@ -136,11 +140,12 @@ def models(torch):
             return F.linear(F.normalize(self.mlp(x), dim=-1), F.normalize(self.weight, dim=-1))
 
     class DINO(nn.Module):
-        def __init__(self, prototypes=4096):
+        def __init__(self, head=(4096, 512, 128), dim=128, depth=6, heads=4, patch=4, image=32):
             super().__init__()
+            prototypes = head[0]
 
             def network():
-                return nn.Sequential(ViT(128, 6, 4), Head(128, prototypes))
+                return nn.Sequential(ViT(dim, depth, heads, patch, image), Head(dim, *head))
             self.student, self.teacher = network(), network()
             self.teacher.load_state_dict(self.student.state_dict())
             self.teacher.requires_grad_(False)
@@ -164,13 +169,15 @@ def models(torch):
                                  list(self.student.parameters()), 0.004)
 
     class CLIP(nn.Module):
-        def __init__(self, dim=128):
+        def __init__(self, image, features, text=(128, 4, 4), context=32):
             super().__init__()
-            self.image, self.embed = ViT(dim, 6, 4), nn.Embedding(VOCABULARY, dim)
-            self.position = nn.Parameter(torch.randn(CONTEXT, dim) * 0.01)
-            self.text = nn.Sequential(*[Block(dim, 4, causal=True) for _ in range(4)],
+            dim, depth, heads = text
+            self.image, self.embed = image, nn.Embedding(WORDS, dim)
+            self.position = nn.Parameter(torch.randn(context, dim) * 0.01)
+            self.text = nn.Sequential(*[Block(dim, heads, causal=True) for _ in range(depth)],
                                       nn.LayerNorm(dim))
-            self.to_image, self.to_text = (nn.Linear(dim, dim, bias=False) for _ in range(2))
+            self.to_image = nn.Linear(features, dim, bias=False)
+            self.to_text = nn.Linear(dim, dim, bias=False)
             self.scale = nn.Parameter(torch.tensor(2.659))
 
         def forward(self, images, tokens, end):
@@ -180,27 +187,53 @@ def models(torch):
             logits, y = self.scale.exp() * i @ t.T, torch.arange(len(i))
             return (F.cross_entropy(logits, y) + F.cross_entropy(logits.T, y)) / 2
 
-    return Supervised, MAE, SimCLR, DINO, CLIP
+    return ViT, Supervised, MAE, SimCLR, DINO, CLIP
 
 
-def steps(torch, times=1):
-    """name: (batch, model, inputs), made when called"""
-    Supervised, MAE, SimCLR, DINO, CLIP = models(torch)
+def steps(torch, published, times=1):
+    """name: (batch, model, inputs), made when called; inputs of times as many images"""
+    ViT, Supervised, MAE, SimCLR, DINO, CLIP = models(torch)
 
     def images(n, side=32):
         return torch.randn(n * times, 3, side, side)
 
+    def labels(n, classes=10):
+        return torch.randint(classes, (n * times,))
+
+    def texts(n, context=32):
+        return torch.randint(WORDS, (n * times, context)), labels(n, 8)
+
+    def noise(n, patches=64):
+        return torch.rand(n * times, patches)
+
+    if published:
+        base, small = (768, 12, 12), (384, 12, 6)
+        return {
+            "supervised/vit-base/224px-p16/b128":
+                lambda: (128, Supervised(*base, 16, 224), (images(128, 224), labels(128))),
+            "supervised/vit-small/224px-p16/b256":
+                lambda: (256, Supervised(*small, 16, 224), (images(256, 224), labels(256))),
+            "mae/vit-base/224px-p16/b256":
+                lambda: (256, MAE(*base, 512, 8, 16, 16, 224), (images(256, 224), noise(256, 196))),
+            "simclr/resnet50/224px/b64":
+                lambda: (64, SimCLR("resnet50", 2048, False), (images(128, 224),)),
+            "dino/vit-small/224px-p16/b32":
+                lambda: (32, DINO((65536, 2048, 256), *small, 16, 224),
+                         (images(64, 224), images(256, 96))),
+            "clip/vit-base/224px-p32/b512":
+                lambda: (512, CLIP(ViT(*base, 32, 224), 768, (512, 12, 8), 77),
+                         (images(512, 224), *texts(512, 77))),
+        }
     return {
         "supervised/vit-tiny/32px-p4/b64":
-            lambda: (64, Supervised(192, 12, 3), (images(64), torch.randint(10, (64 * times,)))),
+            lambda: (64, Supervised(192, 12, 3), (images(64), labels(64))),
         "supervised/vit-micro/32px-p4/b128":
-            lambda: (128, Supervised(128, 6, 4), (images(128), torch.randint(10, (128 * times,)))),
-        "mae/vit-tiny/32px-p4/b64": lambda: (64, MAE(), (images(64), torch.rand(64 * times, 64))),
+            lambda: (128, Supervised(128, 6, 4), (images(128), labels(128))),
+        "mae/vit-tiny/32px-p4/b64": lambda: (64, MAE(), (images(64), noise(64))),
         "simclr/resnet18/32px/b128": lambda: (128, SimCLR(), (images(256),)),
         "dino/vit-micro/32px-p4/b64": lambda: (64, DINO(), (images(128), images(256, 16))),
         "clip/vit-micro/32px-p4/b128":
-            lambda: (128, CLIP(), (images(128), torch.randint(VOCABULARY, (128 * times, CONTEXT)),
-                                   torch.randint(8, CONTEXT, (128 * times,)))),
+            lambda: (128, CLIP(ViT(128, 6, 4), 128), (images(128), *texts(128))),
     }
 
 
@@ -218,7 +251,7 @@ def time_peer(name, a):
     torch.manual_seed(0)
     torch.set_default_device(a.device)
     torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = a.math != "fp32"
-    batch, model, inputs = steps(torch, a.times)[name]()
+    batch, model, inputs = steps(torch, a.published, a.times)[name]()
     if name.startswith("simclr"):
         model = model.to(memory_format=torch.channels_last)
         inputs = tuple(x.contiguous(memory_format=torch.channels_last) for x in inputs)
@@ -254,7 +287,7 @@ def ask(command):
 def compare(name, a):
     here, there = [], []
     flags = ["--seconds", str(a.seconds), "--threads", str(a.threads), "--device", a.device,
-             "--math", a.math]
+             "--math", a.math] + ["--published"] * a.published
     batch = int(name[name.rindex("/b") + 2:]) * a.times
     for _ in range(a.rounds):
         here.append(ask([a.program, "bench", "steps", "--json", "--filter", f"^{name}$", "--batch",
@@ -285,6 +318,7 @@ def main():
     flags.add_argument("--device", default="cpu")
     flags.add_argument("--math", default="fp32", choices=["fp32", "tf32", "bf16"])
     flags.add_argument("--times", type=int, default=1)
+    flags.add_argument("--published", action="store_true")
     flags.add_argument("--one", help=argparse.SUPPRESS)
     a = flags.parse_args()
     if a.one:
@@ -294,7 +328,7 @@ def main():
     print(f"{'':36} {'images a second':>17} {'':6} {'% of':>6} {'peak MiB':>15} {'first step':>13}")
     print(f"{'':36} {'here':>8} {'PyTorch':>8} {'ratio':>6} {'peak':>6} {'here':>7} {'PyTorch':>7}"
           f" {'here':>6} {'PyT.':>6}   ratios; PyTorch {torch.__version__}")
-    for name in steps(torch):
+    for name in steps(torch, a.published):
         if re.search(a.filter, name):
             compare(name, a)
 
