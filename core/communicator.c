@@ -176,6 +176,11 @@ void communicator_finish(struct communicator *c, int slot) {
     finish(c, WAIT_LIMITED, slot);
 }
 
+int communicator_arrived(struct communicator *c, int slot) {
+    CHECK(c && is_slot(slot), "slot %d", slot);
+    return c->finish(c, slot, 0) < 0;
+}
+
 void communicator_move(struct communicator *c) {
     if (c)
         c->move(c);

@@ -43,7 +43,7 @@ struct communicator {
                   const struct communicator_block *to, void *receive,
                   const struct communicator_block *from);
     /* -1 when everything is there, `send` may be changed and the slot is free, else the rank that
-     * has not answered for so many seconds. */
+     * has not answered for so many seconds; 0: as it is now.  May be called again. */
     int (*finish)(struct communicator *c, int slot, double seconds);
     void (*move)(struct communicator *c);              /* what is on its way, a bit further */
     void (*abort)(struct communicator *c, int status); /* ends all ranks */
@@ -84,6 +84,8 @@ void communicator_start(struct communicator *c, int slot, const void *send,
                         const struct communicator_block *to, void *receive,
                         const struct communicator_block *from);
 void communicator_finish(struct communicator *c, int slot);
+/* Whether a finish would not wait: it has come, and a finish has to follow anyway. */
+int communicator_arrived(struct communicator *c, int slot);
 /* Called now and then while something is on its way: a network may get on only in calls of ours. */
 void communicator_move(struct communicator *c);
 /* Everybody's block (size) of data, which each rank has filled its own of. */

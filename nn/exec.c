@@ -8,12 +8,29 @@
 
 enum { EXTENT_NUMBERS = 5 };
 
+static int open_buckets(struct exec *x, size_t bucket, struct error *err) {
+    struct communicator *c = x->config.ranks;
+    int *first = ARENA_ARRAY(&x->arena, int, c->size + 1);
+    for (int p = 0; p <= c->size; p++)
+        first[p] = ranks_first_lane(x->ranks, p);
+    const struct buckets_config config = {.c = c,
+                                          .device = x->config.device,
+                                          .kernels = x->config.kernels,
+                                          .lanes = &x->gradients,
+                                          .first_lane = first,
+                                          .threads = x->config.threads,
+                                          .bucket = bucket};
+    return buckets_open(&x->buckets, &x->arena, &config, err);
+}
+
 static int allocate(struct exec *x, struct error *err) {
     const struct graph *g = x->g;
     const struct exec_config *c = &x->config;
     size_t arena = g->chunk_per_sample * (size_t)c->chunk, batch = (size_t)c->batch;
+    const size_t bucket = c->bucket ? c->bucket : BUCKET_REALS;
     if (g->train)
-        lanes_open(&x->gradients, &x->arena, g, c->owners, x->begin, x->end);
+        lanes_open(&x->gradients, &x->arena, g,
+                   &(struct lanes_config){x->begin, x->end, c->owners, x->ranks ? bucket : 0});
     const struct {
         struct slab *slab;
         size_t reals;
@@ -31,6 +48,8 @@ static int allocate(struct exec *x, struct error *err) {
     for (size_t i = 0; i < sizeof all / sizeof *all; i++)
         TRY(memory_get(c->device, all[i].slab, all[i].reals * sizeof(real), all[i].what, err));
     x->gradients.data = x->gradient.data;
+    if (x->ranks)
+        TRY(open_buckets(x, bucket, err));
     for (int i = 0; i < g->n; i++)
         if (g->tensors[i]->constant)
             x->bound[i] = g->tensors[i]->constant;
@@ -75,8 +94,7 @@ static int share_lanes(struct exec *x, struct error *err) {
                                         .g = x->g,
                                         .lanes = x->lanes,
                                         .chunk = x->config.chunk,
-                                        .batch = x->config.batch,
-                                        .bucket = x->config.bucket};
+                                        .batch = x->config.batch};
     int status = ranks_open(&x->ranks, &x->arena, &shared, err);
     x->begin = ranks_first_lane(x->ranks, c->rank);
     x->end = ranks_first_lane(x->ranks, c->rank + 1);
@@ -118,6 +136,7 @@ void exec_close(struct exec *x) {
                                   &x->shared,      &x->workspace, &x->gradient};
     for (size_t i = 0; i < sizeof slabs / sizeof *slabs; i++)
         memory_put(x->config.device, slabs[i]);
+    buckets_close(x->buckets);
     ranks_close(x->ranks);
     replay_close(x->replay);
     away_close(x->away);
@@ -190,174 +209,6 @@ static void prepare(struct exec *x) {
     x->packed_version = g->model->version;
 }
 
-/* Seconds since start, when all that was asked for is done. */
-static double elapsed(const struct exec *x, double start) {
-    if (x->config.device)
-        x->config.device->wait(x->config.device);
-    return clock_seconds() - start;
-}
-
-static void run_forward(const struct exec *x, const struct chunk *c, const struct tensor *t,
-                        struct op_time *times) {
-    double start = times ? clock_seconds() : 0;
-    t->op->forward(c, t);
-    if (times)
-        times[t->number].forward += elapsed(x, start);
-}
-
-static void run_backward(const struct exec *x, const struct chunk *c, const struct tensor *t,
-                         int n_batch, struct op_time *times) {
-    double start = times ? clock_seconds() : 0;
-    if (t->objective) {
-        real *d = chunk_grad_in_place(c, t);
-        c->k->fill(&c->ctx, t->per_sample * (size_t)c->n, (real)(x->weights[t->number] / n_batch),
-                   d);
-    }
-    t->op->backward(c, t);
-    if (times)
-        times[t->number].backward += elapsed(x, start);
-}
-
-static const struct tensor *at_position(const struct graph *g, int i) {
-    return g->tensors[i < g->n ? i : 2 * g->n - 1 - i];
-}
-
-/* One chunk, or the whole batch, through one phase. */
-static void run_positions(const struct exec *x, struct chunk *c, const struct phase *p, int n_batch,
-                          struct op_time *times) {
-    const struct graph *g = x->g;
-    for (int i = p->first; i <= p->last; i++) {
-        c->position = i;
-        for (const struct again *a = g->again[i]; a; a = a->next_at)
-            run_forward(x, c, a->t, times);
-        const struct tensor *t = at_position(g, i);
-        if (t->kind != TENSOR_VALUE)
-            continue;
-        if (i < g->n)
-            run_forward(x, c, t, times);
-        else if (t->needs_grad)
-            run_backward(x, c, t, n_batch, times);
-    }
-}
-
-/* What a run is of: all of a batch, or a part of it. */
-struct extent {
-    int n, n_total, first, last;
-    int updates;
-};
-
-/* The chunks of a lane: first..end-1. */
-struct share {
-    int first, end;
-};
-
-static struct share share_of(const struct exec *x, int lane, int n) {
-    int chunks = (n + x->config.chunk - 1) / x->config.chunk;
-    return (struct share){(int)((long)chunks * lane / x->lanes),
-                          (int)((long)chunks * (lane + 1) / x->lanes)};
-}
-
-/* What operations give goes to this lane. */
-static void choose_lane(const struct exec *x, struct chunk *c, int lane) {
-    if (!x->g->train)
-        return;
-    c->grads = lanes_gradient(&x->gradients, lane);
-    c->grad_places = lanes_places(&x->gradients, lane);
-}
-
-/* A lane without chunks is all zeros. */
-static void clear_lane(const struct exec *x, const struct chunk *c, int lane, int phase,
-                       const struct extent *e) {
-    const struct share share = share_of(x, lane, e->n);
-    if (x->g->train && e->first)
-        lanes_clear(&x->gradients, x->config.kernels, &c->ctx, lane, phase,
-                    share.first == share.end);
-}
-
-static void run_lane(struct exec *x, struct worker *w, int phase, int lane,
-                     const struct extent *e) {
-    const struct share share = share_of(x, lane, e->n);
-    int chunk = x->config.chunk;
-    choose_lane(x, &w->chunk, lane);
-    clear_lane(x, &w->chunk, lane, phase, e);
-    for (int i = share.first; i < share.end; i++) {
-        w->chunk.first = (long)i * chunk;
-        w->chunk.n = e->n - i * chunk < chunk ? e->n - i * chunk : chunk;
-        w->chunk.fresh = e->first && i == share.first;
-        run_positions(x, &w->chunk, &x->g->phases[phase], e->n_total, w->times);
-        if (x->ranks && w == x->workers) /* the thread that MPI may be called by */
-            ranks_move(x->ranks);
-    }
-}
-
-static void run_whole(struct exec *x, int phase, const struct extent *e) {
-    struct chunk whole = x->workers[0].chunk;
-    whole.ctx.threads = x->config.threads;
-    whole.first = 0;
-    whole.n = e->n;
-    whole.updates = e->updates;
-    whole.fresh = 0;
-    whole.position = x->g->phases[phase].first;
-    choose_lane(x, &whole, 0);
-    for (int lane = x->begin; lane < x->end; lane++)
-        clear_lane(x, &whole, lane, phase, e);
-    if (x->ranks)
-        ranks_gather_sources(x->ranks, &whole, at_position(x->g, whole.position));
-    run_positions(x, &whole, &x->g->phases[phase], e->n, x->workers[0].times);
-}
-
-static struct kctx with_all_threads(const struct exec *x) {
-    struct kctx c = x->workers[0].chunk.ctx;
-    c.threads = x->config.threads;
-    return c;
-}
-
-static void add_lanes(struct exec *x, int phase, const struct extent *e) {
-    double start = clock_seconds();
-    const struct kctx c = with_all_threads(x);
-    if (x->ranks)
-        ranks_add(x->ranks, &x->gradients, x->config.kernels, &c, phase,
-                  x->config.owners && e->updates);
-    else
-        lanes_add(&x->gradients, x->config.kernels, &c, phase, 0, x->lanes);
-    x->seconds_reduce += clock_seconds() - start;
-}
-
-/* What is still on its way between ranks. */
-static void finish_lanes(struct exec *x) {
-    double start = clock_seconds();
-    const struct kctx c = with_all_threads(x);
-    if (x->ranks)
-        ranks_finish(x->ranks, &x->gradients, x->config.kernels, &c);
-    x->seconds_reduce += clock_seconds() - start;
-}
-
-static void run_phase(struct exec *x, int phase, const struct extent *e) {
-    if (x->g->phases[phase].whole)
-        run_whole(x, phase, e);
-    else {
-#pragma omp parallel for num_threads(x->config.threads) schedule(dynamic, 1)
-        for (int lane = x->begin; lane < x->end; lane++)
-            run_lane(x, &x->workers[omp_get_thread_num()], phase, lane, e);
-    }
-    if (x->g->train && e->last)
-        add_lanes(x, phase, e);
-}
-
-/* The gradients of shared values, complete now, handed on to what they were made from. */
-static void finish_shared(struct exec *x) {
-    const struct graph *g = x->g;
-    struct chunk whole = x->workers[0].chunk;
-    whole.n = 1;
-    whole.first = 0;
-    choose_lane(x, &whole, 0);
-    for (int i = g->n - 1; i >= 0; i--) {
-        const struct tensor *t = g->tensors[i];
-        if (t->kind == TENSOR_SHARED && t->needs_grad)
-            t->op->backward(&whole, t);
-    }
-}
-
 double exec_loss(const struct exec *x, const struct tensor *t, int n) {
     const real *value = exec_output(x, t);
     double sum = 0;
@@ -381,13 +232,7 @@ struct task {
 
 static void run_phases(void *self) {
     const struct task *task = self;
-    struct exec *x = task->x;
-    for (int i = 0; i < x->g->n_phases; i++)
-        run_phase(x, i, task->e);
-    if (!x->g->train || !task->e->last)
-        return;
-    finish_lanes(x);
-    finish_shared(x);
+    exec_phases(task->x, task->e);
 }
 
 /* What launches depend on, beside places in memory. */
@@ -498,5 +343,5 @@ double exec_flops(const struct exec *x, int n) {
 size_t exec_peak_bytes(const struct exec *x) {
     return x->g->model->slab.bytes + x->activations.bytes + x->crossing.bytes + x->outputs.bytes +
            x->packed.bytes + x->shared.bytes + x->gradient.bytes + x->workspace.bytes +
-           (x->ranks ? ranks_bytes(x->ranks) : 0);
+           (x->ranks ? ranks_bytes(x->ranks) + buckets_bytes(x->buckets) : 0);
 }

@@ -1,8 +1,9 @@
 /* exec_internal.h -- an executor from inside: exec.c runs graphs, exec_cut.c deals a batch to
- * lanes, exec_profile.c says where time went. */
+ * lanes, exec_phases.c takes these through the graph, exec_profile.c says where time went. */
 #ifndef SSV_NN_EXEC_INTERNAL_H
 #define SSV_NN_EXEC_INTERNAL_H
 
+#include "nn/buckets.h"
 #include "nn/exec.h"
 #include "nn/lanes.h"
 #include "nn/ranks.h"
@@ -14,6 +15,13 @@ struct op_time {
 struct worker {
     struct chunk chunk;
     struct op_time *times; /* (g->n) or NULL */
+    int segment;           /* of the gradients: the first one that its lane has not passed */
+};
+
+/* What a run is of: all of a batch, or a part of it. */
+struct extent {
+    int n, n_total, first, last;
+    int updates;
 };
 
 struct exec {
@@ -29,11 +37,15 @@ struct exec {
     struct away *away; /* NULL without a device */
     struct replay *replay;
     struct ranks *ranks; /* NULL: one process */
+    struct buckets *buckets;
     long packed_version;
     double seconds_prepare, seconds_reduce, seconds_total;
     long runs, samples;
 };
 
 void exec_cut(struct exec *x); /* the batch into chunks and lanes, in config and x->lanes */
+
+/* What was sent and prepared through all phases, on all threads. */
+void exec_phases(struct exec *x, const struct extent *e);
 
 #endif

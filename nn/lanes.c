@@ -2,6 +2,7 @@
 
 #include "nn/plan_internal.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 /* What no gradient goes to, such as a teacher, is in no range: it stays the zeros that it was
@@ -10,7 +11,9 @@ struct lane_range {
     size_t offset, count; /* in the first lane */
     int written;          /* by a lane's first chunk, so never cleared */
     int owner;            /* a rank, or LANES_OF_NONE */
-    struct buffer spare;  /* in the others; it lives from phase to phase */
+    int last;             /* schedule position of the last operation that gives to it */
+    int segment;
+    struct buffer spare; /* in the others; it lives from phase to phase */
 };
 
 static int gives(const struct tensor *t, int s, const struct param *p) {
@@ -19,6 +22,10 @@ static int gives(const struct tensor *t, int s, const struct param *p) {
 
 static int phase_number(const struct graph *g, int position) {
     return (int)(phase_at(g, position) - g->phases);
+}
+
+static int end_of_last_phase(const struct graph *g) {
+    return g->phases[g->n_phases - 1].last;
 }
 
 /* How the gradient of a parameter comes about.  What a shared value hands on comes after all
@@ -32,8 +39,10 @@ static struct lane_range range_of(const struct graph *g, const struct param *p) 
         for (int s = 0; s < t->n_src; s++) {
             if (!gives(t, s, p))
                 continue;
-            int phase = is_value(t) ? phase_number(g, way_back(g, t)) : g->n_phases - 1;
+            int position = is_value(t) ? way_back(g, t) : end_of_last_phase(g);
+            int phase = phase_number(g, position);
             r.written |= (t->writes & 1u << s) != 0;
+            r.last = position > r.last ? position : r.last;
             r.spare.born = phase < r.spare.born ? phase : r.spare.born;
             r.spare.dies = phase > r.spare.dies ? phase : r.spare.dies;
         }
@@ -42,14 +51,7 @@ static struct lane_range range_of(const struct graph *g, const struct param *p) 
 }
 
 static void add_range(struct lanes *l, const struct lane_range *r) {
-    struct lane_range *last = l->n_ranges ? &l->ranges[l->n_ranges - 1] : NULL;
-    if (!r->count || r->spare.dies < 0)
-        return;
-    if (last && last->written == r->written && last->owner == r->owner &&
-        last->offset + last->count == r->offset && last->spare.born == r->spare.born &&
-        last->spare.dies == r->spare.dies)
-        last->count += r->count;
-    else
+    if (r->count && r->spare.dies >= 0)
         l->ranges[l->n_ranges++] = *r;
 }
 
@@ -90,9 +92,65 @@ static void find_ranges(struct lanes *l, struct arena *a, const struct graph *g,
         const struct lane_range shared = {.offset = m->count + t->shared_grad_offset,
                                           .count = round_up(t->per_sample),
                                           .owner = owner_of_shared(m, owner, t),
+                                          .last = end_of_last_phase(g),
                                           .spare = {.dies = g->n_phases - 1}};
         add_range(l, &shared);
     }
+}
+
+static int by_position(const void *a, const void *b) {
+    const struct lane_range *const *x = a, *const *y = b;
+    return (*x)->last != (*y)->last ? ((*x)->last > (*y)->last) - ((*x)->last < (*y)->last)
+                                    : (*x > *y) - (*x < *y);
+}
+
+/* Ranges one behind the other on the way back, as long as they are not too many reals together;
+ * what one operation completes is never parted. */
+static void cut_segments(struct lanes *l, struct arena *a, const struct graph *g, size_t most) {
+    struct lane_range **sorted = ARENA_ARRAY(a, struct lane_range *, l->n_ranges + 1);
+    int n = 0;
+    l->segments = ARENA_ARRAY(a, struct lane_segment, l->n_ranges + 1);
+    l->first_segment = ARENA_ARRAY(a, int, g->n_phases + 1);
+    for (int i = 0; i < l->n_ranges; i++)
+        sorted[i] = &l->ranges[i];
+    qsort(sorted, (size_t)l->n_ranges, sizeof *sorted, by_position);
+    for (int i = 0, end; i < l->n_ranges; i = end) {
+        int phase = sorted[i]->spare.dies, last = sorted[i]->last;
+        size_t count = 0;
+        for (end = i; end < l->n_ranges && sorted[end]->last == last; end++)
+            count += sorted[end]->count;
+        struct lane_segment *s = n ? &l->segments[n - 1] : NULL;
+        if (!s || s->phase != phase || (most && s->count + count > most)) {
+            s = &l->segments[n++];
+            *s = (struct lane_segment){.phase = phase};
+        }
+        s->last = last;
+        s->count += count;
+        for (int j = i; j < end; j++)
+            sorted[j]->segment = n - 1;
+    }
+    l->n_segments = n;
+    for (int i = 0; i < n; i++)
+        l->first_segment[l->segments[i].phase + 1] = i + 1;
+    for (int i = 1; i <= g->n_phases; i++)
+        if (l->first_segment[i] < l->first_segment[i - 1])
+            l->first_segment[i] = l->first_segment[i - 1];
+}
+
+/* What lies side by side and goes the same way is one range. */
+static void join_ranges(struct lanes *l) {
+    int n = 0;
+    for (int i = 0; i < l->n_ranges; i++) {
+        const struct lane_range *r = &l->ranges[i];
+        struct lane_range *last = n ? &l->ranges[n - 1] : NULL;
+        if (last && last->written == r->written && last->owner == r->owner &&
+            last->segment == r->segment && last->offset + last->count == r->offset &&
+            last->spare.born == r->spare.born)
+            last->count += r->count;
+        else
+            l->ranges[n++] = *r;
+    }
+    l->n_ranges = n;
 }
 
 static void place_ranges(struct lanes *l, struct arena *a) {
@@ -118,13 +176,16 @@ static void find_places(struct lanes *l, struct arena *a, const struct graph *g)
     }
 }
 
-void lanes_open(struct lanes *l, struct arena *a, const struct graph *g, const int *owner,
-                int begin, int end) {
-    CHECK(g->planned && g->train && begin >= 0 && end >= begin,
+void lanes_open(struct lanes *l, struct arena *a, const struct graph *g,
+                const struct lanes_config *config) {
+    CHECK(g->planned && g->train && config->begin >= 0 && config->end >= config->begin,
           "lanes of a graph that is not planned or not trained");
-    *l =
-        (struct lanes){.begin = begin, .end = end, .first = g->model->count + g->shared_grad_count};
-    find_ranges(l, a, g, owner);
+    *l = (struct lanes){.begin = config->begin,
+                        .end = config->end,
+                        .first = g->model->count + g->shared_grad_count};
+    find_ranges(l, a, g, config->owner);
+    cut_segments(l, a, g, config->segment);
+    join_ranges(l);
     place_ranges(l, a);
     find_places(l, a, g);
 }
@@ -184,18 +245,8 @@ static real *own_range(const struct lanes *l, int lane, const struct lane_range 
     return lanes_gradient(l, lane) + (lane ? r->spare.offset : r->offset);
 }
 
-void lanes_add(const struct lanes *l, const struct kernels *k, const struct kctx *c, int phase,
-               int first, int n) {
-    for (int i = 0; i < l->n_ranges && n > 1; i++) {
-        const struct lane_range *r = &l->ranges[i];
-        if (r->spare.dies == phase)
-            k->reduce_lanes(c, n, r->count, l->spare, own_range(l, first + 1, r),
-                            own_range(l, first, r));
-    }
-}
-
 static int is_in(struct lanes_row row, const struct lane_range *r) {
-    return r->spare.dies == row.phase && (row.whose == LANES_OF_ANY || row.whose == r->owner);
+    return r->segment == row.segment && (row.whose == LANES_OF_ANY || row.whose == r->owner);
 }
 
 size_t lanes_completed(const struct lanes *l, struct lanes_row row) {
@@ -217,28 +268,40 @@ static int overlap(const struct lane_range *r, size_t before, size_t begin, size
     return 1;
 }
 
-/* A run of reals of a lane, and where it is, or goes, outside. */
+/* A run of reals of a range, and where it is, or goes, outside. */
 struct stretch {
-    real *own;
-    size_t at, n;
+    const struct lane_range *range;
+    size_t from, at, n;
 };
 
 /* The parts of numbers begin..begin+count-1, one after the other; 0 when there are no more. */
-static int next_stretch(const struct lanes *l, int lane, struct lanes_row row, size_t begin,
-                        size_t count, int *range, size_t *before, struct stretch *out) {
+static int next_stretch(const struct lanes *l, struct lanes_row row, size_t begin, size_t count,
+                        int *range, size_t *before, struct stretch *out) {
     while (*range < l->n_ranges) {
-        const struct lane_range *r = &l->ranges[(*range)++];
-        size_t from, start = *before;
+        const struct lane_range *r = out->range = &l->ranges[(*range)++];
+        size_t start = *before;
         if (!is_in(row, r))
             continue;
         *before += r->count;
-        if (!overlap(r, start, begin, begin + count, &from, &out->n))
+        if (!overlap(r, start, begin, begin + count, &out->from, &out->n))
             continue;
-        out->own = own_range(l, lane, r) + from;
-        out->at = start + from - begin;
+        out->at = start + out->from - begin;
         return 1;
     }
     return 0;
+}
+
+static real *own_stretch(const struct lanes *l, int lane, const struct stretch *s) {
+    return own_range(l, lane, s->range) + s->from;
+}
+
+void lanes_add(const struct lanes *l, const struct kernels *k, const struct kctx *c, int first,
+               int n, struct lanes_row row, size_t begin, size_t count) {
+    struct stretch s;
+    size_t before = 0;
+    for (int range = 0; n > 1 && next_stretch(l, row, begin, count, &range, &before, &s);)
+        k->reduce_lanes(c, n, s.n, l->spare, own_stretch(l, first + 1, &s),
+                        own_stretch(l, first, &s));
 }
 
 /* The processor does not see a device's memory. */
@@ -254,14 +317,14 @@ void lanes_read(const struct lanes *l, const struct kernels *k, const struct kct
                 struct lanes_row row, size_t begin, size_t count, real *out) {
     struct stretch s;
     size_t before = 0;
-    for (int range = 0; next_stretch(l, lane, row, begin, count, &range, &before, &s);)
-        copy(k, c, s.n, s.own, out + s.at);
+    for (int range = 0; next_stretch(l, row, begin, count, &range, &before, &s);)
+        copy(k, c, s.n, own_stretch(l, lane, &s), out + s.at);
 }
 
 void lanes_write(const struct lanes *l, const struct kernels *k, const struct kctx *c,
                  struct lanes_row row, size_t begin, size_t count, const real *in) {
     struct stretch s;
     size_t before = 0;
-    for (int range = 0; next_stretch(l, 0, row, begin, count, &range, &before, &s);)
-        copy(k, c, s.n, in + s.at, s.own);
+    for (int range = 0; next_stretch(l, row, begin, count, &range, &before, &s);)
+        copy(k, c, s.n, in + s.at, own_stretch(l, 0, &s));
 }

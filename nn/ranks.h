@@ -3,23 +3,24 @@
  * What one process would do is done, by others: a lane's chunks are the same samples in the same
  * order wherever it is, and the lanes are summed as the same tree, so that losses, gradients and
  * weights are the same bits on any number of ranks.  Weights are on every rank.  An operation on
- * the whole batch is done by each rank, on rows that it got from those that have them.
+ * the whole batch is done by each rank, on rows that it got from those that have them.  Gradients
+ * are summed by nn/buckets.h.
  */
 #ifndef SSV_NN_RANKS_H
 #define SSV_NN_RANKS_H
 
 #include "core/communicator.h"
-#include "nn/lanes.h"
+#include "kernels/device.h"
+#include "nn/graph.h"
 
 struct ranks;
 
 struct ranks_config {
     struct communicator *c;
-    struct device *device; /* where rows and gradients are; NULL: the processor's memory */
+    struct device *device; /* where rows are; NULL: the processor's memory */
     const struct graph *g; /* with a gradient */
     int lanes;             /* a power of two */
     int chunk, batch;      /* samples in a chunk, in all chunks */
-    size_t bucket;         /* reals of the gradient on their way at a time; 0: 2,097,152 */
 };
 
 /* *out lies in a. */
@@ -34,15 +35,6 @@ void ranks_begin(struct ranks *r, int n); /* a run of n samples */
 void ranks_gather_output(struct ranks *r, const struct tensor *t, real *rows);
 /* What an operation on the whole batch reads at this position, where only its owners have it. */
 void ranks_gather_sources(struct ranks *r, const struct chunk *whole, const struct tensor *t);
-/* lanes_add over the lanes of all ranks; the sum is on all of them, though some of it only after
- * ranks_finish: it travels while the next phase is computed, which calls ranks_move for that.
- * to_owners: what a rank owns (lanes_open) is summed on that rank alone; on others there is
- * anything then. */
-void ranks_add(struct ranks *r, const struct lanes *l, const struct kernels *k,
-               const struct kctx *c, int phase, int to_owners);
-void ranks_move(struct ranks *r);
-void ranks_finish(struct ranks *r, const struct lanes *l, const struct kernels *k,
-                  const struct kctx *c);
 /* Every rank moves the weights itself, and another processor or library could do it differently:
  * status 3 when they are not the same on all ranks. */
 int ranks_compare(struct communicator *c, const struct model *m, struct error *err);

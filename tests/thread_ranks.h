@@ -87,16 +87,18 @@ static void thread_start(struct communicator *c, int slot, const void *send,
 
 static int thread_finish(struct communicator *c, int slot, double seconds) {
     struct meeting *m = ((struct thread_rank *)c)->meeting;
-    (void)seconds;
     pthread_mutex_lock(&m->turn);
-    while (!thread_is_done(m, c->rank, slot)) {
-        if (thread_take(m, c->rank))
+    int done = thread_is_done(m, c->rank, slot), took = 1;
+    while (!done && (took || seconds > 0)) {
+        took = thread_take(m, c->rank);
+        if (took)
             pthread_cond_broadcast(&m->changed);
-        else
+        else if (seconds > 0)
             pthread_cond_wait(&m->changed, &m->turn);
+        done = thread_is_done(m, c->rank, slot);
     }
     pthread_mutex_unlock(&m->turn);
-    return -1;
+    return done ? -1 : (c->rank + 1) % c->size;
 }
 
 static void thread_move(struct communicator *c) {

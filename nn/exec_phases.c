@@ -1,0 +1,220 @@
+/* exec_phases.c -- lanes and their chunks through the phases of a graph, forth and back. */
+#include "core/clock.h"
+#include "nn/exec_internal.h"
+
+#include <omp.h>
+
+/* Seconds since start, when all that was asked for is done. */
+static double elapsed(const struct exec *x, double start) {
+    if (x->config.device)
+        x->config.device->wait(x->config.device);
+    return clock_seconds() - start;
+}
+
+static void run_forward(const struct exec *x, const struct chunk *c, const struct tensor *t,
+                        struct op_time *times) {
+    double start = times ? clock_seconds() : 0;
+    t->op->forward(c, t);
+    if (times)
+        times[t->number].forward += elapsed(x, start);
+}
+
+static void run_backward(const struct exec *x, const struct chunk *c, const struct tensor *t,
+                         int n_batch, struct op_time *times) {
+    double start = times ? clock_seconds() : 0;
+    if (t->objective) {
+        real *d = chunk_grad_in_place(c, t);
+        c->k->fill(&c->ctx, t->per_sample * (size_t)c->n, (real)(x->weights[t->number] / n_batch),
+                   d);
+    }
+    t->op->backward(c, t);
+    if (times)
+        times[t->number].backward += elapsed(x, start);
+}
+
+static const struct tensor *at_position(const struct graph *g, int i) {
+    return g->tensors[i < g->n ? i : 2 * g->n - 1 - i];
+}
+
+/* What happens at one position: an operation, or none. */
+static void run_position(const struct exec *x, struct chunk *c, int i, int n_batch,
+                         struct op_time *times) {
+    const struct graph *g = x->g;
+    c->position = i;
+    for (const struct again *a = g->again[i]; a; a = a->next_at)
+        run_forward(x, c, a->t, times);
+    const struct tensor *t = at_position(g, i);
+    if (t->kind != TENSOR_VALUE)
+        return;
+    if (i < g->n)
+        run_forward(x, c, t, times);
+    else if (t->needs_grad)
+        run_backward(x, c, t, n_batch, times);
+}
+
+/* The chunks of a lane: first..end-1. */
+struct share {
+    int first, end;
+};
+
+static struct share share_of(const struct exec *x, int lane, int n) {
+    int chunks = (n + x->config.chunk - 1) / x->config.chunk;
+    return (struct share){(int)((long)chunks * lane / x->lanes),
+                          (int)((long)chunks * (lane + 1) / x->lanes)};
+}
+
+/* What operations give goes to this lane. */
+static void choose_lane(const struct exec *x, struct chunk *c, int lane) {
+    if (!x->g->train)
+        return;
+    c->grads = lanes_gradient(&x->gradients, lane);
+    c->grad_places = lanes_places(&x->gradients, lane);
+}
+
+/* A lane without chunks is all zeros. */
+static void clear_lane(const struct exec *x, const struct chunk *c, int lane, int phase,
+                       const struct extent *e) {
+    const struct share share = share_of(x, lane, e->n);
+    if (x->g->train && e->first)
+        lanes_clear(&x->gradients, x->config.kernels, &c->ctx, lane, phase,
+                    share.first == share.end);
+}
+
+/* Between two operations of a chunk of this rank's: what all lanes have completed is summed, by
+ * whoever comes by, and sent, by the thread that MPI may be called by. */
+static void attend(struct exec *x, struct worker *w) {
+    buckets_help(x->buckets, &w->chunk.ctx);
+    if (w == x->workers)
+        buckets_move(x->buckets, &w->chunk.ctx);
+}
+
+/* A chunk through one phase; behind the last of a lane nothing more is given to what it passed. */
+static void run_chunk(struct exec *x, struct worker *w, const struct phase *p, int n_batch,
+                      int is_last) {
+    for (int i = p->first; i <= p->last; i++) {
+        run_position(x, &w->chunk, i, n_batch, w->times);
+        if (!x->buckets)
+            continue;
+        if (is_last)
+            w->segment = buckets_pass(x->buckets, w->segment, i);
+        attend(x, w);
+    }
+}
+
+static void run_lane(struct exec *x, struct worker *w, int phase, int lane,
+                     const struct extent *e) {
+    const struct share share = share_of(x, lane, e->n);
+    const struct phase *p = &x->g->phases[phase];
+    int chunk = x->config.chunk;
+    choose_lane(x, &w->chunk, lane);
+    clear_lane(x, &w->chunk, lane, phase, e);
+    w->segment = x->buckets ? x->gradients.first_segment[phase] : 0;
+    for (int i = share.first; i < share.end; i++) {
+        w->chunk.first = (long)i * chunk;
+        w->chunk.n = e->n - i * chunk < chunk ? e->n - i * chunk : chunk;
+        w->chunk.fresh = e->first && i == share.first;
+        run_chunk(x, w, p, e->n_total, e->last && i == share.end - 1);
+    }
+    if (x->buckets && e->last) /* without a chunk it passes all at once */
+        buckets_pass(x->buckets, w->segment, p->last);
+}
+
+/* The main thread's lanes are over: it sends what those of others complete. */
+static void await_lanes(struct exec *x, const struct extent *e) {
+    double start = clock_seconds();
+    while (x->buckets && e->last && !buckets_are_passed(x->buckets)) {
+        attend(x, x->workers);
+        clock_rest(clock_seconds() - start);
+    }
+}
+
+static void run_lanes(struct exec *x, int phase, const struct extent *e) {
+#pragma omp parallel num_threads(x->config.threads)
+    {
+        struct worker *w = &x->workers[omp_get_thread_num()];
+#pragma omp for schedule(dynamic, 1) nowait
+        for (int lane = x->begin; lane < x->end; lane++)
+            run_lane(x, w, phase, lane, e);
+        if (w == x->workers)
+            await_lanes(x, e);
+    }
+}
+
+static void run_whole(struct exec *x, int phase, const struct extent *e) {
+    struct chunk whole = x->workers[0].chunk;
+    whole.ctx.threads = x->config.threads;
+    whole.first = 0;
+    whole.n = e->n;
+    whole.updates = e->updates;
+    whole.fresh = 0;
+    whole.position = x->g->phases[phase].first;
+    choose_lane(x, &whole, 0);
+    for (int lane = x->begin; lane < x->end; lane++)
+        clear_lane(x, &whole, lane, phase, e);
+    if (x->ranks)
+        ranks_gather_sources(x->ranks, &whole, at_position(x->g, whole.position));
+    run_position(x, &whole, whole.position, e->n, x->workers[0].times);
+}
+
+static struct kctx with_all_threads(const struct exec *x) {
+    struct kctx c = x->workers[0].chunk.ctx;
+    c.threads = x->config.threads;
+    return c;
+}
+
+/* What this phase was the last to give to. */
+static void add_lanes(struct exec *x, int phase) {
+    double start = clock_seconds();
+    const struct kctx c = with_all_threads(x);
+    const struct lanes *l = &x->gradients;
+    if (x->buckets)
+        buckets_send(x->buckets, &c);
+    for (int i = l->first_segment[phase]; i < l->first_segment[phase + 1] && !x->buckets; i++)
+        lanes_add(l, x->config.kernels, &c, 0, x->lanes, (struct lanes_row){i, LANES_OF_ANY}, 0,
+                  l->segments[i].count);
+    x->seconds_reduce += clock_seconds() - start;
+}
+
+/* What is still on its way between ranks. */
+static void finish_lanes(struct exec *x) {
+    double start = clock_seconds();
+    const struct kctx c = with_all_threads(x);
+    if (x->buckets)
+        buckets_finish(x->buckets, &c);
+    x->seconds_reduce += clock_seconds() - start;
+}
+
+static void run_phase(struct exec *x, int phase, const struct extent *e) {
+    const int completes = x->g->train && e->last;
+    if (x->buckets && completes)
+        buckets_begin(x->buckets, phase, x->config.owners && e->updates);
+    if (x->g->phases[phase].whole)
+        run_whole(x, phase, e);
+    else
+        run_lanes(x, phase, e);
+    if (completes)
+        add_lanes(x, phase);
+}
+
+/* The gradients of shared values, complete now, handed on to what they were made from. */
+static void finish_shared(struct exec *x) {
+    const struct graph *g = x->g;
+    struct chunk whole = x->workers[0].chunk;
+    whole.n = 1;
+    whole.first = 0;
+    choose_lane(x, &whole, 0);
+    for (int i = g->n - 1; i >= 0; i--) {
+        const struct tensor *t = g->tensors[i];
+        if (t->kind == TENSOR_SHARED && t->needs_grad)
+            t->op->backward(&whole, t);
+    }
+}
+
+void exec_phases(struct exec *x, const struct extent *e) {
+    for (int i = 0; i < x->g->n_phases; i++)
+        run_phase(x, i, e);
+    if (!x->g->train || !e->last)
+        return;
+    finish_lanes(x);
+    finish_shared(x);
+}
