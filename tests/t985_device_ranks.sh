@@ -44,7 +44,7 @@ if [ -n "${SSV_LONG:-}" ]; then
 fi
 
 # Two ranks are stopped, three go on with what the first one saved of all.
-parts=("${few[@]}" --data "shapes:size=16,train=32,test=8" --math own --lanes 4 --methods mae)
+parts=("${few[@]}" --data "shapes:size=16,train=24,test=8" --math own --lanes 4 --methods mae)
 "$program" pretrain --out parts-1 "${parts[@]}" >said 2>&1
 ranks 2 pretrain --out parts-3 "${parts[@]}" --zero 1 >said 2>&1 &
 for _ in $(seq 600); do
