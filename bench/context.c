@@ -32,17 +32,19 @@ static int fair_share(const struct communicator *c, int n) {
     return here > 1 && n >= sysconf(_SC_NPROCESSORS_ONLN) ? (n > here ? n / here : 1) : n;
 }
 
-/* What has to be the same on all ranks for their bits to be. */
+/* What has to be the same on all ranks for their bits to be, and for each to send what the others
+ * wait for. */
 static int compare_ranks(const struct invocation *call, const struct context *context,
                          struct error *err) {
+    const struct machine *m = &call->settings->machine;
     struct arena a = {0};
     struct run now;
     char hash[65];
     run_init(&now);
     const char *text =
-        arena_printf(&a, "%s\n%s\n%s\n%s %s %s\n%s", SSV_VERSION, now.code_commit,
+        arena_printf(&a, "%s\n%s\n%s\n%s %s %s\n%d %d\n%s", SSV_VERSION, now.code_commit,
                      context->kernels->name, context->device ? context->device->description : "cpu",
-                     context->device ? context->device->note : "", call->settings->machine.math,
+                     context->device ? context->device->note : "", m->math, m->zero, m->bucket,
                      settings_suite_text(call->settings, &a));
     sha256_hex(text, strlen(text), hash);
     int status = communicator_compare(

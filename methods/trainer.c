@@ -66,12 +66,31 @@ static void find_mine(struct trainer *t) {
         memset(t->mine + p * one + first, 1, (size_t)(end - first));
 }
 
-/* Of all that an optimizer may go through on a device. */
-static size_t pieces(const struct model *m) {
+/* Of all that an optimizer may go through on a device; mine: NULL, all tensors. */
+static size_t pieces(const struct model *m, const char *mine) {
     size_t n = 0;
     for (int i = 0; i < m->n_facts; i++)
-        n += device_pieces(m->facts[i].count);
+        n += !mine || mine[i] ? device_pieces(m->facts[i].count) : 0;
     return n;
+}
+
+/* The optimizer's state on a device, and the way of weights from those that keep it. */
+static int open_state(struct trainer *t, struct error *err) {
+    const struct trainer_config *c = &t->config;
+    const struct model *m = c->builder->model;
+    const size_t reals = c->moments ? moments_reals(c->moments) : m->count;
+    int status = 0;
+    for (int i = 0; i < 2 && c->exec.device; i++)
+        TRY(memory_get(c->exec.device, &t->moments[i], reals * sizeof(real), "optimizer state",
+                       err));
+    if (c->exec.device)
+        TRY(c->exec.device->lists(c->exec.device,
+                                  pieces(m, c->moments ? moments_mine(c->moments) : NULL), err));
+    if (c->moments)
+        TRY(carrier_open(&t->carrier, c->builder->arena, c->exec.ranks, c->exec.device,
+                         moments_carried(c->moments), err));
+out:
+    return status;
 }
 
 int trainer_open(struct trainer *t, const struct trainer_config *config, struct error *err) {
@@ -102,11 +121,8 @@ int trainer_open(struct trainer *t, const struct trainer_config *config, struct 
     part.batch /= c->accumulate > 1 ? c->accumulate : 1;
     part.owners = c->moments ? moments_owners(c->moments) : NULL;
     int status = exec_open(&t->exec, b->g, &part, err);
-    for (int i = 0; i < 2 && !status && part.device; i++)
-        status = memory_get(part.device, &t->moments[i], b->model->count * sizeof(real),
-                            "optimizer state", err);
-    if (!status && part.device)
-        status = part.device->lists(part.device, pieces(b->model), err);
+    if (!status)
+        status = open_state(t, err);
     if (!status)
         status = check_accumulation(t, err);
     if (!status)
@@ -120,13 +136,29 @@ static int there(const struct trainer *t, struct exec_there *out) {
     return t->exec && exec_there(t->exec, out);
 }
 
+/* Between the model and a device that the optimizer runs on. */
+static void copy_moments(const struct trainer *t, struct device *d, int back) {
+    const struct model *m = t->config.builder->model;
+    const struct moments *shared = t->config.moments;
+    const struct moments_slice all = {.count = m->count};
+    const struct moments_slice *slice = shared ? moments_slices(shared) : &all;
+    real *const here[] = {m->m, m->v};
+    for (int i = 0; i < (shared ? m->n_groups : 1); i++)
+        for (int k = 0; k < 2 && slice[i].count; k++) {
+            real *at = here[k] + slice[i].offset, *there = t->moments[k].data;
+            size_t bytes = slice[i].count * sizeof(real);
+            if (back)
+                d->copy_out(d, at, there + slice[i].place, bytes);
+            else
+                d->copy_in(d, there + slice[i].place, at, bytes);
+        }
+}
+
 void trainer_fetch(struct trainer *t) {
     struct exec_there on;
     if (!t->settled || !there(t, &on))
         return;
-    const struct model *m = t->config.builder->model;
-    on.device->copy_out(on.device, m->m, t->moments[0].data, t->moments[0].bytes);
-    on.device->copy_out(on.device, m->v, t->moments[1].data, t->moments[1].bytes);
+    copy_moments(t, on.device, 1);
     exec_fetch_values(t->exec); /* ends the program when the device failed */
 }
 
@@ -143,6 +175,8 @@ void trainer_close(struct trainer *t) {
         trainer_fetch(t);
     for (int i = 0; i < 2; i++)
         memory_put(t->config.exec.device, &t->moments[i]);
+    carrier_close(t->carrier);
+    t->carrier = NULL;
     t->settled = 0;
     exec_close(t->exec);
     t->exec = NULL;
@@ -260,14 +294,14 @@ static struct optim_state place(struct trainer *t, struct step *s) {
     const struct model *m = t->config.builder->model;
     struct exec_there on;
     s->values = m->value;
+    const char *mine = t->config.moments ? moments_mine(t->config.moments) : NULL;
     if (!there(t, &on)) {
         struct optim_state here = model_optim_state(m, exec_gradient(t->exec));
-        here.mine = t->config.moments ? moments_mine(t->config.moments) : NULL;
+        here.mine = mine;
         return here;
     }
     if (!t->settled) {
-        on.device->copy_in(on.device, t->moments[0].data, m->m, t->moments[0].bytes);
-        on.device->copy_in(on.device, t->moments[1].data, m->v, t->moments[1].bytes);
+        copy_moments(t, on.device, 0);
         exec_settle(t->exec);
         t->settled = 1;
     }
@@ -276,6 +310,8 @@ static struct optim_state place(struct trainer *t, struct step *s) {
     state.m = t->moments[0].data;
     state.v = t->moments[1].data;
     state.device = on.device;
+    state.mine = mine;
+    state.places = mine ? moments_places(t->config.moments) : NULL;
     s->kernels = on.device->kernels;
     s->ctx = on.ctx;
     return state;
@@ -300,7 +336,7 @@ static int move(struct trainer *t, const struct step *s, const struct optim_stat
         optimizer_step(&t->optimizer[i], s->kernels, &s->ctx, state, squares[i],
                        i ? rate(t, i, done) : s->lr, done + 1);
     for (int i = 0; i < t->n_optimizers && finite && t->config.moments; i++)
-        moments_send_values(t->config.moments, t->optimizer[i].groups);
+        moments_send_values(t->config.moments, t->carrier, state->value, t->optimizer[i].groups);
     arena_free(&scratch);
     return finite;
 }

@@ -36,9 +36,10 @@ struct trainer {
     struct optimizer optimizer[TRAINER_OPTIMIZERS];
     const struct recipe *recipe[TRAINER_OPTIMIZERS];
     int n_optimizers;
-    struct slab moments[2]; /* m, v on a device */
-    size_t noted;           /* of the device's note, when it was opened */
-    int settled;            /* they, and the weights there, are the ones that count */
+    struct slab moments[2];  /* m, v on a device: all, or those of config.moments */
+    struct carrier *carrier; /* of weights that other ranks moved; NULL: they move none */
+    size_t noted;            /* of the device's note, when it was opened */
+    int settled;             /* they, and the weights there, are the ones that count */
     char *mine; /* (batch) the samples of a batch that this rank needs; NULL: one process, all */
     void *ahead[METHOD_INPUTS + 1]; /* the batch behind that of the next step */
     int n_ahead;                    /* 0: it is not known */

@@ -9,7 +9,7 @@ enum { OUTPUTS, SHARED, GRADIENT, RESULTS };
 
 struct samples {
     const void *at; /* NULL: none */
-    int n;
+    struct away_samples which;
 };
 
 /* An input.  What comes next is copied to a place of its own while a run reads the other, and from
@@ -112,35 +112,45 @@ void away_bind(struct away *w, const struct tensor *input, const void *data) {
         c->sent.at = NULL;
 }
 
-void away_announce(struct away *w, const struct tensor *input, const void *data, int n) {
+void away_announce(struct away *w, const struct tensor *input, const void *data,
+                   const struct away_samples *samples) {
     struct crossing *c = &w->inputs[input->number];
     CHECK(c->ahead.data, "no room for what comes after %s", input->name);
-    c->announced = (struct samples){data, n};
+    c->announced = (struct samples){data, *samples};
+}
+
+/* The bytes of some samples, and where they begin. */
+static size_t extent_of(const struct tensor *t, const struct away_samples *s, size_t *first) {
+    size_t one = t->per_sample * element(t);
+    *first = one * (size_t)s->first;
+    return one * (size_t)(s->end - s->first);
 }
 
 /* What was sent ahead was sent for this run when it is what is bound now.  A run that looks at the
  * last batch again leaves it alone. */
-static void send(struct away *w, struct crossing *c, const struct tensor *t, int n) {
+static void send(struct away *w, struct crossing *c, const struct tensor *t,
+                 const struct away_samples *samples) {
     struct device *d = w->device;
-    size_t bytes = t->per_sample * (size_t)n * element(t);
-    if (c->sent.at == c->from && c->sent.n == n) {
+    size_t first, bytes = extent_of(t, samples, &first);
+    char *to = (char *)c->to.data + first;
+    if (c->sent.at == c->from && c->sent.which.n == samples->n) {
         d->receive(d);
-        d->copy(d, c->to.data, c->ahead.data, bytes);
+        d->copy(d, to, (const char *)c->ahead.data + first, bytes);
     } else {
-        d->copy_in(d, c->to.data, c->from, bytes);
+        d->copy_in(d, to, (const char *)c->from + first, bytes);
     }
     if (c->sent.at == c->from)
         c->sent.at = NULL;
 }
 
-void away_send(struct away *w, const void **bound, int n) {
+void away_send(struct away *w, const void **bound, const struct away_samples *samples) {
     const struct model *m = w->g->model;
     for (int i = 0; i < w->g->n; i++) {
         const struct tensor *t = w->g->tensors[i];
         struct crossing *c = &w->inputs[i];
         if (!c->from || t->constant)
             continue;
-        send(w, c, t, n);
+        send(w, c, t, samples);
         bound[i] = c->to.data;
     }
     if (!w->settled && w->version != m->version)
@@ -155,8 +165,9 @@ void away_send_ahead(struct away *w) {
         struct crossing *c = &w->inputs[i];
         if (!c->announced.at)
             continue;
-        w->device->send(w->device, c->ahead.data, c->announced.at,
-                        t->per_sample * (size_t)c->announced.n * element(t));
+        size_t first, bytes = extent_of(t, &c->announced.which, &first);
+        w->device->send(w->device, (char *)c->ahead.data + first,
+                        (const char *)c->announced.at + first, bytes);
         c->sent = c->announced;
         c->announced.at = NULL;
     }

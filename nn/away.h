@@ -30,10 +30,15 @@ void away_get(struct away *w, const struct param *p);
 void away_put(struct away *w, const struct param *p);
 /* data: the processor's, read at the next away_send. */
 void away_bind(struct away *w, const struct tensor *input, const void *data);
-/* n samples that will be bound to it next, after what is bound now has been sent. */
-void away_announce(struct away *w, const struct tensor *input, const void *data, int n);
-/* n samples of every input that was bound, and the weights when they have changed. */
-void away_send(struct away *w, const void **bound, int n);
+/* Of n samples those that this process reads: first..end-1.  The others are not sent. */
+struct away_samples {
+    int n, first, end;
+};
+/* Samples that will be bound to it next, after what is bound now has been sent. */
+void away_announce(struct away *w, const struct tensor *input, const void *data,
+                   const struct away_samples *samples);
+/* The samples of every input that was bound, and the weights when they have changed. */
+void away_send(struct away *w, const void **bound, const struct away_samples *samples);
 /* What was announced, beside the work that was asked for since away_send. */
 void away_send_ahead(struct away *w);
 

@@ -156,8 +156,10 @@ void exec_bind(struct exec *x, const struct tensor *input, const void *data) {
 
 void exec_ahead(struct exec *x, const struct tensor *input, const void *data, int n) {
     CHECK(n > 0 && n <= x->config.batch, "%d samples in a graph for %d", n, x->config.batch);
+    int first, end;
+    exec_share(x, n, &first, &end);
     if (x->away && x->config.ahead)
-        away_announce(x->away, input, data, n);
+        away_announce(x->away, input, data, &(struct away_samples){n, first, end});
 }
 
 void exec_weigh(struct exec *x, const struct tensor *objective, double weight) {
@@ -247,12 +249,18 @@ static void list_numbers(const struct exec *x, const struct extent *e, double *o
     }
 }
 
+static void send_inputs(struct exec *x, int n) {
+    struct away_samples own = {.n = n};
+    exec_share(x, n, &own.first, &own.end);
+    away_send(x->away, x->bound, &own);
+}
+
 static double run(struct exec *x, const struct extent *e) {
     CHECK(e->n > 0 && e->n <= x->config.batch, "%d samples in a graph for %d", e->n,
           x->config.batch);
     double start = clock_seconds();
     if (x->away)
-        away_send(x->away, x->bound, e->n);
+        send_inputs(x, e->n);
     if (x->ranks)
         ranks_begin(x->ranks, e->n);
     prepare(x);

@@ -7,6 +7,9 @@ struct moments {
     char *mine;                                  /* (m->n_facts) */
     struct communicator_block *slices;           /* (m->n_groups,size) of each slab, in bytes */
     struct communicator_block *nothing, *others; /* (size) all empty */
+    struct communicator_block *moved;            /* (size) */
+    struct moments_slice *own;                   /* (m->n_groups) */
+    size_t *places;                              /* (m->n_facts) */
 };
 
 /* The slice of a group that a tensor's middle lies in. */
@@ -20,6 +23,22 @@ static struct communicator_block *slices_of(const struct moments *s, int group) 
     return s->slices + (size_t)group * (size_t)s->c->size;
 }
 
+static void place_own(struct moments *s) {
+    size_t place = 0;
+    for (int i = 0; i < s->m->n_groups; i++) {
+        const struct communicator_block *slice = &slices_of(s, i)[s->c->rank];
+        s->own[i] = (struct moments_slice){.offset = slice->offset / sizeof(real),
+                                           .place = place,
+                                           .count = slice->bytes / sizeof(real)};
+        place += s->own[i].count;
+    }
+    for (int i = 0; i < s->m->n_facts; i++) {
+        const struct param_fact *f = &s->m->facts[i];
+        const struct moments_slice *own = &s->own[f->group];
+        s->places[i] = s->mine[i] ? own->place + (f->offset - own->offset) : 0;
+    }
+}
+
 struct moments *moments_open(struct arena *a, struct communicator *c, struct model *m) {
     CHECK(c && m->m, "moments of %d ranks", communicator_size(c));
     struct moments *s = ARENA_NEW(a, struct moments);
@@ -30,7 +49,10 @@ struct moments *moments_open(struct arena *a, struct communicator *c, struct mod
                           .slices = ARENA_ARRAY(a, struct communicator_block,
                                                 (size_t)m->n_groups * (size_t)c->size + 1),
                           .nothing = ARENA_ARRAY(a, struct communicator_block, c->size),
-                          .others = ARENA_ARRAY(a, struct communicator_block, c->size)};
+                          .others = ARENA_ARRAY(a, struct communicator_block, c->size),
+                          .moved = ARENA_ARRAY(a, struct communicator_block, c->size),
+                          .own = ARENA_ARRAY(a, struct moments_slice, m->n_groups + 1),
+                          .places = ARENA_ARRAY(a, size_t, m->n_facts + 1)};
     int n = 0;
     for (int i = 0; i < m->n_groups; i++)
         for (const struct param *p = m->groups[i].first; p; p = p->next) {
@@ -42,6 +64,7 @@ struct moments *moments_open(struct arena *a, struct communicator *c, struct mod
             s->owner[n] = owner;
             s->mine[n++] = owner == c->rank;
         }
+    place_own(s);
     return s;
 }
 
@@ -74,10 +97,42 @@ void moments_share_squares(const struct moments *s, double *squares) {
     arena_free(&scratch);
 }
 
-void moments_send_values(const struct moments *s, unsigned groups) {
+/* Counted from the group's beginning on, so that a carrier needs room for one group only. */
+void moments_send_values(const struct moments *s, struct carrier *carrier, real *values,
+                         unsigned groups) {
+    for (int i = 0; i < s->m->n_groups; i++) {
+        const struct group *g = &s->m->groups[i];
+        if (groups ? !(groups >> i & 1u) : g->held)
+            continue;
+        for (int p = 0; p < s->c->size; p++) {
+            s->moved[p] = slices_of(s, i)[p];
+            if (s->moved[p].bytes)
+                s->moved[p].offset -= g->offset * sizeof(real);
+        }
+        carrier_gather(carrier, values + g->offset, s->moved);
+    }
+}
+
+size_t moments_carried(const struct moments *s) {
+    size_t most = 0;
     for (int i = 0; i < s->m->n_groups; i++)
-        if (groups ? groups >> i & 1u : !s->m->groups[i].held)
-            communicator_gather(s->c, s->m->value, slices_of(s, i));
+        most = s->m->groups[i].count > most ? s->m->groups[i].count : most;
+    return most * sizeof(real);
+}
+
+const struct moments_slice *moments_slices(const struct moments *s) {
+    return s->own;
+}
+
+size_t moments_reals(const struct moments *s) {
+    size_t all = 0;
+    for (int i = 0; i < s->m->n_groups; i++)
+        all += s->own[i].count;
+    return all;
+}
+
+const size_t *moments_places(const struct moments *s) {
+    return s->places;
 }
 
 /* One block from a rank to another one; the others exchange nothing. */

@@ -11,14 +11,15 @@
  *     config.owners = moments_owners(s);       exec_run leaves a rank the gradients of its own
  *     state.mine = moments_mine(s);            optimizer_squares, optimizer_step: of these alone
  *     moments_share_squares(s, squares);       between the two
- *     moments_send_values(s, groups);          and now all have all
+ *     moments_send_values(s, carrier, values, groups);    and now all have all
  *
- * What a rank does not keep has address space in the model, but no memory: nobody touches it.
+ * What a rank does not keep has address space in the model, but no memory: nobody touches it.  On a
+ * device there is none either: a slab there has this rank's slices one behind the other.
  */
 #ifndef SSV_NN_MOMENTS_H
 #define SSV_NN_MOMENTS_H
 
-#include "core/communicator.h"
+#include "nn/carrier.h"
 #include "nn/model.h"
 
 struct moments;
@@ -30,9 +31,21 @@ const int *moments_owners(const struct moments *s);
 const char *moments_mine(const struct moments *s);
 /* squares (m->n_facts): each rank has those of its own, and then all have all. */
 void moments_share_squares(const struct moments *s, double *squares);
-/* Everybody's slices of the weights to all, of the groups whose bits are set; 0: of every group
- * that is not held. */
-void moments_send_values(const struct moments *s, unsigned groups);
+/* Everybody's slices of the weights, values (m->count), to all, of the groups whose bits are set;
+ * 0: of every group that is not held.  carrier: of their memory, for moments_carried bytes. */
+void moments_send_values(const struct moments *s, struct carrier *carrier, real *values,
+                         unsigned groups);
+size_t moments_carried(const struct moments *s);
+
+/* Of one group, what this rank keeps: reals from `offset` on of the model's slabs, from `place` on
+ * of a slab that has nothing else. */
+struct moments_slice {
+    size_t offset, place, count;
+};
+const struct moments_slice *moments_slices(const struct moments *s); /* (m->n_groups) */
+size_t moments_reals(const struct moments *s);                       /* of such a slab */
+/* (m->n_facts) where a tensor's moments are in it, if they are. */
+const size_t *moments_places(const struct moments *s);
 /* Of tensor number i (of m->n_facts) what lies in a slab of moments, m->m or m->v, to rank 0, which
  * has a checkpoint to write: where it lies there, in `room` (moments_room) unless it is its own.
  * NULL on others. */

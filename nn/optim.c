@@ -7,6 +7,7 @@ struct update {
     const struct optimizer *o;
     const struct optim_state *s;
     const struct param_fact *fact;
+    size_t place; /* in m and v */
     real gscale, lr, wd;
     long t;
 };
@@ -15,15 +16,15 @@ static void adamw_update(const struct kernels *k, const struct kctx *c, const st
     const struct optimizer *o = u->o;
     const struct optim_state *s = u->s;
     size_t at = u->fact->offset;
-    k->adamw(c, u->fact->count, s->value + at, s->grad + at, s->m + at, s->v + at, u->gscale, u->lr,
-             (real)o->b1, (real)o->b2, (real)o->eps, u->wd, (real)(1 - pow(o->b1, (double)u->t)),
-             (real)(1 - pow(o->b2, (double)u->t)));
+    k->adamw(c, u->fact->count, s->value + at, s->grad + at, s->m + u->place, s->v + u->place,
+             u->gscale, u->lr, (real)o->b1, (real)o->b2, (real)o->eps, u->wd,
+             (real)(1 - pow(o->b1, (double)u->t)), (real)(1 - pow(o->b2, (double)u->t)));
 }
 
 static void sgd_update(const struct kernels *k, const struct kctx *c, const struct update *u) {
     const struct optim_state *s = u->s;
     size_t at = u->fact->offset;
-    k->sgd(c, u->fact->count, s->value + at, s->grad + at, s->m + at, u->gscale, u->lr,
+    k->sgd(c, u->fact->count, s->value + at, s->grad + at, s->m + u->place, u->gscale, u->lr,
            (real)u->o->momentum, u->wd, u->o->nesterov, u->t == 1);
 }
 
@@ -57,8 +58,9 @@ static void lars_update(const struct kernels *k, const struct kctx *c, const str
         if (w_norm > 0 && g_norm > 0)
             q = u->o->trust * w_norm / g_norm;
     }
-    k->sgd(c, u->fact->count, s->value + at, s->grad + at, s->m + at, (real)(q * (double)u->gscale),
-           u->lr, (real)u->o->momentum, (real)(q * (double)u->wd), 0, u->t == 1);
+    k->sgd(c, u->fact->count, s->value + at, s->grad + at, s->m + u->place,
+           (real)(q * (double)u->gscale), u->lr, (real)u->o->momentum, (real)(q * (double)u->wd), 0,
+           u->t == 1);
 }
 
 static void (*const updates[])(const struct kernels *, const struct kctx *,
@@ -109,26 +111,31 @@ static struct update describe(const struct optimizer *o, const struct optim_stat
     return (struct update){.o = o,
                            .s = s,
                            .fact = fact,
+                           .place = s->places ? s->places[i] : fact->offset,
                            .gscale = (real)gscale,
                            .lr = (real)(lr * (double)fact->lr_scale),
                            .wd = (real)(fact->decay && fact->ndim > 1 ? o->weight_decay : 0),
                            .t = t - fact->frozen_until};
 }
 
-/* One launch for all tensors instead of one each. */
+/* One launch for all tensors instead of one each, as far as moments lie as their weights do. */
 static void adamw_on_device(struct arena *scratch, const struct optimizer *o,
                             const struct optim_state *s, int n, const struct update *u) {
     struct device_range *range = ARENA_ARRAY(scratch, struct device_range, n + 1);
-    for (int i = 0; i < n; i++)
-        range[i] = (struct device_range){.offset = u[i].fact->offset,
-                                         .count = u[i].fact->count,
-                                         .scale = u[i].gscale,
-                                         .lr = u[i].lr,
-                                         .decay = u[i].wd,
-                                         .correct1 = (real)(1 - pow(o->b1, (double)u[i].t)),
-                                         .correct2 = (real)(1 - pow(o->b2, (double)u[i].t))};
-    s->device->adamw(s->device, n, range, s->value, s->grad, s->m, s->v, (real)o->b1, (real)o->b2,
-                     (real)o->eps);
+    for (int i = 0, end; i < n; i = end) {
+        const size_t first = u[i].fact->offset, place = u[i].place;
+        for (end = i; end < n && u[end].fact->offset - first == u[end].place - place; end++)
+            range[end] =
+                (struct device_range){.offset = u[end].fact->offset - first,
+                                      .count = u[end].fact->count,
+                                      .scale = u[end].gscale,
+                                      .lr = u[end].lr,
+                                      .decay = u[end].wd,
+                                      .correct1 = (real)(1 - pow(o->b1, (double)u[end].t)),
+                                      .correct2 = (real)(1 - pow(o->b2, (double)u[end].t))};
+        s->device->adamw(s->device, end - i, range + i, s->value + first, s->grad + first,
+                         s->m + place, s->v + place, (real)o->b1, (real)o->b2, (real)o->eps);
+    }
 }
 
 void optimizer_step(const struct optimizer *o, const struct kernels *k, const struct kctx *c,

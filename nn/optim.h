@@ -42,6 +42,7 @@ struct optim_state {
     int n_facts;
     struct device *device; /* whose memory the slabs are; NULL: the processor's */
     const char *mine;      /* (n_facts) the tensors that are looked at and moved; NULL: all */
+    const size_t *places;  /* (n_facts) of these in m and v; NULL: as in the other slabs */
 };
 
 /* For each tensor (s->n_facts) the sum of squares of its gradient, 0 where step t = 1, 2, ... does

@@ -225,6 +225,7 @@ struct trainer_config cell_trainer(struct cell *c, int stage) {
                                             .chunk = p->chunk,
                                             .lanes = p->lanes,
                                             .profile = c->context->machine->profile,
+                                            .bucket = (size_t)c->context->machine->bucket,
                                             .ranks = c->context->ranks},
                                    .moments = c->moments,
                                    .accumulate = p->accumulate,

@@ -25,8 +25,8 @@ void cell_judge(struct cell *c, const struct dataset *data);
 /* What the pretraining has done of each kind of budget, into the run. */
 void cell_record_achieved(struct cell *c);
 
-/* Before the first step, where --zero asks for it: c->moments.  Status 2 with a device. */
-int cell_share_moments(struct cell *c, struct error *err);
+/* Before the first step, where --zero asks for it: c->moments. */
+void cell_share_moments(struct cell *c);
 /* The optimizer's state as before the first step. */
 void cell_forget_moments(struct cell *c);
 /* Weights and optimizer state that rank 0 read, on all that need them. */

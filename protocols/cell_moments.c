@@ -7,17 +7,11 @@
 #include <string.h>
 
 /* One process has everything anyway. */
-int cell_share_moments(struct cell *c, struct error *err) {
+void cell_share_moments(struct cell *c) {
     const struct context *on = c->context;
     if (!on->machine->zero || communicator_size(on->ranks) == 1 || !c->method->trains)
-        return 0;
-    if (on->device)
-        return error_set(err, STATUS_USAGE,
-                         "--zero 1: the optimizer's state is shared among processors only, not on "
-                         "%s: --device cpu, or --zero 0",
-                         on->device->name);
+        return;
     c->moments = moments_open(&c->arena, on->ranks, &c->model);
-    return 0;
 }
 
 void cell_forget_moments(struct cell *c) {

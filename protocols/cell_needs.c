@@ -8,7 +8,7 @@
 
 int cell_needs(struct cell *c, struct trainer_needs *out, struct error *err) {
     int status = 0;
-    *out = (struct trainer_needs){.bytes = c->model.slab.bytes};
+    *out = (struct trainer_needs){.bytes = 0};
     for (int i = 0; i < c->method->n_stages && !status; i++) {
         const struct trainer_config trainer = cell_trainer(c, i);
         struct trainer_needs stage;
@@ -18,6 +18,8 @@ int cell_needs(struct cell *c, struct trainer_needs *out, struct error *err) {
         out->bytes = stage.bytes > out->bytes ? stage.bytes : out->bytes;
         out->available = stage.available;
     }
+    if (!out->bytes) /* nothing is trained */
+        out->bytes = c->model.slab.bytes;
     return status;
 }
 

@@ -438,7 +438,7 @@ static int share_state(struct training *t, struct error *err) {
 static int begin(struct training *t, struct error *err) {
     struct cell *c = t->cell;
     int status = 0;
-    TRY(cell_share_moments(c, err));
+    cell_share_moments(c);
     if (c->method->trains && c->budget.kind == BUDGET_SECONDS)
         TRY(communicator_agree(ranks_of(t), WAIT_LIMITED, find_steps(t, err), err));
     if (c->no_room)

@@ -87,6 +87,10 @@ static const struct option_def machine_options[] = {
                "of several processes that pretrain together, 1: each keeps the optimizer's moments "
                "of a part of the weights, moves these and sends them to the others (ZeRO's first "
                "stage); 0: each keeps and moves all"),
+    OPTION_INT(
+        struct machine, bucket, 0, 0, 268435456,
+        "of several processes that pretrain together, about how many numbers of the gradient "
+        "are summed and sent at a time"),
     OPTION_REAL(struct machine, checkpoint_seconds, 30, 0, 1e9, "time between checkpoints"),
     OPTION_INT(struct machine, cache_mib, 256, 0, 1048576,
                "keep extracted features on disk up to this size for each split; 0: never"),

@@ -43,7 +43,8 @@ struct machine {
     const char *device, *math;
     int threads, loader_threads; /* 0: by the number of processors */
     int recompute;
-    int zero; /* 1: the optimizer's state is shared among ranks */
+    int zero;   /* 1: the optimizer's state is shared among ranks */
+    int bucket; /* reals of the gradient that ranks send at a time; 0: nn/buckets.h says */
     double checkpoint_seconds;
     int cache_mib;
     int profile;

@@ -135,6 +135,7 @@ static double disk_of(const struct cell *c) {
 
 static int measure(struct dry *d, struct cell *c, struct needs *n, struct error *err) {
     struct trainer_needs needs;
+    cell_share_moments(c);
     int status = cell_needs(c, &needs, err);
     n->parameters = (long)model_parameters(&c->model);
     n->disk = disk_of(c);

@@ -197,6 +197,63 @@ static void what_is_available(void **state) {
     cuda_device_close(d);
 }
 
+/* Other ranks that never answer, and are not waited for. */
+static void start_nothing(struct communicator *c, int slot, const void *send,
+                          const struct communicator_block *to, void *receive,
+                          const struct communicator_block *from) {
+    (void)c, (void)slot, (void)send, (void)to, (void)receive, (void)from;
+}
+
+static int finish_nothing(struct communicator *c, int slot, double seconds) {
+    (void)c, (void)slot, (void)seconds;
+    return -1;
+}
+
+static void move_nothing(struct communicator *c) {
+    (void)c;
+}
+
+/* With a part of the optimizer's state: the rest of it has no place on the device. */
+static void of_one_of_several(void **state) {
+    (void)state;
+    const struct backbone vit = fixture_vit();
+    for (int rank = 0; rank < 3; rank++) {
+        struct communicator ranks = {.rank = rank,
+                                     .size = 3,
+                                     .seconds = 60,
+                                     .start = start_nothing,
+                                     .finish = finish_nothing,
+                                     .move = move_nothing};
+        struct device *d;
+        struct error err;
+        struct fixture f;
+        struct trainer_needs shared, whole;
+        assert_int_equal(cuda_device_open(&d, 0, DEVICE_OWN, &err), 0);
+        open_case(&f, &method_mae, &vit);
+        struct trainer_config config = move_to(&f, d, 1);
+        config.exec.ranks = &ranks;
+        config.exec.lanes = 4;
+        config.moments = moments_open(&f.arena, &ranks, &f.model);
+        assert_int_equal(trainer_needs(&config, &shared, &err), 0);
+        assert_int_equal(trainer_open(&f.trainer, &config, &err), 0);
+        for (int step = 0; step < 3; step++)
+            trainer_step(&f.trainer, f.slots, N, step);
+        assert_int_equal(d->check(d, &err), 0);
+        assert_int_equal(emulated_bytes(), shared.bytes);
+        size_t spared = moments_spared(config.moments);
+        trainer_close(&f.trainer);
+        config.moments = NULL;
+        assert_int_equal(trainer_needs(&config, &whole, &err), 0);
+        assert_true(spared > f.model.count * sizeof(real)); /* more than a half of two */
+        assert_true(whole.bytes >= shared.bytes + spared);
+        assert_true(whole.bytes < shared.bytes + spared + (1 << 14)); /* and lists */
+        assert_int_equal(trainer_open(&f.trainer, &config, &err), 0);
+        fixture_close(&f);
+        cuda_device_close(d);
+        assert_int_equal(emulated_bytes(), 0);
+    }
+}
+
 /* Of the processor: what a step works in, as exec_peak_bytes has it. */
 static void the_processor_too(void **state) {
     (void)state;
@@ -225,7 +282,7 @@ int main(void) {
         cmocka_unit_test(with_own_kernels),      cmocka_unit_test(with_libraries),
         cmocka_unit_test(with_halves),           cmocka_unit_test(what_is_available),
         cmocka_unit_test(without_probabilities), cmocka_unit_test(the_processor_too),
-        cmocka_unit_test(how_sizes_are_written),
+        cmocka_unit_test(how_sizes_are_written), cmocka_unit_test(of_one_of_several),
     };
     return cmocka_run_group_tests_name("device needs", tests, NULL, NULL);
 }

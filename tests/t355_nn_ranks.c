@@ -218,7 +218,11 @@ static void move_model(const struct optimizer *o, struct model *m, struct moment
     struct arena a = {0};
     struct slab workspace;
     struct error err;
+    struct carrier *carrier = NULL;
     assert_int_equal(slab_alloc(&workspace, KERNEL_WORKSPACE * sizeof(real), "test", &err), 0);
+    if (s)
+        assert_int_equal(
+            carrier_open(&carrier, &a, moments_ranks(s), NULL, moments_carried(s), &err), 0);
     const struct kctx c = {.threads = 1, .workspace = workspace.data};
     real *gradient = ARENA_ARRAY(&a, real, m->count);
     struct optim_state state = model_optim_state(m, gradient);
@@ -234,8 +238,9 @@ static void move_model(const struct optimizer *o, struct model *m, struct moment
             moments_share_squares(s, squares);
         optimizer_step(o, kernels_cpu(), &c, &state, squares, 0.01, t);
         if (s)
-            moments_send_values(s, 0);
+            moments_send_values(s, carrier, m->value, 0);
     }
+    carrier_close(carrier);
     slab_free(&workspace);
     arena_free(&a);
 }

@@ -107,6 +107,19 @@ static const struct net_case *case_named(const char *name) {
     return NULL;
 }
 
+/* Of which the others are not there. */
+static struct communicator stand_in(int size, int rank) {
+    static const char *const hosts[] = {"here", "there"};
+    return (struct communicator){.rank = rank,
+                                 .size = size,
+                                 .engine = "none",
+                                 .host = hosts,
+                                 .seconds = 60,
+                                 .start = start,
+                                 .finish = finish,
+                                 .move = move};
+}
+
 struct attempt {
     int size, rank, lanes, threads, late;
     size_t bucket;
@@ -115,15 +128,7 @@ struct attempt {
 
 /* One run of the ViT. */
 static void run(const struct attempt *a) {
-    static const char *const hosts[] = {"here", "there"};
-    struct communicator ranks = {.rank = a->rank,
-                                 .size = a->size,
-                                 .engine = "none",
-                                 .host = hosts,
-                                 .seconds = 60,
-                                 .start = start,
-                                 .finish = finish,
-                                 .move = move};
+    struct communicator ranks = stand_in(a->size, a->rank);
     const struct kernels *own = a->device ? a->device->kernels : kernels_cpu();
     struct kernels noting = *own;
     struct net n;
@@ -272,6 +277,52 @@ static void a_device_sends_while_it_computes(void **state) {
     cuda_device_close(d);
 }
 
+static void (*copy_in)(struct device *d, void *to, const void *from, size_t bytes);
+static size_t copied;
+
+static void counting_copy_in(struct device *d, void *to, const void *from, size_t bytes) {
+    copied += bytes;
+    copy_in(d, to, from, bytes);
+}
+
+/* Bytes that a run copies to the device when the weights are there, for so many samples in all. */
+static size_t bytes_in(struct device *d, struct communicator *ranks, int samples) {
+    struct net n;
+    struct exec *x;
+    void *data[8] = {NULL};
+    open_net(&n, case_named("vit"),
+             &(struct net_run){.threads = 1, .device = d, .lanes = 2, .ranks = ranks}, &x, data);
+    exec_run(x, BATCH);
+    copied = 0;
+    exec_run(x, samples);
+    close_net(&n, x, data);
+    return copied;
+}
+
+/* Of five samples, in two chunks, the first of two ranks has three; of two, in one, none. */
+static void a_rank_copies_its_own_samples(void **state) {
+    struct error err;
+    struct device *d;
+    (void)state;
+    assert_int_equal(cuda_device_open(&d, 0, DEVICE_OWN, &err), 0);
+    copy_in = d->copy_in;
+    d->copy_in = counting_copy_in;
+    const size_t one = bytes_in(d, NULL, BATCH) / BATCH;
+    assert_int_equal(one, (2 * 8 * 8 + 1) * sizeof(real)); /* an image and its label */
+    d->joined = 2;
+    d->exchange = exchange;
+    d->gather = gather;
+    d->arrive = arrive;
+    for (int rank = 0; rank < 2; rank++) {
+        struct communicator ranks = stand_in(2, rank);
+        assert_int_equal(bytes_in(d, &ranks, BATCH), one * (rank ? 2 : 3));
+        assert_int_equal(bytes_in(d, &ranks, 2), one * (rank ? 2 : 0));
+    }
+    d->joined = 0;
+    assert_int_equal(d->check(d, &err), 0);
+    cuda_device_close(d);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(buckets_go_while_the_rest_is_computed),
@@ -279,6 +330,7 @@ int main(void) {
         cmocka_unit_test(nobody_waits_while_there_is_work),
         cmocka_unit_test(a_rank_without_lanes_takes_part),
         cmocka_unit_test(a_device_sends_while_it_computes),
+        cmocka_unit_test(a_rank_copies_its_own_samples),
     };
     return cmocka_run_group_tests_name("overlap", tests, NULL, NULL);
 }

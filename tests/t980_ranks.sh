@@ -19,6 +19,8 @@ if [ -n "${SSV_LONG:-}" ]; then
     numbers_of_ranks=(2 3 4 9)
 fi
 
+# With gradients in many buckets, as of a large model.
+few+=(--bucket 4000)
 every() { # every N OUT: all methods that train, on a ViT; batch norm; parts of batches; recomputation
     ranks "$1" run --out "$2" "${few[@]}" "${small[@]}" --methods \
         supervised,mae,context_encoder,split_brain,context_prediction,beit,simclr,dino,clip,mae:1+simclr:0.1 &&
@@ -204,6 +206,10 @@ elsewhere() { # the second rank in a folder of other data
 expect "data that a rank does not have" 2 'rank 1 of 2, on .*few-train-000000.tar' elsewhere
 "$program" data convert "fashion-mnist:train=48,test=16" elsewhere/few.tar 2>/dev/null
 expect "other data under the same name" 3 'rank 1 of 2, on .*, has data of another content' elsewhere
+parted() { # what they say to each other would not fit
+    timeout 60 mpirun -n 1 "$program" run --out none --bucket 50 : -n 1 "$program" run --out none
+}
+expect "ranks of different buckets" 3 'rank 1 of 2, on .*, has other settings' parted
 instructions() {
     timeout 60 mpirun -n 1 "$program" run --out none : -n 1 -x SSVBENCH_ISA=sse2 "$program" run --out none
 }

@@ -11,7 +11,7 @@ export SSVBENCH_CUDA_PLUGIN=$plugin OMP_WAIT_POLICY=passive
 export SSV_EMULATED_DEVICES=2
 host='what ranks send goes through the processor.s memory'
 
-few=(--seeds "7," --threads 1 --loader_threads 1 --quiet --audit 0 --device cuda --patch 8 --batch 8 --epochs 1)
+few=(--seeds "7," --threads 1 --loader_threads 1 --quiet --audit 0 --device cuda --patch 8 --batch 8 --epochs 1 --bucket 20000)
 one=(--data "shapes:size=16,train=8,test=8")
 two=(--data "shapes:size=16,train=16,test=8" --watch_every 2)
 
@@ -30,14 +30,33 @@ nccl() { # as agree, but for WAY, with a device for each
 own=(--math own --lanes 4)
 agree simclr 4 "ranks 0 and 2 share a device of .*: $host" "${own[@]}" "${two[@]}" --methods simclr
 nccl dino 2 --math fp32 --lanes 2 "${one[@]}" --methods dino --dino.prototypes 64 --dino.local_crops 1 --dino.head_hidden 64 --dino.bottleneck 16
-nccl "parts of batches" 3 --math fp32 --lanes 4 "${one[@]}" --methods mae --accumulate 2
+nccl "parts of batches, shared moments" 3 --math fp32 --lanes 4 "${one[@]}" --methods mae --accumulate 2 --zero 1
 nccl "batch norm in 16 bits" 2 --math bf16 --lanes 2 "${one[@]}" --methods simclr --backbone resnet-micro
+# Each with its part of the optimizer's state: norms of each tensor, convolutions, through the processor's memory.
+agree "shared moments with LARS" 3 "ranks 0 and 2 share a device of .*: $host" --math own --lanes 4 "${two[@]}" \
+    --methods simclr --simclr.optimizer lars --backbone resnet-micro --zero 1
 if [ -n "${SSV_LONG:-}" ]; then
     nccl "every method" 4 "${own[@]}" "${two[@]}" \
         --methods supervised,context_encoder,split_brain,context_prediction,beit,mae,simclr,clip
+    nccl "norms of each gradient" 3 --math fp32 --lanes 4 "${one[@]}" --methods mae:1+simclr:0.1 --zero 1 --watch_every 1
     nccl "sixty-four lanes" 3 --math own --lanes 64 --batch 64 --methods mae \
         --data "shapes:size=16,train=64,test=8"
 fi
+
+# Two ranks are stopped, three go on with what the first one saved of all.
+parts=("${few[@]}" --data "shapes:size=16,train=24,test=8" --math own --lanes 4 --methods mae)
+"$program" pretrain --out parts-1 "${parts[@]}" >said 2>&1
+ranks 2 pretrain --out parts-3 "${parts[@]}" --zero 1 >said 2>&1 &
+for _ in $(seq 600); do
+    grep -q '"step":1,' parts-3/*/journal.jsonl 2>/dev/null && break
+    sleep 0.05
+done
+kill -TERM "$(pgrep -f "^$program pretrain --out parts-3" | head -1)"
+wait $!
+grep -q '"what":"interrupted"' parts-3/*/journal.jsonl
+say $? "ranks with shares of the optimizer's state are stopped"
+expect "others go on" 0 '' ranks 3 pretrain --out parts-3 "${parts[@]}" --zero 1
+same "with the numbers of one process" parts-1 parts-3
 
 # Without --lanes there are as many as ranks; the devices are the same one.
 near=("${few[@]}" "${two[@]}" --math fp32 --methods mae)
