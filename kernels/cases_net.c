@@ -283,30 +283,51 @@ static const int batchnorm_apply_shapes[][CASE_DIMS] = {
     {64 * 1024, 64, AFFINE | SKIP | RELU},
 };
 
-/* n rows cols running */
-static void batchnorm_combine(struct case_run *r) {
+/* n cols */
+static void batchnorm_lane(struct case_run *r) {
     const int *d = r->dim;
-    real *moments = case_positive(r, CASE_INPUT, (size_t)d[0] * 2 * (size_t)d[2]);
-    real *batch = out(r, d[0], 2 * d[2]);
-    real *mean = d[3] ? update(r, 1, d[2]) : NULL, *var = d[3] ? update(r, 1, d[2]) : NULL;
-    r->flops = 8.0 * d[0] * d[2];
+    real *moments = case_positive(r, CASE_INPUT, (size_t)d[0] * 2 * (size_t)d[1]);
+    real *part = out(r, 1, 2 * d[1]);
+    r->flops = 4.0 * d[0] * d[1];
     if (r->c)
-        r->k->batchnorm_combine(r->c, d[0], d[1], d[2], 1e-5, moments, batch, 0.1, mean, var);
+        r->k->batchnorm_lane(r->c, d[0], d[1], moments, part);
 }
 
-/* n rows cols */
-static void batchnorm_combine_backward(struct case_run *r) {
+static const int lane_shapes[][CASE_DIMS] = {{0, 3}, {3, 0}, {1, 1}, {5, 7}, {70, 33}, {256, 128}};
+
+/* n rows cols running lanes filled; lanes 0: each sample is one, chunks of three otherwise */
+static void batchnorm_combine(struct case_run *r) {
     const int *d = r->dim;
-    real *moments = in(r, d[0], 2 * d[2]), *batch = in(r, d[0], 2 * d[2]);
-    real *dbatch = in(r, d[0], 2 * d[2]), *dmoments = out(r, d[0], 2 * d[2]);
-    r->flops = 5.0 * d[0] * d[2];
+    const struct dealt dealt = {d[0], d[4] ? 3 : 1, d[4] ? d[4] : d[0]};
+    real *parts = case_positive(r, CASE_INPUT, (size_t)dealt.lanes * 2 * (size_t)d[2]);
+    real *batch = out(r, d[5], 2 * d[2]);
+    real *mean = d[3] ? update(r, 1, d[2]) : NULL, *var = d[3] ? update(r, 1, d[2]) : NULL;
+    r->flops = 8.0 * dealt.lanes * d[2];
     if (r->c)
-        r->k->batchnorm_combine_backward(r->c, d[0], d[1], d[2], moments, batch, dbatch, dmoments);
+        r->k->batchnorm_combine(r->c, &dealt, d[1], d[2], 1e-5, parts, d[5], batch, 0.1, mean, var);
 }
 
 static const int combine_shapes[][CASE_DIMS] = {
-    {0, 3, 3, 1}, {3, 5, 0, 1},   {1, 1, 1, 1},      {1, 7, 3},
-    {5, 4, 9, 1}, {70, 2, 33, 1}, {256, 64, 128, 1},
+    {0, 3, 3, 1, 0, 0}, {3, 5, 0, 1, 0, 3},        {1, 1, 1, 1, 0, 1},
+    {1, 7, 3, 0, 0, 1}, {5, 4, 9, 1, 0, 5},        {5, 4, 9, 1, 4, 0},
+    {9, 4, 3, 0, 2, 9}, {70, 2, 33, 1, 16, 7},     {70, 2, 33, 1, 0, 70},
+    {3, 2, 7, 1, 8, 3}, {256, 64, 128, 1, 0, 256}, {2048, 64, 256, 1, 64, 32},
+};
+
+/* n lanes cols */
+static void batchnorm_combine_backward(struct case_run *r) {
+    const int *d = r->dim;
+    real *parts = in(r, d[1], 2 * d[2]), *moments = in(r, d[0], 2 * d[2]),
+         *batch = in(r, 1, 2 * d[2]);
+    real *dmoments = out(r, d[0], 2 * d[2]);
+    r->flops = 2.0 * d[1] * d[2] + 3.0 * d[0] * d[2];
+    if (r->c)
+        r->k->batchnorm_combine_backward(r->c, d[1], 5.0 * d[1], d[2], parts, d[0], moments, batch,
+                                         dmoments);
+}
+
+static const int combine_backward_shapes[][CASE_DIMS] = {
+    {0, 3, 3}, {3, 1, 0}, {1, 1, 1}, {5, 9, 7}, {70, 16, 33}, {256, 256, 128},
 };
 
 /* n cols gain */
@@ -335,9 +356,11 @@ static void reciprocal_root(struct case_run *r) {
 static const int root_shapes[][CASE_DIMS] = {{0}, {1}, {7}, {33}, {512}};
 
 const struct kernel_case cases_net[] = {
-    {"batchnorm_combine", "n rows cols running", -1, batchnorm_combine, SHAPES(combine_shapes, 1)},
-    {"batchnorm_combine_backward", "n rows cols", -1, batchnorm_combine_backward,
-     SHAPES(combine_shapes, 1)},
+    {"batchnorm_lane", "n cols", -1, batchnorm_lane, SHAPES(lane_shapes, 1)},
+    {"batchnorm_combine", "n rows cols running lanes filled", -1, batchnorm_combine,
+     SHAPES(combine_shapes, 2)},
+    {"batchnorm_combine_backward", "n lanes cols", -1, batchnorm_combine_backward,
+     SHAPES(combine_backward_shapes, 1)},
     {"batchnorm_slopes", "n cols gain", 0, batchnorm_slopes, SHAPES(slopes_shapes, 1)},
     {"reciprocal_root", "n", -1, reciprocal_root, SHAPES(root_shapes, 1)},
     {"act_forward", "n act in_place", 0, act_forward, SHAPES(act_forward_shapes, 4)},

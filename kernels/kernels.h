@@ -71,6 +71,19 @@ static inline int conv_out_w(const struct conv_shape *s) {
     return window_count(s->w, s->kw, s->stride, s->pad);
 }
 
+/* Where the n samples of a batch are: in chunks, of which lane i has those from chunks i / lanes
+ * on. */
+struct dealt {
+    int n, chunk, lanes;
+};
+
+/* The first sample of a lane; lane = lanes: n. */
+static inline int dealt_first(const struct dealt *d, int lane) {
+    long chunks = (d->n + d->chunk - 1) / d->chunk;
+    long first = chunks * lane / d->lanes * d->chunk;
+    return first < d->n ? (int)first : d->n;
+}
+
 /* clang-format off */
 /* KERNEL(name, (parameters)) */
 #define KERNEL_LIST(KERNEL)                                                                        \
@@ -148,18 +161,22 @@ static inline int conv_out_w(const struct conv_shape *s) {
     /* dgamma and dbeta (cols) += the sums (n,2,cols) of all samples; either may be NULL */        \
     KERNEL(batchnorm_parameters, (const struct kctx *c, int n, int cols, const real *sums,         \
                                   real *dgamma, real *dbeta))                                      \
-    /* What samples know of themselves to what the batch is: moments (n,2,cols) mean and biased    \
-     * variance over rows of each, batch (n,2,cols) mean and 1 / sqrt(variance + eps) of all, for  \
-     * each sample the same.  running_mean and running_var (cols), or NULL, move by momentum, with \
-     * the unbiased variance. */                                                                   \
-    KERNEL(batchnorm_combine, (const struct kctx *c, int n, int rows, int cols, double eps,            \
-                               const real *moments, real *batch, double momentum,                  \
-                               real *running_mean, real *running_var))                             \
-    /* dmoments (n,2,cols) = A + B (mean - that of the batch), and B: minus the sums of dbatch     \
-     * (n,2,cols) over the samples, by the number of rows */                                       \
-    KERNEL(batchnorm_combine_backward, (const struct kctx *c, int n, int rows, int cols,           \
-                                        const real *moments, const real *batch,                    \
-                                        const real *dbatch, real *dmoments))                       \
+    /* part (2,cols) = mean and biased variance of n equally large samples together, of moments     \
+     * (n,2,cols), theirs; of no sample zeros */                                                    \
+    KERNEL(batchnorm_lane, (const struct kctx *c, int n, int cols, const real *moments, real *part)) \
+    /* What lanes know of themselves to what the batch is: parts (lanes,2,cols) mean and biased     \
+     * variance of each, with `rows` for each sample of `dealt`, batch (n,2,cols) mean and          \
+     * 1 / sqrt(variance + eps) of all, the same n times.  running_mean and running_var (cols), or  \
+     * NULL, move by momentum, with the unbiased variance.  batch may lie anywhere over parts. */   \
+    KERNEL(batchnorm_combine, (const struct kctx *c, const struct dealt *dealt, int rows, int cols, \
+                               double eps, const real *parts, int n, real *batch, double momentum,  \
+                               real *running_mean, real *running_var))                              \
+    /* dmoments (n,2,cols) = A + B (mean - that of batch (2,cols)), and B, with the means of moments\
+     * (n,2,cols), A and B minus the sums of parts (lanes,2,cols) over lanes, by the number of rows:\
+     * `count`.  dmoments may lie anywhere over parts. */                                           \
+    KERNEL(batchnorm_combine_backward, (const struct kctx *c, int lanes, double count, int cols,    \
+                                        const real *parts, int n, const real *moments,              \
+                                        const real *batch, real *dmoments))                         \
     /* dbatch (n,2,cols) = s sums[1], s rstd sums[0] with s = gamma (cols; NULL: 1) rstd (cols), of\
      * sums (n,2,cols) of g xhat and of g */                                                       \
     KERNEL(batchnorm_slopes, (const struct kctx *c, int n, int cols, const real *rstd,             \

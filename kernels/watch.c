@@ -75,14 +75,15 @@ WATCH(batchnorm_sums,
 WATCH(batchnorm_parameters,
       (const struct kctx *c, int n, int cols, REAL sums, OUT dgamma, OUT dbeta), n, cols,
       IF(dgamma, 1) + IF(dbeta, 2))
+WATCH(batchnorm_lane, (const struct kctx *c, int n, int cols, REAL moments, OUT part), n, cols)
 WATCH(batchnorm_combine,
-      (const struct kctx *c, int n, int rows, int cols, UNUSED double eps, REAL moments, OUT batch,
-       UNUSED double momentum, OUT running_mean, OUT running_var),
-      n, rows, cols, IF(running_mean, 1))
+      (const struct kctx *c, const struct dealt *dealt, int rows, int cols, UNUSED double eps,
+       REAL parts, int n, OUT batch, UNUSED double momentum, OUT running_mean, OUT running_var),
+      dealt->n, rows, cols, IF(running_mean, 1), dealt->lanes == dealt->n ? 0 : dealt->lanes, n)
 WATCH(batchnorm_combine_backward,
-      (const struct kctx *c, int n, int rows, int cols, REAL moments, REAL batch, REAL dbatch,
-       OUT dmoments),
-      n, rows, cols)
+      (const struct kctx *c, int lanes, UNUSED double count, int cols, REAL parts, int n,
+       REAL moments, REAL batch, OUT dmoments),
+      n, lanes, cols)
 WATCH(batchnorm_slopes,
       (const struct kctx *c, int n, int cols, REAL rstd, REAL gamma, REAL sums, OUT dbatch), n,
       cols, IF(gamma, 1))

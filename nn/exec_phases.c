@@ -57,6 +57,10 @@ struct share {
     int first, end;
 };
 
+static struct dealt dealt(const struct exec *x, int n) {
+    return (struct dealt){.n = n, .chunk = x->config.chunk, .lanes = x->lanes};
+}
+
 static struct share share_of(const struct exec *x, int lane, int n) {
     int chunks = (n + x->config.chunk - 1) / x->config.chunk;
     return (struct share){(int)((long)chunks * lane / x->lanes),
@@ -140,19 +144,48 @@ static void run_lanes(struct exec *x, int phase, const struct extent *e) {
     }
 }
 
+/* What each lane is to an operation on the whole batch; those of others come from them. */
+static void make_parts(struct exec *x, struct chunk *whole, const struct tensor *t) {
+    const int back = whole->position >= x->g->n;
+    void (*const make)(const struct chunk *, const struct tensor *, real *) =
+        back ? t->op->lane_backward : t->op->lane_forward;
+    const struct dealt *dealt = &whole->whole.dealt;
+    real *parts = back ? chunk_grad_src(whole, t, 0) : chunk_result(whole, t);
+    CHECK(t->src[0]->per_sample == t->per_sample && dealt->lanes <= x->config.batch && !t->acc[0],
+          "%s: what lanes are to it", t->name);
+#pragma omp parallel for num_threads(x->config.threads) schedule(static)
+    for (int lane = x->begin; lane < x->end; lane++) {
+        struct chunk c = *whole;
+        c.ctx = x->workers[omp_get_thread_num()].chunk.ctx;
+        c.first = dealt_first(dealt, lane);
+        c.n = dealt_first(dealt, lane + 1) - (int)c.first;
+        make(&c, t, parts + t->per_sample * (size_t)lane);
+    }
+    if (x->ranks)
+        ranks_gather_parts(x->ranks, t->per_sample, parts);
+    whole->whole.parts = parts;
+}
+
 static void run_whole(struct exec *x, int phase, const struct extent *e) {
     struct chunk whole = x->workers[0].chunk;
+    int end;
     whole.ctx.threads = x->config.threads;
     whole.first = 0;
     whole.n = e->n;
     whole.updates = e->updates;
     whole.fresh = 0;
     whole.position = x->g->phases[phase].first;
+    whole.whole = (struct whole){.dealt = dealt(x, e->n)};
+    exec_share(x, e->n, &whole.whole.first, &end);
+    whole.whole.own = end - whole.whole.first;
     choose_lane(x, &whole, 0);
     for (int lane = x->begin; lane < x->end; lane++)
         clear_lane(x, &whole, lane, phase, e);
-    if (x->ranks)
-        ranks_gather_sources(x->ranks, &whole, at_position(x->g, whole.position));
+    const struct tensor *t = at_position(x->g, whole.position);
+    if (t->op->lane_forward && x->lanes > 1)
+        make_parts(x, &whole, t);
+    else if (x->ranks)
+        ranks_gather_sources(x->ranks, &whole, t);
     run_position(x, &whole, whole.position, e->n, x->workers[0].times);
 }
 

@@ -49,9 +49,16 @@ struct op {
     unsigned stops;          /* bit s: no gradient goes to source s */
     unsigned writes;         /* bit s: the gradient of parameter s can be written, see chunk_adds */
     int whole;               /* called once for the whole batch */
-    int cheap;               /* sooner computed again on the way back than kept until then */
-    int limit;               /* 1 + the attr that its indices stay below; 0: none */
-    unsigned halves;         /* bit s: source s may be stored in 16 bits; HALVES_... */
+    /* Of a whole operation that needs a few numbers of each lane only, called with the samples of
+     * one first: part (per_sample) from source 0 for forward, from its gradient for backward.  Both
+     * or none.  Source 0 is as large as the value, and the gradient that it gets is written.  There
+     * and in the value the parts lie until they are written over, by samples whole.first... alone.
+     */
+    void (*lane_forward)(const struct chunk *c, const struct tensor *t, real *part);
+    void (*lane_backward)(const struct chunk *c, const struct tensor *t, real *part);
+    int cheap;       /* sooner computed again on the way back than kept until then */
+    int limit;       /* 1 + the attr that its indices stay below; 0: none */
+    unsigned halves; /* bit s: source s may be stored in 16 bits; HALVES_... */
     /* Before planning, of a graph for a device: may choose another operation that gives the same.
      * NULL: there is none. */
     void (*choose_away)(struct tensor *t);
@@ -179,6 +186,15 @@ void graph_free(struct graph *g);
 int graph_index_limit(const struct graph *g, const struct tensor *index);
 
 /* What an operation sees of the executor. */
+/* Of the samples of a batch, which n are, this process has own from number first on.  parts
+ * (lanes, per_sample) is what op.lane_forward or op.lane_backward made of each lane; NULL: the
+ * sources, or the gradient, are there for all samples. */
+struct whole {
+    struct dealt dealt;
+    int first, own;
+    const real *parts;
+};
+
 struct chunk {
     const struct kernels *k;
     struct kctx ctx;
@@ -197,6 +213,7 @@ struct chunk {
     real *grads;               /* this lane's */
     const size_t *grad_places; /* per tensor: of a parameter's or shared value's gradient in it */
     int updates;               /* running statistics are to be updated */
+    struct whole whole;        /* of an operation on the whole batch */
     int fresh;    /* the first of its lane: what chunk_adds is about holds no gradient yet */
     int position; /* in the schedule */
 };

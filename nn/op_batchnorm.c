@@ -7,8 +7,8 @@
  *
  * - moments (N,2,C): mean m and variance of each sample;
  * - statistics (N,2,C), whole: mean and rstd = 1 / sqrt(var + eps) of the batch, the same for every
- *   sample; moves the running statistics, r += 0.1 (batch - r), with the unbiased variance, as
- *   PyTorch does;
+ *   sample, by way of mean and variance of each lane, so that ranks send as little as that; moves
+ *   the running statistics, r += 0.1 (batch - r), with the unbiased variance, as PyTorch does;
  * - apply (N,..,C): the value.
  *
  * The gradient falls apart the same way.  With xhat = (x - mean) rstd, g the gradient behind the
@@ -82,17 +82,42 @@ static real *running(const struct chunk *c, const struct tensor *t, int s) {
     return c->updates ? c->values + t->src[s]->param->offset : NULL;
 }
 
+static void statistics_lane_forward(const struct chunk *c, const struct tensor *t, real *part) {
+    c->k->batchnorm_lane(&c->ctx, c->n, t->attr[COLS], chunk_value(c, t->src[MOMENTS]), part);
+}
+
+static void statistics_lane_backward(const struct chunk *c, const struct tensor *t, real *part) {
+    const int cols = 2 * t->attr[COLS];
+    c->k->fill(&c->ctx, (size_t)cols, 0, part);
+    c->k->column_sum(&c->ctx, c->n, cols, chunk_grad(c, t), part);
+}
+
+/* The samples that this process has. */
+static struct chunk own_samples(const struct chunk *c) {
+    struct chunk own = *c;
+    own.first = c->whole.first;
+    own.n = c->whole.own;
+    return own;
+}
+
 static void statistics_forward(const struct chunk *c, const struct tensor *t) {
-    c->k->batchnorm_combine(&c->ctx, c->n, t->attr[ROWS], t->attr[COLS], EPS,
-                            chunk_value(c, t->src[MOMENTS]), chunk_result(c, t), MOMENTUM,
-                            running(c, t, RUNNING_MEAN), running(c, t, RUNNING_VAR));
+    const struct chunk own = own_samples(c);
+    const struct dealt each = {.n = c->n, .chunk = 1, .lanes = c->n};
+    const real *parts = c->whole.parts;
+    c->k->batchnorm_combine(&c->ctx, parts ? &c->whole.dealt : &each, t->attr[ROWS], t->attr[COLS],
+                            EPS, parts ? parts : chunk_value(c, t->src[MOMENTS]), own.n,
+                            chunk_result(&own, t), MOMENTUM, running(c, t, RUNNING_MEAN),
+                            running(c, t, RUNNING_VAR));
     c->g->model->version += c->updates != 0;
 }
 
 static void statistics_backward(const struct chunk *c, const struct tensor *t) {
-    c->k->batchnorm_combine_backward(&c->ctx, c->n, t->attr[ROWS], t->attr[COLS],
-                                     chunk_value(c, t->src[MOMENTS]), chunk_value(c, t),
-                                     chunk_grad(c, t), chunk_grad_src(c, t, MOMENTS));
+    const struct chunk own = own_samples(c);
+    const real *parts = c->whole.parts;
+    c->k->batchnorm_combine_backward(
+        &c->ctx, parts ? c->whole.dealt.lanes : c->n, (double)c->n * t->attr[ROWS], t->attr[COLS],
+        parts ? parts : chunk_grad(c, t), own.n, chunk_value(&own, t->src[MOMENTS]),
+        chunk_value(&own, t), chunk_grad_src(&own, t, MOMENTS));
 }
 
 static void statistics_flops(const struct tensor *t, double *f, double *b) {
@@ -102,6 +127,8 @@ static void statistics_flops(const struct tensor *t, double *f, double *b) {
 static const struct op statistics = {.name = "batchnorm_statistics",
                                      .forward = statistics_forward,
                                      .backward = statistics_backward,
+                                     .lane_forward = statistics_lane_forward,
+                                     .lane_backward = statistics_lane_backward,
                                      .flops = statistics_flops,
                                      .backward_reads = 1u << MOMENTS | BACKWARD_READS_OUT,
                                      .alias_src = -1,

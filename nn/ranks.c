@@ -76,9 +76,8 @@ void ranks_begin(struct ranks *r, int n) {
 }
 
 int ranks_first_row(const struct ranks *r, int n, int rank) {
-    long chunks = (n + r->chunk - 1) / r->chunk;
-    long row = chunks * ranks_first_lane(r, rank) / r->lanes * r->chunk;
-    return row < n ? (int)row : n;
+    const struct dealt dealt = {.n = n, .chunk = r->chunk, .lanes = r->lanes};
+    return dealt_first(&dealt, ranks_first_lane(r, rank));
 }
 
 /* rows (n, as t's) of the run, of which each rank has filled its own. */
@@ -96,6 +95,15 @@ void ranks_gather_output(struct ranks *r, const struct tensor *t, real *rows) {
     if (r->output_is_old[t->number] && !t->op->whole)
         gather_rows(r, t, rows);
     r->output_is_old[t->number] = 0;
+}
+
+void ranks_gather_parts(struct ranks *r, size_t width, real *parts) {
+    const size_t bytes = width * sizeof(real);
+    for (int p = 0; p < r->c->size; p++) {
+        size_t first = (size_t)ranks_first_lane(r, p), end = (size_t)ranks_first_lane(r, p + 1);
+        r->blocks[p] = (struct communicator_block){first * bytes, (end - first) * bytes};
+    }
+    carrier_gather(r->carrier, parts, r->blocks);
 }
 
 /* What another operation on the whole batch made, or the executor itself, everybody has. */

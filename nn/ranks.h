@@ -33,6 +33,8 @@ int ranks_first_row(const struct ranks *r, int n, int rank);
 void ranks_begin(struct ranks *r, int n); /* a run of n samples */
 /* The rows of an output, when they are asked for first after a run. */
 void ranks_gather_output(struct ranks *r, const struct tensor *t, real *rows);
+/* parts (lanes, width), of which each rank has filled those of its lanes. */
+void ranks_gather_parts(struct ranks *r, size_t width, real *parts);
 /* What an operation on the whole batch reads at this position, where only its owners have it. */
 void ranks_gather_sources(struct ranks *r, const struct chunk *whole, const struct tensor *t);
 /* Every rank moves the weights itself, and another processor or library could do it differently:

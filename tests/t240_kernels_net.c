@@ -167,9 +167,10 @@ static void test_batchnorm(void **state) {
         real moments[N * 2 * COLS], batch[N * 2 * COLS], sums[N * 2 * COLS], dbatch[N * 2 * COLS];
         real running_mean[COLS] = {0}, running_var[COLS] = {0}, y[ALL], dx[ALL];
         real dgamma[COLS] = {0}, dbeta[COLS] = {0}, *dres = COPY(batchnorm_dy);
+        const struct dealt samples = {N, 1, N};
         const real *mean = batch, *rstd = batch + COLS, *var = running_var;
         k->batchnorm_moments(&f->c, N, EACH, COLS, x, moments);
-        k->batchnorm_combine(&f->c, N, EACH, COLS, 1e-5, moments, batch, 1, running_mean,
+        k->batchnorm_combine(&f->c, &samples, EACH, COLS, 1e-5, moments, N, batch, 1, running_mean,
                              running_var);
         for (int j = 0; j < COLS; j++)
             running_var[j] *= (real)(N * EACH - 1) / (N * EACH);
@@ -178,7 +179,8 @@ static void test_batchnorm(void **state) {
         k->batchnorm_parameters(&f->c, N, COLS, sums, dgamma, dbeta);
         k->batchnorm_apply(&f->c, N * EACH, COLS, dres, zeros, rstd, gamma, NULL, NULL, 0, dx);
         k->batchnorm_slopes(&f->c, N, COLS, rstd, gamma, sums, dbatch);
-        k->batchnorm_combine_backward(&f->c, N, EACH, COLS, moments, batch, dbatch, sums);
+        k->batchnorm_combine_backward(&f->c, N, (double)N * EACH, COLS, dbatch, N, moments, batch,
+                                      sums);
         k->batchnorm_moments_backward(&f->c, N, EACH, COLS, x, moments, sums, dx);
         SAME(var, batchnorm_var);
         SAME(y, batchnorm_y);

@@ -172,24 +172,59 @@ template <class X, class Y, int N> struct batchnorm {
     }
 };
 
-struct batchnorm_combine {
-    int n, rows;
+/* dealt_first, there. */
+__device__ int lane_first(const struct dealt &d, int lane) {
+    long chunks = (d.n + d.chunk - 1) / d.chunk, first = chunks * lane / d.lanes * d.chunk;
+    return first < d.n ? (int)first : d.n;
+}
+
+struct batchnorm_lane {
+    int n;
     size_t cols;
-    float eps;
     const float *moments;
-    float *batch, momentum, *running_mean, *running_var;
+    float *part;
     __device__ void operator()(int col, const column_team &team) const {
         const float *own = moments + col;
-        float count = (float)n * (float)rows, mean = 0, var = 0;
+        float mean = 0, var = 0;
         TEAM_EACH(i, team, n) {
             mean += own[2 * (size_t)i * cols];
         }
-        mean = team.sum(mean) / (float)n;
+        mean = team.sum(mean) / (float)(n ? n : 1);
         TEAM_EACH(i, team, n) {
             float d = own[2 * (size_t)i * cols] - mean;
             var += own[(2 * (size_t)i + 1) * cols] + d * d;
         }
-        var = team.sum(var) / (float)n;
+        var = team.sum(var) / (float)(n ? n : 1);
+        if (!team.rank) {
+            part[col] = mean;
+            part[cols + (size_t)col] = var;
+        }
+    }
+};
+
+/* A column's parts have been read by all of its team before one writes over them. */
+struct batchnorm_combine {
+    struct dealt dealt;
+    int rows, n;
+    size_t cols;
+    float eps;
+    const float *parts;
+    float *batch, momentum, *running_mean, *running_var;
+    __device__ float samples(int lane) const {
+        return (float)(lane_first(dealt, lane + 1) - lane_first(dealt, lane));
+    }
+    __device__ void operator()(int col, const column_team &team) const {
+        const float *own = parts + col;
+        float count = (float)dealt.n * (float)rows, mean = 0, var = 0;
+        TEAM_EACH(i, team, dealt.lanes) {
+            mean += samples(i) * own[2 * (size_t)i * cols];
+        }
+        mean = team.sum(mean) / (float)dealt.n;
+        TEAM_EACH(i, team, dealt.lanes) {
+            float d = own[2 * (size_t)i * cols] - mean;
+            var += samples(i) * (own[(2 * (size_t)i + 1) * cols] + d * d);
+        }
+        var = team.sum(var) / (float)dealt.n;
         TEAM_EACH(i, team, n) {
             batch[2 * (size_t)i * cols + (size_t)col] = mean;
             batch[(2 * (size_t)i + 1) * cols + (size_t)col] = 1 / sqrtf(var + eps);
@@ -203,14 +238,15 @@ struct batchnorm_combine {
 };
 
 struct batchnorm_combine_slope {
-    int n, rows;
+    int lanes, n;
     size_t cols;
-    const float *moments, *batch, *dbatch;
+    float count;
+    const float *parts, *moments, *batch;
     float *dmoments;
     __device__ void operator()(int col, const column_team &team) const {
-        const float *own = moments + col, *slope = dbatch + col;
-        float count = (float)n * (float)rows, a = 0, b = 0;
-        TEAM_EACH(i, team, n) {
+        const float *own = moments + col, *slope = parts + col;
+        float a = 0, b = 0;
+        TEAM_EACH(i, team, lanes) {
             a -= slope[2 * (size_t)i * cols];
             b -= slope[(2 * (size_t)i + 1) * cols];
         }
@@ -385,20 +421,25 @@ void cuda_batchnorm_apply(const struct kctx *c, int rows, int cols, const real *
         cuda_no_halves(c, __func__);
 }
 
-void cuda_batchnorm_combine(const struct kctx *c, int n, int rows, int cols, double eps,
-                            const real *moments, real *batch, double momentum, real *running_mean,
-                            real *running_var) {
-    if (n)
+void cuda_batchnorm_lane(const struct kctx *c, int n, int cols, const real *moments, real *part) {
+    team_columns(c, cols, batchnorm_lane{n, (size_t)cols, moments, part});
+}
+
+void cuda_batchnorm_combine(const struct kctx *c, const struct dealt *dealt, int rows, int cols,
+                            double eps, const real *parts, int n, real *batch, double momentum,
+                            real *running_mean, real *running_var) {
+    if (dealt->n)
         team_columns(c, cols,
-                     batchnorm_combine{n, rows, (size_t)cols, (float)eps, moments, batch,
+                     batchnorm_combine{*dealt, rows, n, (size_t)cols, (float)eps, parts, batch,
                                        (float)momentum, running_mean, running_var});
 }
 
-void cuda_batchnorm_combine_backward(const struct kctx *c, int n, int rows, int cols,
-                                     const real *moments, const real *batch, const real *dbatch,
-                                     real *dmoments) {
+void cuda_batchnorm_combine_backward(const struct kctx *c, int lanes, double count, int cols,
+                                     const real *parts, int n, const real *moments,
+                                     const real *batch, real *dmoments) {
     team_columns(c, cols,
-                 batchnorm_combine_slope{n, rows, (size_t)cols, moments, batch, dbatch, dmoments});
+                 batchnorm_combine_slope{lanes, n, (size_t)cols, (float)count, parts, moments,
+                                         batch, dmoments});
 }
 
 void cuda_batchnorm_slopes(const struct kctx *c, int n, int cols, const real *rstd,

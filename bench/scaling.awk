@@ -1,0 +1,72 @@
+# scaling.awk -- how long a step takes on R ranks, from what one of them takes alone: docs/scaling.md, "How long".
+#
+#     awk -f bench/scaling.awk weights=86e6 images=128 rate=4700 >table.md
+#
+# name=value, for images and ranks of a kind:
+#   ranks=LIST      8,16,... (8,32,64,128,256,512,1024)
+#   weights=P       trained
+#   images=N        of each rank in a step
+#   rate=IMAGES/S   of a rank alone
+#   rows=R          numbers of an image that all ranks get, forth and back together: projections, ...
+#   parts=R         numbers of a lane that all ranks get, such as mean and variance of batch norm; lanes a rank: 1
+#   calls=K         how often a step waits for such rows or parts
+#   back=SHARE      of a step during which gradients travel (0.66: all of the way back)
+#   node=G          ranks of a node (8), which send each other inside=GB/S (450), others between=GB/S (50) a rank
+#   latency=S       of a message (5e-6), when sender and receiver are free for it
+#   bucket=R        numbers of the gradient on their way at a time; 0: as the program chooses (nn/buckets.h)
+BEGIN {
+    set["ranks"] = "8,32,64,128,256,512,1024"
+    set["weights"] = set["images"] = set["rate"] = set["rows"] = set["parts"] = set["calls"] = 0
+    set["back"] = 0.66
+    set["node"] = 8
+    set["inside"] = 450
+    set["between"] = 50
+    set["latency"] = 5e-6
+    set["bucket"] = 0
+    for (i = 1; i < ARGC; i++) {
+        if (split(ARGV[i], pair, "=") != 2 || !(pair[1] in set) || pair[2] == "") {
+            print "scaling.awk: " ARGV[i] ": see the names in its first lines" >"/dev/stderr"
+            exit 2
+        }
+        set[pair[1]] = pair[2]
+    }
+    if (!(set["weights"] > 0 && set["images"] > 0 && set["rate"] > 0)) {
+        print "scaling.awk: weights, images and rate are needed" >"/dev/stderr"
+        exit 2
+    }
+    n = split(set["ranks"], list, ",")
+    print "| ranks | images a second | of R alone | step, ms | gradients | not hidden | rows |"
+    print "|---|---|---|---|---|---|---|"
+    for (i = 1; i <= n; i++)
+        row(list[i] + 0)
+}
+
+# Seconds until a rank has got `bytes` in equal messages from each of R ranks, and sent as much.
+function seconds(bytes, R,    near, far) {
+    near = (R < set["node"] ? R : set["node"]) - 1
+    far = R - 1 - near
+    near = bytes * near / (set["inside"] * 1e9)
+    far = bytes * far / (set["between"] * 1e9)
+    return (near > far ? near : far) + (R - 1) * set["latency"]
+}
+
+function row(R,    alone, all, buckets, one, gradient, window, open, rows, step) {
+    alone = set["images"] / set["rate"]
+    all = set["weights"]
+    bucket = set["bucket"] ? set["bucket"] : BUCKET(R)
+    buckets = int((all + bucket - 1) / bucket)
+    # Each rank sends every other one its slice, and gets the sums of the others.
+    one = 2 * seconds(4 * all / buckets / R, R)
+    gradient = buckets * one
+    window = set["back"] * alone * (buckets - 1) / buckets
+    open = gradient - one > window ? gradient - window : one
+    rows = set["rows"] * set["images"] + set["parts"]
+    rows = R > 1 ? seconds(4 * rows, R) + (set["calls"] > 1 ? (set["calls"] - 1) * (R - 1) * set["latency"] : 0) : 0
+    step = alone + open + rows
+    printf "| %d | %d | %.1f %% | %.1f | %.1f | %.1f | %.1f |\n", R, R * set["images"] / step, 100 * alone / step,
+        1e3 * step, 1e3 * gradient, 1e3 * open, 1e3 * rows
+}
+
+function BUCKET(R) {
+    return 2097152
+}
