@@ -194,6 +194,7 @@ int bench_steps(struct invocation *call, const struct bench_flags *o, struct err
     step_times_init(&all.times);
     call->settings->machine.device = o->device;
     call->settings->machine.math = o->math;
+    call->settings->machine.views = o->views;
     TRY(invocation_context(call, &context, err));
     TRY(dataset_open(&data, "shapes:train=1024,test=1", err));
     const struct stepper_config config = {.settings = call->settings,
@@ -202,7 +203,8 @@ int bench_steps(struct invocation *call, const struct bench_flags *o, struct err
                                           .device = context.device,
                                           .threads = o->threads ? o->threads : context.threads,
                                           .profile = o->profile,
-                                          .recompute = o->recompute};
+                                          .recompute = o->recompute,
+                                          .renders = !strcmp(o->views, "device")};
     all.config = &config;
     if (!context.device)
         all.peak = peak_flops(config.threads, 1);
