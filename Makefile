@@ -137,7 +137,7 @@ $(STANDIN): $(wildcard tests/cuda/cudnn*.c tests/cuda/cudnn*.h) $(BUILD)/flags
 	$(COMPILE) -fPIC -shared -o $@ $(filter %.c,$^)
 $(STANDIN): EXTRA = -Itests/cuda
 # Tests with the emulator, some with the stand-in for cuDNN, which finds the emulator in the program.
-WITH_STANDIN  := t252_dnn t253_dnn_attention t260_nn_device t261_device_needs t262_device_halves t263_device_conv_halves t264_device_ahead t265_device_peers t356_nn_overlap
+WITH_STANDIN  := t252_dnn t253_dnn_attention t260_nn_device t261_device_needs t262_device_halves t263_device_conv_halves t264_device_ahead t265_device_peers t356_nn_overlap t607_methods_views
 WITH_EMULATOR := t250_kernels_cuda $(WITH_STANDIN)
 $(WITH_EMULATOR:%=$(BUILD)/tests/%): $(EMULATED)
 $(WITH_STANDIN:%=$(BUILD)/tests/%): private EXTRA = -rdynamic -DSTAND_IN=$(call quoted,$(abspath $(STANDIN)))

@@ -58,7 +58,7 @@ static int bench_threads(const struct stepper *s, const char *name, int threads,
                          const struct bench_flags *o, const volatile sig_atomic_t *stop,
                          struct error *err) {
     enum { FILLING = 8 };
-    struct loader_slot slots[METHOD_INPUTS + 1];
+    struct loader_slot slots[METHOD_SLOTS];
     struct loader *l = NULL;
     double rate = 0;
     const struct loader_config config = {.data = s->builder.data,
@@ -124,8 +124,11 @@ int bench_loader(struct invocation *call, const struct bench_flags *o, const cha
                          o->filter);
     TRY(invocation_context(call, &context, err));
     TRY(dataset_open(&data, dataset ? dataset : "shapes:train=1024,test=1", err));
-    const struct stepper_config config = {
-        .settings = call->settings, .data = &data, .kernels = context.kernels, .threads = 1};
+    const struct stepper_config config = {.settings = call->settings,
+                                          .data = &data,
+                                          .kernels = context.kernels,
+                                          .threads = 1,
+                                          .renders = !strcmp(o->views, "device")};
     if (!o->json)
         printf("%-40s %8s %12s\n", "name", "threads", "images_per_s");
     for (const struct workload *w = workloads; w->name; w++) {

@@ -261,6 +261,7 @@ int bench_steps(struct invocation *call, const struct bench_flags *o, struct err
     call->settings->machine.device = o->device;
     call->settings->machine.math = o->math;
     call->settings->machine.threads = o->threads;
+    call->settings->machine.views = o->views;
     TRY(communicator_agree(ranks, WAIT_LIMITED, invocation_context(call, &context, err), err));
     TRY(invocation_join(call, &context, err));
     TRY(dataset_open(&data, "shapes:train=1024,test=1", err));
@@ -272,7 +273,8 @@ int bench_steps(struct invocation *call, const struct bench_flags *o, struct err
                                           .lanes = o->lanes,
                                           .threads = context.threads,
                                           .profile = o->profile,
-                                          .recompute = o->recompute};
+                                          .recompute = o->recompute,
+                                          .renders = !strcmp(o->views, "device")};
     all.config = &config;
     TRY(find_peak(&all, err));
     if (!o->json && !communicator_rank(ranks))

@@ -35,7 +35,7 @@ struct invocation {
         } watch;
         struct bench_flags {
             const char *filter; /* extended regular expression on the names; "": all */
-            const char *device, *math;
+            const char *device, *math, *views;
             const char *batch; /* a list; 0: each step's own */
             const char *out;   /* file for the times of steps, or "" */
             int json, published, threads, lanes, profile, recompute;

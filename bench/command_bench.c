@@ -24,6 +24,8 @@ static const struct option_def bench_options[] = {
         "of steps: activations computed twice where samples meet, as `run --recompute` does"),
     OPTION_TEXT(struct bench_flags, device, "cpu", NULL, "of steps: cpu, cuda, cuda:N or auto"),
     OPTION_TEXT(struct bench_flags, math, "fp32", NULL, "of steps on a device, as for `run`"),
+    OPTION_TEXT(struct bench_flags, views, "processor", "processor|device",
+                "of steps on a device, and of what the loader does for it, as for `run`"),
     OPTION_REAL(struct bench_flags, seconds, 5, 0.1, 3600, "time for each"),
     OPTION_END};
 

@@ -29,6 +29,10 @@ static int run(struct invocation *call, struct error *err) {
     struct context context;
     int status = 0;
     TRY(invocation_no_arguments(call, err));
+    if (strcmp(call->settings->machine.views, "processor") != 0)
+        return error_set(
+            err, STATUS_USAGE,
+            "step takes views as inputs and makes none on a device: leave out --views");
     TRY(invocation_context(call, &context, err));
     const char *out = call->settings->machine.out;
     once.out = strcmp(out, "out") ? out : "step.h5"; /* --out names a file here */

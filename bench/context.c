@@ -42,10 +42,10 @@ static int compare_ranks(const struct invocation *call, const struct context *co
     char hash[65];
     run_init(&now);
     const char *text =
-        arena_printf(&a, "%s\n%s\n%s\n%s %s %s\n%d %d\n%s", SSV_VERSION, now.code_commit,
+        arena_printf(&a, "%s\n%s\n%s\n%s %s %s %s\n%d %d\n%s", SSV_VERSION, now.code_commit,
                      context->kernels->name, context->device ? context->device->description : "cpu",
-                     context->device ? context->device->note : "", m->math, m->zero, m->bucket,
-                     settings_suite_text(call->settings, &a));
+                     context->device ? context->device->note : "", m->math, m->views, m->zero,
+                     m->bucket, settings_suite_text(call->settings, &a));
     sha256_hex(text, strlen(text), hash);
     int status = communicator_compare(
         call->ranks, hash, sizeof hash,
@@ -73,8 +73,14 @@ int invocation_context(const struct invocation *call, struct context *context, s
     int status = device_open(&device, m->device, m->math, turn, &fell_back, err);
     if (status)
         return status;
+    const int device_views = !strcmp(m->views, "device");
     if (fell_back)
-        log_message(LOG_WARN, "%s; networks run on the processor", err->message);
+        log_message(LOG_WARN, "%s; networks run on the processor%s", err->message,
+                    device_views ? ", and views are made there" : "");
+    else if (device_views && !device)
+        return error_set(err, STATUS_USAGE,
+                         "--views device: networks run on the processor, and views are made there: "
+                         "choose a --device, or leave out --views");
     if (device && *device->note)
         log_message(LOG_WARN, "%s: %s", device->name, device->note);
     *context = (struct context){.kernels = k,

@@ -1,6 +1,7 @@
 #include "bench/workload.h"
 
 #include "core/log.h"
+#include "methods/views.h"
 
 #include <string.h>
 
@@ -55,7 +56,7 @@ static void pin_slots(struct stepper *s, struct device *d, int n) {
 }
 
 static int make_slots(struct stepper *s, struct device *d, struct error *err) {
-    struct loader_slot slots[METHOD_INPUTS + 1];
+    struct loader_slot slots[METHOD_SLOTS];
     int n = trainer_slots(&s->builder, slots), status = 0;
     for (int i = 0; i < n; i++) {
         struct slab *m = &s->memory[i];
@@ -72,11 +73,11 @@ int stepper_fill(struct stepper *s, struct error *err) {
     const struct builder *b = &s->builder;
     const struct trainer_config *config = &s->trainer.config;
     struct record record = {0};
-    struct loader_slot slots[METHOD_INPUTS + 1];
+    struct loader_slot slots[METHOD_SLOTS];
     int n = trainer_slots(b, slots), status = 0;
     for (int i = 0; i < b->batch; i++) {
         struct rng view = rng_at((struct rng_key){0, RNG_VIEW}, 0, (uint32_t)i);
-        void *at[METHOD_INPUTS + 1];
+        void *at[METHOD_SLOTS];
         for (int k = 0; k < n; k++)
             at[k] = (unsigned char *)s->slots[k] + slots[k].per_sample * sizeof(float) * (size_t)i;
         TRY(dataset_read(b->data, SPLIT_TRAIN, i % b->data->count[SPLIT_TRAIN], &record, err));
@@ -95,6 +96,7 @@ static int build(struct stepper *s, const struct workload *w, const struct metho
                                              .channels = config->data->channels,
                                              .patch = w->patch,
                                              .position = POSITION_SINCOS};
+    const char *own = views_of_its_own(method, settings_method(config->settings, method));
     s->builder = (struct builder){.g = &s->graph,
                                   .model = &s->model,
                                   .backbone = &s->backbone,
@@ -106,7 +108,8 @@ static int build(struct stepper *s, const struct workload *w, const struct metho
                                   .classes = config->data->classes,
                                   .encoder = model_group(&s->model, "encoder"),
                                   .stage = method->n_stages - 1,
-                                  .batch = w->batch};
+                                  .batch = w->batch,
+                                  .renders = config->renders && !own};
     const struct trainer_config trainer = {.method = method,
                                            .self = settings_method(config->settings, method),
                                            .builder = &s->builder,
@@ -159,7 +162,7 @@ void stepper_close(struct stepper *s) {
     for (int i = 0; i < s->n_pinned; i++)
         d->unpin(d, s->memory[i].data);
     trainer_close(&s->trainer);
-    for (int i = 0; i <= METHOD_INPUTS; i++)
+    for (int i = 0; i < METHOD_SLOTS; i++)
         slab_free(&s->memory[i]);
     graph_free(&s->graph);
     model_free(&s->model);

@@ -33,6 +33,7 @@ struct stepper_config {
     struct device *device;            /* NULL: the processor */
     const struct kernel_watch *watch; /* NULL: not watching */
     int threads, profile, recompute;
+    int renders;                /* views are made in the graph, of methods where that is possible */
     int chunk, lanes;           /* of exec_config */
     struct communicator *ranks; /* that step together; NULL: alone */
 };
@@ -40,11 +41,11 @@ struct stepper_config {
 struct stepper {
     struct trainer trainer;
     struct model model;
-    void *slots[METHOD_INPUTS + 1]; /* memory for a batch */
+    void *slots[METHOD_SLOTS]; /* memory for a batch */
     /* private */
     struct graph graph;
     struct backbone backbone;
-    struct slab memory[METHOD_INPUTS + 1]; /* of slots */
+    struct slab memory[METHOD_SLOTS]; /* of slots */
     int n_pinned;
     struct builder builder;
     struct arena arena;

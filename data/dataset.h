@@ -77,6 +77,7 @@ struct dataset {
     struct arena arena;
     long count[SPLITS];
     int height, width; /* of every image; where they differ, both are the shorter side of each */
+    long most_pixels;  /* of an image, where sizes differ; 0: all have height * width */
     int channels;
     int classes;                       /* 0: no labels */
     const char *const *class_names;    /* (classes) */
@@ -117,6 +118,10 @@ extern const struct dataset_source *const dataset_sources[]; /* NULL-terminated 
 int dataset_open(struct dataset *d, const char *spec, struct error *err);
 int dataset_read(const struct dataset *d, enum split split, long index, struct record *out,
                  struct error *err);
+/* Of an image: height times width. */
+static inline long dataset_most_pixels(const struct dataset *d) {
+    return d->most_pixels ? d->most_pixels : (long)d->height * d->width;
+}
 void dataset_close(struct dataset *d);   /* of a zeroed dataset: nothing */
 int dataset_skips_bad(const char *spec); /* it takes bad=skip */
 void dataset_list(FILE *out);            /* names, titles and argument help, for `ssvbench list` */

@@ -11,7 +11,7 @@
 #include "core/rng.h"
 #include "data/dataset.h"
 
-enum { LOADER_SLOTS = 24 };
+enum { LOADER_SLOTS = 25 };
 
 struct loader_slot {
     const char *name;

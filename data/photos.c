@@ -77,6 +77,7 @@ struct survey {
     int side, sides_differ; /* the shorter side, so far */
     double longest;         /* the largest ratio of the sides, and whose */
     const struct photo *strip;
+    double kept; /* pixels of the largest image, so far, where keep says what is kept */
     const char **bad;
     struct outcome *outcomes; /* (BLOCK) */
     struct progress progress;
@@ -132,6 +133,8 @@ static void take(struct survey *s, const struct photo *p, const struct outcome *
         s->longest = (double)longer / shorter;
         s->strip = p;
     }
+    double by = s->o->keep && shorter > s->o->keep ? (double)s->o->keep / shorter : 1;
+    s->kept = fmax(s->kept, (double)lround(shorter * by) * (double)lround(longer * by));
     snprintf(label, sizeof label, "%d %d", p->label, p->n_captions);
     hash_text(&s->hash, p->name);
     hash_text(&s->hash, label);
@@ -211,6 +214,7 @@ static int survey(struct survey *s, struct error *err) {
     if (!s->o->keep && s->longest * d->height * d->height > MOST_PIXELS)
         return error_set(err, STATUS_USAGE, "%s: it is too long a strip for size=%d",
                          s->strip->name, d->height);
+    d->most_pixels = s->o->keep ? (long)s->kept : d->height * (long)ceil(s->longest * d->height);
     if (d->n_bad)
         log_message(LOG_WARN, "%s: bad images left out: %ld", d->spec, d->n_bad);
 out:

@@ -5,8 +5,8 @@
 #include <math.h>
 #include <string.h>
 
-static const struct kernel_case *const families[] = {cases_table, cases_conv, cases_net, cases_rows,
-                                                     cases_copy};
+static const struct kernel_case *const families[] = {cases_table, cases_conv, cases_net,
+                                                     cases_rows,  cases_copy, cases_views};
 
 const struct kernel_case *kernel_case_at(int i) {
     for (size_t f = 0; f < sizeof families / sizeof *families; f++)

@@ -7,7 +7,7 @@
 
 /* The tables, one a family; `families` of cases.c lists them. */
 extern const struct kernel_case cases_table[], cases_conv[], cases_net[], cases_rows[],
-    cases_copy[];
+    cases_copy[], cases_views[];
 
 #define SHAPES(list, bench) list, sizeof list / sizeof *list, bench
 

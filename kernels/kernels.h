@@ -84,6 +84,8 @@ static inline int dealt_first(const struct dealt *d, int lane) {
     return first < d->n ? (int)first : d->n;
 }
 
+struct view_shape; /* kernels/views.h */
+
 /* clang-format off */
 /* KERNEL(name, (parameters)) */
 #define KERNEL_LIST(KERNEL)                                                                        \
@@ -108,6 +110,13 @@ static inline int dealt_first(const struct dealt *d, int lane) {
     KERNEL(axpby, (const struct kctx *c, size_t n, real a, const real *x, real b, real *y))        \
     /* y (n) = x * y */                                                                            \
     KERNEL(multiply, (const struct kctx *c, size_t n, const real *x, real *y))                     \
+    /* Views of n images, as tasks (n,views) of struct view_task say; pixels (n,words) of bytes and \
+     * tasks lie among indices.  y (n,views,channels,side,side) = (view - norm[0]) norm[1] with norm\
+     * (2,channels); outside the image a box has the colour norm[0].  scratch: n * view_scratch(s) \
+     * reals. */                                                                                   \
+    KERNEL(render_views, (const struct kctx *c, int n, const struct view_shape *s,                 \
+                          const int32_t *pixels, const int32_t *tasks, const real *norm,           \
+                          real *scratch, real *y))                                                 \
     /* y (n) = value */                                                                            \
     KERNEL(fill, (const struct kctx *c, size_t n, real value, real *y))                            \
     /* y = acc * y + x for rows of cols, stored ldx and ldy reals apart; ldx = 0: one row for all. \

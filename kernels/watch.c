@@ -1,5 +1,7 @@
 #include "kernels/watch.h"
 
+#include "kernels/views.h"
+
 /* The numbers that stand for options are those of cases_*.c, where each kernel has its own. */
 #define WATCH(name, parameters, ...)                                                               \
     static void watch_##name parameters {                                                          \
@@ -44,6 +46,10 @@ WATCH(kl_uniform_forward, (const struct kctx *c, int rows, int cols, REAL x, OUT
 WATCH(kl_uniform_backward,
       (const struct kctx *c, int rows, int cols, REAL p, REAL y, REAL dy, int acc, OUT dx), rows,
       cols, acc)
+WATCH(render_views,
+      (const struct kctx *c, int n, const struct view_shape *s, UNUSED const int32_t *pixels,
+       UNUSED const int32_t *tasks, REAL norm, OUT scratch, OUT y),
+      n, s->views, s->channels, s->side, s->words)
 WATCH(multiply, (const struct kctx *c, size_t n, REAL x, OUT y), (int)n)
 WATCH(act_forward, (const struct kctx *c, enum activation act, size_t n, REAL x, OUT y), (int)n,
       (int)act, x == y)

@@ -30,6 +30,7 @@
 #include "methods/beit_internal.h"
 #include "methods/method.h"
 #include "methods/show.h"
+#include "methods/views.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -101,16 +102,19 @@ static struct block_masking masking(const struct beit *m, const struct vit *v) {
 }
 
 /* The view, and where it lies in the run's randomness, is the same in both stages. */
-static void draw_view(const struct beit *m, const struct record *r,
-                      const struct normalization *norm, int side, struct rng *rng, float *out) {
-    const struct view_recipe recipe = {.min_area = m->min_area,
-                                       .max_area = 1,
-                                       .flip = m->flip ? 0.5 : 0,
-                                       .jitter_p = m->jitter > 0,
-                                       .brightness = m->jitter,
-                                       .contrast = m->jitter,
-                                       .saturation = m->jitter};
-    view_random(r, norm, &recipe, rng, side, out);
+static struct view_recipe view_of(const struct beit *m) {
+    return (struct view_recipe){.min_area = m->min_area,
+                                .max_area = 1,
+                                .flip = m->flip ? 0.5 : 0,
+                                .jitter_p = m->jitter > 0,
+                                .brightness = m->jitter,
+                                .contrast = m->jitter,
+                                .saturation = m->jitter};
+}
+
+static void draw_view(const struct beit *m, const struct sample *s) {
+    const struct view_recipe recipe = view_of(m);
+    sample_view(s, IMAGES, 0, s->backbone->image, &recipe);
 }
 
 /* The discrete autoencoder. */
@@ -210,7 +214,7 @@ static float gumbel(struct rng *rng) {
 
 static void prepare_tokenizer(const void *self, const struct sample *s) {
     const struct beit *m = self;
-    draw_view(m, s->record, s->norm, s->backbone->image, s->view, s->slots[IMAGES]);
+    draw_view(m, s);
     float *noise = s->slots[NOISE];
     for (int i = 0; i < patches_of(&s->backbone->vit) * m->codebook; i++)
         noise[i] = gumbel(s->mask);
@@ -249,6 +253,7 @@ static int sample_patches(const struct beit *m, const struct builder *b, const s
     struct arena a = {0};
     struct record r = {0};
     const struct kctx ctx = {.threads = 1};
+    const struct view_recipe recipe = view_of(m);
     float *view = ARENA_ARRAY(&a, float, (size_t)patches *(size_t)dim);
     float *all = ARENA_ARRAY(&a, float, (size_t)patches *(size_t)dim);
     int32_t *order = ARENA_ARRAY(&a, int32_t, patches);
@@ -256,7 +261,7 @@ static int sample_patches(const struct beit *m, const struct builder *b, const s
         long index = (long)((double)i * (double)b->data->count[SPLIT_TRAIN] / images);
         TRY(dataset_read(b->data, SPLIT_TRAIN, index, &r, err));
         struct rng rng = rng_at((struct rng_key){b->seed, RNG_VIEW}, 0, (uint32_t)index);
-        draw_view(m, &r, b->norm, v->image, &rng, view);
+        view_random(&r, b->norm, &recipe, &rng, v->image, view);
         s->kernels->patchify(&ctx, 1, v->channels, v->image, v->image, v->patch, view, all);
         s->kernels->standardize_rows(&ctx, patches, dim, (real)WORDS_EPS, all, all);
         rng_permutation(&rng, order, (uint32_t)patches);
@@ -383,7 +388,7 @@ static int build(const void *self, struct builder *b, struct error *err) {
 static void prepare(const void *self, const struct sample *s) {
     const struct beit *m = self;
     const struct vit *v = &s->backbone->vit;
-    draw_view(m, s->record, s->norm, s->backbone->image, s->view, s->slots[IMAGES]);
+    draw_view(m, s);
     const struct block_masking mask = masking(m, v);
     int32_t *visible = s->slots[VISIBLE];
     int32_t *masked = s->slots[MASKED], *masked_tokens = s->slots[MASKED_TOKENS];

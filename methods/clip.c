@@ -22,6 +22,7 @@
 
 #include "methods/show.h"
 #include "methods/text_tower.h"
+#include "methods/views.h"
 
 #include <math.h>
 #include <string.h>
@@ -161,7 +162,7 @@ static void prepare(const void *self, const struct sample *s) {
     const struct record *r = s->record;
     struct crop_box box = random_resized_box(r, o->min_area, 1, s->view);
     int flip = o->flip && rng_below(s->view, 2);
-    view_crop(r, s->norm, &box, flip, s->backbone->image, s->slots[IMAGES]);
+    sample_crop(s, IMAGES, 0, s->backbone->image, &box, flip);
     uint32_t number = r->n_captions > 1 ? rng_below(s->mask, (uint32_t)r->n_captions) : 0;
     fill_text(self, s->runtime, r->n_captions ? record_caption(r, (int)number) : "",
               s->slots + TOKENS);

@@ -31,6 +31,7 @@ static void adopt(struct builder *b, struct part_runtime *p, const char *name) {
     for (int i = 0; i < sub->n_inputs; i++, b->n_inputs++) {
         b->inputs[b->n_inputs] = sub->inputs[i];
         b->slots[b->n_inputs] = sub->slots[i];
+        b->rendered[b->n_inputs] = sub->rendered[i];
     }
     for (int i = 0; i < sub->n_scalars; i++, b->n_scalars++) {
         b->scalars[b->n_scalars] = sub->scalars[i];
@@ -45,6 +46,8 @@ static void adopt(struct builder *b, struct part_runtime *p, const char *name) {
         if (!b->watched[i])
             b->watched[i] = sub->watched[i];
     b->drop = sub->drop;
+    b->pixels = sub->pixels;
+    b->rendered_words = sub->rendered_words;
     if (sub->fingerprint != b->fingerprint)
         b->fingerprint = b->fingerprint
                              ? arena_printf(b->arena, "%s %s", b->fingerprint, sub->fingerprint)
@@ -92,6 +95,16 @@ static void prepare(const void *self, const struct sample *s) {
         part.slots = s->slots + r->part[i].first_slot;
         o->compound->part[i]->stages[0].prepare(o->self[i], &part);
     }
+}
+
+static const char *own_views(const void *self) {
+    const struct compound_options *o = self;
+    const char *own = NULL;
+    for (int i = 0; i < o->compound->n && !own; i++) {
+        const struct method *part = o->compound->part[i];
+        own = part->own_views ? part->own_views(o->self[i]) : NULL;
+    }
+    return own;
 }
 
 typedef void hook(const void *self, struct step *s);
@@ -203,6 +216,7 @@ static int combine(struct compound *c, struct arena *a, const char *text, struct
                          .cite = c->part[0]->cite,
                          .backbones = BACKBONE_ANY,
                          .trains = 1,
+                         .own_views = own_views,
                          .stages = {{.name = "pretrain",
                                      .recipe = first->recipe,
                                      .tune = tune,

@@ -352,6 +352,11 @@ static const struct recipe discriminator_recipe = {.optimizer = OPTIMIZER_ADAMW,
 /* The authors' code: Adam with 2e-3 for batches of 64, no decay. */
 static const struct recipe paper = {.lr = 2e-3 * 256 / 64};
 
+static const char *own_views(const void *self) {
+    (void)self;
+    return "an image beside a copy of which a part is hidden";
+}
+
 const struct method method_context_encoder = {
     .name = "context_encoder",
     .title = "Context encoder",
@@ -359,6 +364,7 @@ const struct method method_context_encoder = {
     .cite = "Pathak et al. 2016, arXiv:1604.07379",
     .trains = 1,
     .options = options,
+    .own_views = own_views,
     .paper = "decoder_width=512 discriminator_width=64",
     .paper_recipe = &paper,
     .state_size = sizeof(struct context_encoder),

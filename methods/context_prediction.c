@@ -257,6 +257,11 @@ out:
     return status;
 }
 
+static const char *own_views(const void *self) {
+    (void)self;
+    return "patches at other resolutions and without their colours";
+}
+
 const struct method method_context_prediction = {
     .name = "context_prediction",
     .title = "Context prediction",
@@ -264,6 +269,7 @@ const struct method method_context_prediction = {
     .cite = "Doersch, Gupta and Efros 2015, arXiv:1505.05192",
     .trains = 1,
     .options = options,
+    .own_views = own_views,
     .paper = "patch=0.2 downsample=0.33 hidden=4096", /* 96 of about 480 pixels */
     .state_size = sizeof(struct context_prediction),
     .show = show_context_prediction,

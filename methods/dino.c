@@ -26,6 +26,7 @@
  */
 #include "methods/method.h"
 #include "methods/show.h"
+#include "methods/views.h"
 
 #include <math.h>
 #include <string.h>
@@ -220,24 +221,19 @@ static void prepare(const void *self, const struct sample *s) {
     struct view_recipe global[GLOBAL_CROPS] = {view_recipe_dino_global_1,
                                                view_recipe_dino_global_2};
     struct view_recipe local = view_recipe_dino_local;
-    size_t channels = (size_t)s->backbone->channels, side = (size_t)s->backbone->image;
-    float *out = s->slots[GLOBALS];
     global[1].solarize = d->solarize;
     for (int i = 0; i < GLOBAL_CROPS; i++) {
         global[i].min_area = d->global_area;
         global[i].blur_p *= d->blur;
         view_recipe_scale_jitter(&global[i], d->strength);
-        view_random(s->record, s->norm, &global[i], s->view, (int)side,
-                    out + (size_t)i * channels * side * side);
+        sample_view(s, GLOBALS, i, s->backbone->image, &global[i]);
     }
     local.min_area = fmin(d->local_area, d->global_area);
     local.max_area = d->global_area;
     local.blur_p *= d->blur;
     view_recipe_scale_jitter(&local, d->strength);
-    side = (size_t)r->local_side;
     for (int i = 0; i < d->local_crops; i++)
-        view_random(s->record, s->norm, &local, s->view, (int)side,
-                    (float *)s->slots[LOCALS] + (size_t)i * channels * side * side);
+        sample_view(s, LOCALS, i, r->local_side, &local);
 }
 
 static void start(const void *self, struct step *s) {

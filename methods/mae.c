@@ -13,6 +13,7 @@
  */
 #include "methods/method.h"
 #include "methods/show.h"
+#include "methods/views.h"
 
 #include <string.h>
 
@@ -114,7 +115,7 @@ static void prepare(const void *self, const struct sample *s) {
     const struct mae *m = self;
     struct crop_box box = random_resized_box(s->record, m->min_area, 1, s->view);
     int flip = m->flip && rng_below(s->view, 2);
-    view_crop(s->record, s->norm, &box, flip, s->backbone->image, s->slots[IMAGES]);
+    sample_crop(s, IMAGES, 0, s->backbone->image, &box, flip);
 
     int patches = vit_tokens(&s->backbone->vit) - 1, keep = kept(m, patches);
     int32_t *visible = s->slots[VISIBLE], *restore = s->slots[RESTORE];

@@ -16,6 +16,9 @@
  * What must survive a restart lives in parameters (builder_group's, held or not), never in
  * variables: everything else is a function of options, data and the step's number.
  *
+ * Where the builder renders, a slot of images holds tasks instead, and prepare makes them by
+ * methods/views.h.
+ *
  * To add one: a file with a `const struct method`, a line in methods.c, a golden test of its loss
  * and gradients.
  */
@@ -30,7 +33,8 @@
 #include "nn/optim.h"
 
 enum {
-    METHOD_INPUTS = LOADER_SLOTS - 1, /* the runner has one of its own */
+    METHOD_SLOTS = LOADER_SLOTS,
+    METHOD_INPUTS = METHOD_SLOTS - 2, /* the runner has two of its own */
     METHOD_SCALARS = 8,
     METHOD_STATE = 512,
     METHOD_OBJECTIVES = 8,
@@ -67,7 +71,12 @@ struct builder {
     struct tensor *inputs[METHOD_INPUTS];
     struct loader_slot slots[METHOD_INPUTS];
     int n_inputs;
-    struct tensor *drop; /* stochastic depth's input, the runner's business; NULL: none */
+    int renders;                            /* views are made in the graph, see methods/views.h */
+    size_t rendered_words;                  /* that all views of a sample weigh */
+    struct tensor *rendered[METHOD_INPUTS]; /* what is made of a slot's tasks; NULL: it is filled */
+    /* Inputs that are the runner's business; NULL: none. */
+    struct tensor *drop;   /* of stochastic depth */
+    struct tensor *pixels; /* of the images that views are made from */
     struct tensor *scalars[METHOD_SCALARS];
     real scalar_value[METHOD_SCALARS];
     int n_scalars;
@@ -111,6 +120,7 @@ struct sample {
     const struct backbone *backbone;
     const void *runtime;     /* the builder's */
     struct rng *view, *mask; /* fresh for (seed, purpose, epoch, sample) */
+    int renders;             /* the builder's */
     void *const *slots;
 };
 
@@ -175,6 +185,9 @@ struct method {
     int uses_labels, uses_captions;   /* stated in every table; data must have them */
     int mixes_samples;                /* its loss compares the samples of a batch */
     const struct option_def *options; /* may be NULL */
+    /* What its views are, with these options, that methods/views.h has no word for and prepare
+     * makes by itself; returns NULL: nothing.  NULL: never anything. */
+    const char *(*own_views)(const void *self);
     /* The defaults are for images of 32 to 96 pixels and short budgets; the preset `paper` has the
      * paper's values: "key=value key=value", and of the recipe rate, decay and warm-up. */
     const char *paper;

@@ -1,4 +1,4 @@
-#include "methods/method.h"
+#include "methods/views.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -51,6 +51,7 @@ struct recipe stage_recipe(const struct stage *stage, const void *self) {
 static struct tensor *declare(struct builder *b, struct tensor *t) {
     CHECK(b->n_inputs < METHOD_INPUTS, "more than %d inputs", METHOD_INPUTS);
     b->slots[b->n_inputs] = (struct loader_slot){t->name, t->per_sample};
+    b->rendered[b->n_inputs] = NULL;
     b->inputs[b->n_inputs++] = t;
     return t;
 }
@@ -59,6 +60,8 @@ struct tensor *builder_images(struct builder *b, const char *name, int views, in
     int size = side ? side : b->backbone->image;
     const int dim[] = {views, b->backbone->channels, size,
                        side ? side : backbone_wide(b->backbone)};
+    if (b->renders)
+        return views_declare(b, name, views ? 4 : 3, views ? dim : dim + 1);
     return declare(b,
                    views ? graph_input(b->g, name, 4, dim) : graph_input(b->g, name, 3, dim + 1));
 }

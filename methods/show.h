@@ -28,10 +28,10 @@ struct show_graph {
     struct builder *b;
     int first, last; /* tensors of the method, last excluded: a graph may have several methods */
     struct exec *exec;
-    void **slots;                 /* of b's inputs, (n, per_sample) each, as prepare fills them */
-    void *all[METHOD_INPUTS + 1]; /* of the whole graph, and the runner's own */
-    struct trainer trainer;       /* of a stage */
-    long done;                    /* its steps so far */
+    void **slots;            /* of b's inputs, (n, per_sample) each, as prepare fills them */
+    void *all[METHOD_SLOTS]; /* of the whole graph, and the runner's own */
+    struct trainer trainer;  /* of a stage */
+    long done;               /* its steps so far */
 };
 
 /* Pictures as large as the images, one of each; kept at their own size, for figures. */

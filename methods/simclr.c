@@ -20,6 +20,7 @@
 #include "data/transforms.h"
 #include "methods/method.h"
 #include "methods/show.h"
+#include "methods/views.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -95,16 +96,23 @@ static void prepare(const void *self, const struct sample *s) {
     view_recipe_scale_jitter(&v, m->strength);
     v.blur_p = m->blur;
     int side = s->backbone->image;
-    size_t pixels = (size_t)s->backbone->channels * (size_t)side * (size_t)side;
-    float *out = s->slots[IMAGES];
     enum transform first = transform_named(m->first), second = transform_named(m->second);
     if (first || second) { /* section 3: "apply the targeted transformations only to one branch" */
+        size_t pixels = (size_t)s->backbone->channels * (size_t)side * (size_t)side;
+        float *out = s->slots[IMAGES];
         view_plain(s->record, s->norm, side, out);
         view_transformed(s->record, s->norm, &v, first, second, s->view, side, out + pixels);
         return;
     }
     for (int i = 0; i < VIEWS; i++)
-        view_random(s->record, s->norm, &v, s->view, side, out + (size_t)i * pixels);
+        sample_view(s, IMAGES, i, side, &v);
+}
+
+static const char *own_views(const void *self) {
+    const struct simclr *s = self;
+    return transform_named(s->first) || transform_named(s->second)
+               ? "single augmentations (simclr.first, simclr.second)"
+               : NULL;
 }
 
 static void tune(const void *self, struct recipe *r) {
@@ -125,6 +133,7 @@ const struct method method_simclr = {
     .trains = 1,
     .mixes_samples = 1,
     .options = options,
+    .own_views = own_views,
     .paper = "optimizer=lars strength=1 blur=0.5 temperature=0.1 head_layers=3",
     .state_size = sizeof(struct simclr),
     .show = show_simclr,

@@ -236,6 +236,11 @@ static void view(const void *self, const struct sample *s, float *out) {
     scale(s->backbone->image, out);
 }
 
+static const char *own_views(const void *self) {
+    (void)self;
+    return "images in Lab colours";
+}
+
 const struct method method_split_brain = {
     .name = "split_brain",
     .title = "Split-brain autoencoder",
@@ -243,6 +248,7 @@ const struct method method_split_brain = {
     .cite = "Zhang, Isola and Efros 2017, arXiv:1611.09842",
     .trains = 1,
     .options = options,
+    .own_views = own_views,
     .state_size = sizeof(struct split_brain),
     .show = show_split_brain,
     .shows_kinds = 1,

@@ -6,6 +6,7 @@
  */
 #include "methods/method.h"
 #include "methods/show.h"
+#include "methods/views.h"
 
 struct supervised {
     double min_area;
@@ -38,7 +39,7 @@ static void prepare(const void *self, const struct sample *s) {
     const struct supervised *o = self;
     struct crop_box box = random_resized_box(s->record, o->min_area, 1, s->view);
     int flip = o->flip && rng_below(s->view, 2);
-    view_crop(s->record, s->norm, &box, flip, s->backbone->image, s->slots[0]);
+    sample_crop(s, 0, 0, s->backbone->image, &box, flip);
     *(int32_t *)s->slots[1] = s->record->label;
 }
 

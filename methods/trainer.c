@@ -1,6 +1,7 @@
 #include "methods/trainer.h"
 
 #include "core/log.h"
+#include "methods/views.h"
 #include "nn/away.h"
 
 #include <math.h>
@@ -169,8 +170,18 @@ static void say_note(const struct trainer *t) {
         log_message(LOG_WARN, "%s: %s", d->name, d->note);
 }
 
+static void say_unrendered(const struct trainer *t) {
+    if (t->exec && t->unrendered)
+        log_message(LOG_WARN,
+                    "%s: of %ld images the views were made on the processor: their pixels weigh "
+                    "more than their views; a dataset's keep=N makes images smaller",
+                    t->config.exec.device ? t->config.exec.device->name : t->config.method->name,
+                    t->unrendered);
+}
+
 void trainer_close(struct trainer *t) {
     say_note(t);
+    say_unrendered(t);
     if (t->exec)
         trainer_fetch(t);
     for (int i = 0; i < 2; i++)
@@ -224,20 +235,20 @@ static double rate(const struct trainer *t, int r, long done) {
 
 /* Samples first.. of a batch for the coming run; or, n of them, for the one behind it. */
 static void bind(struct trainer *t, void *const *slots, int first, int n_ahead) {
-    const struct builder *b = t->config.builder;
-    for (int i = 0; i < b->n_inputs + (b->drop != NULL); i++) {
-        const struct tensor *input = i < b->n_inputs ? b->inputs[i] : b->drop;
-        const char *at = (char *)slots[i] + input->per_sample * sizeof(real) * (size_t)first;
+    const struct tensor *inputs[METHOD_SLOTS];
+    int n = trainer_inputs(t->config.builder, inputs);
+    for (int i = 0; i < n; i++) {
+        const char *at = (char *)slots[i] + inputs[i]->per_sample * sizeof(real) * (size_t)first;
         if (n_ahead)
-            exec_ahead(t->exec, input, at, n_ahead);
+            exec_ahead(t->exec, inputs[i], at, n_ahead);
         else
-            exec_bind(t->exec, input, at);
+            exec_bind(t->exec, inputs[i], at);
     }
 }
 
 void trainer_ahead(struct trainer *t, void *const *slots, int n) {
-    const struct builder *b = t->config.builder;
-    memcpy(t->ahead, slots, sizeof *slots * (size_t)(b->n_inputs + (b->drop != NULL)));
+    const struct tensor *inputs[METHOD_SLOTS];
+    memcpy(t->ahead, slots, sizeof *slots * (size_t)trainer_inputs(t->config.builder, inputs));
     t->n_ahead = n;
 }
 
@@ -343,6 +354,7 @@ static int move(struct trainer *t, const struct step *s, const struct optim_stat
 
 int trainer_step(struct trainer *t, void *const *slots, int n, long done) {
     struct step s = run_gradient(t, slots, n, done);
+    t->unrendered += views_ready(s.b, slots, n, t->mine);
     t->lr = s.lr;
     t->optimizer[0].weight_decay = s.weight_decay;
     const struct optim_state state = place(t, &s);
@@ -402,8 +414,11 @@ void trainer_prepare(const struct method *m, const void *self, const struct buil
                              .runtime = b->runtime,
                              .view = view,
                              .mask = &mask,
+                             .renders = b->renders,
                              .slots = slots};
     m->stages[b->stage].prepare(self, &s);
+    if (b->pixels)
+        views_pack(b, record, slots);
     if (b->drop) {
         struct rng drop =
             rng_at((struct rng_key){b->seed, RNG_DROP}, (uint32_t)epoch, (uint32_t)sample);
@@ -411,9 +426,21 @@ void trainer_prepare(const struct method *m, const void *self, const struct buil
     }
 }
 
-int trainer_slots(const struct builder *b, struct loader_slot slots[METHOD_INPUTS + 1]) {
-    memcpy(slots, b->slots, sizeof *slots * (size_t)b->n_inputs);
+int trainer_inputs(const struct builder *b, const struct tensor *inputs[METHOD_SLOTS]) {
+    int n = 0;
+    for (; n < b->n_inputs; n++)
+        inputs[n] = b->inputs[n];
     if (b->drop)
-        slots[b->n_inputs] = (struct loader_slot){b->drop->name, b->drop->per_sample};
-    return b->n_inputs + (b->drop != NULL);
+        inputs[n++] = b->drop;
+    if (b->pixels)
+        inputs[n++] = b->pixels;
+    return n;
+}
+
+int trainer_slots(const struct builder *b, struct loader_slot slots[METHOD_SLOTS]) {
+    const struct tensor *inputs[METHOD_SLOTS];
+    int n = trainer_inputs(b, inputs);
+    for (int i = 0; i < n; i++)
+        slots[i] = (struct loader_slot){inputs[i]->name, inputs[i]->per_sample};
+    return n;
 }

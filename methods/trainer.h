@@ -41,8 +41,9 @@ struct trainer {
     size_t noted;            /* of the device's note, when it was opened */
     int settled;             /* they, and the weights there, are the ones that count */
     char *mine; /* (batch) the samples of a batch that this rank needs; NULL: one process, all */
-    void *ahead[METHOD_INPUTS + 1]; /* the batch behind that of the next step */
-    int n_ahead;                    /* 0: it is not known */
+    void *ahead[METHOD_SLOTS]; /* the batch behind that of the next step */
+    int n_ahead;               /* 0: it is not known */
+    long unrendered; /* images that were too large: views that came ready, see methods/views.h */
     /* of the last step */
     double loss, lr, grad_norm;
     double parts[METHOD_OBJECTIVES]; /* each objective in its method's own scale */
@@ -82,7 +83,9 @@ void trainer_close(struct trainer *t);
 void trainer_prepare(const struct method *m, const void *self, const struct builder *b,
                      const struct record *record, long sample, int epoch, struct rng *view,
                      void *const *slots);
-/* The slots of a batch: the method's inputs, then the runner's.  Returns their number. */
-int trainer_slots(const struct builder *b, struct loader_slot slots[METHOD_INPUTS + 1]);
+/* The inputs of a batch: the method's, then the runner's.  Returns their number. */
+int trainer_inputs(const struct builder *b, const struct tensor *inputs[METHOD_SLOTS]);
+/* Their slots. */
+int trainer_slots(const struct builder *b, struct loader_slot slots[METHOD_SLOTS]);
 
 #endif

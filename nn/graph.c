@@ -47,6 +47,13 @@ struct tensor *graph_index(struct graph *g, const char *name, int n) {
     return add(g, TENSOR_INDEX, name, 1, &n);
 }
 
+void graph_widen(const struct graph *g, struct tensor *index, int n) {
+    CHECK(!g->planned && index->kind == TENSOR_INDEX && !index->constant, "%s cannot be widened",
+          index->name);
+    index->dim[0] = n > index->dim[0] ? n : index->dim[0];
+    index->per_sample = (size_t)index->dim[0];
+}
+
 struct tensor *graph_scalar(struct graph *g, const char *name) {
     return add(g, TENSOR_SCALAR, name, 0, NULL);
 }

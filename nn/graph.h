@@ -160,6 +160,8 @@ struct graph {
 void graph_init(struct graph *g, struct model *m);
 struct tensor *graph_input(struct graph *g, const char *name, int ndim, const int *dim);
 struct tensor *graph_index(struct graph *g, const char *name, int n); /* int32 (N, n) */
+/* Before planning: an index input that so far has fewer entries gets n. */
+void graph_widen(const struct graph *g, struct tensor *index, int n);
 /* A number that all samples share, bound like an input; no gradient. */
 struct tensor *graph_scalar(struct graph *g, const char *name);
 /* The data is copied. */

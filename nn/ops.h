@@ -74,6 +74,10 @@ struct tensor *op_reshape(struct graph *g, const char *name, struct tensor *x, i
 struct tensor *op_concat(struct graph *g, const char *name, struct tensor *x1, struct tensor *x2);
 /* The value, without a way back for gradients. */
 struct tensor *op_stop(struct graph *g, const char *name, struct tensor *x);
+/* y (N,[V,]C,side,side) of tasks index (N,V * VIEW_WORDS) and the pixels index (N,words) of an
+ * image, as kernels/views.h has them; norm (2,C): means, and what is divided by, inverted */
+struct tensor *op_views(struct graph *g, const char *name, struct tensor *pixels,
+                        struct tensor *tasks, struct tensor *norm, int ndim, const int *dim);
 /* y (N,[V,]T,C*p*p) from images x (N,[V,]C,H,W); with p = 1: channels last */
 struct tensor *op_patchify(struct graph *g, const char *name, struct tensor *x, int patch);
 /* rows to zero mean, unit unbiased variance; no gradient */

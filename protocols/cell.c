@@ -5,6 +5,7 @@
 #include "core/file.h"
 #include "core/log.h"
 #include "core/sha256.h"
+#include "methods/views.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -163,12 +164,20 @@ static int fill_and_stamp(struct cell *c, struct error *err) {
     return options_assign(&c->settings.options, key, sha256, FROM_FLAG, err);
 }
 
+/* Whether the views of training are made on the device; who looks into the graphs finds images. */
+static int renders(const struct cell *c, unsigned extras) {
+    return c->context->device && !extras && !strcmp(c->settings.machine.views, "device") &&
+           !views_of_its_own(c->method, settings_method(&c->settings, c->method));
+}
+
 static int build(struct cell *c, unsigned extras, struct error *err) {
+    const int away = renders(c, extras);
     model_init(&c->model);
     int status = 0;
     for (int i = 0; i < c->method->n_stages; i++) {
         struct stage_plan *s = &c->stages[i];
         s->builder = new_builder(c, &s->graph, i);
+        s->builder.renders = away;
         s->graph.away = c->context->device != NULL;
         s->graph.halves = c->context->device && c->context->device->halves;
         s->graph.one_lane =

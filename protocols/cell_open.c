@@ -5,6 +5,7 @@
 #include "core/log.h"
 #include "core/sha256.h"
 #include "data/audit.h"
+#include "methods/views.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -158,11 +159,21 @@ void cell_describe_data(struct cell *c, const struct dataset *data) {
     d->audit = data->audit ? arena_strdup(a, data->audit) : same ? d->audit : NULL;
 }
 
+/* Whether views are made on the device; says so where they should be and are not. */
+static int renders(const struct cell *c) {
+    const char *own = views_of_its_own(c->method, settings_method(&c->settings, c->method));
+    int wanted = c->method->n_stages && !strcmp(c->settings.machine.views, "device");
+    if (wanted && own)
+        log_message(LOG_WARN, "%s: its views are made on the processor: %s", c->run.run_id, own);
+    return wanted && !own;
+}
+
 /* What networks run on, and whether what is there already ran elsewhere. */
 static void describe_device(struct cell *c, int goes_on) {
     const struct device *d = c->context->device;
-    const char *now =
-        d ? arena_printf(&c->run.arena, "%s, %s", d->description, c->settings.machine.math) : "cpu";
+    const char *now = d ? arena_printf(&c->run.arena, "%s, %s%s", d->description,
+                                       c->settings.machine.math, renders(c) ? ", views" : "")
+                        : "cpu";
     if (goes_on && c->run.env_device && strcmp(c->run.env_device, now) != 0)
         log_message(LOG_WARN, "%s was begun on %s and goes on on %s", c->run.run_id,
                     c->run.env_device, now);

@@ -12,8 +12,8 @@ struct work {
     struct cell cell;
     struct stage_plan *stage;
     struct trainer trainer;
-    void *slots[METHOD_INPUTS + 1];
-    struct loader_slot slot[METHOD_INPUTS + 1];
+    void *slots[METHOD_SLOTS];
+    struct loader_slot slot[METHOD_SLOTS];
     int n_slots, batch;
     struct named_array *list;
     int n, room;
@@ -35,8 +35,9 @@ static int choose_stage(struct work *w, const char *name, struct error *err) {
 }
 
 static const struct tensor *input(const struct work *w, int i) {
-    const struct builder *b = &w->stage->builder;
-    return i < b->n_inputs ? b->inputs[i] : b->drop;
+    const struct tensor *inputs[METHOD_SLOTS];
+    trainer_inputs(&w->stage->builder, inputs);
+    return inputs[i];
 }
 
 static void allocate(struct work *w) {
@@ -74,7 +75,7 @@ static int make_batch(struct work *w, struct error *err) {
     struct record r = {0};
     int status = 0;
     for (int i = 0; i < w->batch; i++) {
-        void *at[METHOD_INPUTS + 1];
+        void *at[METHOD_SLOTS];
         for (int s = 0; s < w->n_slots; s++)
             at[s] = (float *)w->slots[s] + w->slot[s].per_sample * (size_t)i;
         struct rng view = rng_at((struct rng_key){c->seed, RNG_VIEW}, 0, (uint32_t)i);

@@ -64,7 +64,7 @@ static int open_stage(struct training *t, int stage, struct error *err) {
     t->stage = &c->stages[stage];
     int status = 0;
     TRY(trainer_open(&t->trainer, &trainer, err));
-    struct loader_slot slots[METHOD_INPUTS + 1];
+    struct loader_slot slots[METHOD_SLOTS];
     const struct loader_config loader = {
         .data = c->data,
         .split = SPLIT_TRAIN,

@@ -74,6 +74,9 @@ static const struct option_def machine_options[] = {
     OPTION_TEXT(struct machine, math, "fp32", NULL,
                 "products and convolutions of a device: fp32, tf32, bf16 (rounded so, and stored "
                 "so where that can be, sums in fp32), or own: without the vendor's libraries"),
+    OPTION_TEXT(struct machine, views, "processor", "processor|device",
+                "where a pretraining's views are made: by the threads that prepare images, or "
+                "from pixels that these send to the device"),
     OPTION_INT(struct machine, threads, 0, 0, 4096, "compute threads; 0: one per processor"),
     OPTION_INT(struct machine, loader_threads, 0, 0, 256,
                "threads that prepare images; 0: by processors"),

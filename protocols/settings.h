@@ -41,6 +41,7 @@ struct machine {
     const char *out;
     const char *shard; /* "2/8": of the cells each eighth, from the second on; "": all */
     const char *device, *math;
+    const char *views;           /* of pretraining, made by the "processor" or the "device" */
     int threads, loader_threads; /* 0: by the number of processors */
     int recompute;
     int zero;   /* 1: the optimizer's state is shared among ranks */

@@ -23,12 +23,12 @@ static int read_records(struct showing *w, int first, int count, struct error *e
 static void fill_stage(struct showing *w, struct show_graph *g) {
     const struct cell *c = &w->cell;
     const struct builder *b = g->b;
-    struct loader_slot slot[METHOD_INPUTS + 1];
+    struct loader_slot slot[METHOD_SLOTS];
     int n_slots = trainer_slots(b, slot);
     for (int k = 0; k < n_slots; k++)
         g->slots[k] = ARENA_ARRAY(&w->show.arena, float, slot[k].per_sample *(size_t)w->show.n);
     for (int i = 0; i < w->show.n; i++) {
-        void *at[METHOD_INPUTS + 1];
+        void *at[METHOD_SLOTS];
         for (int k = 0; k < n_slots; k++)
             at[k] = (float *)g->all[k] + slot[k].per_sample * (size_t)i;
         struct rng view = rng_at((struct rng_key){c->seed, RNG_VIEW}, 0, (uint32_t)(w->first + i));

@@ -200,7 +200,7 @@ static int train(struct tuned *t, struct error *err) {
                                           .warmup = c->warmup,
                                           .total = steps,
                                           .per_epoch = per_epoch};
-    struct loader_slot slots[METHOD_INPUTS + 1];
+    struct loader_slot slots[METHOD_SLOTS];
     const struct loader_config loading = {.data = t->subject->data,
                                           .split = SPLIT_TRAIN,
                                           .subset = c->subset,

@@ -39,7 +39,7 @@ __attribute__((unused)) static void prepare_batch(struct fixture *f, const struc
     struct record r = {0};
     for (int i = 0; i < f->batch; i++) {
         long index = (first + i) % d->count[SPLIT_TRAIN];
-        void *slots[METHOD_INPUTS + 1];
+        void *slots[METHOD_SLOTS];
         for (int s = 0; s < f->builder.n_inputs; s++)
             slots[s] = (float *)f->slots[s] + f->builder.slots[s].per_sample * (size_t)i;
         assert_int_equal(dataset_read(d, SPLIT_TRAIN, index, &r, &err), 0);

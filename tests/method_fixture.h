@@ -37,7 +37,7 @@ struct fixture {
     struct trainer trainer;
     const struct method *method;
     int batch;
-    void *slots[METHOD_INPUTS + 1];
+    void *slots[METHOD_SLOTS];
 };
 
 static const struct normalization fixture_norm = {.mean = {0.5, 0.5, 0.5, 0.5},
@@ -131,7 +131,7 @@ __attribute__((unused)) static void fixture_open(struct fixture *f, const struct
         .total = 100,
         .per_epoch = 10};
     assert_int_equal(trainer_open(&f->trainer, &config, &err), 0);
-    struct loader_slot slots[METHOD_INPUTS + 1];
+    struct loader_slot slots[METHOD_SLOTS];
     int n = trainer_slots(&f->builder, slots);
     for (int i = 0; i < n; i++)
         f->slots[i] = ARENA_ARRAY(&f->arena, float, slots[i].per_sample *(size_t)batch);

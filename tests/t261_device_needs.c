@@ -102,7 +102,7 @@ struct planned {
 static struct trainer_config plan_for(struct fixture *f, struct device *d, const struct backbone *b,
                                       struct planned as) {
     struct error err;
-    struct loader_slot slots[METHOD_INPUTS + 1];
+    struct loader_slot slots[METHOD_SLOTS];
     assert_int_equal(fixture_build(f, &method_supervised, 0, b, NULL, NULL, &err), 0);
     f->graph.halves = as.halves;
     f->graph.away = as.away;

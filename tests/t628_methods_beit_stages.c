@@ -66,7 +66,7 @@ static void open_stage(struct both *b, int stage, int batch, long total) {
     trainer_start(&b->trainer);
     b->view =
         (struct fixture){.settings = b->settings, .builder = b->builder[stage], .batch = batch};
-    struct loader_slot slots[METHOD_INPUTS + 1];
+    struct loader_slot slots[METHOD_SLOTS];
     int n = trainer_slots(&b->builder[stage], slots);
     for (int i = 0; i < n; i++)
         b->view.slots[i] = ARENA_ARRAY(&b->arena, float, slots[i].per_sample *(size_t)batch);
