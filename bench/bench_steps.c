@@ -202,7 +202,8 @@ int bench_steps(struct invocation *call, const struct bench_flags *o, struct err
                                           .device = context.device,
                                           .threads = o->threads ? o->threads : context.threads,
                                           .profile = o->profile,
-                                          .recompute = o->recompute};
+                                          .recompute = o->recompute,
+                                          .recompute_norms = o->recompute_norms};
     all.config = &config;
     if (!context.device)
         all.peak = peak_flops(config.threads, 1);

@@ -30,7 +30,7 @@ struct stepper_config {
     const struct kernels *kernels;
     struct device *device;            /* NULL: the processor */
     const struct kernel_watch *watch; /* NULL: not watching */
-    int threads, profile, recompute;
+    int threads, profile, recompute, recompute_norms;
     int chunk; /* of exec_config */
 };
 

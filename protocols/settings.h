@@ -42,7 +42,7 @@ struct machine {
     const char *shard; /* "2/8": of the cells each eighth, from the second on; "": all */
     const char *device, *math;
     int threads, loader_threads; /* 0: by the number of processors */
-    int recompute;
+    int recompute, recompute_norms;
     int zero; /* 1: the optimizer's state is shared among ranks */
     double checkpoint_seconds;
     int cache_mib;
