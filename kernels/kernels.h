@@ -141,10 +141,11 @@ static inline int conv_out_w(const struct conv_shape *s) {
                              const real *beta, const real *residual, int relu, real *y))           \
     /* sums (n,2,cols) = those of g xhat and of g over each sample's rows, with xhat = (x - mean)  \
      * rstd of x (n,rows,cols), mean and rstd (cols).  y: the output when there was a ReLU, which  \
-     * makes g (n,rows,cols) 0 where y is not above 0; NULL when not. */                           \
-    KERNEL(batchnorm_sums, (const struct kctx *c, int n, int rows, int cols, const real *x,        \
-                            const real *mean, const real *rstd, const real *y, real *g,            \
-                            real *sums))                                                           \
+     * makes g (n,rows,cols) 0 where y is not above 0; NULL when not.  dx (n,rows,cols), or NULL,  \
+     * = acc * dx + gamma (cols; NULL: 1) rstd g; dx may be g when acc is 0. */                    \
+    KERNEL(batchnorm_backward, (const struct kctx *c, int n, int rows, int cols, const real *x,    \
+                                const real *mean, const real *rstd, const real *gamma,             \
+                                const real *y, real *g, int acc, real *dx, real *sums))            \
     /* dgamma and dbeta (cols) += the sums (n,2,cols) of all samples; either may be NULL */        \
     KERNEL(batchnorm_parameters, (const struct kctx *c, int n, int cols, const real *sums,         \
                                   real *dgamma, real *dbeta))                                      \

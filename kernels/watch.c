@@ -68,10 +68,10 @@ WATCH(batchnorm_apply,
       (const struct kctx *c, int rows, int cols, REAL x, REAL mean, REAL rstd, REAL gamma,
        REAL beta, REAL residual, int relu, OUT y),
       rows, cols, IF(gamma, 1) + IF(relu, 4) + IF(x == y, 8) + IF(residual, residual == y ? 16 : 2))
-WATCH(batchnorm_sums,
-      (const struct kctx *c, int n, int rows, int cols, REAL x, REAL mean, REAL rstd, REAL y, OUT g,
-       OUT sums),
-      n, rows, cols, IF(y, 1))
+WATCH(batchnorm_backward,
+      (const struct kctx *c, int n, int rows, int cols, REAL x, REAL mean, REAL rstd, REAL gamma,
+       REAL y, OUT g, int acc, OUT dx, OUT sums),
+      n, rows, cols, IF(y, 1) + IF(dx, dx == g ? 8 : 2) + IF(dx && acc, 4) + IF(gamma, 16))
 WATCH(batchnorm_parameters,
       (const struct kctx *c, int n, int cols, REAL sums, OUT dgamma, OUT dbeta), n, cols,
       IF(dgamma, 1) + IF(dbeta, 2))

@@ -46,7 +46,7 @@ const struct kernels *ISA_NAME(kernels_cpu)(void) {
         OWN(batchnorm_moments),
         OWN(batchnorm_moments_backward),
         OWN(batchnorm_apply),
-        OWN(batchnorm_sums),
+        OWN(batchnorm_backward),
         OWN(batchnorm_parameters),
         OWN(attention_forward),
         OWN(attention_backward),
