@@ -93,8 +93,10 @@ static inline int conv_out_w(const struct conv_shape *s) {
     KERNEL(column_sum, (const struct kctx *c, int rows, int cols, const real *x, real *out))       \
     /* y (n) = x + y is axpby(n, 1, x, 1, y): y = a x + b y; b = 0 overwrites; x may be y */       \
     KERNEL(axpby, (const struct kctx *c, size_t n, real a, const real *x, real b, real *y))        \
-    /* y (n) = x * y */                                                                            \
-    KERNEL(multiply, (const struct kctx *c, size_t n, const real *x, real *y))                     \
+    /* What comes back to a linear layer: g (rows,cols) becomes slope g, slope NULL: g; narrow,    \
+     * NULL: not wanted, receives a copy of it; bias (cols), NULL: not wanted, += its column sums */ \
+    KERNEL(linear_gradient, (const struct kctx *c, int rows, int cols, const real *slope, real *g, \
+                             real *narrow, real *bias))                                            \
     /* y (n) = value */                                                                            \
     KERNEL(fill, (const struct kctx *c, size_t n, real value, real *y))                            \
     /* y = acc * y + x for rows of cols, stored ldx and ldy reals apart; ldx = 0: one row for all. \

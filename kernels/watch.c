@@ -44,7 +44,9 @@ WATCH(kl_uniform_forward, (const struct kctx *c, int rows, int cols, REAL x, OUT
 WATCH(kl_uniform_backward,
       (const struct kctx *c, int rows, int cols, REAL p, REAL y, REAL dy, int acc, OUT dx), rows,
       cols, acc)
-WATCH(multiply, (const struct kctx *c, size_t n, REAL x, OUT y), (int)n)
+WATCH(linear_gradient,
+      (const struct kctx *c, int rows, int cols, REAL slope, UNUSED real *g, OUT narrow, OUT bias),
+      rows, cols, IF(slope, 1) + IF(narrow, 2) + IF(bias, 4))
 WATCH(act_forward, (const struct kctx *c, enum activation act, size_t n, REAL x, OUT y), (int)n,
       (int)act, x == y)
 WATCH(act_backward,

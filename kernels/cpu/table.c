@@ -37,7 +37,7 @@ const struct kernels *ISA_NAME(kernels_cpu)(void) {
         OWN(axpby),
         OWN(fill),
         OWN(copy_rows),
-        OWN(multiply),
+        OWN(linear_gradient),
         OWN(sum_squares),
         OWN(act_forward),
         OWN(act_backward),
