@@ -274,6 +274,7 @@ int bench_steps(struct invocation *call, const struct bench_flags *o, struct err
                                           .threads = context.threads,
                                           .profile = o->profile,
                                           .recompute = o->recompute,
+                                          .recompute_norms = o->recompute_norms,
                                           .renders = !strcmp(o->views, "device")};
     all.config = &config;
     TRY(find_peak(&all, err));

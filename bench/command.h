@@ -38,7 +38,7 @@ struct invocation {
             const char *device, *math, *views;
             const char *batch; /* a list; 0: each step's own */
             const char *out;   /* file for the times of steps, or "" */
-            int json, published, threads, lanes, profile, recompute;
+            int json, published, threads, lanes, profile, recompute, recompute_norms;
             double seconds; /* for each */
         } bench;
         struct kernels_flags {

@@ -22,6 +22,8 @@ static const struct option_def bench_options[] = {
     OPTION_BOOL(
         struct bench_flags, recompute, 0,
         "of steps: activations computed twice where samples meet, as `run --recompute` does"),
+    OPTION_BOOL(struct bench_flags, recompute_norms, 0,
+                "of steps on a device: outputs of norms computed twice, as for `run`"),
     OPTION_TEXT(struct bench_flags, device, "cpu", NULL, "of steps: cpu, cuda, cuda:N or auto"),
     OPTION_TEXT(struct bench_flags, math, "fp32", NULL, "of steps on a device, as for `run`"),
     OPTION_TEXT(struct bench_flags, views, "processor", "processor|device",

@@ -133,6 +133,7 @@ static int build(struct stepper *s, const struct workload *w, const struct metho
     TRY(backbone_make(&s->backbone, w->backbone, &options, err));
     TRY(method->stages[s->builder.stage].build(trainer.self, &s->builder, err));
     s->graph.recompute = config->recompute;
+    s->graph.keep_cheap = config->device && !config->recompute_norms;
     s->graph.away = config->device != NULL;
     s->graph.halves = config->device && config->device->halves;
     s->graph.one_lane = communicator_size(config->ranks) == 1 && config->lanes <= 1;

@@ -32,7 +32,7 @@ struct stepper_config {
     const struct kernels *kernels;
     struct device *device;            /* NULL: the processor */
     const struct kernel_watch *watch; /* NULL: not watching */
-    int threads, profile, recompute;
+    int threads, profile, recompute, recompute_norms;
     int renders;                /* views are made in the graph, of methods where that is possible */
     int chunk, lanes;           /* of exec_config */
     struct communicator *ranks; /* that step together; NULL: alone */

@@ -213,25 +213,36 @@ static void batchnorm_moments_backward(struct case_run *r) {
         r->k->batchnorm_moments_backward(r->c, d[0], d[1], d[2], x, moments, dmoments, dx);
 }
 
-/* n rows cols relu */
-static void batchnorm_sums(struct case_run *r) {
-    const int *d = r->dim;
-    real *x = in(r, d[0], d[1] * d[2]), *mean = in(r, 1, d[2]);
+/* n rows cols options */
+static void batchnorm_backward(struct case_run *r) {
+    enum { RELUED = 1, SLOPED = 2, ADDED = 4, IN_PLACE = 8, SCALED = 16 };
+    const int *d = r->dim, o = d[3], values = d[1] * d[2], acc = (o & ADDED) != 0;
+    real *x = in(r, d[0], values), *mean = in(r, 1, d[2]);
     real *rstd = case_positive(r, CASE_INPUT, (size_t)d[2]);
-    real *y = d[3] ? in(r, d[0], d[1] * d[2]) : NULL;
-    real *g = d[3] ? update(r, d[0], d[1] * d[2]) : in(r, d[0], d[1] * d[2]);
+    real *gamma = o & SCALED ? in(r, 1, d[2]) : NULL;
+    real *y = o & RELUED ? in(r, d[0], values) : NULL;
+    real *g = o & (RELUED | IN_PLACE) ? update(r, d[0], values) : in(r, d[0], values);
+    real *dx = o & SLOPED ? gradient(r, acc, d[0], values) : o & IN_PLACE ? g : NULL;
     real *sums = out(r, d[0], 2 * d[2]);
-    r->flops = 5.0 * d[0] * d[1] * d[2];
+    r->flops = (o & (SLOPED | IN_PLACE) ? 7.0 : 5.0) * d[0] * d[1] * d[2];
     if (r->c)
-        r->k->batchnorm_sums(r->c, d[0], d[1], d[2], x, mean, rstd, y, g, sums);
+        r->k->batchnorm_backward(r->c, d[0], d[1], d[2], x, mean, rstd, gamma, y, g, acc, dx, sums);
 }
 
-/* The last number: of moments whether x is off, of sums whether there was a ReLU. */
+/* The last number: of moments whether x is off. */
 static const int sample_shapes[][CASE_DIMS] = {
     {0, 3, 5},          {3, 0, 5, 1},      {2, 4, 0},     {1, 1, 1},         {3, 1, 8, 1},
     {3, 2, 7},          {2, 15, 9, 1},     {5, 16, 31},   {4, 17, 8, 1},     {3, 100, 3, 1},
     {9, 33, 70},        {2, 300, 33, 1},   {2, 600, 129}, {1, 2100, 127, 1}, {2, 1100, 33, 1},
     {128, 1024, 64, 1}, {128, 16, 512, 1},
+};
+
+static const int batchnorm_backward_shapes[][CASE_DIMS] = {
+    {0, 3, 5, 25},      {3, 0, 5, 25},     {2, 4, 0, 25},     {1, 1, 1, 25},
+    {3, 1, 8, 0},       {3, 2, 7, 8},      {2, 15, 9, 1},     {5, 16, 31, 2},
+    {4, 17, 8, 23},     {3, 100, 3, 7},    {9, 33, 70, 19},   {2, 300, 33, 25},
+    {2, 600, 129, 24},  {1, 2100, 127, 9}, {2, 1100, 64, 18}, {128, 1024, 64, 25},
+    {128, 16, 512, 19},
 };
 
 enum { GAMMA = 1, BETA = 2 };
@@ -380,7 +391,8 @@ const struct kernel_case cases_net[] = {
     {"batchnorm_moments_backward", "n rows cols", 0, batchnorm_moments_backward,
      SHAPES(sample_shapes, 2)},
     {"batchnorm_apply", "rows cols options", 0, batchnorm_apply, SHAPES(batchnorm_apply_shapes, 2)},
-    {"batchnorm_sums", "n rows cols relu", 0, batchnorm_sums, SHAPES(sample_shapes, 2)},
+    {"batchnorm_backward", "n rows cols options", 0, batchnorm_backward,
+     SHAPES(batchnorm_backward_shapes, 2)},
     {"batchnorm_parameters", "n cols options", -1, batchnorm_parameters,
      SHAPES(parameters_shapes, 2)},
     {NULL, NULL, -1, NULL, NULL, 0, 0},

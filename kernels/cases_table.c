@@ -127,14 +127,24 @@ static void axpby(struct case_run *r) {
         r->k->axpby(r->c, (size_t)n, 0.75f, x, overwrite ? 0 : -0.3f, y);
 }
 
-/* n */
-static void multiply(struct case_run *r) {
-    int n = r->dim[0];
-    real *x = in(r, n, 1), *y = update(r, n, 1);
-    r->flops = n;
+/* rows cols options */
+static void linear_gradient(struct case_run *r) {
+    enum { SLOPED = 1, NARROWED = 2, BIASED = 4 };
+    const int *d = r->dim;
+    real *slope = d[2] & SLOPED ? in(r, d[0], d[1]) : NULL;
+    real *g = d[2] & SLOPED ? update(r, d[0], d[1]) : in(r, d[0], d[1]);
+    real *narrow = d[2] & NARROWED ? out(r, d[0], d[1]) : NULL;
+    real *bias = d[2] & BIASED ? update(r, 1, d[1]) : NULL;
+    r->flops = (!!(d[2] & SLOPED) + !!(d[2] & BIASED)) * (double)d[0] * d[1];
     if (r->c)
-        r->k->multiply(r->c, (size_t)n, x, y);
+        r->k->linear_gradient(r->c, d[0], d[1], slope, g, narrow, bias);
 }
+
+static const int linear_gradient_shapes[][CASE_DIMS] = {
+    {0, 3, 7},     {3, 0, 7},    {1, 1, 7},     {5, 7, 1},     {4, 31, 4},
+    {33, 64, 2},   {70, 128, 5}, {9, 130, 6},   {1025, 66, 7}, {1030, 67, 3},
+    {2100, 96, 5}, {40, 96, 0},  {520, 768, 5}, {520, 192, 6}, {520, 576, 4},
+};
 
 /* Some are longer than what a thread takes at once. */
 static const int vector_shapes[][CASE_DIMS] = {
@@ -413,7 +423,8 @@ const struct kernel_case cases_table[] = {
     {"gemm_packed", "m n k options pad act", 0, gemm_packed, SHAPES(packed_shapes, 5)},
     {"column_sum", "rows cols", -1, column_sum, SHAPES(matrix_shapes, 1)},
     {"axpby", "n overwrite", 0, axpby, SHAPES(vector_shapes, 2)},
-    {"multiply", "n", 0, multiply, SHAPES(vector_shapes, 2)},
+    {"linear_gradient", "rows cols options", -1, linear_gradient,
+     SHAPES(linear_gradient_shapes, 3)},
     {"sum_squares", "n", -1, sum_squares, SHAPES(vector_shapes, 2)},
     {"layernorm_forward", "rows cols affine", 0, layernorm_forward, SHAPES(layernorm_shapes, 2)},
     {"layernorm_backward", "rows cols affine acc", 0, layernorm_backward,

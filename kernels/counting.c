@@ -156,17 +156,17 @@ static void attention_flash_forward(const struct kctx *c, int n, int t, int head
                                     real scale, int causal, const real *bias, const real *qkv,
                                     real *lse, real *y) {
     (void)scale;
-    attention_bytes(c->device, &(struct device_attention){0, n, t, heads, d, c->halves != 0,
-                                                          causal || bias, qkv, lse, y, NULL, NULL});
+    attention_bytes(c->device, &(struct device_attention){0, n, t, heads, d, c->halves != 0, causal,
+                                                          bias, qkv, lse, y, NULL, NULL, NULL});
 }
 
 static void attention_flash_backward(const struct kctx *c, int n, int t, int heads, int d,
                                      real scale, int causal, const real *bias, const real *qkv,
                                      const real *lse, const real *y, const real *dy, real *dqkv,
                                      real *dbias) {
-    (void)scale, (void)dbias;
-    attention_bytes(c->device, &(struct device_attention){1, n, t, heads, d, c->halves != 0,
-                                                          causal || bias, qkv, lse, y, dy, dqkv});
+    (void)scale;
+    attention_bytes(c->device, &(struct device_attention){1, n, t, heads, d, c->halves != 0, causal,
+                                                          bias, qkv, lse, y, dy, dqkv, dbias});
 }
 
 int counting_open(struct counting **out, struct device *there, struct error *err) {

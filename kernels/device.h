@@ -53,9 +53,11 @@ struct device_conv {
 struct device_attention {
     int backward;
     int n, t, heads, d;
-    int half;                              /* qkv, y and their gradients are in 16 bits */
-    int masked;                            /* causal, or with a bias */
+    int half; /* qkv, y and their gradients are in 16 bits */
+    int causal;
+    const void *bias;                      /* or NULL */
     const void *qkv, *lse, *y, *dy, *dqkv; /* the last two of the way back */
+    void *dbias;                           /* or NULL */
 };
 
 struct communicator_block; /* core/communicator.h */

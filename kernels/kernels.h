@@ -108,8 +108,6 @@ struct view_shape; /* kernels/views.h */
     KERNEL(column_sum, (const struct kctx *c, int rows, int cols, const real *x, real *out))       \
     /* y (n) = x + y is axpby(n, 1, x, 1, y): y = a x + b y; b = 0 overwrites; x may be y */       \
     KERNEL(axpby, (const struct kctx *c, size_t n, real a, const real *x, real b, real *y))        \
-    /* y (n) = x * y */                                                                            \
-    KERNEL(multiply, (const struct kctx *c, size_t n, const real *x, real *y))                     \
     /* Views of n images, as tasks (n,views) of struct view_task say; pixels (n,words) of bytes and \
      * tasks lie among indices.  y (n,views,channels,side,side) = (view - norm[0]) norm[1] with norm\
      * (2,channels); outside the image a box has the colour norm[0].  scratch: n * view_scratch(s) \
@@ -117,6 +115,10 @@ struct view_shape; /* kernels/views.h */
     KERNEL(render_views, (const struct kctx *c, int n, const struct view_shape *s,                 \
                           const int32_t *pixels, const int32_t *tasks, const real *norm,           \
                           real *scratch, real *y))                                                 \
+    /* What comes back to a linear layer: g (rows,cols) becomes slope g, slope NULL: g; narrow,    \
+     * NULL: not wanted, receives a copy of it; bias (cols), NULL: not wanted, += its column sums */ \
+    KERNEL(linear_gradient, (const struct kctx *c, int rows, int cols, const real *slope, real *g, \
+                             real *narrow, real *bias))                                            \
     /* y (n) = value */                                                                            \
     KERNEL(fill, (const struct kctx *c, size_t n, real value, real *y))                            \
     /* y = acc * y + x for rows of cols, stored ldx and ldy reals apart; ldx = 0: one row for all. \
@@ -163,10 +165,11 @@ struct view_shape; /* kernels/views.h */
                              const real *beta, const real *residual, int relu, real *y))           \
     /* sums (n,2,cols) = those of g xhat and of g over each sample's rows, with xhat = (x - mean)  \
      * rstd of x (n,rows,cols), mean and rstd (cols).  y: the output when there was a ReLU, which  \
-     * makes g (n,rows,cols) 0 where y is not above 0; NULL when not. */                           \
-    KERNEL(batchnorm_sums, (const struct kctx *c, int n, int rows, int cols, const real *x,        \
-                            const real *mean, const real *rstd, const real *y, real *g,            \
-                            real *sums))                                                           \
+     * makes g (n,rows,cols) 0 where y is not above 0; NULL when not.  dx (n,rows,cols), or NULL,  \
+     * = acc * dx + gamma (cols; NULL: 1) rstd g; dx may be g when acc is 0. */                    \
+    KERNEL(batchnorm_backward, (const struct kctx *c, int n, int rows, int cols, const real *x,    \
+                                const real *mean, const real *rstd, const real *gamma,             \
+                                const real *y, real *g, int acc, real *dx, real *sums))            \
     /* dgamma and dbeta (cols) += the sums (n,2,cols) of all samples; either may be NULL */        \
     KERNEL(batchnorm_parameters, (const struct kctx *c, int n, int cols, const real *sums,         \
                                   real *dgamma, real *dbeta))                                      \

@@ -50,7 +50,9 @@ WATCH(render_views,
       (const struct kctx *c, int n, const struct view_shape *s, UNUSED const int32_t *pixels,
        UNUSED const int32_t *tasks, REAL norm, OUT scratch, OUT y),
       n, s->views, s->channels, s->side, s->words)
-WATCH(multiply, (const struct kctx *c, size_t n, REAL x, OUT y), (int)n)
+WATCH(linear_gradient,
+      (const struct kctx *c, int rows, int cols, REAL slope, UNUSED real *g, OUT narrow, OUT bias),
+      rows, cols, IF(slope, 1) + IF(narrow, 2) + IF(bias, 4))
 WATCH(act_forward, (const struct kctx *c, enum activation act, size_t n, REAL x, OUT y), (int)n,
       (int)act, x == y)
 WATCH(act_backward,
@@ -74,10 +76,10 @@ WATCH(batchnorm_apply,
       (const struct kctx *c, int rows, int cols, REAL x, REAL mean, REAL rstd, REAL gamma,
        REAL beta, REAL residual, int relu, OUT y),
       rows, cols, IF(gamma, 1) + IF(relu, 4) + IF(x == y, 8) + IF(residual, residual == y ? 16 : 2))
-WATCH(batchnorm_sums,
-      (const struct kctx *c, int n, int rows, int cols, REAL x, REAL mean, REAL rstd, REAL y, OUT g,
-       OUT sums),
-      n, rows, cols, IF(y, 1))
+WATCH(batchnorm_backward,
+      (const struct kctx *c, int n, int rows, int cols, REAL x, REAL mean, REAL rstd, REAL gamma,
+       REAL y, OUT g, int acc, OUT dx, OUT sums),
+      n, rows, cols, IF(y, 1) + IF(dx, dx == g ? 8 : 2) + IF(dx && acc, 4) + IF(gamma, 16))
 WATCH(batchnorm_parameters,
       (const struct kctx *c, int n, int cols, REAL sums, OUT dgamma, OUT dbeta), n, cols,
       IF(dgamma, 1) + IF(dbeta, 2))

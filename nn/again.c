@@ -6,8 +6,9 @@
  * reads it: the output of batch norm from its input, and the output of the next block from that.
  * After Chen et al. 2016 (arXiv:1604.06174), but for what costs next to nothing only.
  *
- * With graph.recompute also what is dear, with what it saved: a phase begins its way back with its
- * way forth, and keeps what came in from the phase before.  For two towers below a contrastive loss
+ * A device has more memory than time for that: with graph.keep_cheap nothing is given up.  With
+ * graph.recompute also what is dear, with what it saved: a phase begins its way back with its way
+ * forth, and keeps what came in from the phase before.  For two towers below a contrastive loss
  * that is the gradient cache of Gao et al. 2021 (arXiv:2101.06983). */
 #include "nn/plan_internal.h"
 

@@ -143,6 +143,8 @@ struct graph {
     int one_lane;   /* with halves: no run will have several lanes; set before planning */
     int away;       /* operations as they suit a device; set before planning */
     int recompute; /* keep next to nothing for the way back across a barrier; set before planning */
+    int keep_cheap; /* without recompute: also what is cheap to compute again; set before planning
+                     */
     /* planned */
     int planned;
     struct phase *phases; /* (n_phases) */

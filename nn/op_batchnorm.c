@@ -134,10 +134,10 @@ static const struct op statistics = {.name = "batchnorm_statistics",
                                      .alias_src = -1,
                                      .whole = 1};
 
-/* apply; saved: two sums for each sample, and a line of zeros */
+/* apply; saved: two sums for each sample */
 
 enum { STATISTICS = 1, GAMMA, BETA, RESIDUAL, SOURCES };
-enum { SUMS, ZEROS };
+enum { SUMS };
 
 /* Of a kernel's arrays those that are stored as x is, and as the value is. */
 static struct kctx stored(const struct chunk *c, const struct tensor *t, unsigned as_x,
@@ -159,27 +159,23 @@ static void apply_forward(const struct chunk *c, const struct tensor *t) {
 }
 
 /* Everything but what goes through the statistics; g, that behind the ReLU, takes the place of this
- * value's gradient. */
+ * value's gradient, unless that of x does. */
 static void apply_backward_with(const struct chunk *c, const struct tensor *t, const real *mean,
                                 const real *rstd) {
     real *g = chunk_grad_in_place(c, t), *sums = chunk_saved(c, t, SUMS);
-    real *zeros = chunk_saved(c, t, ZEROS), *dr = chunk_grad_src(c, t, RESIDUAL);
+    real *dr = chunk_grad_src(c, t, RESIDUAL);
+    real *dx = t->src[X]->needs_grad ? chunk_grad_in_place(c, t->src[X]) : NULL;
     real *dgamma = chunk_grad_src(c, t, GAMMA), *dbeta = chunk_grad_src(c, t, BETA);
-    const struct kctx of_sums = stored(c, t, 1 << 0, 1 << 3 | 1 << 4);  /* x; y, g */
-    const struct kctx of_copy = stored(c, t, 0, 1 << 0 | 1 << 1);       /* g, dr */
-    const struct kctx of_apply = stored(c, t, 1 << 5 | 1 << 6, 1 << 0); /* dx twice; g */
-    c->k->batchnorm_sums(&of_sums, c->n, t->attr[ROWS], t->attr[COLS], chunk_value(c, t->src[X]),
-                         mean, rstd, t->attr[RELU] ? chunk_value(c, t) : NULL, g, sums);
+    const struct kctx ctx = stored(c, t, 1 << 0 | 1 << 6, 1 << 4 | 1 << 5); /* x, dx; y, g */
+    const struct kctx of_copy = stored(c, t, 0, 1 << 0 | 1 << 1);           /* g, dr */
+    c->k->batchnorm_backward(&ctx, c->n, t->attr[ROWS], t->attr[COLS], chunk_value(c, t->src[X]),
+                             mean, rstd, value_of(c, t, GAMMA),
+                             t->attr[RELU] ? chunk_value(c, t) : NULL, g, dx != g && t->acc[X], dx,
+                             sums);
     if (dgamma || dbeta)
         c->k->batchnorm_parameters(&c->ctx, c->n, t->attr[COLS], sums, dgamma, dbeta);
     if (dr)
         c->k->axpby(&of_copy, t->per_sample * (size_t)c->n, 1, g, t->acc[RESIDUAL] ? 1 : 0, dr);
-    if (!t->src[X]->needs_grad)
-        return;
-    real *dx = chunk_grad_in_place(c, t->src[X]);
-    c->k->fill(&c->ctx, (size_t)t->attr[COLS], 0, zeros);
-    c->k->batchnorm_apply(&of_apply, rows(c, t), t->attr[COLS], g, zeros, rstd,
-                          value_of(c, t, GAMMA), NULL, dx != g && t->acc[X] ? dx : NULL, 0, dx);
 }
 
 static void apply_backward(const struct chunk *c, const struct tensor *t) {
@@ -281,6 +277,5 @@ struct tensor *op_batchnorm(struct graph *g, const char *name, int group, struct
     set_shape(t, x, relu);
     t->packed_count = g->evaluating ? (size_t)cols : 0;
     t->saved_per_sample[SUMS] = 2 * (size_t)cols;
-    t->saved_per_sample[ZEROS] = (size_t)cols;
     return t;
 }

@@ -24,35 +24,33 @@ static void forward(const struct chunk *c, const struct tensor *t) {
                       chunk_result(c, t), a[OUT]);
 }
 
-/* G_pre as products take it, which want both factors alike. */
-static const real *factor(const struct chunk *c, const struct tensor *t, const real *dy) {
-    enum { TO = 1 << 1 }; /* of axpby */
-    const struct kctx ctx = chunk_halves(c, TO);
-    if (t->half || !is_half(t))
-        return dy;
-    real *narrow = chunk_narrow(c, t);
-    c->k->axpby(&ctx, t->per_sample * (size_t)c->n, 1, dy, 0, narrow);
-    return narrow;
+/* G_pre in place of G_y, and its column sums; where it is as products take it, which want both
+ * factors alike. */
+static const real *factor(const struct chunk *c, const struct tensor *t, real *dy) {
+    enum { OWN = 1 << 0 | 1 << 1, NARROW = 1 << 2 }; /* of its arrays */
+    const int *a = t->attr;
+    const real *slope = a[ACT] ? chunk_saved(c, t, 0) : NULL;
+    real *narrow = is_half(t) && !t->half ? chunk_narrow(c, t) : NULL;
+    real *db = chunk_grad_src(c, t, B);
+    const struct kctx ctx = chunk_halves(c, t->half ? OWN : narrow ? NARROW : 0);
+    if (slope || narrow || db)
+        c->k->linear_gradient(&ctx, c->n * a[ROWS], a[OUT], slope, dy, narrow, db);
+    return narrow ? narrow : dy;
 }
 
 /* G_pre = G_y act'(pre);  G_W += G_pre' x;  G_b += sum over rows of G_pre;  G_x = G_pre W */
 static void backward(const struct chunk *c, const struct tensor *t) {
-    enum { BOTH = 1 << 0 | 1 << 1 };                    /* of multiply, of gemm's factors */
+    enum { BOTH = 1 << 0 | 1 << 1 };                    /* of gemm's factors */
     enum { PRODUCT = BOTH | 1 << 3 | 1 << 4 | 1 << 5 }; /* of gemm_packed */
     const int *a = t->attr;
     int rows = c->n * a[ROWS];
-    const struct kctx own = chunk_halves(c, t->half ? BOTH : 0);
     const struct kctx gemm = chunk_halves(c, is_half(t) ? BOTH : 0);
     real *dy = chunk_grad_in_place(c, t);
-    if (a[ACT])
-        c->k->multiply(&own, (size_t)rows * (size_t)a[OUT], chunk_saved(c, t, 0), dy);
     const real *x = chunk_value(c, t->src[X]), *left = factor(c, t, dy);
-    real *dw = chunk_grad_src(c, t, W), *db = chunk_grad_src(c, t, B);
+    real *dw = chunk_grad_src(c, t, W);
     if (dw)
         c->k->gemm(&gemm, 1, 0, a[OUT], a[IN], rows, 1, left, a[OUT], x, a[IN],
                    (real)chunk_adds(c, t, W), dw, a[IN]);
-    if (db)
-        c->k->column_sum(&own, rows, a[OUT], dy, db);
     real *dx = chunk_grad_src(c, t, X);
     if (dx) {
         const struct kctx ctx = chunk_halves(c, is_half(t) ? PRODUCT : 0);

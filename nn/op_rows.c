@@ -26,36 +26,44 @@ static int reshape_tail(const struct tensor *t, int drop, int add, const int *ta
     return n + add;
 }
 
-/* gather: attr rows in, rows out, columns, views; src x, index, fill */
+/* gather: attr rows in, rows out, columns, views; src x, index, fill.  Rows that are only moved are
+ * in 16 bits where both sides are; those between which others are filled in begin something that
+ * need not be, such as the tokens behind the projection of patches. */
 
 enum { ROWS_IN, ROWS_OUT, COLS, VIEWS };
 enum { X, INDEX, FILL };
 
 static void gather_forward(const struct chunk *c, const struct tensor *t) {
     const int *a = t->attr;
+    enum { X_HALF = 1 << 0, Y_HALF = 1 << 3 }; /* of its arrays */
+    const struct kctx ctx =
+        chunk_halves(c, (t->src[X]->half ? X_HALF : 0) | (t->half ? Y_HALF : 0));
     int stride;
     const int32_t *index = chunk_index(c, t->src[INDEX], &stride);
-    c->k->gather_forward(&c->ctx, c->n * a[VIEWS], a[ROWS_IN], a[ROWS_OUT], a[COLS],
+    c->k->gather_forward(&ctx, c->n * a[VIEWS], a[ROWS_IN], a[ROWS_OUT], a[COLS],
                          chunk_value(c, t->src[X]), index, stride,
                          t->n_src > FILL ? chunk_value(c, t->src[FILL]) : NULL, chunk_result(c, t));
 }
 
 static void gather_backward(const struct chunk *c, const struct tensor *t) {
     const int *a = t->attr;
+    enum { DY_HALF = 1 << 0, DX_HALF = 1 << 2 }; /* of its arrays */
+    const struct kctx ctx =
+        chunk_halves(c, (t->half ? DY_HALF : 0) | (t->src[X]->half ? DX_HALF : 0));
     int stride;
     const int32_t *index = chunk_index(c, t->src[INDEX], &stride);
-    c->k->gather_backward(&c->ctx, c->n * a[VIEWS], a[ROWS_IN], a[ROWS_OUT], a[COLS],
-                          chunk_grad(c, t), index, stride, t->acc[X], chunk_grad_src(c, t, X),
+    c->k->gather_backward(&ctx, c->n * a[VIEWS], a[ROWS_IN], a[ROWS_OUT], a[COLS], chunk_grad(c, t),
+                          index, stride, t->acc[X], chunk_grad_src(c, t, X),
                           chunk_grad_src(c, t, FILL));
 }
 
-static const struct op gather = {.name = "gather",
-                                 .forward = gather_forward,
-                                 .backward = gather_backward,
-                                 .flops = no_flops,
-                                 .backward_reads = 1u << INDEX,
-                                 .alias_src = -1,
-                                 .limit = 1 + ROWS_IN};
+#define GATHER                                                                                     \
+    .name = "gather", .forward = gather_forward, .backward = gather_backward, .flops = no_flops,   \
+    .backward_reads = 1u << INDEX, .alias_src = -1, .limit = 1 + ROWS_IN
+#define GATHER_HALVES (1u << X | HALVES_OUT | HALVES_OUT_AS_SOURCE)
+
+static const struct op gather = {GATHER, .halves = GATHER_HALVES | HALVES_SOURCE_AS_OUT};
+static const struct op gather_filled = {GATHER, .halves = GATHER_HALVES};
 
 struct tensor *op_gather(struct graph *g, const char *name, struct tensor *x, struct tensor *index,
                          struct tensor *fill) {
@@ -64,8 +72,8 @@ struct tensor *op_gather(struct graph *g, const char *name, struct tensor *x, st
     CHECK(n == 1 || index->constant, "%s: one index for %d views", name, n);
     CHECK(!fill || fill->per_sample == (size_t)cols, "%s: fill of another width", name);
     int ndim = reshape_tail(x, 2, 2, (const int[]){index->dim[0], cols}, dim);
-    struct tensor *t =
-        graph_value(g, &gather, name, ndim, dim, (struct tensor *const[]){x, index, fill}, 3);
+    struct tensor *t = graph_value(g, fill ? &gather_filled : &gather, name, ndim, dim,
+                                   (struct tensor *const[]){x, index, fill}, 3);
     t->attr[ROWS_IN] = x->dim[x->ndim - 2];
     t->attr[ROWS_OUT] = index->dim[0];
     t->attr[COLS] = cols;

@@ -251,7 +251,7 @@ void graph_plan(struct graph *g) {
     find_phases(g);
     find_halves(g);
     g->again = ARENA_ARRAY(&g->arena, struct again *, 2 * g->n + 1);
-    int n_again = g->train ? find_again(g) : 0;
+    int n_again = g->train && (g->recompute || !g->keep_cheap) ? find_again(g) : 0;
     find_lives(g);
     struct pieces pieces[2] = {{0}};
     for (int i = 0; i < 2; i++)

@@ -183,6 +183,7 @@ static int build(struct cell *c, unsigned extras, struct error *err) {
         s->graph.one_lane =
             communicator_size(c->context->ranks) == 1 && c->settings.plan.lanes <= 1;
         s->graph.recompute = c->settings.machine.recompute;
+        s->graph.keep_cheap = s->graph.away && !c->settings.machine.recompute_norms;
         s->graph.evaluating = (extras & CELL_EVALUATING) != 0;
         TRY(c->method->stages[i].build(settings_method(&c->settings, c->method), &s->builder, err));
         if (extras)

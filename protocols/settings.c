@@ -83,6 +83,10 @@ static const struct option_def machine_options[] = {
     OPTION_BOOL(struct machine, recompute, 0,
                 "in pretraining, where samples meet, compute activations twice instead of keeping "
                 "them: less memory, more work, the same bits"),
+    OPTION_BOOL(struct machine, recompute_norms, 0,
+                "in pretraining on a device, where samples meet, compute the outputs of norms "
+                "twice instead of keeping them, as the processor always does: less memory, more "
+                "passes over it, the same bits"),
     OPTION_REAL(struct machine, rank_seconds, 300, 0.1, 1e9,
                 "of several processes that pretrain together, how long one may keep the others "
                 "waiting before the job ends"),

@@ -43,7 +43,7 @@ struct machine {
     const char *device, *math;
     const char *views;           /* of pretraining, made by the "processor" or the "device" */
     int threads, loader_threads; /* 0: by the number of processors */
-    int recompute;
+    int recompute, recompute_norms;
     int zero;   /* 1: the optimizer's state is shared among ranks */
     int bucket; /* reals of the gradient that ranks send at a time; 0: nn/buckets.h says */
     double checkpoint_seconds;

@@ -15,11 +15,12 @@ struct outcome {
 };
 
 /* Two runs: the second one with the statistics that the first one left. */
-static inline void run_net(const struct net_case *c, struct device *d, struct outcome *out) {
+static inline void run_net_as(const struct net_case *c, const struct net_run *run,
+                              struct outcome *out) {
     struct net n;
     struct exec *x;
     void *data[8] = {NULL};
-    open_net(&n, c, &(struct net_run){.threads = 1, .device = d}, &x, data);
+    open_net(&n, c, run, &x, data);
     out->count = n.model.count;
     assert_true(out->count <= OUTCOME_MOST);
     for (int i = 0; i < 2; i++)
@@ -27,6 +28,10 @@ static inline void run_net(const struct net_case *c, struct device *d, struct ou
     memcpy(out->gradient, exec_gradient(x), out->count * sizeof(real));
     memcpy(out->value, n.model.value, out->count * sizeof(real));
     close_net(&n, x, data);
+}
+
+static inline void run_net(const struct net_case *c, struct device *d, struct outcome *out) {
+    run_net_as(c, &(struct net_run){.threads = 1, .device = d}, out);
 }
 
 static double net_distance(const real *x, const real *y, size_t n) {

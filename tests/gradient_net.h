@@ -276,7 +276,8 @@ static void *draw_input(const struct tensor *t, uint32_t key) {
 
 struct net_run {
     int threads, recompute;
-    int away; /* operations as a device has them, here too */
+    int away;        /* operations as a device has them, here too */
+    int norms_again; /* also there */
     struct device *device;
     const struct kernels *kernels; /* NULL: the reference */
     int chunk, lanes;              /* 0: CHUNK and 2; a device takes all in one */
@@ -296,6 +297,7 @@ static void open_net(struct net *n, const struct net_case *c, const struct net_r
     c->build(n);
     n->graph.recompute = run->recompute;
     n->graph.away = run->away || run->device;
+    n->graph.keep_cheap = n->graph.away && !run->norms_again;
     n->graph.halves = run->device && run->device->halves;
     n->graph.one_lane = lanes == 1;
     graph_plan(&n->graph);

@@ -162,7 +162,7 @@ static void test_batchnorm(void **state) {
     struct fixture *f = *state;
     enum { N = 2, EACH = 3, COLS = 5, ALL = N * EACH * COLS };
     const real *x = COPY(batchnorm_x), *gamma = COPY(batchnorm_gamma), *beta = COPY(batchnorm_beta);
-    const real *residual = COPY(batchnorm_residual), zeros[COLS] = {0};
+    const real *residual = COPY(batchnorm_residual);
     EACH_BACKEND(k) {
         real moments[N * 2 * COLS], batch[N * 2 * COLS], sums[N * 2 * COLS], dbatch[N * 2 * COLS];
         real running_mean[COLS] = {0}, running_var[COLS] = {0}, y[ALL], dx[ALL];
@@ -175,9 +175,8 @@ static void test_batchnorm(void **state) {
         for (int j = 0; j < COLS; j++)
             running_var[j] *= (real)(N * EACH - 1) / (N * EACH);
         k->batchnorm_apply(&f->c, N * EACH, COLS, x, mean, rstd, gamma, beta, residual, 1, y);
-        k->batchnorm_sums(&f->c, N, EACH, COLS, x, mean, rstd, y, dres, sums);
+        k->batchnorm_backward(&f->c, N, EACH, COLS, x, mean, rstd, gamma, y, dres, 0, dx, sums);
         k->batchnorm_parameters(&f->c, N, COLS, sums, dgamma, dbeta);
-        k->batchnorm_apply(&f->c, N * EACH, COLS, dres, zeros, rstd, gamma, NULL, NULL, 0, dx);
         k->batchnorm_slopes(&f->c, N, COLS, rstd, gamma, sums, dbatch);
         k->batchnorm_combine_backward(&f->c, N, (double)N * EACH, COLS, dbatch, N, moments, batch,
                                       sums);

@@ -38,7 +38,8 @@ static void products_by_a_library_are_too(void **state) {
     compare_networks(DEVICE_FP32);
 }
 
-/* The same bits twice, in whatever order threads run. */
+/* The same bits twice, in whatever order threads run, and with outputs of norms that are computed
+ * twice. */
 static void a_device_repeats_itself(void **state) {
     (void)state;
     static struct outcome first, again;
@@ -49,9 +50,13 @@ static void a_device_repeats_itself(void **state) {
         emulated_schedule(EMULATED_FORWARD, 0);
         run_net(&cases[i], d, &first);
         emulated_schedule(EMULATED_REVERSE, 0);
-        run_net(&cases[i], d, &again);
-        assert_memory_equal(first.gradient, again.gradient, first.count * sizeof(real));
-        assert_memory_equal(first.loss, again.loss, sizeof first.loss);
+        for (int norms_again = 0; norms_again < 2; norms_again++) {
+            run_net_as(&cases[i],
+                       &(struct net_run){.threads = 1, .device = d, .norms_again = norms_again},
+                       &again);
+            assert_memory_equal(first.gradient, again.gradient, first.count * sizeof(real));
+            assert_memory_equal(first.loss, again.loss, sizeof first.loss);
+        }
     }
     cuda_device_close(d);
 }

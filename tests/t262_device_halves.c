@@ -215,15 +215,11 @@ static void numbers(void **state) {
     struct bench one, *b = &one;
     open_bench(b, DEVICE_OWN);
     const struct kernels *there = b->d->kernels, *ref = kernels_ref();
-    int x = draw(b, N, 1), y = draw(b, N, 1), sum = draw(b, COLS, 0), wide = draw(b, N, 0);
+    int x = draw(b, N, 1), sum = draw(b, COLS, 0), wide = draw(b, N, 0);
     b->there.halves = 1;
     there->column_sum(&b->there, ROWS, COLS, THERE(x), THERE(sum));
     ref->column_sum(&b->here, ROWS, COLS, HERE(x), HERE(sum));
     same(b, sum, "column_sum");
-    b->there.halves = 3;
-    there->multiply(&b->there, N, THERE(x), THERE(y));
-    ref->multiply(&b->here, N, HERE(x), HERE(y));
-    same(b, y, "multiply");
     b->there.halves = 2;
     there->axpby(&b->there, N, 1, THERE(wide), 0, THERE(x));
     ref->axpby(&b->here, N, 1, HERE(wide), 0, HERE(x));
@@ -231,9 +227,84 @@ static void numbers(void **state) {
     close_bench(b);
 }
 
+/* In 16 bits with and without a slope, or copied to them. */
+static void check_linear_gradient(struct bench *b, int rows, int cols, int half, int sloped) {
+    const size_t n = (size_t)rows * (size_t)cols;
+    int slope = draw(b, n, half), g = draw(b, n, half), narrow = draw(b, n, 1);
+    int bias = draw(b, (size_t)cols, 0);
+    b->there.halves = half ? 1 << 0 | 1 << 1 : 1 << 2;
+    b->d->kernels->linear_gradient(&b->there, rows, cols, OPTIONAL(sloped, slope, THERE), THERE(g),
+                                   OPTIONAL(!half, narrow, THERE), THERE(bias));
+    kernels_ref()->linear_gradient(&b->here, rows, cols, OPTIONAL(sloped, slope, HERE), HERE(g),
+                                   OPTIONAL(!half, narrow, HERE), HERE(bias));
+    for (int i = slope; i <= bias; i++)
+        same(b, i, "linear_gradient");
+    clear_bench(b);
+}
+
+static void gradients_of_linear_layers(void **state) {
+    (void)state;
+    struct bench b;
+    open_bench(&b, DEVICE_OWN);
+    check_linear_gradient(&b, 70, 64, 1, 0);
+    check_linear_gradient(&b, 1100, 130, 1, 1);
+    check_linear_gradient(&b, 9, 33, 1, 1);
+    check_linear_gradient(&b, 1030, 66, 0, 0);
+    check_linear_gradient(&b, 40, 7, 0, 1);
+    close_bench(&b);
+}
+
+struct gather_case {
+    int images, in, out, cols, half_y, filled, acc;
+};
+
+static void check_gather(struct bench *b, const struct gather_case *k) {
+    const struct kernels *there = b->d->kernels, *ref = kernels_ref();
+    const size_t in = (size_t)k->images * (size_t)k->in, out = (size_t)k->images * (size_t)k->out;
+    const size_t cols = (size_t)k->cols;
+    int x = draw(b, in * cols, 1), fill = draw(b, cols, 0), y = draw(b, out * cols, k->half_y);
+    int dx = draw(b, in * cols, 1), dfill = draw(b, cols, 0), index = draw(b, out, 0);
+    int32_t *row = calloc(out, sizeof *row);
+    for (size_t i = 0; i < out; i++)
+        row[i] = k->filled && i % 4 == 1 ? -1 : (int)(i * 7 % (size_t)k->in);
+    b->d->copy_in(b->d, b->arrays[index].there, row, out * sizeof *row);
+    const int32_t *row_there = b->arrays[index].there;
+    b->there.halves = 1 << 0 | (k->half_y ? 1 << 3 : 0);
+    there->gather_forward(&b->there, k->images, k->in, k->out, k->cols, THERE(x), row_there, k->out,
+                          OPTIONAL(k->filled, fill, THERE), THERE(y));
+    ref->gather_forward(&b->here, k->images, k->in, k->out, k->cols, HERE(x), row, k->out,
+                        OPTIONAL(k->filled, fill, HERE), HERE(y));
+    same(b, y, "gather_forward");
+    for (size_t i = 0; i < out * cols && k->half_y; i++) /* y is its own gradient */
+        HERE(y)[i] = rounded(HERE(y)[i]);
+    b->there.halves = (k->half_y ? 1 << 0 : 0) | 1 << 2;
+    there->gather_backward(&b->there, k->images, k->in, k->out, k->cols, THERE(y), row_there,
+                           k->out, k->acc, THERE(dx), OPTIONAL(k->filled, dfill, THERE));
+    ref->gather_backward(&b->here, k->images, k->in, k->out, k->cols, HERE(y), row, k->out, k->acc,
+                         HERE(dx), OPTIONAL(k->filled, dfill, HERE));
+    same(b, dx, "gather_backward");
+    same(b, dfill, "gather_backward");
+    free(row);
+    clear_bench(b);
+}
+
+static void gathers(void **state) {
+    (void)state;
+    static const struct gather_case asked[] = {{2, 9, 5, 12, 1, 0, 0},
+                                               {2, 9, 5, 7, 0, 1, 0},
+                                               {1, 6, 20, 68, 0, 1, 1},
+                                               {3, 4, 4, 33, 1, 1, 1},
+                                               {1, 40, 1030, 8, 1, 0, 1}};
+    struct bench b;
+    open_bench(&b, DEVICE_OWN);
+    for (size_t i = 0; i < sizeof asked / sizeof *asked; i++)
+        check_gather(&b, &asked[i]);
+    close_bench(&b);
+}
+
 static void branches(void **state) {
     (void)state;
-    enum { SAMPLES = 3, ROWS = 5, COLS = 7, N = SAMPLES * ROWS * COLS };
+    enum { SAMPLES = 3, ROWS = 5, COLS = 8, N = SAMPLES * ROWS * COLS };
     struct bench one, *b = &one;
     open_bench(b, DEVICE_OWN);
     const struct kernels *there = b->d->kernels, *ref = kernels_ref();
@@ -341,6 +412,8 @@ static int of_kernels(void) {
         cmocka_unit_test(norms),
         cmocka_unit_test(attention),
         cmocka_unit_test(numbers),
+        cmocka_unit_test(gradients_of_linear_layers),
+        cmocka_unit_test(gathers),
         cmocka_unit_test(branches),
         cmocka_unit_test(how_numbers_are_rounded),
         cmocka_unit_test(attention_without_probabilities),

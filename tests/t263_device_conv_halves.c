@@ -153,19 +153,26 @@ static void check_norm_backward(struct bench *b, const struct norm_case *k, cons
     size_t n = (size_t)k->n * (size_t)k->rows * (size_t)k->cols;
     int g = draw(b, n, k->half_y), dx = draw(b, n, k->half_x), dmoments = of[7];
     int sums = draw(b, 2 * (size_t)k->n * (size_t)k->cols, 0);
-    b->there.halves = (k->half_x ? 1u << 0 : 0) | (k->half_y ? 1u << 3 | 1u << 4 : 0);
-    there->batchnorm_sums(&b->there, k->n, k->rows, k->cols, THERE(of[0]), THERE(of[1]),
-                          THERE(of[2]), OPTIONAL(k->relu, y, THERE), THERE(g), THERE(sums));
-    ref->batchnorm_sums(&b->here, k->n, k->rows, k->cols, HERE(of[0]), HERE(of[1]), HERE(of[2]),
-                        OPTIONAL(k->relu, y, HERE), HERE(g), HERE(sums));
-    same(b, g, "batchnorm_sums");
-    same(b, sums, "batchnorm_sums");
-    b->there.halves = (k->half_x ? 1u << 5 | 1u << 6 : 0) | (k->half_y ? 1u << 0 : 0);
-    there->batchnorm_apply(&b->there, k->n * k->rows, k->cols, THERE(g), THERE(of[1]), THERE(of[2]),
-                           THERE(of[3]), NULL, THERE(dx), 0, THERE(dx));
-    ref->batchnorm_apply(&b->here, k->n * k->rows, k->cols, HERE(g), HERE(of[1]), HERE(of[2]),
-                         HERE(of[3]), NULL, HERE(dx), 0, HERE(dx));
-    same(b, dx, "batchnorm_apply backward");
+    const unsigned halves =
+        (k->half_x ? 1u << 0 | 1u << 6 : 0) | (k->half_y ? 1u << 4 | 1u << 5 : 0);
+    b->there.halves = halves;
+    there->batchnorm_backward(&b->there, k->n, k->rows, k->cols, THERE(of[0]), THERE(of[1]),
+                              THERE(of[2]), THERE(of[3]), OPTIONAL(k->relu, y, THERE), THERE(g), 1,
+                              THERE(dx), THERE(sums));
+    ref->batchnorm_backward(&b->here, k->n, k->rows, k->cols, HERE(of[0]), HERE(of[1]), HERE(of[2]),
+                            HERE(of[3]), OPTIONAL(k->relu, y, HERE), HERE(g), 1, HERE(dx),
+                            HERE(sums));
+    for (int i = g; i <= sums; i++)
+        same(b, i, "batchnorm_backward");
+    if (k->half_x == k->half_y) { /* its gradient in place of that of y */
+        there->batchnorm_backward(&b->there, k->n, k->rows, k->cols, THERE(of[0]), THERE(of[1]),
+                                  THERE(of[2]), THERE(of[3]), OPTIONAL(k->relu, y, THERE), THERE(g),
+                                  0, THERE(g), THERE(sums));
+        ref->batchnorm_backward(&b->here, k->n, k->rows, k->cols, HERE(of[0]), HERE(of[1]),
+                                HERE(of[2]), HERE(of[3]), OPTIONAL(k->relu, y, HERE), HERE(g), 0,
+                                HERE(g), HERE(sums));
+        same(b, g, "batchnorm_backward in place");
+    }
     b->there.halves = k->half_x ? 1 << 0 | 1 << 3 : 0;
     there->batchnorm_moments_backward(&b->there, k->n, k->rows, k->cols, THERE(of[0]), THERE(of[5]),
                                       THERE(dmoments), THERE(dx));

@@ -280,14 +280,25 @@ static void sample_sums(const struct kctx *c, int rows, int cols, const struct b
     }
 }
 
-void ISA_NAME(batchnorm_sums)(const struct kctx *c, int n, int rows, int cols, const float *x,
-                              const float *mean, const float *rstd, const float *y, float *g,
-                              float *sums) {
+/* dx = acc dx + scale g */
+static void scale_gradient(const struct kctx *c, int rows, int cols, const float *g,
+                           const float *rstd, const float *gamma, int acc, float *dx) {
+    const struct cut u = cut_rows(c, rows, cols);
+    float *zeros = u.own; /* which apply leaves alone */
+    memset(zeros, 0, sizeof *zeros * u.n);
+    ISA_NAME(batchnorm_apply)(c, rows, cols, g, zeros, rstd, gamma, NULL, acc ? dx : NULL, 0, dx);
+}
+
+void ISA_NAME(batchnorm_backward)(const struct kctx *c, int n, int rows, int cols, const float *x,
+                                  const float *mean, const float *rstd, const float *gamma,
+                                  const float *y, float *g, int acc, float *dx, float *sums) {
     size_t width = (size_t)cols, sample = (size_t)rows * width;
     for (size_t i = 0; i < (size_t)n; i++) {
         const struct back b = {x + i * sample, mean, y ? y + i * sample : NULL, g + i * sample};
         sample_sums(c, rows, cols, &b, rstd, sums + 2 * i * width);
     }
+    if (dx)
+        scale_gradient(c, n * rows, cols, g, rstd, gamma, acc, dx);
 }
 
 void ISA_NAME(batchnorm_parameters)(const struct kctx *c, int n, int cols, const float *sums,

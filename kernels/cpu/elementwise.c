@@ -1,4 +1,4 @@
-/* elementwise.c -- y = a x + b y, y = x y, a row added to every row, and copies. */
+/* elementwise.c -- y = a x + b y, a row added to every row, and copies. */
 #include "kernels/cpu/cpu.h"
 
 #include <string.h>
@@ -44,12 +44,6 @@ void ISA_NAME(copy_rows)(const struct kctx *c, int rows, int cols, const float *
             add_row(n, x, y);
         else
             memcpy(y, x, n * sizeof *y);
-}
-
-void ISA_NAME(multiply)(const struct kctx *c, size_t n, const float *x, float *y) {
-    (void)c;
-    for (size_t i = 0; i < n; i += VEC_WIDTH)
-        vec_store_first(y + i, n - i, vec_load_first(x + i, n - i) * vec_load_first(y + i, n - i));
 }
 
 void ISA_NAME(add_broadcast)(const struct kctx *c, int n, int inner, const float *x, const float *b,

@@ -129,8 +129,8 @@ void cuda_attention_flash_forward(const struct kctx *c, int n, int t, int heads,
                                   real *y) {
     size_t pairs = (size_t)n * (size_t)heads;
     struct dnn *dnn = cuda_queue_of(c)->dnn;
-    const struct device_attention all = {0,   n,   t, heads, d,   c->halves != 0, causal || bias,
-                                         qkv, lse, y, NULL,  NULL};
+    const struct device_attention all = {0,    n,   t,   heads, d,    c->halves != 0, causal,
+                                         bias, qkv, lse, y,     NULL, NULL,           NULL};
     if (dnn && cuda_is_done(c, dnn_attention(dnn, &all, scale)))
         return;
     if (c->halves)

@@ -188,9 +188,11 @@ template <class S> struct row_means {
     }
 };
 
-/* As many images at a time as have room for a number a query in the workspace. */
+/* As many images at a time as have room for a number a query in the workspace.  by_library: all is
+ * done but dbias. */
 template <class S>
-void run_backward(const struct kctx *c, int n, flash<S> b, const S *y, float *dbias, FROM_CALLER) {
+void run_backward(const struct kctx *c, int n, flash<S> b, const S *y, float *dbias,
+                  bool by_library, FROM_CALLER) {
     size_t t = (size_t)b.a.t, queries = (size_t)b.a.heads * t, d = (size_t)b.a.d;
     int most = (int)(KERNEL_WORKSPACE / queries);
     b.mean = c->workspace;
@@ -198,8 +200,10 @@ void run_backward(const struct kctx *c, int n, flash<S> b, const S *y, float *db
         int some = n - first < most ? n - first : most;
         size_t pairs = (size_t)some * (size_t)b.a.heads, numbers = pairs * t * d;
         rows(c, pairs * t, row_means<S>{b.a, y, b.dy, c->workspace}, where);
-        with_tiling<S>(b.a.t, b.a.d, flash_run<S, false>{c, pairs, b, where});
-        with_tiling<S>(b.a.t, b.a.d, flash_run<S, true>{c, pairs, b, where});
+        if (!by_library) {
+            with_tiling<S>(b.a.t, b.a.d, flash_run<S, false>{c, pairs, b, where});
+            with_tiling<S>(b.a.t, b.a.d, flash_run<S, true>{c, pairs, b, where});
+        }
         if (dbias)
             with_tiling<S>(b.a.t, b.a.d, bias_run<flash<S>>{c, some, b, dbias, where});
         b.a.qkv += 3 * numbers;
@@ -216,11 +220,12 @@ void cuda_attention_flash_backward(const struct kctx *c, int n, int t, int heads
                                    int causal, const real *bias, const real *qkv, const real *lse,
                                    const real *y, const real *dy, real *dqkv, real *dbias) {
     struct dnn *dnn = cuda_queue_of(c)->dnn;
-    const struct device_attention all = {1,   n,   t, heads, d,   c->halves != 0, causal || bias,
-                                         qkv, lse, y, dy,    dqkv};
+    const struct device_attention all = {1,    n,   t,   heads, d,  c->halves != 0, causal,
+                                         bias, qkv, lse, y,     dy, dqkv,           dbias};
     if (!t || !heads || !d) /* without features nothing has a gradient */
         return;
-    if (dnn && cuda_is_done(c, dnn_attention(dnn, &all, scale)))
+    const bool by_library = dnn && cuda_is_done(c, dnn_attention(dnn, &all, scale));
+    if (by_library && !dbias)
         return;
     if (c->halves)
         run_backward<bfloat16>(c, n,
@@ -230,8 +235,8 @@ void cuda_attention_flash_backward(const struct kctx *c, int n, int t, int heads
                                 cuda_halves(dy),
                                 NULL,
                                 cuda_halves(dqkv)},
-                               cuda_halves(y), dbias, __func__);
+                               cuda_halves(y), dbias, by_library, __func__);
     else
         run_backward<float>(c, n, {{t, heads, d, causal, scale, qkv}, bias, lse, dy, NULL, dqkv}, y,
-                            dbias, __func__);
+                            dbias, by_library, __func__);
 }

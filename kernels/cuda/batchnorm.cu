@@ -81,51 +81,70 @@ template <class X, int N> struct batchnorm_moments_slope {
     }
 };
 
-template <class X, class Y, int N> struct batchnorm_sums {
-    sample_rows r;
+/* What batchnorm_backward has of a column and of all of them. */
+template <class X, class Y> struct batchnorm_back {
     const X *x;
-    const float *mean, *rstd;
+    const float *mean, *rstd, *gamma;
     const Y *y;
     Y *g;
+    int acc;
+    X *dx; /* NULL: not wanted; then it may be g */
     float *sums;
+};
+
+template <class X, class Y, int N> struct batchnorm_backward {
+    sample_rows r;
+    batchnorm_back<X, Y> b;
+    int in_place; /* dx is g */
     struct pixels {
-        several<X, N> x;
+        several<X, N> x, dx;
         several<Y, N> y, g;
     };
+    /* Of a column mean, rstd and gamma. */
+    struct column {
+        float mean, rstd, gamma;
+    };
+    __device__ pixels load(size_t at) const {
+        pixels p = {take<N>(b.x + at), {}, {}, take<N>(b.g + at)};
+        if (b.y)
+            p.y = take<N>(b.y + at);
+        if (b.dx && b.acc)
+            p.dx = take<N>(b.dx + at);
+        return p;
+    }
+    /* g as it is kept, or would be. */
+    __device__ void close(size_t at, pixels p, const column *c, float *sum_g, float *sum_gx) const {
+        for (int k = 0; k < N; k++) {
+            float own = !b.y || p.y.v[k] > 0 ? (float)p.g.v[k] : 0;
+            float before = b.acc ? (float)p.dx.v[k] : 0;
+            p.g.v[k] = own;
+            sum_g[k] += own;
+            sum_gx[k] += own * (p.x.v[k] - c[k].mean) * c[k].rstd;
+            p.dx.v[k] = own * c[k].rstd * c[k].gamma + 0.0f + before;
+        }
+        if (b.y && !in_place)
+            put<N>(b.g + at, p.g);
+        if (b.dx)
+            put<N>(b.dx + at, p.dx);
+    }
     __device__ void operator()(size_t sample, int group, const strip_team &team) const {
         const int col = group * N;
         const bool works = team.rank < r.rows;
-        float m[N], scale[N], sum_g[N] = {}, sum_gx[N] = {};
-        for (int k = 0; k < N; k++) {
-            m[k] = works ? mean[col + k] : 0;
-            scale[k] = works ? rstd[col + k] : 0;
-        }
+        float sum_g[N] = {}, sum_gx[N] = {};
+        column c[N];
+        for (int k = 0; k < N; k++)
+            c[k] = {works ? b.mean[col + k] : 0, works ? b.rstd[col + k] : 0,
+                    works && b.gamma ? b.gamma[col + k] : 1};
         team_batches<TEAM_BATCH / N>(
-            team, r.rows,
-            [&](int i) {
-                size_t at = r.at(sample, i, col);
-                pixels p = {take<N>(x + at), {}, take<N>(g + at)};
-                if (y)
-                    p.y = take<N>(y + at);
-                return p;
-            },
-            [&](int i, pixels p) {
-                for (int k = 0; k < N; k++) {
-                    float own = !y || p.y.v[k] > 0 ? (float)p.g.v[k] : 0;
-                    p.g.v[k] = own;
-                    sum_g[k] += own;
-                    sum_gx[k] += own * (p.x.v[k] - m[k]) * scale[k];
-                }
-                if (y)
-                    put<N>(g + r.at(sample, i, col), p.g);
-            });
+            team, r.rows, [&](int i) { return load(r.at(sample, i, col)); },
+            [&](int i, pixels p) { close(r.at(sample, i, col), p, c, sum_g, sum_gx); });
         for (int k = 0; k < N; k++) {
             sum_g[k] = team.total(sum_g[k]);
             sum_gx[k] = team.total(sum_gx[k]);
         }
         for (int k = 0; k < N && !team.rank; k++) {
-            sums[r.pair(sample, col + k)] = sum_gx[k];
-            sums[r.pair(sample, col + k) + r.cols] = sum_g[k];
+            b.sums[r.pair(sample, col + k)] = sum_gx[k];
+            b.sums[r.pair(sample, col + k) + r.cols] = sum_g[k];
         }
     }
 };
@@ -152,12 +171,8 @@ template <class X, class Y, int N> struct batchnorm {
     const Y *residual;
     int relu;
     Y *y;
-    /* The column of element i; division of 64 bits takes longer than all the rest. */
-    __device__ size_t column(size_t i) const {
-        return i >> 32 ? i % cols : (unsigned)i % (unsigned)cols;
-    }
     __device__ void operator()(size_t group) const {
-        const size_t i = group * N, first = column(i);
+        const size_t i = group * N, first = cuda_remainder(i, cols);
         const several<X, N> in = take<N>(x + i);
         several<Y, N> rest = {}, out;
         if (residual)
@@ -332,17 +347,17 @@ void slope_of(const struct kctx *c, int n, int rows, int cols, const X *x, const
 }
 
 template <class X, class Y>
-void sums_of(const struct kctx *c, int n, const sample_rows &r, const X *x, const float *mean,
-             const float *rstd, const Y *y, Y *g, float *sums) {
-    const char *where = "cuda_batchnorm_sums";
-    const int cols = (int)r.cols;
+void backward_of(const struct kctx *c, int n, const sample_rows &r, const batchnorm_back<X, Y> &b) {
+    const char *where = "cuda_batchnorm_backward";
+    const int cols = (int)r.cols, in_place = (const void *)b.dx == (const void *)b.g;
     if constexpr (sizeof(X) < sizeof(float) && sizeof(Y) < sizeof(float))
-        if (in_pairs(r.cols, x) && in_pairs(r.cols, y) && in_pairs(r.cols, g)) {
-            samples<PAIR>(c, n, r.rows, cols,
-                          batchnorm_sums<X, Y, PAIR>{r, x, mean, rstd, y, g, sums}, where);
+        if (in_pairs(r.cols, b.x) && in_pairs(r.cols, b.y) && in_pairs(r.cols, b.g) &&
+            in_pairs(r.cols, b.dx)) {
+            samples<PAIR>(c, n, r.rows, cols, batchnorm_backward<X, Y, PAIR>{r, b, in_place},
+                          where);
             return;
         }
-    samples<1>(c, n, r.rows, cols, batchnorm_sums<X, Y, 1>{r, x, mean, rstd, y, g, sums}, where);
+    samples<1>(c, n, r.rows, cols, batchnorm_backward<X, Y, 1>{r, b, in_place}, where);
 }
 
 struct apply_to {
@@ -385,16 +400,20 @@ void cuda_batchnorm_moments_backward(const struct kctx *c, int n, int rows, int 
         slope_of(c, n, rows, cols, x, moments, dmoments, dx);
 }
 
-void cuda_batchnorm_sums(const struct kctx *c, int n, int rows, int cols, const real *x,
-                         const real *mean, const real *rstd, const real *y, real *g, real *sums) {
-    enum { X = 1 << 0, Y = 1 << 3 | 1 << 4 };
+void cuda_batchnorm_backward(const struct kctx *c, int n, int rows, int cols, const real *x,
+                             const real *mean, const real *rstd, const real *gamma, const real *y,
+                             real *g, int acc, real *dx, real *sums) {
+    enum { X = 1 << 0 | 1 << 6, Y = 1 << 4 | 1 << 5 };
     const sample_rows r = {rows, (size_t)cols};
     if (!c->halves)
-        sums_of(c, n, r, x, mean, rstd, y, g, sums);
+        backward_of<real, real>(c, n, r, {x, mean, rstd, gamma, y, g, acc, dx, sums});
     else if (c->halves == X)
-        sums_of(c, n, r, cuda_halves(x), mean, rstd, y, g, sums);
+        backward_of<bfloat16, real>(
+            c, n, r, {cuda_halves(x), mean, rstd, gamma, y, g, acc, cuda_halves(dx), sums});
     else if (c->halves == (X | Y))
-        sums_of(c, n, r, cuda_halves(x), mean, rstd, cuda_halves(y), cuda_halves(g), sums);
+        backward_of<bfloat16, bfloat16>(c, n, r,
+                                        {cuda_halves(x), mean, rstd, gamma, cuda_halves(y),
+                                         cuda_halves(g), acc, cuda_halves(dx), sums});
     else
         cuda_no_halves(c, __func__);
 }

@@ -16,6 +16,90 @@ template <class T> struct column_sum {
     }
 };
 
+/* What comes back to a linear layer, N neighbouring columns of a thread at a time.  G: how slope
+ * and gradient are stored, C: the copy.  Sums have the order that column_sum has. */
+template <class G, class C, int N> struct linear_gradient {
+    size_t cols;
+    const G *slope;
+    G *g;
+    C *narrow;
+    struct numbers {
+        several<G, N> g, slope;
+    };
+    __device__ numbers load(size_t at) const {
+        numbers here = {take<N>(g + at), {}};
+        if (slope)
+            here.slope = take<N>(slope + at);
+        return here;
+    }
+    __device__ void close(size_t at, numbers here, float *sum) const {
+        several<C, N> copy;
+        for (int k = 0; k < N; k++) {
+            if (slope)
+                here.g.v[k] = here.g.v[k] * here.slope.v[k];
+            copy.v[k] = here.g.v[k];
+            sum[k] += here.g.v[k];
+        }
+        if (slope)
+            put<N>(g + at, here.g);
+        if (narrow)
+            put<N>(narrow + at, copy);
+    }
+};
+
+/* partial (stretches,cols) or else bias (cols), or neither */
+template <int N, class W>
+__global__ void __launch_bounds__(TEAM_MOST)
+    linear_gradient_kernel(int rows, int stretch, float *partial, float *bias, W work) {
+    const int groups = (int)work.cols / N, group = team_column(), row = (int)blockIdx.y * stretch;
+    const column_team team = column_team_of(group, groups);
+    const size_t first = (size_t)row * work.cols + (size_t)group * N;
+    float sum[N] = {};
+    team_batches<TEAM_BATCH / N>(
+        team, rows - row < stretch ? rows - row : stretch,
+        [&](int i) { return work.load(first + (size_t)i * work.cols); },
+        [&](int i, typename W::numbers here) {
+            work.close(first + (size_t)i * work.cols, here, sum);
+        });
+    for (int k = 0; k < N && (partial || bias); k++) {
+        const size_t col = (size_t)group * N + (size_t)k;
+        float all = team.sum(sum[k]);
+        if (!team.rank && partial)
+            partial[blockIdx.y * work.cols + col] = all;
+        else if (!team.rank)
+            bias[col] += all;
+    }
+}
+
+template <class G, class C, int N>
+void linear_gradient_in(const struct kctx *c, int rows, const linear_gradient<G, C, N> &work,
+                        float *bias) {
+    const char *where = "cuda_linear_gradient";
+    const columns_cut cut = cut_columns(rows, work.cols, 0);
+    const unsigned groups = (unsigned)(work.cols / N);
+    float *partial = bias && cut.stretches > 1 ? c->workspace : NULL;
+    RUN(where, c, (linear_gradient_kernel<N, linear_gradient<G, C, N>>),
+        dim3((groups + CUDA_WARP - 1) / CUDA_WARP, (unsigned)cut.stretches),
+        dim3(CUDA_WARP, CUDA_WARP), 0, rows, cut.stretch, partial, bias, work);
+    const column_sum<float> end = {work.cols, NULL, bias};
+    if (partial)
+        team_columns(
+            c, (int)work.cols,
+            columns_end<1, float, column_sum<float>>{(int)work.cols, cut.stretches, partial, end},
+            where);
+}
+
+template <class G, class C>
+void run_linear_gradient(const struct kctx *c, int rows, size_t cols, const G *slope, G *g,
+                         C *narrow, float *bias) {
+    enum { PAIR = 2 };
+    if (cols >= PAIR * CUDA_WARP && cuda_in_groups<PAIR>(cols, slope) &&
+        cuda_in_groups<PAIR>(cols, g) && cuda_in_groups<PAIR>(cols, narrow))
+        linear_gradient_in(c, rows, linear_gradient<G, C, PAIR>{cols, slope, g, narrow}, bias);
+    else
+        linear_gradient_in(c, rows, linear_gradient<G, C, 1>{cols, slope, g, narrow}, bias);
+}
+
 /* T: how x and its gradient are stored */
 template <class T> struct branch_gain {
     size_t rows, cols; /* rows of a sample */
@@ -24,47 +108,88 @@ template <class T> struct branch_gain {
     float *dgamma;
     __device__ void operator()(size_t row, int col, float *v) const {
         size_t at = row * cols + (size_t)col;
-        v[0] += (s ? s[row / rows] : 1) * dy[at] * x[at];
+        v[0] += (s ? s[cuda_quotient(row, rows)] : 1) * dy[at] * x[at];
     }
     __device__ void finish(int col, const float *v) const {
         dgamma[col] += v[0];
     }
 };
 
-template <class T> struct branch {
+/* What a column of a sample counts: N neighbours of a row, the first of them number i of all. */
+template <int N> struct branch_scale {
     size_t cols, sample;
-    const T *x;
-    const float *gamma, *s, *residual;
-    float *y;
-    __device__ void operator()(size_t i) const {
-        float scale = (gamma ? gamma[i % cols] : 1) * (s ? s[i / sample] : 1);
-        y[i] = scale * x[i] + (residual ? residual[i] : 0);
+    const float *gamma, *s;
+    __device__ several<float, N> operator()(size_t i) const {
+        const float of_sample = s ? s[cuda_quotient(i, sample)] : 1;
+        const float *own = gamma ? gamma + cuda_remainder(i, cols) : NULL;
+        several<float, N> scale;
+        for (int k = 0; k < N; k++)
+            scale.v[k] = (own ? own[k] : 1) * of_sample;
+        return scale;
     }
 };
 
-template <class T> struct branch_slope {
-    size_t cols, sample;
-    const float *gamma, *s, *dy;
-    int acc;
-    T *dx;
-    __device__ void operator()(size_t i) const {
-        float d = (gamma ? gamma[i % cols] : 1) * (s ? s[i / sample] : 1) * dy[i];
-        dx[i] = acc ? dx[i] + d : d;
+template <class T, int N> struct branch {
+    branch_scale<N> scale;
+    const T *x;
+    const float *residual;
+    float *y;
+    __device__ void operator()(size_t group) const {
+        const several<float, N> by = scale(group * N);
+        const several<T, N> in = take<N>(x + group * N);
+        several<float, N> rest = {}, out;
+        if (residual)
+            rest = take<N>(residual + group * N);
+        for (int k = 0; k < N; k++)
+            out.v[k] = by.v[k] * in.v[k] + (residual ? rest.v[k] : 0);
+        put<N>(y + group * N, out);
     }
 };
+
+template <class T, int N> struct branch_slope {
+    branch_scale<N> scale;
+    const float *dy;
+    int acc;
+    T *dx;
+    __device__ void operator()(size_t group) const {
+        const several<float, N> by = scale(group * N), g = take<N>(dy + group * N);
+        several<T, N> out = {};
+        if (acc)
+            out = take<N>(dx + group * N);
+        for (int k = 0; k < N; k++) {
+            float d = by.v[k] * g.v[k];
+            out.v[k] = acc ? out.v[k] + d : d;
+        }
+        put<N>(dx + group * N, out);
+    }
+};
+
+enum { FOUR = 4 };
+
+template <class T>
+void run_branch_forward(const struct kctx *c, int n, int rows, int cols, const T *x,
+                        const float *gamma, const float *s, const float *residual, float *y) {
+    const char *where = "cuda_branch_forward";
+    const size_t k = (size_t)cols, sample = (size_t)rows * k, all = (size_t)n * sample;
+    if (cuda_in_groups<FOUR>(k, x) && cuda_in_groups<FOUR>(k, residual) &&
+        cuda_in_groups<FOUR>(k, y))
+        each(c, all / FOUR, branch<T, FOUR>{{k, sample, gamma, s}, x, residual, y}, where);
+    else
+        each(c, all, branch<T, 1>{{k, sample, gamma, s}, x, residual, y}, where);
+}
 
 template <class T>
 void run_branch_backward(const struct kctx *c, int n, int rows, int cols, const T *x,
                          const float *gamma, const float *s, const float *dy, int acc, T *dx,
                          float *dgamma) {
     const char *where = "cuda_branch_backward";
-    size_t sample = (size_t)rows * (size_t)cols;
+    const size_t k = (size_t)cols, sample = (size_t)rows * k, all = (size_t)n * sample;
     if (dgamma)
-        columns<1>(c, n * rows, cols, 0,
-                   branch_gain<T>{(size_t)rows, (size_t)cols, x, s, dy, dgamma}, where);
-    if (dx)
-        each(c, (size_t)n * sample, branch_slope<T>{(size_t)cols, sample, gamma, s, dy, acc, dx},
-             where);
+        columns<1>(c, n * rows, cols, 0, branch_gain<T>{(size_t)rows, k, x, s, dy, dgamma}, where);
+    if (dx && cuda_in_groups<FOUR>(k, dy) && cuda_in_groups<FOUR>(k, dx))
+        each(c, all / FOUR, branch_slope<T, FOUR>{{k, sample, gamma, s}, dy, acc, dx}, where);
+    else if (dx)
+        each(c, all, branch_slope<T, 1>{{k, sample, gamma, s}, dy, acc, dx}, where);
 }
 
 enum { SQUARES_EACH = 8, SQUARES_MOST = 256 }; /* of a thread, while the blocks are not too many */
@@ -104,14 +229,27 @@ void cuda_column_sum(const struct kctx *c, int rows, int cols, const real *x, re
         columns<1>(c, rows, cols, 0, column_sum<float>{(size_t)cols, x, out});
 }
 
+/* Of 16 bits are none, slope and gradient, or the copy. */
+void cuda_linear_gradient(const struct kctx *c, int rows, int cols, const real *slope, real *g,
+                          real *narrow, real *bias) {
+    enum { G = 1 << 0 | 1 << 1, NARROW = 1 << 2 };
+    const size_t k = (size_t)cols;
+    if (!c->halves)
+        run_linear_gradient(c, rows, k, slope, g, narrow, bias);
+    else if (c->halves == NARROW)
+        run_linear_gradient(c, rows, k, slope, g, cuda_halves(narrow), bias);
+    else if (c->halves == G && !narrow)
+        run_linear_gradient(c, rows, k, cuda_halves(slope), cuda_halves(g), (bfloat16 *)NULL, bias);
+    else
+        cuda_no_halves(c, __func__);
+}
+
 void cuda_branch_forward(const struct kctx *c, int n, int rows, int cols, const real *x,
                          const real *gamma, const real *s, const real *residual, real *y) {
-    size_t sample = (size_t)rows * (size_t)cols;
     if (c->halves)
-        each(c, (size_t)n * sample,
-             branch<bfloat16>{(size_t)cols, sample, cuda_halves(x), gamma, s, residual, y});
+        run_branch_forward(c, n, rows, cols, cuda_halves(x), gamma, s, residual, y);
     else
-        each(c, (size_t)n * sample, branch<float>{(size_t)cols, sample, x, gamma, s, residual, y});
+        run_branch_forward(c, n, rows, cols, x, gamma, s, residual, y);
 }
 
 void cuda_branch_backward(const struct kctx *c, int n, int rows, int cols, const real *x,

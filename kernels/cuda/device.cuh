@@ -64,6 +64,16 @@ static inline size_t cuda_least(size_t a, size_t b) {
     return a < b ? a : b;
 }
 
+/* In 32 bits where that is possible: a division of 64 bits takes longer than all the rest of what
+ * moves numbers. */
+__device__ static inline size_t cuda_quotient(size_t a, size_t b) {
+    return (a | b) >> 32 ? a / b : (unsigned)a / (unsigned)b;
+}
+
+__device__ static inline size_t cuda_remainder(size_t a, size_t b) {
+    return (a | b) >> 32 ? a % b : (unsigned)a % (unsigned)b;
+}
+
 static inline unsigned cuda_blocks(size_t n, size_t each) {
     return (unsigned)cuda_least((n + each - 1) / each, CUDA_MOST_BLOCKS);
 }

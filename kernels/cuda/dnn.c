@@ -4,6 +4,7 @@
 
 #include <cuda_runtime_api.h>
 
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -99,8 +100,9 @@ static void say_first(struct lack *l, const struct dnn_problem *p, const char *w
                  p->n, s->h, s->w, s->in, s->out, s->kh, s->kw, s->stride, s->pad,
                  p->halves ? ", 16 bits" : "", why);
     else
-        snprintf(l->first, sizeof l->first, "%s %d %d %d %d: %s", kinds[p->kind], p->n, p->tokens,
-                 p->heads, p->columns, why);
+        snprintf(l->first, sizeof l->first, "%s %d %d %d %d%s%s: %s", kinds[p->kind], p->n,
+                 p->tokens, p->heads, p->columns, p->causal ? ", causal" : "",
+                 p->biased ? ", biased" : "", why);
 }
 
 /* This one is computed without cuDNN from now on. */
@@ -182,9 +184,19 @@ static int reserve(struct dnn *d, size_t bytes) {
     return 1;
 }
 
-/* Of n arguments, whose ids count from 1. */
-static int execute(struct dnn *d, const struct dnn_plan *plan, int n, const void *const *data) {
-    static const int64_t ids[] = {1, 2, 3, 4, 5, 6, 7, 8, 9, 10, DNN_ATTENTION_ARGUMENTS};
+/* What a plan is given, by the ids of its tensors. */
+struct arguments {
+    int n;
+    int64_t ids[DNN_ATTENTION_ARGUMENTS];
+    const void *data[DNN_ATTENTION_ARGUMENTS];
+};
+
+static void give(struct arguments *a, int64_t id, const void *data) {
+    a->ids[a->n] = id;
+    a->data[a->n++] = data;
+}
+
+static int execute(struct dnn *d, const struct dnn_plan *plan, const struct arguments *a) {
     const struct dnn_library *l = &d->library;
     cudnnBackendDescriptor_t pack;
     cudnnStatus_t error =
@@ -192,10 +204,10 @@ static int execute(struct dnn *d, const struct dnn_plan *plan, int n, const void
     if (error)
         return (int)error;
     error = l->cudnnBackendSetAttribute(pack, CUDNN_ATTR_VARIANT_PACK_UNIQUE_IDS, CUDNN_TYPE_INT64,
-                                        n, ids);
+                                        a->n, a->ids);
     if (!error)
         error = l->cudnnBackendSetAttribute(pack, CUDNN_ATTR_VARIANT_PACK_DATA_POINTERS,
-                                            CUDNN_TYPE_VOID_PTR, n, data);
+                                            CUDNN_TYPE_VOID_PTR, a->n, a->data);
     if (!error)
         error = l->cudnnBackendSetAttribute(pack, CUDNN_ATTR_VARIANT_PACK_WORKSPACE,
                                             CUDNN_TYPE_VOID_PTR, 1, &d->workspace);
@@ -263,9 +275,12 @@ static int run(struct dnn *d, struct dnn_problem problem, const void *x, const v
         leave(d, e, "no memory for its workspace");
         return -1;
     }
+    struct arguments a = {0};
     if (narrow)
         data[DNN_W - DNN_X] = *narrow = (char *)d->workspace + narrow_offset(&e->plan);
-    return execute(d, &e->plan, DNN_ARGUMENTS, data);
+    for (int i = 0; i < DNN_ARGUMENTS; i++)
+        give(&a, DNN_X + i, data[i]);
+    return execute(d, &e->plan, &a);
 }
 
 /* All arguments are of 16 bits. */
@@ -310,26 +325,29 @@ size_t dnn_conv_bytes(struct dnn *d, const struct device_conv *conv) {
 }
 
 static int may_attend(const struct device_attention *a) {
-    return a->half && !a->masked && a->d <= DNN_MOST_COLUMNS && a->d % DNN_COLUMNS_STEP == 0;
+    return a->half && a->d <= DNN_MOST_COLUMNS && a->d % DNN_COLUMNS_STEP == 0;
 }
 
 /* Parts of an array of rows that are a multiple of 16 bytes lie as it does. */
 static struct entry *plan_attention(struct dnn *d, const struct device_attention *a) {
-    const void *const data[] = {a->qkv, a->lse, a->y, a->dy, a->dqkv};
+    const void *const data[] = {a->qkv, a->lse, a->y, a->dy, a->dqkv, a->bias};
     const struct dnn_problem problem = {.kind =
                                             a->backward ? DNN_ATTENTION_BACKWARD : DNN_ATTENTION,
                                         .n = a->n,
                                         .tokens = a->t,
                                         .heads = a->heads,
                                         .columns = a->d,
+                                        .causal = a->causal != 0,
+                                        .biased = a->bias != NULL,
                                         .halves = 1};
     return may_attend(a) ? plan(d, problem, sizeof data / sizeof *data, data) : NULL;
 }
 
 int dnn_attention(struct dnn *d, const struct device_attention *a, float scale) {
-    static const float one = 1;
-    const size_t part = (size_t)a->heads * (size_t)a->d;
+    static const float one = 1, below = -INFINITY;
+    const int64_t part = (int64_t)a->heads * a->d;
     const uint16_t *x = a->qkv, *dx = a->dqkv;
+    struct arguments to = {0};
     struct entry *e = plan_attention(d, a);
     if (!e)
         return -1;
@@ -337,13 +355,22 @@ int dnn_attention(struct dnn *d, const struct device_attention *a, float scale) 
         leave(d, e, "no memory for its workspace");
         return -1;
     }
-    const void *data[DNN_ATTENTION_ARGUMENTS] = {x,      x + part, x + 2 * part, a->y,
-                                                 a->lse, &scale,   &one,         a->dy};
-    if (a->backward)
-        for (int i = 0; i < 3; i++)
-            data[DNN_DQ - DNN_Q + i] = dx + (size_t)i * part;
-    return execute(d, &e->plan, a->backward ? DNN_ATTENTION_ARGUMENTS : DNN_FORWARD_ARGUMENTS,
-                   data);
+    for (int i = 0; i < 3; i++)
+        give(&to, DNN_Q + i, x + i * part);
+    give(&to, DNN_O, a->y);
+    give(&to, DNN_STATS, a->lse);
+    give(&to, DNN_SCALE, &scale);
+    if (a->bias)
+        give(&to, DNN_BIAS, a->bias);
+    if (a->causal)
+        give(&to, DNN_BELOW, &below);
+    for (int i = 0; i < 3 && a->backward; i++)
+        give(&to, DNN_DQ + i, dx + i * part);
+    if (a->backward) {
+        give(&to, DNN_ONE, &one);
+        give(&to, DNN_DO, a->dy);
+    }
+    return execute(d, &e->plan, &to);
 }
 
 size_t dnn_attention_bytes(struct dnn *d, const struct device_attention *a) {

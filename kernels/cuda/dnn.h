@@ -33,7 +33,7 @@ int dnn_conv_backward_data(struct dnn *d, int n, const struct conv_shape *s, int
 int dnn_conv_backward_weight(struct dnn *d, int n, const struct conv_shape *s, int half,
                              const void *x, const void *dy, float *dw, const void **narrow);
 
-/* Attention, where it is neither masked nor stored in 32 bits. */
+/* Attention, where it is stored in 16 bits; all but the gradient of a bias. */
 int dnn_attention(struct dnn *d, const struct device_attention *a, float scale);
 
 /* The bytes of work memory that such a convolution takes when it is done, planned now; the pointers

@@ -14,6 +14,7 @@ struct layout {
 /* The graph as it grows. */
 struct attention {
     struct dnn_made *m;
+    const struct dnn_problem *p;
     int64_t n, t, heads, d;
     int64_t next; /* id of a virtual tensor */
     descriptor *operation;
@@ -50,6 +51,13 @@ static struct layout pairs(const struct attention *a) {
                            {a->heads * a->t * a->t, a->t * a->t, a->t, 1}};
 }
 
+/* The same for all images. */
+static struct layout pairs_of_all(const struct attention *a) {
+    struct layout l = pairs(a);
+    l.size[0] = 1;
+    return l;
+}
+
 static struct layout number_of_token(const struct attention *a) {
     return (struct layout){{a->n, a->heads, a->t, 1}, {a->heads * a->t, a->t, 1, 1}};
 }
@@ -84,15 +92,23 @@ static descriptor between_pairs(struct attention *a) {
     return between(a, CUDNN_DATA_FLOAT, pairs(a));
 }
 
+static descriptor between_tokens(struct attention *a) {
+    return between(a, CUDNN_DATA_FLOAT, number_of_token(a));
+}
+
 /* ---- operations ---- */
 
-/* What an operation computes with, which has an attribute for the type of its sums. */
-static descriptor how(struct attention *a, cudnnBackendDescriptorType_t type,
-                      cudnnBackendAttributeName_t sums) {
-    const cudnnDataType_t in_float = CUDNN_DATA_FLOAT;
+/* What an operation computes with, which has an attribute for the type of that. */
+static descriptor how_in(struct attention *a, cudnnBackendDescriptorType_t type,
+                         cudnnBackendAttributeName_t name, cudnnDataType_t in) {
     descriptor d = dnn_make(a->m, type);
-    dnn_set(a->m, d, sums, CUDNN_TYPE_DATA_TYPE, 1, &in_float);
+    dnn_set(a->m, d, name, CUDNN_TYPE_DATA_TYPE, 1, &in);
     return d;
+}
+
+static descriptor how(struct attention *a, cudnnBackendDescriptorType_t type,
+                      cudnnBackendAttributeName_t name) {
+    return how_in(a, type, name, CUDNN_DATA_FLOAT);
 }
 
 static descriptor add(struct attention *a, cudnnBackendDescriptorType_t type) {
@@ -113,26 +129,47 @@ static descriptor multiply(struct attention *a, descriptor x, descriptor by, des
     return y;
 }
 
-/* y = x and `by` (NULL: x alone), number by number */
-static descriptor each(struct attention *a, cudnnPointwiseMode_t mode, descriptor x, descriptor by,
-                       descriptor y) {
-    descriptor work = how(a, CUDNN_BACKEND_POINTWISE_DESCRIPTOR, CUDNN_ATTR_POINTWISE_MATH_PREC);
+static descriptor pointwise(struct attention *a, cudnnDataType_t in, cudnnPointwiseMode_t mode) {
+    descriptor work =
+        how_in(a, CUDNN_BACKEND_POINTWISE_DESCRIPTOR, CUDNN_ATTR_POINTWISE_MATH_PREC, in);
     dnn_set(a->m, work, CUDNN_ATTR_POINTWISE_MODE, CUDNN_TYPE_POINTWISE_MODE, 1, &mode);
+    return work;
+}
+
+/* y = x, `by` and `where` as `work` says, number by number; what is NULL is not asked for. */
+static descriptor each_with(struct attention *a, descriptor work, descriptor x, descriptor by,
+                            descriptor where, descriptor y) {
     dnn_finish(a->m, work);
     descriptor o = add(a, CUDNN_BACKEND_OPERATION_POINTWISE_DESCRIPTOR);
     dnn_set_descriptor(a->m, o, CUDNN_ATTR_OPERATION_POINTWISE_PW_DESCRIPTOR, work);
     dnn_set_descriptor(a->m, o, CUDNN_ATTR_OPERATION_POINTWISE_XDESC, x);
     if (by)
         dnn_set_descriptor(a->m, o, CUDNN_ATTR_OPERATION_POINTWISE_BDESC, by);
+    if (where)
+        dnn_set_descriptor(a->m, o, CUDNN_ATTR_OPERATION_POINTWISE_TDESC, where);
     dnn_set_descriptor(a->m, o, CUDNN_ATTR_OPERATION_POINTWISE_YDESC, y);
     dnn_finish(a->m, o);
     return y;
 }
 
-static descriptor sum_rows(struct attention *a, descriptor x, descriptor y) {
-    const cudnnReduceTensorOp_t sum = CUDNN_REDUCE_TENSOR_ADD;
+/* y = x and `by` (NULL: x alone) */
+static descriptor each(struct attention *a, cudnnPointwiseMode_t mode, descriptor x, descriptor by,
+                       descriptor y) {
+    return each_with(a, pointwise(a, CUDNN_DATA_FLOAT, mode), x, by, NULL, y);
+}
+
+/* For each pair which query it is of, or which key. */
+static descriptor place_along(struct attention *a, descriptor like, int64_t axis) {
+    descriptor work = pointwise(a, CUDNN_DATA_FLOAT, CUDNN_POINTWISE_GEN_INDEX);
+    dnn_set_number(a->m, work, CUDNN_ATTR_POINTWISE_AXIS, axis);
+    return each_with(a, work, like, NULL, NULL, between(a, CUDNN_DATA_INT32, pairs(a)));
+}
+
+/* Of rows. */
+static descriptor reduce(struct attention *a, cudnnReduceTensorOp_t by, descriptor x,
+                         descriptor y) {
     descriptor work = how(a, CUDNN_BACKEND_REDUCTION_DESCRIPTOR, CUDNN_ATTR_REDUCTION_COMP_TYPE);
-    dnn_set(a->m, work, CUDNN_ATTR_REDUCTION_OPERATOR, CUDNN_TYPE_REDUCTION_OPERATOR_TYPE, 1, &sum);
+    dnn_set(a->m, work, CUDNN_ATTR_REDUCTION_OPERATOR, CUDNN_TYPE_REDUCTION_OPERATOR_TYPE, 1, &by);
     dnn_finish(a->m, work);
     descriptor o = add(a, CUDNN_BACKEND_OPERATION_REDUCTION_DESCRIPTOR);
     dnn_set_descriptor(a->m, o, CUDNN_ATTR_OPERATION_REDUCTION_XDESC, x);
@@ -140,6 +177,10 @@ static descriptor sum_rows(struct attention *a, descriptor x, descriptor y) {
     dnn_set_descriptor(a->m, o, CUDNN_ATTR_OPERATION_REDUCTION_DESC, work);
     dnn_finish(a->m, o);
     return y;
+}
+
+static descriptor sum(struct attention *a, descriptor x, descriptor y) {
+    return reduce(a, CUDNN_REDUCE_TENSOR_ADD, x, y);
 }
 
 /* The memory of x with another layout, in 16 bits. */
@@ -154,6 +195,28 @@ static descriptor turn(struct attention *a, descriptor x, struct layout l) {
 
 /* ---- the graphs ---- */
 
+/* scale q k' + bias */
+static descriptor scores(struct attention *a, descriptor q, descriptor kt, descriptor scale) {
+    descriptor s = multiply(a, q, kt, between_pairs(a));
+    s = each(a, CUDNN_POINTWISE_MUL, s, scale, between_pairs(a));
+    if (!a->p->biased)
+        return s;
+    descriptor bias = tensor(a, DNN_BIAS, CUDNN_DATA_FLOAT, STORED, pairs_of_all(a));
+    return each(a, CUDNN_POINTWISE_ADD, s, bias, between_pairs(a));
+}
+
+/* -infinity where a key is behind the query; cuDNN finds its own pattern with these four. */
+static descriptor masked(struct attention *a, descriptor s) {
+    if (!a->p->causal)
+        return s;
+    descriptor query = place_along(a, s, 2), key = place_along(a, s, 3);
+    descriptor sees = each_with(a, pointwise(a, CUDNN_DATA_BOOLEAN, CUDNN_POINTWISE_CMP_GE), query,
+                                key, NULL, between(a, CUDNN_DATA_BOOLEAN, pairs(a)));
+    return each_with(a, pointwise(a, CUDNN_DATA_FLOAT, CUDNN_POINTWISE_BINARY_SELECT), s,
+                     number(a, DNN_BELOW), sees, between_pairs(a));
+}
+
+/* One operation. */
 static void forward(struct attention *a) {
     descriptor q = half(a, DNN_Q, tokens(a, 3)), k = half(a, DNN_K, tokens(a, 3));
     descriptor v = half(a, DNN_V, tokens(a, 3)), o = half(a, DNN_O, tokens(a, 1));
@@ -168,27 +231,40 @@ static void forward(struct attention *a) {
     dnn_finish(a->m, all);
 }
 
+/* m = max(s);  e = exp(s - m);  lse = m + log sum(e);  o = (e / sum(e)) v */
+static void forward_written_out(struct attention *a) {
+    const struct layout rows = tokens(a, 3);
+    descriptor q = half(a, DNN_Q, rows), kt = half(a, DNN_K, turned(rows)),
+               v = half(a, DNN_V, rows);
+    descriptor s = masked(a, scores(a, q, kt, number(a, DNN_SCALE)));
+    descriptor most = reduce(a, CUDNN_REDUCE_TENSOR_MAX, s, between_tokens(a));
+    s = each(a, CUDNN_POINTWISE_SUB, s, most, between_pairs(a));
+    descriptor e = each(a, CUDNN_POINTWISE_EXP, s, NULL, between_pairs(a));
+    descriptor all = sum(a, e, between_tokens(a));
+    descriptor log = each(a, CUDNN_POINTWISE_LOG, all, NULL, between_tokens(a));
+    each(a, CUDNN_POINTWISE_ADD, most, log, stats(a));
+    descriptor p = each(a, CUDNN_POINTWISE_DIV, e, all, between(a, CUDNN_DATA_BFLOAT16, pairs(a)));
+    multiply(a, p, v, half(a, DNN_O, tokens(a, 1)));
+}
+
 /* mean = rowsum(do o).  cuDNN finds its own pattern only with the product with 1, which stands for
  * that of dropout. */
 static descriptor mean_of(struct attention *a, descriptor dy, descriptor o) {
-    descriptor x = between(a, CUDNN_DATA_FLOAT, tokens(a, 1));
-    descriptor sum = between(a, CUDNN_DATA_FLOAT, number_of_token(a));
-    each(a, CUDNN_POINTWISE_MUL, dy, o, x);
-    sum_rows(a, x, sum);
-    return each(a, CUDNN_POINTWISE_MUL, sum, number(a, DNN_ONE),
-                between(a, CUDNN_DATA_FLOAT, number_of_token(a)));
+    descriptor x = each(a, CUDNN_POINTWISE_MUL, dy, o, between(a, CUDNN_DATA_FLOAT, tokens(a, 1)));
+    return each(a, CUDNN_POINTWISE_MUL, sum(a, x, between_tokens(a)), number(a, DNN_ONE),
+                between_tokens(a));
 }
 
-/* p = exp(scale q k' - lse);  dv = p' do;  ds = scale p (do v' - mean);  dk = ds' q;  dq = ds k */
+/* p = exp(scale q k' + bias - lse);  dv = p' do;  ds = scale p (do v' - mean);
+ * dk = ds' q;  dq = ds k */
 static void backward(struct attention *a) {
     const struct layout rows = tokens(a, 3);
     descriptor q = half(a, DNN_Q, rows), kt = half(a, DNN_K, turned(rows));
     descriptor vt = half(a, DNN_V, turned(rows)), o = half(a, DNN_O, tokens(a, 1));
     descriptor dy = half(a, DNN_DO, tokens(a, 1)), lse = stats(a), scale = number(a, DNN_SCALE);
     descriptor mean = mean_of(a, dy, o);
-    descriptor s = multiply(a, q, kt, between_pairs(a));
-    s = each(a, CUDNN_POINTWISE_MUL, s, scale, between_pairs(a));
-    s = each(a, CUDNN_POINTWISE_SUB, s, lse, between_pairs(a));
+    descriptor s = scores(a, q, kt, scale);
+    s = masked(a, each(a, CUDNN_POINTWISE_SUB, s, lse, between_pairs(a)));
     descriptor p = each(a, CUDNN_POINTWISE_EXP, s, NULL, between_pairs(a));
     multiply(a, turn(a, p, turned(pairs(a))), dy, half(a, DNN_DV, rows));
     descriptor dp = multiply(a, dy, vt, between_pairs(a));
@@ -203,15 +279,18 @@ int dnn_attention_operations(struct dnn_made *m, const struct dnn_problem *p, in
                              cudnnBackendDescriptor_t out[DNN_MOST_OPERATIONS]) {
     enum { FIRST_BETWEEN = 100 };
     struct attention a = {.m = m,
+                          .p = p,
                           .n = n,
                           .t = p->tokens,
                           .heads = p->heads,
                           .d = p->columns,
                           .next = FIRST_BETWEEN,
                           .operation = out};
-    if (p->kind == DNN_ATTENTION)
-        forward(&a);
-    else
+    if (p->kind == DNN_ATTENTION_BACKWARD)
         backward(&a);
+    else if (p->causal || p->biased)
+        forward_written_out(&a);
+    else
+        forward(&a);
     return a.count;
 }

@@ -29,6 +29,7 @@ struct dnn_problem {
     int n;
     struct conv_shape shape;    /* of a convolution */
     int tokens, heads, columns; /* of attention; columns of a head */
+    int causal, biased;         /* of attention */
     int acc;                    /* the result is added to what is there */
     int alignment;              /* of all pointers, in bytes: 16 or less */
     unsigned halves; /* bit id - DNN_X: that argument is of 16 bits (bfloat16); sums are float.

@@ -51,20 +51,12 @@ struct pick_index {
     }
 };
 
-template <class T> struct multiply {
-    const T *x;
-    T *y;
-    __device__ void operator()(size_t i) const {
-        y[i] = y[i] * x[i];
-    }
-};
-
 struct add_broadcast {
     size_t inner;
     const float *x, *b;
     float *y;
     __device__ void operator()(size_t i) const {
-        y[i] = x[i] + b[i % inner];
+        y[i] = x[i] + b[cuda_remainder(i, inner)];
     }
 };
 
@@ -112,12 +104,12 @@ struct patches {
     int channels, height, width, p;
     /* Where pixel i of the images is among the patches. */
     __device__ size_t place(size_t i) const {
-        int column = (int)(i % (size_t)width);
-        size_t rest = i / (size_t)width;
-        int row = (int)(rest % (size_t)height);
-        rest /= (size_t)height;
-        int channel = (int)(rest % (size_t)channels);
-        size_t image = rest / (size_t)channels;
+        int column = (int)cuda_remainder(i, (size_t)width);
+        size_t rest = cuda_quotient(i, (size_t)width);
+        int row = (int)cuda_remainder(rest, (size_t)height);
+        rest = cuda_quotient(rest, (size_t)height);
+        int channel = (int)cuda_remainder(rest, (size_t)channels);
+        size_t image = cuda_quotient(rest, (size_t)channels);
         size_t patch = (size_t)(row / p) * (size_t)(width / p) + (size_t)(column / p);
         size_t inside = ((size_t)channel * (size_t)p + (size_t)(row % p)) * (size_t)p;
         return image * (size_t)channels * (size_t)height * (size_t)width +
@@ -236,13 +228,6 @@ void cuda_pick_index(const struct kctx *c, int n, int rows_out, const int32_t *x
                      const int32_t *places, int ldp, int32_t *y) {
     each(c, product(n, rows_out),
          pick_index{(size_t)rows_out, (size_t)ldx, (size_t)ldp, x, places, y});
-}
-
-void cuda_multiply(const struct kctx *c, size_t n, const real *x, real *y) {
-    if (c->halves)
-        each(c, n, multiply<bfloat16>{cuda_halves(x), cuda_halves(y)});
-    else
-        each(c, n, multiply<float>{x, y});
 }
 
 void cuda_add_broadcast(const struct kctx *c, int n, int inner, const real *x, const real *b,

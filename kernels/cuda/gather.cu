@@ -4,16 +4,24 @@
 
 namespace {
 
-struct gather {
+/* X, Y: how x and y are stored; N neighbouring columns at a time. */
+template <class X, class Y, int N> struct gather {
     size_t rows_in, rows_out, cols, index_stride;
-    const float *x;
+    const X *x;
     const int32_t *index;
     const float *fill;
-    float *y;
-    __device__ void operator()(size_t i) const {
-        size_t row = i / cols, image = row / rows_out, e = i % cols;
-        int from = index[image * index_stride + row % rows_out];
-        y[i] = from < 0 ? (fill ? fill[e] : 0) : x[(image * rows_in + (size_t)from) * cols + e];
+    Y *y;
+    __device__ void operator()(size_t group) const {
+        const size_t row = cuda_quotient(group, cols / N), first = (group - row * (cols / N)) * N;
+        const size_t image = cuda_quotient(row, rows_out);
+        const int from = index[image * index_stride + row - image * rows_out];
+        several<X, N> in = {};
+        several<Y, N> out;
+        if (from >= 0)
+            in = take<N>(x + (image * rows_in + (size_t)from) * cols + first);
+        for (int k = 0; k < N; k++)
+            out.v[k] = from >= 0 ? (float)in.v[k] : fill ? fill[first + (size_t)k] : 0;
+        put<N>(y + group * N, out);
     }
 };
 
@@ -172,6 +180,19 @@ struct channelwise_bias {
     }
 };
 
+template <class X, class Y>
+void run_gather(const struct kctx *c, int n, const gather<X, Y, 1> &all, FROM_CALLER) {
+    enum { FOUR = 4 };
+    const size_t numbers = (size_t)n * all.rows_out * all.cols;
+    if (cuda_in_groups<FOUR>(all.cols, all.x) && cuda_in_groups<FOUR>(all.cols, all.y))
+        each(c, numbers / FOUR,
+             gather<X, Y, FOUR>{all.rows_in, all.rows_out, all.cols, all.index_stride, all.x,
+                                all.index, all.fill, all.y},
+             where);
+    else
+        each(c, numbers, all, where);
+}
+
 pooling pooling_of(int h, int w, int ch, int k, int stride, int pad) {
     return {
         h, w, ch, k, stride, pad, window_count(h, k, stride, pad), window_count(w, k, stride, pad)};
@@ -186,9 +207,19 @@ size_t product(int a, int b, int c, int d) {
 void cuda_gather_forward(const struct kctx *c, int n, int rows_in, int rows_out, int cols,
                          const real *x, const int32_t *index, int index_stride, const real *fill,
                          real *y) {
-    each(c, product(n, rows_out, cols, 1),
-         gather{(size_t)rows_in, (size_t)rows_out, (size_t)cols, (size_t)index_stride, x, index,
-                fill, y});
+    enum { X = 1 << 0, Y = 1 << 3 };
+    const size_t in = (size_t)rows_in, out = (size_t)rows_out, width = (size_t)cols;
+    const size_t stride = (size_t)index_stride;
+    if (!c->halves)
+        run_gather<float, float>(c, n, {in, out, width, stride, x, index, fill, y}, __func__);
+    else if (c->halves == X)
+        run_gather<bfloat16, float>(c, n, {in, out, width, stride, cuda_halves(x), index, fill, y},
+                                    __func__);
+    else if (c->halves == (X | Y))
+        run_gather<bfloat16, bfloat16>(
+            c, n, {in, out, width, stride, cuda_halves(x), index, fill, cuda_halves(y)}, __func__);
+    else
+        cuda_no_halves(c, __func__);
 }
 
 void cuda_combine_rows_forward(const struct kctx *c, int n, int taps, int cols, const int32_t *row,

@@ -72,19 +72,28 @@ template <class T> struct pack {
     }
 };
 
-/* What follows a product by the library: y holds a b + bias. */
-template <class Y> struct product_end {
+/* What follows a product by the library: y holds a b + bias.  N neighbours of a dense result, or
+ * one of any. */
+template <class Y, int N> struct product_end {
     ending<Y> end;
-    __device__ void operator()(size_t i) const {
-        Y *to = end.y + (end.ldy == end.n ? i : i / end.n * end.ldy + i % end.n);
-        float out, slope; /* a division takes longest */
-        if (end.slope) {
-            out = activate_with_slope(end.act, *to, &slope);
-            end.slope[i] = slope;
-        } else {
-            out = activate(end.act, *to);
+    __device__ void operator()(size_t group) const {
+        const size_t i = group * N;
+        Y *to = end.y + (N > 1 || end.ldy == end.n ? i : i / end.n * end.ldy + i % end.n);
+        several<Y, N> y = take<N>(to), slope, rest = {};
+        if (end.residual)
+            rest = take<N>(end.residual + i);
+        for (int k = 0; k < N; k++) {
+            float out, s = 0; /* a division takes longest */
+            if (end.slope)
+                out = activate_with_slope(end.act, y.v[k], &s);
+            else
+                out = activate(end.act, y.v[k]);
+            slope.v[k] = s;
+            y.v[k] = out + (end.residual ? (float)rest.v[k] : 0);
         }
-        *to = out + (end.residual ? (float)end.residual[i] : 0);
+        if (end.slope)
+            put<N>(end.slope + i, slope);
+        put<N>(to, y);
     }
 };
 
@@ -145,8 +154,18 @@ template <class A, class Y> struct packed_call {
         if (!by_library(c, &p, "cuda_gemm_packed"))
             return false;
         if (ends)
-            each(c, (size_t)m * (size_t)n, product_end<Y>{end}, "cuda_gemm_packed");
+            finish();
         return true;
+    }
+    /* 16 bytes at a time where that is possible. */
+    void finish() const {
+        enum { WIDE = 16 / sizeof(Y) };
+        const size_t all = (size_t)m * (size_t)n;
+        if (end.ldy == end.n && cuda_in_groups<WIDE>(all, end.y) &&
+            cuda_in_groups<WIDE>(all, end.slope) && cuda_in_groups<WIDE>(all, end.residual))
+            each(c, all / WIDE, product_end<Y, WIDE>{end}, "cuda_gemm_packed");
+        else
+            each(c, all, product_end<Y, 1>{end}, "cuda_gemm_packed");
     }
     void run() const {
         struct cuda_queue *q = cuda_queue_of(c);

@@ -237,25 +237,34 @@ template <int N, class T, class W> struct columns_end {
     }
 };
 
+/* Rows of a stretch, and how many stretches there are. */
+struct columns_cut {
+    int stretch, stretches;
+};
+
+/* Of sums that take `width` reals of the workspace a stretch. */
+static inline columns_cut cut_columns(int rows, size_t width, size_t reserved) {
+    int most = (int)cuda_least((KERNEL_WORKSPACE - reserved) / (width ? width : 1), COLUMNS_MOST);
+    int stretch = COLUMNS_STRETCH;
+    while (most > 0 && (rows - 1) / stretch + 1 > most)
+        stretch *= 2;
+    int stretches = rows > COLUMNS_ONCE && most > 1 ? (rows - 1) / stretch + 1 : 1;
+    return {stretches > 1 ? stretch : rows, stretches};
+}
+
 /* Sums of no rows are 0, and are finished too.  `reserved` reals of the workspace are in use, an
  * even number. */
 template <int N, class T = float, class W>
 static void columns(const struct kctx *c, int rows, int cols, size_t reserved, const W &work,
                     FROM_CALLER) {
-    size_t width = N * sizeof(T) / sizeof(float) * (size_t)(cols > 0 ? cols : 1);
-    int most = (int)cuda_least((KERNEL_WORKSPACE - reserved) / width, COLUMNS_MOST);
-    int stretch = COLUMNS_STRETCH;
-    while (most > 0 && (rows - 1) / stretch + 1 > most)
-        stretch *= 2;
-    int stretches = rows > COLUMNS_ONCE && most > 1 ? (rows - 1) / stretch + 1 : 1;
-    if (stretches == 1)
-        stretch = rows;
-    T *partial = stretches > 1 ? reinterpret_cast<T *>(c->workspace + reserved) : NULL;
+    const size_t width = N * sizeof(T) / sizeof(float) * (size_t)cols;
+    const columns_cut cut = cut_columns(rows, width, reserved);
+    T *partial = cut.stretches > 1 ? reinterpret_cast<T *>(c->workspace + reserved) : NULL;
     RUN(where, c, (columns_kernel<N, T, W>),
-        dim3((unsigned)((cols + CUDA_WARP - 1) / CUDA_WARP), (unsigned)stretches),
-        dim3(CUDA_WARP, CUDA_WARP), 0, rows, cols, stretch, partial, work);
+        dim3((unsigned)((cols + CUDA_WARP - 1) / CUDA_WARP), (unsigned)cut.stretches),
+        dim3(CUDA_WARP, CUDA_WARP), 0, rows, cols, cut.stretch, partial, work);
     if (partial)
-        team_columns(c, cols, columns_end<N, T, W>{cols, stretches, partial, work}, where);
+        team_columns(c, cols, columns_end<N, T, W>{cols, cut.stretches, partial, work}, where);
 }
 
 #endif

@@ -67,16 +67,22 @@ static void column_sums(int rows, size_t cols, const real *x, double mean, doubl
     sums[cols] = (real)sum_g;
 }
 
-void ref_batchnorm_sums(const struct kctx *c, int n, int rows, int cols, const real *x,
-                        const real *mean, const real *rstd, const real *y, real *g, real *sums) {
+void ref_batchnorm_backward(const struct kctx *c, int n, int rows, int cols, const real *x,
+                            const real *mean, const real *rstd, const real *gamma, const real *y,
+                            real *g, int acc, real *dx, real *sums) {
     (void)c;
-    size_t width = (size_t)cols;
+    size_t width = (size_t)cols, all = (size_t)n * (size_t)rows * width;
     for (size_t i = 0; i < (size_t)n; i++)
         for (size_t j = 0; j < width; j++) {
             size_t at = i * (size_t)rows * width + j;
             column_sums(rows, width, x + at, (double)mean[j], (double)rstd[j], y ? y + at : NULL,
                         g + at, sums + 2 * i * width + j);
         }
+    for (size_t i = 0; i < all && dx; i++) {
+        size_t j = i % width;
+        double scale = (double)rstd[j] * (gamma ? (double)gamma[j] : 1);
+        dx[i] = (real)(scale * (double)g[i] + (acc ? (double)dx[i] : 0));
+    }
 }
 
 /* to (cols), which may be NULL, gains the sums, of each sample `stride` reals apart. */

@@ -1,16 +1,10 @@
-/* elementwise.c -- y = a x + b y, y = x y, and a row added to every row. */
+/* elementwise.c -- y = a x + b y, and a row added to every row. */
 #include "kernels/ref/ref.h"
 
 void ref_axpby(const struct kctx *c, size_t n, real a, const real *x, real b, real *y) {
     (void)c;
     for (size_t i = 0; i < n; i++)
         y[i] = (real)((double)a * x[i] + (b != 0 ? (double)b * y[i] : 0));
-}
-
-void ref_multiply(const struct kctx *c, size_t n, const real *x, real *y) {
-    (void)c;
-    for (size_t i = 0; i < n; i++)
-        y[i] = (real)((double)x[i] * y[i]);
 }
 
 void ref_add_broadcast(const struct kctx *c, int n, int inner, const real *x, const real *b,

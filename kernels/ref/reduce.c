@@ -11,6 +11,17 @@ void ref_column_sum(const struct kctx *c, int rows, int cols, const real *x, rea
     }
 }
 
+void ref_linear_gradient(const struct kctx *c, int rows, int cols, const real *slope, real *g,
+                         real *narrow, real *bias) {
+    const size_t n = (size_t)rows * (size_t)cols;
+    for (size_t i = 0; i < n && slope; i++)
+        g[i] = (real)((double)slope[i] * g[i]);
+    for (size_t i = 0; i < n && narrow; i++)
+        narrow[i] = g[i];
+    if (bias)
+        ref_column_sum(c, rows, cols, g, bias);
+}
+
 double ref_sum_squares(const struct kctx *c, size_t n, const real *x) {
     (void)c;
     double sum = 0;

@@ -9,7 +9,7 @@
 #include <stdbool.h>
 #include <string.h>
 
-enum { MOST_ATTRIBUTES = 8, MOST_VALUES = 20, DIMS = 4 };
+enum { MOST_ATTRIBUTES = 8, MOST_VALUES = 24, DIMS = 4 };
 
 struct attribute {
     cudnnBackendAttributeName_t name;

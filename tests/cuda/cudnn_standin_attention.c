@@ -27,7 +27,7 @@ static const cudnnBackendAttributeName_t
     of_product[] = {CUDNN_ATTR_OPERATION_MATMUL_ADESC, CUDNN_ATTR_OPERATION_MATMUL_BDESC,
                     CUDNN_ATTR_OPERATION_MATMUL_CDESC},
     of_each[] = {CUDNN_ATTR_OPERATION_POINTWISE_XDESC, CUDNN_ATTR_OPERATION_POINTWISE_BDESC,
-                 CUDNN_ATTR_OPERATION_POINTWISE_YDESC},
+                 CUDNN_ATTR_OPERATION_POINTWISE_YDESC, CUDNN_ATTR_OPERATION_POINTWISE_TDESC},
     of_sum[] = {CUDNN_ATTR_OPERATION_REDUCTION_XDESC, CUDNN_ATTR_OPERATION_REDUCTION_YDESC},
     of_turn[] = {CUDNN_ATTR_OPERATION_RESHAPE_XDESC, CUDNN_ATTR_OPERATION_RESHAPE_YDESC},
     of_all[] = {CUDNN_ATTR_OPERATION_SDPA_FWD_QDESC,     CUDNN_ATTR_OPERATION_SDPA_FWD_KDESC,
@@ -68,11 +68,21 @@ static int fits(const struct bag *a, const struct bag *b, int fewer) {
     return right;
 }
 
+/* Of one tensor. */
+static int is_alone(int64_t mode) {
+    return mode == CUDNN_POINTWISE_EXP || mode == CUDNN_POINTWISE_LOG ||
+           mode == CUDNN_POINTWISE_GEN_INDEX;
+}
+
 static int is_each(const struct bag *b) {
     const struct bag *how = within(b, CUDNN_ATTR_OPERATION_POINTWISE_PW_DESCRIPTOR);
     const struct bag *x = within(b, of_each[0]), *by = within(b, of_each[1]);
-    int alone = how && number(how, CUDNN_ATTR_POINTWISE_MODE, 0) == CUDNN_POINTWISE_EXP;
-    return how && fits(x, within(b, of_each[2]), 0) && (alone ? !by : fits(x, by, 1));
+    const struct bag *where = within(b, of_each[3]);
+    int64_t mode = how ? number(how, CUDNN_ATTR_POINTWISE_MODE, 0) : 0;
+    int selects = mode == CUDNN_POINTWISE_BINARY_SELECT;
+    return how && fits(x, within(b, of_each[2]), 0) && (is_alone(mode) ? !by : fits(x, by, 1)) &&
+           (selects ? fits(x, where, 0) : !where) &&
+           (mode != CUDNN_POINTWISE_GEN_INDEX || find(how, CUDNN_ATTR_POINTWISE_AXIS));
 }
 
 static int attends(const struct bag *b) {
@@ -244,21 +254,50 @@ static void product(struct values *const a[3]) {
     } while (next(a[2]->tensor, i));
 }
 
-static void each(int64_t mode, struct values *const a[3]) {
-    int64_t i[DIMS] = {0};
-    do {
-        float x = *at(a[0], i), by = a[1] ? *at(a[1], i) : 0;
-        *at(a[2], i) = mode == CUDNN_POINTWISE_EXP   ? expf(x)
-                       : mode == CUDNN_POINTWISE_MUL ? x * by
-                                                     : x - by;
-    } while (next(a[2]->tensor, i));
+/* where: BINARY_SELECT takes x, else by */
+static float each_of(int64_t mode, float x, float by, float where) {
+    switch (mode) {
+    case CUDNN_POINTWISE_ADD:
+        return x + by;
+    case CUDNN_POINTWISE_MUL:
+        return x * by;
+    case CUDNN_POINTWISE_DIV:
+        return x / by;
+    case CUDNN_POINTWISE_EXP:
+        return expf(x);
+    case CUDNN_POINTWISE_LOG:
+        return logf(x);
+    case CUDNN_POINTWISE_CMP_GE:
+        return x >= by;
+    case CUDNN_POINTWISE_BINARY_SELECT:
+        return where != 0 ? x : by;
+    default:
+        return x - by;
+    }
 }
 
-static void sum(struct values *const a[2]) {
+static void each(const struct bag *how, struct values *const a[4]) {
+    const int64_t mode = number(how, CUDNN_ATTR_POINTWISE_MODE, 0);
+    const int64_t axis = number(how, CUDNN_ATTR_POINTWISE_AXIS, 0);
     int64_t i[DIMS] = {0};
     do
-        *at(a[1], i) += *at(a[0], i);
-    while (next(a[0]->tensor, i));
+        *at(a[2], i) =
+            mode == CUDNN_POINTWISE_GEN_INDEX
+                ? (float)i[axis]
+                : each_of(mode, *at(a[0], i), a[1] ? *at(a[1], i) : 0, a[3] ? *at(a[3], i) : 0);
+    while (next(a[2]->tensor, i));
+}
+
+static void reduce(const struct bag *how, struct values *const a[2]) {
+    const int most = number(how, CUDNN_ATTR_REDUCTION_OPERATOR, 0) == CUDNN_REDUCE_TENSOR_MAX;
+    int64_t i[DIMS] = {0};
+    do
+        *at(a[1], i) = most ? -INFINITY : 0;
+    while (next(a[1]->tensor, i));
+    do {
+        float x = *at(a[0], i), *to = at(a[1], i);
+        *to = !most ? *to + x : x > *to ? x : *to;
+    } while (next(a[0]->tensor, i));
 }
 
 /* a: q, k, v, o, stats, scale */
@@ -317,10 +356,9 @@ static cudnnStatus_t compute(struct memory *m, const struct bag *o, int spoilt) 
         const cudnnBackendAttributeName_t *names;
         int n, result;
     } kinds[] = {
-        {of_product, 3, 2}, {of_each, 3, 2}, {of_sum, 2, 1}, {of_turn, 2, 1}, {of_all, 6, 3}};
+        {of_product, 3, 2}, {of_each, 4, 2}, {of_sum, 2, 1}, {of_turn, 2, 1}, {of_all, 6, 3}};
     enum { PRODUCT, EACH, SUM, TURN, ALL };
     struct values *a[6];
-    const struct bag *how;
     int kind = o->type == CUDNN_BACKEND_OPERATION_MATMUL_DESCRIPTOR      ? PRODUCT
                : o->type == CUDNN_BACKEND_OPERATION_POINTWISE_DESCRIPTOR ? EACH
                : o->type == CUDNN_BACKEND_OPERATION_REDUCTION_DESCRIPTOR ? SUM
@@ -333,11 +371,10 @@ static cudnnStatus_t compute(struct memory *m, const struct bag *o, int spoilt) 
         product(a);
         break;
     case EACH:
-        how = within(o, CUDNN_ATTR_OPERATION_POINTWISE_PW_DESCRIPTOR);
-        each(number(how, CUDNN_ATTR_POINTWISE_MODE, 0), a);
+        each(within(o, CUDNN_ATTR_OPERATION_POINTWISE_PW_DESCRIPTOR), a);
         break;
     case SUM:
-        sum(a);
+        reduce(within(o, CUDNN_ATTR_OPERATION_REDUCTION_DESC), a);
         break;
     case TURN: /* the same memory */
         memcpy(a[1]->x, a[0]->x, (a[0]->count < a[1]->count ? a[0] : a[1])->count * sizeof(float));

@@ -30,9 +30,13 @@ static const int shapes[][6] = {
     {7, 512, 512, 3, 1, 1},  {7, 2048, 512, 1, 1, 0}, /* ResNet-50 */
 };
 
-/* tokens heads columns: ViT-B/16, -S/16, -L/14 at 224; ViT-Tiny p4 and ViT-Micro p8 at 32 */
-static const int heads[][3] = {
-    {197, 12, 64}, {197, 6, 64}, {257, 16, 64}, {65, 3, 64}, {17, 4, 32}};
+/* tokens heads columns: ViT-B/16, -S/16, -L/14 at 224; ViT-Tiny p4 and ViT-Micro p8 at 32; CLIP's
+ * texts */
+static const int heads[][3] = {{197, 12, 64}, {197, 6, 64}, {257, 16, 64}, {65, 3, 64},
+                               {17, 4, 32},   {77, 8, 64},  {32, 4, 32}};
+
+/* causal biased */
+static const int masks[][2] = {{0, 0}, {1, 0}, {0, 1}, {1, 1}};
 
 /* The descriptor of a device from its text. */
 static cudnnStatus_t describe(const struct dnn_library *l, const char *text,
@@ -115,16 +119,20 @@ static int all_planned(struct dnn_site *site) {
 static int attention_planned(struct dnn_site *site) {
     static const enum dnn_kind ways[] = {DNN_ATTENTION, DNN_ATTENTION_BACKWARD};
     int missing = 0;
-    for (size_t h = 0; h < sizeof heads / sizeof *heads; h++)
-        for (int way = 0; way < 2; way++) {
+    for (size_t k = 0; k < 2 * sizeof heads / sizeof *heads; k++)
+        for (size_t m = 0; m < sizeof masks / sizeof *masks; m++) {
+            const int way = k % 2, *h = heads[k / 2], *mask = masks[m];
             const struct dnn_problem problem = {.kind = ways[way],
-                                                .tokens = heads[h][0],
-                                                .heads = heads[h][1],
-                                                .columns = heads[h][2],
+                                                .tokens = h[0],
+                                                .heads = h[1],
+                                                .columns = h[2],
+                                                .causal = mask[0],
+                                                .biased = mask[1],
                                                 .alignment = 16,
                                                 .halves = 1};
-            printf("attention %s %d tokens %dx%d:", way ? "backward" : "forward", problem.tokens,
-                   problem.heads, problem.columns);
+            printf("attention %s %d tokens %dx%d%s%s:", way ? "backward" : "forward",
+                   problem.tokens, problem.heads, problem.columns, mask[0] ? " causal" : "",
+                   mask[1] ? " biased" : "");
             int right = is_planned(site, problem);
             missing += !right;
             if (right)
