@@ -12,7 +12,8 @@
 #   calls=K         how often a step waits for such rows or parts
 #   back=SHARE      of a step during which gradients travel (0.66: all of the way back)
 #   node=G          ranks of a node (8), which send each other inside=GB/S (450), others between=GB/S (50) a rank
-#   latency=S       of a message (5e-6), when sender and receiver are free for it
+#   latency=S       of an exchange (20e-6), and message=S of each message in it (1e-6)
+#   levels=0        gradients go straight from each rank to each other one, also between nodes
 #   bucket=R        numbers of the gradient on their way at a time; 0: as the program chooses (nn/buckets.h)
 BEGIN {
     set["ranks"] = "8,32,64,128,256,512,1024"
@@ -21,8 +22,10 @@ BEGIN {
     set["node"] = 8
     set["inside"] = 450
     set["between"] = 50
-    set["latency"] = 5e-6
+    set["latency"] = 20e-6
+    set["message"] = 1e-6
     set["bucket"] = 0
+    set["levels"] = 1
     for (i = 1; i < ARGC; i++) {
         if (split(ARGV[i], pair, "=") != 2 || !(pair[1] in set) || pair[2] == "") {
             print "scaling.awk: " ARGV[i] ": see the names in its first lines" >"/dev/stderr"
@@ -41,13 +44,33 @@ BEGIN {
         row(list[i] + 0)
 }
 
-# Seconds until a rank has got `bytes` in equal messages from each of R ranks, and sent as much.
-function seconds(bytes, R,    near, far) {
-    near = (R < set["node"] ? R : set["node"]) - 1
-    far = R - 1 - near
-    near = bytes * near / (set["inside"] * 1e9)
-    far = bytes * far / (set["between"] * 1e9)
-    return (near > far ? near : far) + (R - 1) * set["latency"]
+function least(a, b) {
+    return a < b ? a : b
+}
+
+function most(a, b) {
+    return a > b ? a : b
+}
+
+# Seconds until a rank has got `bytes` of each of n others, which rates GB/s bring, and sent as much.
+function seconds(bytes, n, rate) {
+    return n * (bytes / (rate * 1e9) + set["message"]) + set["latency"]
+}
+
+# The same from R - 1 others, of which those of its own node send at the same time as the rest.
+function from_all(bytes, R,    near) {
+    near = least(R, set["node"]) - 1
+    near = most(bytes * near / (set["inside"] * 1e9), bytes * (R - 1 - near) / (set["between"] * 1e9))
+    return near + (R - 1) * set["message"] + set["latency"]
+}
+
+# There and back, of one bucket: on one level, or within nodes and between them.
+function there_and_back(reals, R,    G, M) {
+    G = set["node"]
+    M = R / G
+    if (!set["levels"] || M < 2 || M != int(M) || G < 2)
+        return 2 * from_all(4 * reals / R, R)
+    return 2 * (seconds(4 * reals / G, G - 1, set["inside"]) + seconds(4 * reals / G / M, M - 1, set["between"]))
 }
 
 function row(R,    alone, all, buckets, one, gradient, window, open, rows, step) {
@@ -56,12 +79,12 @@ function row(R,    alone, all, buckets, one, gradient, window, open, rows, step)
     bucket = set["bucket"] ? set["bucket"] : BUCKET(R)
     buckets = int((all + bucket - 1) / bucket)
     # Each rank sends every other one its slice, and gets the sums of the others.
-    one = 2 * seconds(4 * all / buckets / R, R)
+    one = there_and_back(all / buckets, R)
     gradient = buckets * one
     window = set["back"] * alone * (buckets - 1) / buckets
     open = gradient - one > window ? gradient - window : one
     rows = set["rows"] * set["images"] + set["parts"]
-    rows = R > 1 ? seconds(4 * rows, R) + (set["calls"] > 1 ? (set["calls"] - 1) * (R - 1) * set["latency"] : 0) : 0
+    rows = from_all(4 * rows, R) + most(set["calls"] - 1, 0) * (set["latency"] + (R - 1) * set["message"])
     step = alone + open + rows
     printf "| %d | %d | %.1f %% | %.1f | %.1f | %.1f | %.1f |\n", R, R * set["images"] / step, 100 * alone / step,
         1e3 * step, 1e3 * gradient, 1e3 * open, 1e3 * rows
