@@ -18,3 +18,15 @@ check simclr-recomputed --methods simclr --recompute
 check simclr-resnet --methods simclr --backbone resnet-micro
 check simclr-resnet-recomputed --methods simclr --backbone resnet-micro --recompute
 check split_brain-alexnet --methods split_brain --backbone alexnet-micro
+
+memory() { # memory FLAGS...: MiB that a pretraining says it needs
+    SSVBENCH_CUDA_PLUGIN=$plugin "$program" run --dry-run --device cuda --math bf16 --methods simclr \
+        --backbone resnet-micro --data "shapes:size=16,train=64,test=8" --batch 64 --seeds 0 "$@" 2>>log |
+        awk '/^simclr/ && $6 == "MiB" { print $5 }'
+}
+kept=$(memory) twice=$(memory --recompute_norms) more=$(memory --recompute)
+if awk -v a="$kept" -v b="$twice" -v c="$more" 'BEGIN { exit !(c > 0 && a > b && b > c) }'; then
+    echo "ok - what is computed twice is not kept: $kept, $twice, $more MiB"
+else
+    echo "not ok - what is computed twice is not kept: '$kept', '$twice', '$more' MiB"
+fi

@@ -298,7 +298,7 @@ struct reciprocal_root {
 };
 
 /* Neighbouring columns of a thread, where they lie so that they can be had at once. */
-enum { PAIR = 2, FOUR = 4 };
+enum { PAIR = 2 };
 
 /* Numbers of 16 bits, where a warp has work for all lanes then. */
 template <class T> bool in_pairs(size_t cols, const T *x) {
@@ -375,9 +375,10 @@ void apply_in(const struct kctx *c, const apply_to &to, const X *x, const Y *res
 
 template <class X, class Y>
 void apply(const struct kctx *c, const apply_to &to, const X *x, const Y *residual, Y *y) {
-    if (cuda_in_groups<FOUR>(to.cols, x) && cuda_in_groups<FOUR>(to.cols, residual) &&
-        cuda_in_groups<FOUR>(to.cols, y))
-        apply_in<FOUR>(c, to, x, residual, y);
+    enum { WIDE = sizeof(X) == sizeof(Y) ? 16 / sizeof(Y) : 4 }; /* 16 bytes of the longer one */
+    if (cuda_in_groups<WIDE>(to.cols, x) && cuda_in_groups<WIDE>(to.cols, residual) &&
+        cuda_in_groups<WIDE>(to.cols, y))
+        apply_in<WIDE>(c, to, x, residual, y);
     else
         apply_in<1>(c, to, x, residual, y);
 }
