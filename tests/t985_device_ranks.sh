@@ -32,6 +32,7 @@ agree simclr 4 "ranks 0 and 2 share a device of .*: $host" "${own[@]}" "${two[@]
 nccl dino 2 --math fp32 --lanes 2 "${one[@]}" --methods dino --dino.prototypes 64 --dino.local_crops 1 --dino.head_hidden 64 --dino.bottleneck 16
 nccl "parts of batches" 3 --math fp32 --lanes 4 "${one[@]}" --methods mae --accumulate 2
 nccl "batch norm in 16 bits" 2 --math bf16 --lanes 2 "${one[@]}" --methods simclr --backbone resnet-micro
+nccl "views made there" 2 "${own[@]}" "${one[@]}" --methods mae --views device
 if [ -n "${SSV_LONG:-}" ]; then
     nccl "every method" 4 "${own[@]}" "${two[@]}" \
         --methods supervised,context_encoder,split_brain,context_prediction,beit,mae,simclr,clip
