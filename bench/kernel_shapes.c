@@ -12,6 +12,7 @@
     "^((supervised|mae)/vit-tiny|(split_brain|beit|simclr|dino|clip)/vit-micro|"                   \
     "context_encoder/resnet-micro|split_brain/alexnet-micro|context_prediction|simclr/resnet18)"
 enum { QUICK_SHAPES = 3 };
+enum { CHUNKS = 16 };                 /* of a batch for a device; tables have sizes of one */
 #define FLOPS_A_BYTE 10               /* that take as long, about, whatever the machine */
 #define DATA "shapes:train=64,test=1" /* pixels do not count, nothing is computed */
 
@@ -59,13 +60,24 @@ static int has_kernel(const struct kernel_shapes *s, int place) {
     return 0;
 }
 
+static void add_sized(struct kernel_shapes *s, int place, const int dim[CASE_DIMS], int whole) {
+    const int rows = kernel_case_at(place)->rows;
+    int sized[CASE_DIMS];
+    memcpy(sized, dim, sizeof sized);
+    if (whole && rows >= 0)
+        sized[rows] *= CHUNKS;
+    add(s, place, sized, 0);
+}
+
 /* only_missing: of kernels that are not there yet. */
 static void add_tables(struct kernel_shapes *s, int of_tests, int only_missing) {
     const struct kernel_case *kc;
-    for (int i = 0; (kc = kernel_case_at(i)); i++)
-        if (!only_missing || !has_kernel(s, i))
-            for (int k = of_tests ? 0 : kc->n_shapes - kc->n_bench; k < kc->n_shapes; k++)
-                add(s, i, kc->shape[k], 0);
+    for (int i = 0; (kc = kernel_case_at(i)); i++) {
+        if (only_missing && has_kernel(s, i))
+            continue;
+        for (int k = of_tests ? 0 : kc->n_shapes - kc->n_bench; k < kc->n_shapes; k++)
+            add_sized(s, i, kc->shape[k], only_missing && s->whole);
+    }
 }
 
 static void note(void *self, const char *kernel, const int dim[CASE_DIMS]) {

@@ -108,8 +108,8 @@ static const int view_shapes[][CASE_DIMS] = {
     {2, 2, 1, 9, 50, JITTER + GREY + BLUR + CUBIC},
     {2, 1, 4, 34, 1024, JITTER + GREY + BLUR + OUTSIDE},
     {1, 1, 2, 4, 70000, CUBIC + BLUR}, /* shrunk by more than a filter widens */
-    {32, 2, 3, 224, 256 * 192, CUBIC + JITTER + GREY + BLUR},
-    {64, 1, 3, 224, 256 * 192, CUBIC},
+    {4, 2, 3, 224, 256 * 192, CUBIC + JITTER + GREY + BLUR},
+    {8, 1, 3, 224, 256 * 192, CUBIC},
 };
 
 const struct kernel_case cases_views[] = {

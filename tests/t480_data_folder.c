@@ -180,6 +180,7 @@ static void sizes(void **state) {
     drop(here, "test/b/3.jpg");
     opens(&d, spec(here, "folder", ",size=10"));
     assert_int_equal(d.height, 10);
+    assert_int_equal(dataset_most_pixels(&d), 24 * 10);
     for (long i = 0; i < 2; i++) {
         reads(&d, SPLIT_TRAIN, i, &r);
         int is_b = r.label == 1;
@@ -213,6 +214,7 @@ static void more_can_be_kept_than_encoders_get(void **state) {
     put_photo(here, "test/b/2.png", 9, 12, 2);   /* as it is, though less than the size */
     opens(&d, spec(here, "folder", ",size=16,keep=30"));
     assert_int_equal(d.height, 16);
+    assert_int_equal(dataset_most_pixels(&d), 28 * 50);
     for (long i = 0; i < 2; i++) {
         reads(&d, SPLIT_TRAIN, i, &r);
         assert_int_equal(r.height, r.label ? 28 : 30);

@@ -35,6 +35,7 @@ nccl "batch norm in 16 bits" 2 --math bf16 --lanes 2 "${one[@]}" --methods simcl
 # Each with its part of the optimizer's state: norms of each tensor, convolutions, through the processor's memory.
 agree "shared moments with LARS" 3 "ranks 0 and 2 share a device of .*: $host" --math own --lanes 4 "${two[@]}" \
     --methods simclr --simclr.optimizer lars --backbone resnet-micro --zero 1
+nccl "views made there" 2 "${own[@]}" "${one[@]}" --methods mae --views device
 if [ -n "${SSV_LONG:-}" ]; then
     nccl "every method" 4 "${own[@]}" "${two[@]}" \
         --methods supervised,context_encoder,split_brain,context_prediction,beit,mae,simclr,clip
