@@ -22,8 +22,6 @@
 
 struct buckets;
 
-enum { BUCKET_REALS = 1 << 21 };
-
 struct buckets_config {
     struct communicator *c;
     struct device *device; /* where gradients are; NULL: the processor's memory */
@@ -33,6 +31,9 @@ struct buckets_config {
     int threads;               /* that help */
     size_t bucket;             /* reals on their way at a time; those of a segment, too */
 };
+
+/* A bucket for so many ranks where nobody asks for another. */
+size_t buckets_usual(int ranks);
 
 /* *out lies in a. */
 int buckets_open(struct buckets **out, struct arena *a, const struct buckets_config *config,

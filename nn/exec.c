@@ -27,7 +27,7 @@ static int allocate(struct exec *x, struct error *err) {
     const struct graph *g = x->g;
     const struct exec_config *c = &x->config;
     size_t arena = g->chunk_per_sample * (size_t)c->chunk, batch = (size_t)c->batch;
-    const size_t bucket = c->bucket ? c->bucket : BUCKET_REALS;
+    const size_t bucket = c->bucket ? c->bucket : buckets_usual(communicator_size(c->ranks));
     if (g->train)
         lanes_open(&x->gradients, &x->arena, g,
                    &(struct lanes_config){x->begin, x->end, c->owners, x->ranks ? bucket : 0});

@@ -33,7 +33,7 @@ struct exec_config {
      * every function below is then called by all of them.  Graphs with a gradient; NULL: one
      * process. */
     struct communicator *ranks;
-    size_t bucket; /* reals of the gradient that ranks send at a time (nn/ranks.h); 0: many */
+    size_t bucket; /* reals of the gradient that ranks send at a time; 0: buckets_usual */
     /* (model->n_facts) the rank that moves a tensor, which alone gets its gradient from exec_run;
      * NULL: all get all. */
     const int *owners;
