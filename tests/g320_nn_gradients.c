@@ -126,6 +126,8 @@ static void every_operation_has_a_case(void **state) {
             if (!at || sscanf(at, ".name = \"%63[^\"]", name) != 1)
                 continue;
             n++;
+            if (!strcmp(name, "render")) /* none: what a view is made of are indices */
+                continue;
             if (!used_somewhere(name))
                 fail_msg("operation %s (%s) has no gradient case", name, files.gl_pathv[i]);
         }
