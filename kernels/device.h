@@ -134,6 +134,7 @@ struct device {
     void (*replay)(struct device *d, void *recording);
     void (*forget)(struct device *d, void *recording); /* NULL: nothing */
     void (*wait)(struct device *d);                    /* until all that was asked for is done */
+    int (*idle)(struct device *d);                     /* it is, or nothing of it will be */
     /* Status 3 with the first thing that went wrong since the last call. */
     int (*check)(struct device *d, struct error *err);
 };

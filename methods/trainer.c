@@ -88,7 +88,7 @@ static int open_state(struct trainer *t, struct error *err) {
                                   pieces(m, c->moments ? moments_mine(c->moments) : NULL), err));
     if (c->moments)
         TRY(carrier_open(&t->carrier, c->builder->arena, c->exec.ranks, c->exec.device,
-                         moments_carried(c->moments), err));
+                         moments_carried(c->moments), 0, err));
 out:
     return status;
 }

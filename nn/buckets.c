@@ -147,7 +147,7 @@ static int open_memory(struct buckets *b, struct arena *a, struct error *err) {
     TRY(memory_get(b->device, &b->out, SETS * out, "gradients for other ranks", err));
     TRY(memory_get(b->device, &b->in, SETS * in, "gradients of other ranks", err));
     TRY(memory_get(b->device, &b->sum, SETS * sum, "gradients of all ranks", err));
-    TRY(carrier_open(&b->carrier, a, b->c, b->device, larger(larger(out, in), sum), err));
+    TRY(carrier_open(&b->carrier, a, b->c, b->device, larger(larger(out, in), sum), 2 * SETS, err));
 out:
     return status;
 }
@@ -420,15 +420,15 @@ static int can_be_added(const struct buckets *b) {
     return b->added < b->sent && b->added - b->written < SETS;
 }
 
-/* On the processor, whether a bucket's numbers have come.  What waits on a device is its queue, and
- * what it is asked for must not depend on what has come: NCCL wants the same order on all ranks.
- * There a bucket's turn comes when the next one is on its way: so each is sent before the one
- * before it is added, and that before the one behind is sent. */
+/* Whether a bucket's numbers have come.  Between devices that send to each other it is their queues
+ * that wait, and what is asked of these must not depend on what has come: NCCL wants the same order
+ * on all ranks.  There a bucket's turn comes when the next one is on its way: so each is sent
+ * before the one before it is added, and that before the one behind is sent. */
 static int has_come(const struct buckets *b, long bucket, int second) {
-    if (b->device)
+    if (carrier_is_queued(b->carrier))
         return bucket < (second ? b->added : b->sent) - 1;
     return (second && b->remembered[bucket % REMEMBERED].to_owners) ||
-           communicator_arrived(b->c, slot_of(bucket, second));
+           carrier_arrived(b->carrier, slot_of(bucket, second));
 }
 
 /* One of these; 0: none can be done without waiting. */

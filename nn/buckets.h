@@ -46,9 +46,9 @@ void buckets_begin(struct buckets *b, int phase, int to_owners);
 int buckets_pass(struct buckets *b, int s, int position);
 /* Some of the sum of the own lanes; 0: there is nothing to sum now. */
 int buckets_help(struct buckets *b, const struct kctx *c);
-/* What can be sent, added or written is.  On the processor it never waits for another rank.  On a
- * device it asks for the same in the same order whenever it is called, and leaves the last bucket
- * that was sent alone, so that the device's work never waits for one that has just begun. */
+/* What can be sent, added or written is.  It never waits for another rank.  Of devices that send to
+ * each other it asks the same in the same order whenever it is called, and leaves the last bucket
+ * that was sent alone, so that their work never waits for one that has just begun. */
 void buckets_move(struct buckets *b, const struct kctx *c);
 /* All lanes have passed all of the phase. */
 int buckets_are_passed(const struct buckets *b);

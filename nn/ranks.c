@@ -56,7 +56,7 @@ int ranks_open(struct ranks **out, struct arena *a, const struct ranks_config *c
                         .blocks = ARENA_ARRAY(a, struct communicator_block, c->size),
                         .output_is_old = ARENA_ARRAY(a, char, g->n + 1)};
     return carrier_open(&r->carrier, a, c, config->device,
-                        row_bytes_most(g) * (size_t)config->batch, err);
+                        row_bytes_most(g) * (size_t)config->batch, 0, err);
 }
 
 size_t ranks_bytes(const struct ranks *r) {

@@ -90,6 +90,8 @@ static int slots_are_right(struct communicator *c) {
         communicator_move(c);
         for (int k = 0; k < COMMUNICATOR_SLOTS; k++) {
             int i = (k + c->rank) % COMMUNICATOR_SLOTS;
+            for (double start = clock_seconds(); k % 2 && !communicator_arrived(c, i);)
+                clock_rest(clock_seconds() - start);
             communicator_finish(c, i);
             right &= !i || unpack(&all[i], c, 10 * round + i);
         }
@@ -132,7 +134,8 @@ static void go_on_without(struct communicator *c, int last) {
         communicator_start(c, 0, a.send, a.to, a.receive, a.from);
     communicator_start(c, 1, b.send, b.to, b.receive, b.from);
     communicator_finish(c, 1);
-    printf("%s\n", unpack(&b, c, 2) ? "right" : "wrong");
+    int too_early = !last && communicator_arrived(c, 0);
+    printf("%s\n", unpack(&b, c, 2) && !too_early ? "right" : "wrong");
     fflush(stdout);
     c->seconds = 0.5;
     if (last)

@@ -222,7 +222,7 @@ static void move_model(const struct optimizer *o, struct model *m, struct moment
     assert_int_equal(slab_alloc(&workspace, KERNEL_WORKSPACE * sizeof(real), "test", &err), 0);
     if (s)
         assert_int_equal(
-            carrier_open(&carrier, &a, moments_ranks(s), NULL, moments_carried(s), &err), 0);
+            carrier_open(&carrier, &a, moments_ranks(s), NULL, moments_carried(s), 0, &err), 0);
     const struct kctx c = {.threads = 1, .workspace = workspace.data};
     real *gradient = ARENA_ARRAY(&a, real, m->count);
     struct optim_state state = model_optim_state(m, gradient);

@@ -277,6 +277,24 @@ static void a_device_sends_while_it_computes(void **state) {
     cuda_device_close(d);
 }
 
+/* What goes through the processor's memory is sent as soon, and nobody waits for what is late. */
+static void without_a_way_of_its_own_too(void **state) {
+    struct error err;
+    struct device *d;
+    (void)state;
+    assert_int_equal(cuda_device_open(&d, 0, DEVICE_OWN, &err), 0);
+    for (int late = 0; late < 2; late++) {
+        run(&(struct attempt){
+            .size = 2, .lanes = 4, .threads = 1, .late = late, .bucket = FEW, .device = d});
+        int end = last_operation();
+        everything_is_sent_once();
+        assert_true(late ? count(SEND, end) == 2 : count(SEND, end) >= 4);
+        assert_true(!late || !count(WAIT, end));
+    }
+    assert_int_equal(d->check(d, &err), 0);
+    cuda_device_close(d);
+}
+
 static void (*copy_in)(struct device *d, void *to, const void *from, size_t bytes);
 static size_t copied;
 
@@ -330,6 +348,7 @@ int main(void) {
         cmocka_unit_test(nobody_waits_while_there_is_work),
         cmocka_unit_test(a_rank_without_lanes_takes_part),
         cmocka_unit_test(a_device_sends_while_it_computes),
+        cmocka_unit_test(without_a_way_of_its_own_too),
         cmocka_unit_test(a_rank_copies_its_own_samples),
     };
     return cmocka_run_group_tests_name("overlap", tests, NULL, NULL);

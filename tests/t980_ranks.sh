@@ -20,7 +20,7 @@ if [ -n "${SSV_LONG:-}" ]; then
 fi
 
 # With gradients in many buckets, as of a large model.
-few+=(--bucket 4000)
+few+=(--bucket 60000)
 every() { # every N OUT: all methods that train, on a ViT; batch norm; parts of batches; recomputation
     ranks "$1" run --out "$2" "${few[@]}" "${small[@]}" --methods \
         supervised,mae,context_encoder,split_brain,context_prediction,beit,simclr,dino,clip,mae:1+simclr:0.1 &&

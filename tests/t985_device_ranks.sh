@@ -11,7 +11,7 @@ export SSVBENCH_CUDA_PLUGIN=$plugin OMP_WAIT_POLICY=passive
 export SSV_EMULATED_DEVICES=2
 host='what ranks send goes through the processor.s memory'
 
-few=(--seeds "7," --threads 1 --loader_threads 1 --quiet --audit 0 --device cuda --patch 8 --batch 8 --epochs 1 --bucket 20000)
+few=(--seeds "7," --threads 1 --loader_threads 1 --quiet --audit 0 --device cuda --patch 8 --batch 8 --epochs 1 --bucket 100000)
 one=(--data "shapes:size=16,train=8,test=8")
 two=(--data "shapes:size=16,train=16,test=8" --watch_every 2)
 

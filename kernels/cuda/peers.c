@@ -219,6 +219,7 @@ cudaError_t peers_wait(struct peers *p, const char **says) {
         cudaError_t now = cudaStreamQuery(p->stream);
         if (now != cudaErrorNotReady)
             return now;
+        cudaGetLastError(); /* which is no error, but the next launch would take it for its own */
         double waited = clock_seconds() - start;
         if (is_late(p, waited) || is_broken(p))
             *says = p->says;

@@ -247,6 +247,14 @@ void wait(struct device *d) {
     cuda_queue_wait(&own(d)->queue, "waiting for the device");
 }
 
+/* That there is more to do is no error, but the next launch would take it for its own. */
+int is_idle(struct device *d) {
+    if (cudaStreamQuery(stream_of(d)) != cudaErrorNotReady)
+        return 1;
+    cudaGetLastError();
+    return 0;
+}
+
 /* All that was done without a library so far, in one line. */
 void say_note(struct device *d) {
     const struct cuda_queue *q = &own(d)->queue;
@@ -370,6 +378,7 @@ int cuda_device_open(struct device **out, int number, enum device_math math, str
     d->base.replay = replay;
     d->base.forget = forget;
     d->base.wait = wait;
+    d->base.idle = is_idle;
     d->base.check = check;
     struct cudaDeviceProp about;
     cudaError_t error = cudaSetDevice(number);

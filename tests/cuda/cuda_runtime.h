@@ -97,16 +97,19 @@ void *emulated_dynamic_shared(void);
 /* Filled with NaN by the first thread of each block that comes here. */
 void emulated_shared(void *memory, size_t bytes, unsigned long *filled_for);
 
+/* What a launch says is the last error, also of a call before it that nobody asked about. */
 template <class F>
 static inline cudaError_t emulate(dim3 grid, dim3 block, size_t shared, cudaStream_t stream,
                                   F body) {
     if (!emulated_takes(grid, block, shared))
         return cudaErrorInvalidConfiguration;
-    return emulated_ask(stream, [=] {
+    cudaError_t asked = emulated_ask(stream, [=] {
         F copy = body;
         emulated_launch(
             grid, block, shared, [](void *f) { (*static_cast<F *>(f))(); }, &copy);
     });
+    cudaError_t last = cudaGetLastError();
+    return asked == cudaSuccess ? last : asked;
 }
 
 /* Arguments are looked at now, whenever the kernel runs. */

@@ -22,6 +22,7 @@ void emulated_most_pinned(size_t bytes); /* what can be */
 /* For stand-ins of libraries: work(a copy of self) with the device's memory at hand, when the
  * stream, a cudaStream_t, comes to it. */
 void emulated_work(void *stream, void (*work)(void *), void *self, size_t bytes);
+void emulated_go_on(void *stream); /* as far as it can, without waiting */
 /* The stream does not go on before ready(self) says so. */
 void emulated_hold(void *stream, int (*ready)(void *), void *self);
 

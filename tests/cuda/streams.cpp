@@ -48,7 +48,7 @@ enum emulated_copies timing;
 
 struct emulated_graph *capturing; /* nullptr: none */
 cudaStream_t captured;
-cudaError_t capture_error;
+cudaError_t capture_error, last_error;
 
 /* Whether it has done so much: without `waits` something outside of the emulator may hold it up. */
 bool run_until(struct emulated_stream *s, unsigned long n, bool waits = true) {
@@ -178,8 +178,22 @@ cudaError_t cudaStreamSynchronize(cudaStream_t stream) {
     return cudaSuccess;
 }
 
+void emulated_go_on(void *stream) {
+    struct emulated_stream *s = static_cast<cudaStream_t>(stream);
+    run_until(s, s->put, false);
+}
+
 cudaError_t cudaStreamQuery(cudaStream_t stream) {
-    return run_until(stream, stream->put, false) ? cudaSuccess : cudaErrorNotReady;
+    if (run_until(stream, stream->put, false))
+        return cudaSuccess;
+    return last_error = cudaErrorNotReady;
+}
+
+/* What is no error is told here, too, as a driver does. */
+cudaError_t cudaGetLastError(void) {
+    cudaError_t error = last_error;
+    last_error = cudaSuccess;
+    return error;
 }
 
 cudaError_t cudaEventCreateWithFlags(cudaEvent_t *event, unsigned) {
