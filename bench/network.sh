@@ -1,12 +1,14 @@
 #!/usr/bin/env bash
-# network.sh HOSTS MBIT COMMAND... -- COMMAND on HOSTS ranks, each on a host of its own, whose link to the others carries
+# network.sh HOSTS[xRANKS] MBIT COMMAND... -- COMMAND on HOSTS hosts, RANKS (1) on each, whose links to each other carry
 # MBIT Mbit/s each way; 0: as much as this machine can.
 #
 #     sudo bench/network.sh 2 1000 build/ssvbench bench steps --filter mae/vit-tiny --threads 1
+#     sudo bench/network.sh 2x4 1000 build/ssvbench bench steps --filter mae/vit-tiny --threads 1
 #
 # The hosts are network namespaces of this machine, their links virtual cables to one bridge, shaped where packets leave
 # a host and where they leave the bridge.  They share its processors, so give each no more threads than there are for it.
-# Only TCP is used between them.  Everything is taken down at the end.  Needs root, ip, tc and Open MPI's mpirun.
+# Only TCP is used between them, and shared memory on a host.  Everything is taken down at the end.  Needs root, ip, tc
+# and Open MPI's mpirun.
 set -euo pipefail
 
 # As mpirun's agent: network.sh --agent HOST COMMAND...: where a host's daemon is started.
@@ -16,15 +18,16 @@ if [ "${1:-}" = --agent ]; then
     exec ip netns exec "$NETWORK-$host" unshare --uts sh -c "hostname host$host; $*"
 fi
 
-if [ $# -lt 3 ] || [[ ! $1 =~ ^[1-9][0-9]?$ || ! $2 =~ ^[0-9]+$ ]]; then
-    echo 'network.sh HOSTS MBIT COMMAND...: hosts from 1 to 99, Mbit/s of a link or 0' >&2
+if [ $# -lt 3 ] || [[ ! $1 =~ ^[1-9][0-9]?(x[1-9][0-9]?)?$ || ! $2 =~ ^[0-9]+$ ]]; then
+    echo 'network.sh HOSTS[xRANKS] MBIT COMMAND...: hosts and ranks of each from 1 to 99, Mbit/s of a link or 0' >&2
     exit 2
 fi
 for tool in ip tc mpirun; do
     command -v $tool >/dev/null || { echo "network.sh: there is no $tool here" >&2; exit 3; }
 done
 [ "$(id -u)" = 0 ] || { echo 'network.sh: network namespaces need root' >&2; exit 3; }
-hosts=$1 rate=$2
+hosts=${1%x*} ranks=1 rate=$2
+[[ $1 == *x* ]] && ranks=${1#*x}
 shift 2
 
 name=ssv$$
@@ -57,10 +60,10 @@ for ((i = 1; i <= hosts; i++)); do
     ip -n "$name-$i" link set eth0 up
     shape "$name-$i" eth0
     shape "$name" "port$i"
-    list+=${list:+,}10.77.0.$i
+    list+=${list:+,}10.77.0.$i:$ranks
 done
 
 self=$(realpath "$0")
-ip netns exec "$name-1" mpirun -n "$hosts" --host "$list" --map-by node --bind-to none \
-    --mca plm_rsh_agent "$self --agent" --mca btl tcp,self --mca btl_tcp_if_include eth0 \
+ip netns exec "$name-1" mpirun -n $((hosts * ranks)) --host "$list" --map-by "ppr:$ranks:node" --bind-to none \
+    --mca plm_rsh_agent "$self --agent" --mca btl tcp,vader,self --mca btl_tcp_if_include eth0 \
     --mca oob_tcp_if_include eth0 "$@"

@@ -13,7 +13,7 @@
 #   back=SHARE      of a step during which gradients travel (0.66: all of the way back)
 #   node=G          ranks of a node (8), which send each other inside=GB/S (450), others between=GB/S (50) a rank
 #   latency=S       of an exchange (20e-6), and message=S of each message in it (1e-6)
-#   levels=1        gradients are summed within nodes before they go to others
+#   levels=0        gradients go straight from each rank to each other one, also between nodes
 #   bucket=R        numbers of the gradient on their way at a time; 0: as the program chooses (nn/buckets.h)
 BEGIN {
     set["ranks"] = "8,32,64,128,256,512,1024"
@@ -25,7 +25,7 @@ BEGIN {
     set["latency"] = 20e-6
     set["message"] = 1e-6
     set["bucket"] = 0
-    set["levels"] = 0
+    set["levels"] = 1
     for (i = 1; i < ARGC; i++) {
         if (split(ARGV[i], pair, "=") != 2 || !(pair[1] in set) || pair[2] == "") {
             print "scaling.awk: " ARGV[i] ": see the names in its first lines" >"/dev/stderr"

@@ -28,7 +28,7 @@ struct communicator_block { /* of a buffer: one rank's part */
 };
 
 /* Exchanges that may be on their way at a time, beside one that is waited for at once. */
-enum { COMMUNICATOR_SLOTS = 4 };
+enum { COMMUNICATOR_SLOTS = 8 };
 
 struct communicator {
     int rank, size;
@@ -50,7 +50,7 @@ struct communicator {
     void (*close)(struct communicator *c);
 };
 
-enum { COMMUNICATOR_ABI = 2 }; /* counts up with struct communicator */
+enum { COMMUNICATOR_ABI = 3 }; /* counts up with struct communicator */
 
 struct communicator_plugin {
     int abi;

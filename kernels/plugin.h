@@ -9,7 +9,7 @@
 
 #include "kernels/device.h"
 
-enum { DEVICE_PLUGIN_ABI = 11 }; /* counts up with struct device and struct kctx */
+enum { DEVICE_PLUGIN_ABI = 12 }; /* counts up with struct device and struct kctx */
 
 struct device_plugin {
     int abi;

@@ -1,18 +1,17 @@
 /* buckets.c -- the sum of gradients over ranks.
  *
- * A rank's lanes fall into pieces, whole branches of the tree that sums all lanes: of 16 lanes on
- * two ranks one each, on three ranks 4+1, 1+2+2 and 2+4.  A rank sums its own pieces; of each piece
- * every rank then gets an equal slice of the weights, goes on with the tree there, and sends the
- * result to all.  That is a reduce-scatter and an all-gather: per rank and weight, little more than
- * two numbers sent where the number of ranks is a power of two, whatever it is.  No engine's own
- * reduction is used, since their order of adding depends on algorithm and number of ranks.
+ * A rank sums its own lanes as far as the tree goes; what that gives travels in buckets, on the
+ * levels of a route (nn/route.h) to those that add, and back to all.  That is a reduce-scatter and
+ * an all-gather: per rank and weight, little more than two numbers sent where the number of ranks
+ * is a power of two, whatever it is.  No engine's own reduction is used, since their order of
+ * adding depends on algorithm and number of ranks.
  *
- * That is done in buckets, one behind the other: while one is on its way to those that add, the one
- * before it is added, and what was added of that before is on its way to all.  What is added to
+ * Buckets are one behind the other: while one is on its way to those that add, the one before it is
+ * added, and what was added of that before is on its way to all (nn/transit.h).  What is added to
  * what is the same whatever the size of a bucket, and whenever it is sent.
  *
  * Where ranks own weights (nn/moments.h), a bucket has some of what each rank owns instead of equal
- * slices, and what was added stays there.
+ * slices; it goes straight there, and what was added stays.
  *
  * Threads meet in three counters a segment and in `summing`.  A thread counts a lane in `passed`
  * when everything that it wrote for the segment is written, and who reads the full count there sees
@@ -24,32 +23,11 @@
  */
 #include "nn/buckets.h"
 
-#include "nn/away.h"
-#include "nn/carrier.h"
+#include "nn/transit.h"
 
 #include <stdatomic.h>
-#include <string.h>
 
-/* Reals in a cache line.  Buckets whose numbers have a place in memory in each of the two halves of
- * their way, and those that are remembered. */
-enum { LINE = 16, SETS = 2, REMEMBERED = 2 * SETS };
-
-struct branch { /* lanes that are summed before others join them */
-    int first, lanes;
-};
-
-/* Some of a segment: `count` reals from number `begin` on of all that is `whose`; or, with
- * `to_owners`, as many at most of what each rank owns. */
-struct bucket {
-    int segment, whose, to_owners;
-    size_t begin, count;
-};
-
-/* The part of a bucket that one rank adds. */
-struct part {
-    struct lanes_row row;
-    size_t begin, count;
-};
+enum { REMEMBERED = TRANSIT_STAGES * TRANSIT_SETS }; /* buckets */
 
 /* Lanes of this rank; parts of the sum of these. */
 struct progress {
@@ -58,18 +36,13 @@ struct progress {
 
 struct buckets {
     struct communicator *c;
-    struct carrier *carrier;
     struct device *device;
     const struct kernels *kernels;
     const struct lanes *l;
-    struct branch *branches; /* (n_branches) of all ranks, in the order of lanes */
-    int n_branches, lanes;
-    int *first_branch;                        /* (size + 1) of each rank */
-    struct communicator_block *blocks, *from; /* (size) */
-    size_t usual, bucket;                     /* reals in a bucket, at most */
-    struct slab out, in, sum;                 /* SETS of each */
+    struct transit way;
+    size_t usual; /* reals in a bucket that were asked for */
     struct bucket remembered[REMEMBERED];
-    long sent, added, written; /* buckets: the last one has come this far */
+    long done[TRANSIT_STAGES + 1]; /* buckets that have had a step */
     /* of the phase */
     int to_owners, end;        /* behind its last segment */
     struct bucket next;        /* to be sent */
@@ -91,31 +64,8 @@ size_t buckets_usual(int ranks) {
     return reals < LEAST ? LEAST : reals > MOST ? MOST : reals;
 }
 
-/* The largest branches that first..end-1 consist of. */
-static void find_branches(struct buckets *b, int first, int end) {
-    while (first < end) {
-        int lanes = 1;
-        while (first % (2 * lanes) == 0 && first + 2 * lanes <= end)
-            lanes *= 2;
-        b->branches[b->n_branches++] = (struct branch){first, lanes};
-        first += lanes;
-    }
-}
-
 static size_t round_to_line(size_t reals) {
-    return (reals + LINE - 1) / LINE * LINE;
-}
-
-/* Rank p's slice of a bucket begins here. */
-static size_t slice(const struct buckets *b, size_t count, int p) {
-    size_t at = round_to_line((count + (size_t)b->c->size - 1) / (size_t)b->c->size) * (size_t)p;
-    return at < count ? at : count;
-}
-
-static const struct branch *own_branches(const struct buckets *b, int *n) {
-    const int first = b->first_branch[b->c->rank];
-    *n = b->first_branch[b->c->rank + 1] - first;
-    return b->branches + first;
+    return (reals + ROUTE_LINE - 1) / ROUTE_LINE * ROUTE_LINE;
 }
 
 static int own_lanes(const struct buckets *b) {
@@ -137,25 +87,10 @@ static size_t in_parts(const struct buckets *b, size_t reals) {
     return round_to_line(n ? (reals + n - 1) / n : reals);
 }
 
-static int open_memory(struct buckets *b, struct arena *a, struct error *err) {
-    const size_t part = slice(b, b->bucket, 1) * sizeof(real); /* of each rank, at most */
-    int own, status = 0;
-    own_branches(b, &own);
-    const size_t out = (size_t)own * (size_t)b->c->size * part;
-    const size_t in = (size_t)b->n_branches * part;
-    const size_t sum = b->bucket * sizeof(real);
-    TRY(memory_get(b->device, &b->out, SETS * out, "gradients for other ranks", err));
-    TRY(memory_get(b->device, &b->in, SETS * in, "gradients of other ranks", err));
-    TRY(memory_get(b->device, &b->sum, SETS * sum, "gradients of all ranks", err));
-    TRY(carrier_open(&b->carrier, a, b->c, b->device, larger(larger(out, in), sum), 2 * SETS, err));
-out:
-    return status;
-}
-
 /* Parts for all threads, of a cache line at least; none where no lanes meet here. */
 static int count_parts(const struct buckets *b, int threads) {
     int own;
-    const struct branch *branch = own_branches(b, &own);
+    const struct branch *branch = transit_own(&b->way, &own);
     for (int i = 0; i < own; i++)
         if (branch[i].lanes > 1)
             return threads;
@@ -172,36 +107,25 @@ int buckets_open(struct buckets **out, struct arena *a, const struct buckets_con
                           .device = config->device,
                           .kernels = config->kernels,
                           .l = config->lanes,
-                          .lanes = lanes,
-                          .branches = ARENA_ARRAY(a, struct branch, lanes),
-                          .first_branch = ARENA_ARRAY(a, int, c->size + 1),
-                          .blocks = ARENA_ARRAY(a, struct communicator_block, c->size),
-                          .from = ARENA_ARRAY(a, struct communicator_block, c->size),
+                          .usual = round_to_line(config->bucket),
                           .progress =
                               ARENA_ARRAY(a, struct progress, config->lanes->n_segments + 1)};
-    for (int p = 0; p < c->size; p++) {
-        find_branches(b, config->first_lane[p], config->first_lane[p + 1]);
-        b->first_branch[p + 1] = b->n_branches;
-    }
-    b->parts = count_parts(b, config->threads);
-    b->usual = round_to_line(config->bucket);
-    b->bucket = LINE;
+    b->way = (struct transit){
+        .c = c, .device = b->device, .kernels = b->kernels, .l = b->l, .most = ROUTE_LINE};
     for (int i = 0; i < b->l->n_segments; i++)
-        b->bucket = larger(b->bucket, in_parts(b, b->l->segments[i].count));
-    return open_memory(b, a, err);
+        b->way.most = larger(b->way.most, in_parts(b, b->l->segments[i].count));
+    int status = transit_open(&b->way, a, config->first_lane, err);
+    b->parts = count_parts(b, config->threads);
+    return status;
 }
 
 size_t buckets_bytes(const struct buckets *b) {
-    return b->out.bytes + b->in.bytes + b->sum.bytes + carrier_bytes(b->carrier);
+    return transit_bytes(&b->way);
 }
 
 void buckets_close(struct buckets *b) {
-    if (!b)
-        return;
-    memory_put(b->device, &b->out);
-    memory_put(b->device, &b->in);
-    memory_put(b->device, &b->sum);
-    carrier_close(b->carrier);
+    if (b)
+        transit_close(&b->way);
 }
 
 /* ---- the own lanes ---- */
@@ -255,7 +179,7 @@ static int take_part(struct buckets *b, int *segment) {
 
 int buckets_help(struct buckets *b, const struct kctx *c) {
     int segment, own, part = take_part(b, &segment);
-    const struct branch *branch = own_branches(b, &own);
+    const struct branch *branch = transit_own(&b->way, &own);
     if (part < 0)
         return 0;
     const struct lanes_row row = {segment, LANES_OF_ANY};
@@ -271,115 +195,6 @@ int buckets_help(struct buckets *b, const struct kctx *c) {
 
 static int is_summed(const struct buckets *b, int segment) {
     return is_passed(b, segment) && atomic_load(&b->progress[segment].summed) == b->parts;
-}
-
-/* ---- the lanes of all ranks ---- */
-
-/* Goes on with the tree over what lies in `in`, a run of n reals for each branch; the sum is its
- * first run. */
-static void add_branches(const struct buckets *b, const struct kctx *c, real *in, size_t n) {
-    struct arena scratch = {0};
-    struct branch *open = ARENA_ARRAY(&scratch, struct branch, b->n_branches);
-    real **at = ARENA_ARRAY(&scratch, real *, b->n_branches);
-    int depth = 0;
-    for (int i = 0; i < b->n_branches; i++) {
-        at[depth] = in + (size_t)i * n;
-        open[depth++] = b->branches[i];
-        while (depth > 1 && open[depth - 2].lanes == open[depth - 1].lanes) {
-            depth--;
-            b->kernels->axpby(c, n, 1, at[depth], 1, at[depth - 1]);
-            open[depth - 1].lanes *= 2;
-        }
-    }
-    CHECK(depth == 1 && open[0].lanes == b->lanes, "a tree of %d lanes", b->lanes);
-    arena_free(&scratch);
-}
-
-static real *place_of(const struct slab *s, long bucket) {
-    return (real *)s->data + s->bytes / sizeof(real) / SETS * (size_t)(bucket % SETS);
-}
-
-/* For the first half of a bucket's way, and for the second one. */
-static int slot_of(long bucket, int second) {
-    return (int)(bucket % SETS) + (second ? SETS : 0);
-}
-
-_Static_assert(2 * SETS <= COMMUNICATOR_SLOTS, "each bucket on its way has a slot");
-
-static struct bucket *remembered(struct buckets *b, long bucket) {
-    return &b->remembered[bucket % REMEMBERED];
-}
-
-static struct part part_of(const struct buckets *b, const struct bucket *k, int p) {
-    if (k->to_owners) {
-        const struct lanes_row row = {k->segment, p};
-        size_t all = lanes_completed(b->l, row), left = all > k->begin ? all - k->begin : 0;
-        return (struct part){row, k->begin, left < k->count ? left : k->count};
-    }
-    size_t first = slice(b, k->count, p), end = slice(b, k->count, p + 1);
-    return (struct part){{k->segment, k->whose}, k->begin + first, end - first};
-}
-
-/* What the own branches hold of a bucket, on its way to those that add it. */
-static void send_bucket(struct buckets *b, const struct kctx *c, const struct bucket *k) {
-    int own;
-    const struct branch *branch = own_branches(b, &own);
-    real *out = place_of(&b->out, b->sent);
-    const size_t n = part_of(b, k, b->c->rank).count * sizeof(real);
-    size_t at = 0;
-    for (int p = 0; p < b->c->size; p++) {
-        const struct part part = part_of(b, k, p);
-        int branches = b->first_branch[p + 1] - b->first_branch[p];
-        size_t first = at;
-        for (int i = 0; i < own; i++, at += part.count)
-            lanes_read(b->l, b->kernels, c, branch[i].first, part.row, part.begin, part.count,
-                       out + at);
-        b->blocks[p] =
-            (struct communicator_block){first * sizeof(real), (at - first) * sizeof(real)};
-        b->from[p] =
-            (struct communicator_block){(size_t)b->first_branch[p] * n, (size_t)branches * n};
-    }
-    carrier_start(b->carrier, slot_of(b->sent, 0), out, b->blocks, place_of(&b->in, b->sent),
-                  b->from);
-    *remembered(b, b->sent++) = *k;
-}
-
-/* A sum, on its way to all. */
-static void send_sum(struct buckets *b, const struct kctx *c, long bucket, const real *own) {
-    const size_t count = remembered(b, bucket)->count;
-    real *sum = place_of(&b->sum, bucket);
-    for (int p = 0; p < b->c->size; p++) {
-        size_t first = slice(b, count, p), end = slice(b, count, p + 1);
-        b->blocks[p] =
-            (struct communicator_block){first * sizeof(real), (end - first) * sizeof(real)};
-        if (p == b->c->rank)
-            b->kernels->axpby(c, end - first, 1, own, 0, sum + first);
-    }
-    carrier_start_gather(b->carrier, slot_of(bucket, 1), sum, b->blocks);
-}
-
-/* This rank's part of a bucket. */
-static void add_bucket(struct buckets *b, const struct kctx *c) {
-    const long i = b->added++;
-    const struct bucket *k = remembered(b, i);
-    const struct part mine = part_of(b, k, b->c->rank);
-    real *in = place_of(&b->in, i);
-    carrier_finish(b->carrier, slot_of(i, 0));
-    add_branches(b, c, in, mine.count);
-    if (k->to_owners)
-        lanes_write(b->l, b->kernels, c, mine.row, mine.begin, mine.count, in);
-    else
-        send_sum(b, c, i, in);
-}
-
-static void write_bucket(struct buckets *b, const struct kctx *c) {
-    const long i = b->written++;
-    const struct bucket *k = remembered(b, i);
-    if (k->to_owners)
-        return;
-    carrier_finish(b->carrier, slot_of(i, 1));
-    lanes_write(b->l, b->kernels, c, (struct lanes_row){k->segment, k->whose}, k->begin, k->count,
-                place_of(&b->sum, i));
 }
 
 /* ---- what is done when ---- */
@@ -399,9 +214,9 @@ static int find_next(struct buckets *b) {
     while (k->segment < b->end && is_summed(b, k->segment)) {
         const struct lanes_row row = {k->segment, k->whose};
         size_t all = k->to_owners ? owned_most(b, k->segment) : lanes_completed(b->l, row);
-        size_t most = k->to_owners ? slice(b, b->bucket, 1) : in_parts(b, all);
+        size_t most = k->to_owners ? transit_owned(&b->way) : in_parts(b, all);
         if (k->begin < all) {
-            k->count = smaller(all - k->begin, smaller(most, b->bucket));
+            k->count = smaller(all - k->begin, smaller(most, b->way.most));
             return 1;
         }
         if (b->to_owners && !k->to_owners)
@@ -412,51 +227,73 @@ static int find_next(struct buckets *b) {
     return 0;
 }
 
-static int can_be_sent(struct buckets *b) {
-    return b->sent - b->added < SETS && find_next(b);
+static int last_step(const struct buckets *b) {
+    return transit_last_step(&b->way);
 }
 
-static int can_be_added(const struct buckets *b) {
-    return b->added < b->sent && b->added - b->written < SETS;
+static int is_under_way(const struct buckets *b) {
+    return b->done[last_step(b)] < b->done[0];
 }
 
-/* Whether a bucket's numbers have come.  Between devices that send to each other it is their queues
- * that wait, and what is asked of these must not depend on what has come: NCCL wants the same order
- * on all ranks.  There a bucket's turn comes when the next one is on its way: so each is sent
- * before the one before it is added, and that before the one behind is sent. */
-static int has_come(const struct buckets *b, long bucket, int second) {
-    if (carrier_is_queued(b->carrier))
-        return bucket < (second ? b->added : b->sent) - 1;
-    return (second && b->remembered[bucket % REMEMBERED].to_owners) ||
-           carrier_arrived(b->carrier, slot_of(bucket, second));
+static struct bucket *remembered(struct buckets *b, long bucket) {
+    return &b->remembered[bucket % REMEMBERED];
 }
 
-/* One of these; 0: none can be done without waiting. */
-static int advance(struct buckets *b, const struct kctx *c) {
-    if (can_be_sent(b)) {
-        send_bucket(b, c, &b->next);
-        b->next.begin += b->next.count;
-    } else if (can_be_added(b) && has_come(b, b->added, 0)) {
-        add_bucket(b, c);
-    } else if (b->written < b->added && has_come(b, b->written, 1)) {
-        write_bucket(b, c);
-    } else {
+/* Whether there is a bucket for a step, and in the exchange behind it a place for that. */
+static int is_possible(struct buckets *b, int step) {
+    if (step < last_step(b) && b->done[step] - b->done[step + 1] == TRANSIT_SETS)
         return 0;
-    }
-    return 1;
+    return step ? b->done[step] < b->done[step - 1] : find_next(b);
 }
 
-/* Nobody waits in a circle: for a bucket to come all have to send it, and for its sum all to add
- * it, and whoever is behind waits for less than that. */
+/* Whether what a step of its next bucket needs has come.  Between devices that send to each other
+ * it is their queues that wait, and what is asked of these must not depend on what has come: NCCL
+ * wants the same order on all ranks.  There a bucket's turn for a step comes when the next one has
+ * had the step before: so while one is added another one travels. */
+static int has_come(struct buckets *b, int step) {
+    const long bucket = b->done[step];
+    if (!step)
+        return 1;
+    if (carrier_is_queued(b->way.carrier))
+        return bucket < b->done[step - 1] - 1;
+    return transit_arrived(&b->way, remembered(b, bucket), bucket, step);
+}
+
+static void do_step(struct buckets *b, const struct kctx *c, int step) {
+    const long bucket = b->done[step]++;
+    struct bucket *k = remembered(b, bucket);
+    if (!step) {
+        *k = b->next;
+        b->next.begin += k->count;
+    }
+    transit_step(&b->way, c, k, bucket, step);
+}
+
+/* One step; 0: none can be done without waiting.  Whoever sends a bucket has done all that is
+ * possible for those before: so on devices the order does not depend on when a bucket is complete.
+ */
+static int advance(struct buckets *b, const struct kctx *c) {
+    for (int step = last_step(b); step >= 0; step--)
+        if (is_possible(b, step) && has_come(b, step)) {
+            do_step(b, c, step);
+            return 1;
+        }
+    return 0;
+}
+
+/* The first step that is possible, which makes room for the next bucket.  Nobody waits in a circle:
+ * a step s is waited for when there is no room in all exchanges before it, with a bucket 2 s before
+ * the next one; who has sent that next one has done step s - 1 of the one waited for, and whoever
+ * is further behind waits for less. */
 static void wait_for_one(struct buckets *b, const struct kctx *c) {
-    if (can_be_added(b))
-        add_bucket(b, c);
-    else
-        write_bucket(b, c);
+    int step = 1;
+    while (!is_possible(b, step))
+        step++;
+    do_step(b, c, step);
 }
 
 void buckets_move(struct buckets *b, const struct kctx *c) {
-    if (b->written < b->sent)
+    if (is_under_way(b))
         communicator_move(b->c);
     while (advance(b, c))
         ;
@@ -475,6 +312,6 @@ void buckets_send(struct buckets *b, const struct kctx *c) {
 }
 
 void buckets_finish(struct buckets *b, const struct kctx *c) {
-    while (b->written < b->sent)
+    while (is_under_way(b))
         wait_for_one(b, c);
 }

@@ -60,12 +60,17 @@ static void await_device(const struct carrier *k) {
     }
 }
 
+/* What goes to several ranks is copied once. */
 static void copy_out(const struct carrier *k, char *to, const char *from,
                      const struct communicator_block *blocks) {
-    for (int p = 0; p < k->c->size; p++)
-        if (blocks[p].bytes)
-            k->device->copy_out(k->device, to + blocks[p].offset, from + blocks[p].offset,
-                                blocks[p].bytes);
+    const struct communicator_block *last = NULL;
+    for (int p = 0; p < k->c->size; p++) {
+        const struct communicator_block *one = &blocks[p];
+        if (!one->bytes || (last && one->offset == last->offset && one->bytes == last->bytes))
+            continue;
+        k->device->copy_out(k->device, to + one->offset, from + one->offset, one->bytes);
+        last = one;
+    }
 }
 
 static void copy_in(const struct carrier *k, char *to, const char *from,

@@ -1,5 +1,5 @@
-# ranks.sh -- for tests of several ranks on MPI: ranks, and whether two folders hold the same numbers.  After outside.sh;
-# without mpirun the test is skipped.
+# ranks.sh -- for tests of several ranks on MPI: ranks, on one machine or what they take for several, and whether two
+# folders hold the same numbers.  After outside.sh; without mpirun the test is skipped.
 # shellcheck shell=bash disable=SC2154
 export OMPI_ALLOW_RUN_AS_ROOT=1 OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1 OMPI_MCA_rmaps_base_oversubscribe=1
 mpi=${SSVBENCH_MPI_PLUGIN:-$(dirname "$program")/libssvbench_mpi.so}
@@ -17,6 +17,16 @@ ranks() { # ranks N COMMAND...
     local n=$1
     shift
     timeout 250 mpirun -n "$n" "$program" "$@"
+}
+
+# Each G ranks in a row are on a machine by its name; who may not give names is on one.
+on_machines() { # on_machines G N COMMAND...
+    local n=$2 own=()
+    # shellcheck disable=SC2016
+    unshare --uts true 2>/dev/null &&
+        own=(unshare --uts sh -c 'hostname "machine$((OMPI_COMM_WORLD_RANK / $0))"; exec "$@"' "$1")
+    shift 2
+    timeout 250 mpirun -n "$n" "${own[@]}" "$program" "$@"
 }
 
 # What must be equal: every loss, rate and norm of the journals, every weight, every result.

@@ -16,7 +16,7 @@ enum { RUNS = 4, IN_PARTS = 1, REALS_MOST = 1 << 16, TENSORS_MOST = 64 };
 static const int samples[RUNS] = {BATCH, BATCH - 1, 1, BATCH}; /* of each run, one is few */
 
 struct outcome {
-    size_t count;
+    size_t count, trained;
     double loss[RUNS], own[RUNS];
     real gradient[RUNS][REALS_MOST], value[REALS_MOST];
 };
@@ -88,6 +88,9 @@ static void run_all(const struct attempt *a, struct communicator *ranks, struct 
                                .ranks = ranks},
              &x, data);
     out->count = n.model.count;
+    out->trained = 0;
+    for (int i = 0; i < n.model.n_facts; i++)
+        out->trained += n.model.facts[i].count;
     assert_true(out->count <= REALS_MOST && n.model.n_facts <= TENSORS_MOST);
     for (int i = 0; i < RUNS; i++) {
         refill(&n, data);
@@ -184,6 +187,101 @@ static void owners_get_the_sum_of_theirs(void **state) {
         a.net = &cases[i];
         compare(&a);
     }
+}
+
+/* ---- on several machines ---- */
+
+/* Two levels, the second of which adds one branch of each machine, or, of three machines, some; and
+ * one, where a machine has one rank, more than others, or ranks that are not in a row. */
+static const char *const machines[] = {"aabb",   "aabbccdd", "aaaabbbb", "aabbcc",
+                                       "aaabbb", "abcd",     "aaab",     "abab"};
+
+static void compare_on_machines(struct attempt *a) {
+    for (int i = 0; i < CASES; i += 3) {
+        a->net = &cases[i];
+        run_all(a, NULL, &a->one);
+        for (size_t m = 0; m < sizeof machines / sizeof *machines; m++) {
+            a->differs = NULL;
+            with_ranks_on(machines[m], as_rank, a, NULL);
+            if (a->differs)
+                fail_msg("%s on %s, %d lanes: %s", a->net->name, machines[m], a->lanes, a->differs);
+        }
+    }
+}
+
+static void machines_are_one_process(void **state) {
+    (void)state;
+    static struct attempt a = {.lanes = 8, .chunk = 1, .threads = 1, .bucket = 48};
+    pthread_mutex_init(&a.turn, NULL);
+    compare_on_machines(&a);
+}
+
+/* In large buckets; some ranks have no lanes. */
+static void with_few_lanes_too(void **state) {
+    (void)state;
+    static struct attempt a = {.lanes = 4, .chunk = 1, .threads = 2};
+    pthread_mutex_init(&a.turn, NULL);
+    compare_on_machines(&a);
+}
+
+static void owners_on_machines_get_theirs(void **state) {
+    (void)state;
+    static struct attempt a = {.lanes = 8, .chunk = 1, .threads = 1, .owned = 1, .bucket = 100};
+    pthread_mutex_init(&a.turn, NULL);
+    compare_on_machines(&a);
+}
+
+static const struct net_case *case_named(const char *name) {
+    int i = 0;
+    while (strcmp(cases[i].name, name) != 0)
+        i++;
+    return &cases[i];
+}
+
+/* Of a machine's G ranks each sends a G-th of the gradient's branch to the others of its number,
+ * and of the sum, cut between the M machines; to ranks of its own machine it sends all but its own
+ * slice of its branch, and slices of the sum.  Beside that everybody sends losses to all. */
+static void check_bytes(const struct thread_bytes *sent, int hosts, int ranks, size_t gradients) {
+    double between = 0, within = 0;
+    const int n = hosts * ranks;
+    for (int p = 0; p < n; p++) {
+        const int stranger = (p + ranks + (p % ranks ? -1 : 1)) % n; /* in machine and number */
+        for (int q = 0; q < n; q++) {
+            if (p == q)
+                continue;
+            assert_true(sent->between[p][q] >= sent->between[p][stranger]);
+            const double gradient =
+                (double)sent->between[p][q] - (double)sent->between[p][stranger];
+            if (p / ranks == q / ranks)
+                within += gradient;
+            else if (p % ranks == q % ranks)
+                between += gradient;
+            else
+                assert_true(gradient == 0);
+        }
+    }
+    assert_true(between == 2.0 * (hosts - 1) * (double)gradients);
+    if (n <= BATCH) /* as many have lanes, and so a branch to send */
+        assert_true(within == 2.0 * (ranks - 1) * hosts * (double)gradients);
+}
+
+static void a_machine_sends_one_gradient_to_each_other(void **state) {
+    (void)state;
+    static struct attempt a = {.lanes = 8, .chunk = 1, .threads = 1, .bucket = 48};
+    static struct thread_bytes sent;
+    pthread_mutex_init(&a.turn, NULL);
+    a.net = case_named("vit");
+    run_all(&a, NULL, &a.one);
+    const size_t gradients = RUNS * a.one.trained * sizeof(real);
+    with_ranks_on("aabb", as_rank, &a, &sent);
+    check_bytes(&sent, 2, 2, gradients);
+    with_ranks_on("aabbccdd", as_rank, &a, &sent);
+    check_bytes(&sent, 4, 2, gradients);
+    with_ranks_on("aaaabbbb", as_rank, &a, &sent);
+    check_bytes(&sent, 2, 4, gradients);
+    with_ranks_on("abab", as_rank, &a, &sent);
+    assert_true(sent.between[0][3] > sent.between[0][1] / 2); /* straight ahead to all */
+    assert_null(a.differs);
 }
 
 /* ---- the optimizer's state ---- */
@@ -385,6 +483,10 @@ int main(void) {
         cmocka_unit_test(with_recomputation_and_threads_too),
         cmocka_unit_test(in_small_buckets_too),
         cmocka_unit_test(owners_get_the_sum_of_theirs),
+        cmocka_unit_test(machines_are_one_process),
+        cmocka_unit_test(with_few_lanes_too),
+        cmocka_unit_test(owners_on_machines_get_theirs),
+        cmocka_unit_test(a_machine_sends_one_gradient_to_each_other),
         cmocka_unit_test(shared_moments_move_as_one_process),
         cmocka_unit_test(the_first_rank_that_failed_speaks),
         cmocka_unit_test(one_process_agrees_with_itself),

@@ -2,6 +2,8 @@
  * other ranks, which are not there, in which order with its own operations. */
 #include "core/clock.h"
 #include "kernels/cuda/runtime.h"
+#include "nn/buckets.h"
+#include "nn/transit.h"
 #include "tests/gradient_net.h"
 
 #include <pthread.h>
@@ -60,7 +62,7 @@ static void layernorm_backward(const struct kctx *c, int rows, int cols, const r
 }
 
 static enum what half_of(int slot) {
-    return slot < COMMUNICATOR_SLOTS / 2 ? SEND : SUM;
+    return slot < TRANSIT_SETS ? SEND : SUM;
 }
 
 static void start(struct communicator *c, int slot, const void *send,
@@ -107,13 +109,13 @@ static const struct net_case *case_named(const char *name) {
     return NULL;
 }
 
-/* Of which the others are not there. */
+/* Of which the others are not there: two on machines of their own, four on two. */
 static struct communicator stand_in(int size, int rank) {
-    static const char *const hosts[] = {"here", "there"};
+    static const char *const hosts[] = {"here", "here", "there", "there"};
     return (struct communicator){.rank = rank,
                                  .size = size,
                                  .engine = "none",
-                                 .host = hosts,
+                                 .host = size == 2 ? hosts + 1 : hosts,
                                  .seconds = 60,
                                  .start = start,
                                  .finish = finish,
@@ -295,6 +297,51 @@ static void without_a_way_of_its_own_too(void **state) {
     cuda_device_close(d);
 }
 
+/* What is asked of the others in two levels, in one order on all ranks: on those whose lanes
+ * complete one segment after the other, and on those that have no lanes and send all at once. */
+static void devices_ask_in_one_order(void **state) {
+    static int slots[EVENTS_MOST];
+    struct error err;
+    struct device *d;
+    int n[2] = {0};
+    (void)state;
+    assert_int_equal(cuda_device_open(&d, 0, DEVICE_OWN, &err), 0);
+    d->joined = 4;
+    d->exchange = exchange;
+    d->gather = gather;
+    d->arrive = arrive;
+    for (int rank = 0; rank < 2; rank++) {
+        run(&(struct attempt){
+            .size = 4, .rank = rank, .lanes = 2, .threads = 1, .bucket = FEW, .device = d});
+        assert_true((count(OPERATION, seen.n) > 0) == rank);
+        for (int i = 0; i < seen.n; i++) {
+            if (seen.events[i].what != SEND && seen.events[i].what != SUM)
+                continue;
+            if (rank)
+                assert_int_equal(seen.events[i].slot, slots[n[1]]);
+            slots[n[rank]++] = seen.events[i].slot;
+        }
+    }
+    assert_int_equal(n[0], n[1]);
+    assert_true(n[0] >= 4 * 6); /* four exchanges of a bucket */
+    assert_int_equal(count(WAIT, seen.n), n[0]);
+    d->joined = 0;
+    assert_int_equal(d->check(d, &err), 0);
+    cuda_device_close(d);
+}
+
+/* Of an R-th to each of R ranks: 128 KiB at least, as long as memory allows. */
+static void buckets_grow_with_the_number_of_ranks(void **state) {
+    static const struct {
+        int ranks;
+        size_t reals;
+    } usual[] = {{1, 1 << 21},   {64, 1 << 21},  {96, 3 << 20},
+                 {128, 1 << 22}, {256, 1 << 23}, {1024, 1 << 23}};
+    (void)state;
+    for (size_t i = 0; i < sizeof usual / sizeof *usual; i++)
+        assert_int_equal(buckets_usual(usual[i].ranks), usual[i].reals);
+}
+
 static void (*copy_in)(struct device *d, void *to, const void *from, size_t bytes);
 static size_t copied;
 
@@ -349,6 +396,8 @@ int main(void) {
         cmocka_unit_test(a_rank_without_lanes_takes_part),
         cmocka_unit_test(a_device_sends_while_it_computes),
         cmocka_unit_test(without_a_way_of_its_own_too),
+        cmocka_unit_test(devices_ask_in_one_order),
+        cmocka_unit_test(buckets_grow_with_the_number_of_ranks),
         cmocka_unit_test(a_rank_copies_its_own_samples),
     };
     return cmocka_run_group_tests_name("overlap", tests, NULL, NULL);

@@ -41,6 +41,14 @@ odd=("${few[@]}" --methods simclr --data "shapes:size=16,train=9,test=16" --patc
 expect "more ranks than samples" 0 '' ranks 5 pretrain --out odd5 "${odd[@]}"
 same "and the same numbers" odd1 odd5
 
+# Gradients in two levels: from machines that are a branch each, and from three, which have several.
+two=("${few[@]}" --methods "mae,simclr" --data "shapes:size=16,train=32,test=16" --patch 4 --epochs 1)
+"$program" pretrain --out two1 "${two[@]}" >/dev/null 2>&1
+expect "two machines of two ranks" 0 '' on_machines 2 4 pretrain --out two4 "${two[@]}"
+same "and the same numbers" two1 two4
+expect "three, with shares of the optimizer's state" 0 '' on_machines 2 6 pretrain --out two6 "${two[@]}" --zero 1
+same "and the same numbers" two1 two6
+
 # Features of six and of three batches: each rank takes some, of a network that one process trained.
 features=(--methods simclr --seeds "7," --data "shapes:size=16,train=330,test=130" --patch 4 --epochs 1 --batch 64
     --threads 1 --loader_threads 1 --quiet --protocols "knn,lowshot")
@@ -190,7 +198,7 @@ if [ "$(id -u)" = 0 ] && command -v tc >/dev/null && ip netns add ssv-try 2>/dev
 else
     echo "skip ranks on two hosts: no network namespaces here"
 fi
-expect "what is no number of hosts" 2 'hosts from 1 to 99' "$network" none 0 true
+expect "what is no number of hosts" 2 'hosts and ranks of each from 1 to 99' "$network" none 0 true
 
 # ---- what differs between ranks ----
 

@@ -36,6 +36,11 @@ nccl "batch norm in 16 bits" 2 --math bf16 --lanes 2 "${one[@]}" --methods simcl
 agree "shared moments with LARS" 3 "ranks 0 and 2 share a device of .*: $host" --math own --lanes 4 "${two[@]}" \
     --methods simclr --simclr.optimizer lars --backbone resnet-micro --zero 1
 nccl "views made there" 2 "${own[@]}" "${one[@]}" --methods mae --views device
+# In two levels: an exchange among some, beside those among others.
+"$program" pretrain --out levels-1 "${few[@]}" "${own[@]}" "${two[@]}" --methods mae >said 2>&1
+SSV_EMULATED_DEVICES=4 expect "two machines of two devices" 0 'devices of 4 ranks send to each other by NCCL' \
+    on_machines 2 4 pretrain --out levels-4 "${few[@]}" --no-quiet "${own[@]}" "${two[@]}" --methods mae
+same "are what one process computes" levels-1 levels-4
 if [ -n "${SSV_LONG:-}" ]; then
     nccl "every method" 4 "${own[@]}" "${two[@]}" \
         --methods supervised,context_encoder,split_brain,context_prediction,beit,mae,simclr,clip

@@ -5,6 +5,7 @@
 #include <cstdlib>
 #include <map>
 #include <sys/mman.h>
+#include <unistd.h>
 #include <vector>
 
 #ifdef __has_feature
@@ -386,8 +387,10 @@ cudaError_t cudaSetDevice(int number) {
     return is_device(number) ? cudaSuccess : cudaErrorInvalidDevice;
 }
 
+/* Told apart by its number and the machine's name. */
 cudaError_t cudaGetDeviceProperties(struct cudaDeviceProp *about, int number) {
     *about = {"emulated", {{static_cast<char>(number)}}, MEMORY};
+    gethostname(about->uuid.bytes + 1, sizeof about->uuid.bytes - 1);
     return is_device(number) ? cudaSuccess : cudaErrorInvalidDevice;
 }
 
