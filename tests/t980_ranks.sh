@@ -200,6 +200,12 @@ else
 fi
 expect "what is no number of hosts" 2 'hosts and ranks of each from 1 to 99' "$network" none 0 true
 
+# What docs/scaling.md says of many ranks is what the model gives.
+awk -f "$tests/../bench/scaling.awk" weights=86e6 images=128 rate=4700 >model.md &&
+    [ "$(grep -cFxf "$tests/../docs/scaling.md" model.md)" -eq 9 ]
+say $? "the model of many ranks"
+expect "a name that the model does not know" 2 'bandwith=3: see the names' awk -f "$tests/../bench/scaling.awk" bandwith=3
+
 # ---- what differs between ranks ----
 
 different() {
