@@ -218,7 +218,9 @@ static void of_one_of_several(void **state) {
     (void)state;
     const struct backbone vit = fixture_vit();
     for (int rank = 0; rank < 3; rank++) {
+        static const char *const hosts[] = {"here", "here", "here"};
         struct communicator ranks = {.rank = rank,
+                                     .host = hosts,
                                      .size = 3,
                                      .seconds = 60,
                                      .start = start_nothing,
