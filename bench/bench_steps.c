@@ -130,7 +130,6 @@ struct all {
     const struct bench_flags *flags;
     const struct stepper_config *config;
     double peak; /* of all ranks */
-    int ranks;
     struct step_times times;
 };
 
@@ -158,7 +157,7 @@ static void print(const struct workload *w, const struct measured *m, const stru
         fflush(stdout);
         return;
     }
-    json_t *row = as_json(w, m, r, all->ranks);
+    json_t *row = as_json(w, m, r, communicator_size(all->config->ranks));
     json_dumpf(row, stdout, JSON_PRESERVE_ORDER | JSON_REAL_PRECISION(6));
     putchar('\n');
     fflush(stdout);
@@ -177,15 +176,16 @@ static int run_one(struct all *all, const struct workload *w, int batch, struct 
     int status = measure(&chosen, all->config, all->flags, &m, err);
     if (status)
         return status;
-    if (communicator_rank(all->config->ranks))
+    const struct communicator *ranks = all->config->ranks;
+    if (communicator_rank(ranks))
         return 0;
     const struct step_time row = row_of(&chosen, &m, all->peak);
     print(&chosen, &m, &row, all);
-    if (all->ranks > 1)
+    if (ranks)
         log_message(LOG_INFO,
                     "%s: the first of %d ranks sent %.0f bytes a step, and waited for others "
                     "%.2g s",
-                    chosen.name, all->ranks, m.sent, m.waited);
+                    chosen.name, ranks->size, m.sent, m.waited);
     step_times_add(&all->times, &row);
     return 0;
 }
@@ -220,7 +220,7 @@ static int keep(struct all *all, const struct context *context, int status, stru
     if (!*all->flags->out || !t->n)
         return status;
     t->threads = all->config->threads;
-    t->ranks = all->ranks;
+    t->ranks = communicator_size(all->config->ranks);
     t->seconds = all->flags->seconds;
     t->peak_flops = all->peak;
     t->math = context->device ? all->flags->math : "";
@@ -251,7 +251,7 @@ int bench_steps(struct invocation *call, const struct bench_flags *o, struct err
     struct context context = {.threads = 1};
     struct communicator *ranks = call->ranks;
     struct dataset data = {.source = NULL};
-    struct all all = {.flags = o, .ranks = communicator_size(ranks)};
+    struct all all = {.flags = o};
     regex_t filter;
     int status = 0;
     if (regcomp(&filter, o->filter, REG_EXTENDED | REG_NOSUB))

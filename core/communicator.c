@@ -98,6 +98,27 @@ int communicator_open(struct communicator **c, struct error *err) {
     return status;
 }
 
+static void start_nothing(struct communicator *c, int slot, const void *send,
+                          const struct communicator_block *to, void *receive,
+                          const struct communicator_block *from) {
+    (void)c, (void)slot, (void)send, (void)to, (void)receive, (void)from;
+}
+
+static int finish_nothing(struct communicator *c, int slot, double seconds) {
+    (void)c, (void)slot, (void)seconds;
+    return -1;
+}
+
+static void move_nothing(struct communicator *c) {
+    (void)c;
+}
+
+void communicator_mute(struct communicator *copy) {
+    copy->start = start_nothing;
+    copy->finish = finish_nothing;
+    copy->move = move_nothing;
+}
+
 int communicator_rank(const struct communicator *c) {
     return c ? c->rank : 0;
 }

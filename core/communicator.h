@@ -67,6 +67,10 @@ int communicator_open(struct communicator **c, struct error *err);
 /* Waits until all are here, however long that takes. */
 void communicator_close(struct communicator *c);
 
+/* Of a copy of a communicator, for counting what a step needs: nothing is sent, and what others
+ * would have sent is whatever lies there. */
+void communicator_mute(struct communicator *copy);
+
 int communicator_rank(const struct communicator *c);
 int communicator_size(const struct communicator *c);
 

@@ -71,6 +71,13 @@ static inline int conv_out_w(const struct conv_shape *s) {
     return window_count(s->w, s->kw, s->stride, s->pad);
 }
 
+/* What kernels for processors and for devices call. */
+#ifdef __CUDACC__
+#define KERNEL_FUNCTION __host__ __device__ static inline
+#else
+#define KERNEL_FUNCTION static inline
+#endif
+
 /* Where the n samples of a batch are: in chunks, of which lane i has those from chunks i / lanes
  * on. */
 struct dealt {
@@ -78,7 +85,7 @@ struct dealt {
 };
 
 /* The first sample of a lane; lane = lanes: n. */
-static inline int dealt_first(const struct dealt *d, int lane) {
+KERNEL_FUNCTION int dealt_first(const struct dealt *d, int lane) {
     long chunks = (d->n + d->chunk - 1) / d->chunk;
     long first = chunks * lane / d->lanes * d->chunk;
     return first < d->n ? (int)first : d->n;

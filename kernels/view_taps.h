@@ -3,15 +3,10 @@
 #ifndef SSV_KERNELS_VIEW_TAPS_H
 #define SSV_KERNELS_VIEW_TAPS_H
 
+#include "kernels/kernels.h"
 #include "kernels/views.h"
 
 #include <math.h>
-
-#ifdef __CUDACC__
-#define VIEW_FUNCTION __host__ __device__ static inline
-#else
-#define VIEW_FUNCTION static inline
-#endif
 
 struct view_axis {
     double begin, step, inverse, radius; /* in pixels of the image; inverse of the filter's scale */
@@ -19,8 +14,8 @@ struct view_axis {
     int first, last, limit;              /* pixels of the box; of the image */
 };
 
-VIEW_FUNCTION struct view_axis view_axis_of(int cubic, double begin, double extent, int side,
-                                            int limit) {
+KERNEL_FUNCTION struct view_axis view_axis_of(int cubic, double begin, double extent, int side,
+                                              int limit) {
     struct view_axis a;
     double scale;
     a.begin = begin;
@@ -36,16 +31,16 @@ VIEW_FUNCTION struct view_axis view_axis_of(int cubic, double begin, double exte
     return a;
 }
 
-VIEW_FUNCTION struct view_axis view_rows(const struct view_task *t, int side) {
+KERNEL_FUNCTION struct view_axis view_rows(const struct view_task *t, int side) {
     return view_axis_of(t->cubic, (double)t->top, (double)t->height, side, t->image_height);
 }
 
-VIEW_FUNCTION struct view_axis view_columns(const struct view_task *t, int side) {
+KERNEL_FUNCTION struct view_axis view_columns(const struct view_task *t, int side) {
     return view_axis_of(t->cubic, (double)t->left, (double)t->width, side, t->image_width);
 }
 
 /* Keys 1981 with a = -1/2, or the triangle, x >= 0 in steps of the wider of the two grids. */
-VIEW_FUNCTION double view_filter(int cubic, double x) {
+KERNEL_FUNCTION double view_filter(int cubic, double x) {
     if (!cubic)
         return x < 1 ? 1 - x : 0;
     return x < 1 ? (1.5 * x - 2.5) * x * x + 1 : x < 2 ? ((-0.5 * x + 2.5) * x - 4) * x + 2 : 0;
@@ -54,8 +49,8 @@ VIEW_FUNCTION double view_filter(int cubic, double x) {
 /* Of output i: *n weights (VIEW_TAPS at most), `stride` apart, of pixels from *first on.  Pixels of
  * the box that lie outside the image have no weight here, but count in the sum that all are divided
  * by: *cover is the sum of those that are left.  Both *first and *first + *n never fall with i. */
-VIEW_FUNCTION void view_taps(const struct view_axis *a, int i, int *first, int *n, float *cover,
-                             float *weight, int stride) {
+KERNEL_FUNCTION void view_taps(const struct view_axis *a, int i, int *first, int *n, float *cover,
+                               float *weight, int stride) {
     double centre = a->begin + (i + 0.5) * a->step - 0.5, total = 0, kept = 0;
     int lo = (int)floor(centre - a->radius) + 1, hi = lo + a->most - 1;
     int from, to, s;

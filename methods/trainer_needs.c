@@ -13,22 +13,6 @@ static void bind_nothing(struct trainer *t) {
     }
 }
 
-/* A step that computes nothing has nothing to say to others, who may be counting other cells. */
-static void start_nothing(struct communicator *c, int slot, const void *send,
-                          const struct communicator_block *to, void *receive,
-                          const struct communicator_block *from) {
-    (void)c, (void)slot, (void)send, (void)to, (void)receive, (void)from;
-}
-
-static int finish_nothing(struct communicator *c, int slot, double seconds) {
-    (void)c, (void)slot, (void)seconds;
-    return -1;
-}
-
-static void move_nothing(struct communicator *c) {
-    (void)c;
-}
-
 /* The calls of a step say what libraries work in. */
 static int count(struct counting *k, const struct trainer_config *config, size_t *bytes,
                  struct error *err) {
@@ -37,9 +21,7 @@ static int count(struct counting *k, const struct trainer_config *config, size_t
     struct trainer t;
     if (config->exec.ranks) {
         alone = *config->exec.ranks;
-        alone.start = start_nothing;
-        alone.finish = finish_nothing;
-        alone.move = move_nothing;
+        communicator_mute(&alone); /* others may be counting other cells */
         counted.exec.ranks = &alone;
     }
     counted.exec.device = counting_device(k);

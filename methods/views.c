@@ -150,19 +150,28 @@ struct walk {
     const struct builder *b;
     void *const *slots;
     int slot, view;
+    /* of next_task */
+    struct view_task task;
+    int32_t *at; /* where it lies */
+    int side;
 };
 
-/* The next task of a sample, 0 behind the last. */
-static int next_task(struct walk *w, int32_t **at, int *side) {
+/* The next task of a sample; 0 behind the last. */
+static int next_task(struct walk *w) {
     for (; w->slot < w->b->n_inputs; w->slot++, w->view = 0) {
         const struct tensor *made = w->b->rendered[w->slot];
         if (!made || w->view == (made->ndim == 4 ? made->dim[0] : 1))
             continue;
-        *at = (int32_t *)w->slots[w->slot] + (size_t)w->view++ * VIEW_WORDS;
-        *side = made->dim[made->ndim - 1];
+        w->at = (int32_t *)w->slots[w->slot] + (size_t)w->view++ * VIEW_WORDS;
+        w->side = made->dim[made->ndim - 1];
+        memcpy(&w->task, w->at, sizeof w->task);
         return 1;
     }
     return 0;
+}
+
+static void change_task(const struct walk *w) {
+    memcpy(w->at, &w->task, sizeof w->task);
 }
 
 static int clamp(double x, int most) {
@@ -185,14 +194,9 @@ static void include(struct region *r, const struct view_task *t) {
 static struct region region_of(const struct builder *b, const struct record *r,
                                void *const *slots) {
     struct region all = {.top = r->height, .left = r->width};
-    struct walk w = {b, slots, 0, 0};
-    struct view_task t;
-    int32_t *at;
-    int side;
-    while (next_task(&w, &at, &side)) {
-        memcpy(&t, at, sizeof t);
-        include(&all, &t);
-    }
+    struct walk w = {.b = b, .slots = slots};
+    while (next_task(&w))
+        include(&all, &w.task);
     return all.bottom ? all : (struct region){0}; /* all boxes are outside */
 }
 
@@ -214,34 +218,27 @@ static void copy_region(const struct record *r, const struct region *part, unsig
 
 static void send_pixels(const struct builder *b, const struct record *r,
                         const struct region *region, void *const *slots, int32_t *pixels) {
-    struct walk w = {b, slots, 0, 0};
-    struct view_task t;
-    int32_t *at;
-    int side;
-    while (next_task(&w, &at, &side)) {
-        memcpy(&t, at, sizeof t);
-        t.first_row = region->top;
-        t.first_column = region->left;
-        t.row_words = (int32_t)row_words(region->right - region->left, r->channels);
-        memcpy(at, &t, sizeof t);
+    struct walk w = {.b = b, .slots = slots};
+    while (next_task(&w)) {
+        w.task.first_row = region->top;
+        w.task.first_column = region->left;
+        w.task.row_words = (int32_t)row_words(region->right - region->left, r->channels);
+        change_task(&w);
     }
     copy_region(r, region, (unsigned char *)pixels, b->pixels->per_sample * BYTES);
 }
 
 static void send_views(const struct builder *b, const struct record *r, void *const *slots,
                        int32_t *pixels) {
-    struct walk w = {b, slots, 0, 0};
-    struct view_task t;
-    int32_t *at, used = 0;
-    int side;
-    while (next_task(&w, &at, &side)) {
-        memcpy(&t, at, sizeof t);
-        const struct view_plan plan = plan_of(&t);
+    struct walk w = {.b = b, .slots = slots};
+    int32_t used = 0;
+    while (next_task(&w)) {
+        const struct view_plan plan = plan_of(&w.task);
         float *out = (float *)(void *)(pixels + used);
-        view_render(r, b->norm, &plan, side, out);
-        t.ready = used;
-        memcpy(at, &t, sizeof t);
-        used += r->channels * side * side;
+        view_render(r, b->norm, &plan, w.side, out);
+        w.task.ready = used;
+        change_task(&w);
+        used += r->channels * w.side * w.side;
     }
 }
 
@@ -262,14 +259,9 @@ int views_ready(const struct builder *b, void *const *slots, int n, const char *
         void *of_sample[METHOD_INPUTS];
         for (int s = 0; s < b->n_inputs; s++)
             of_sample[s] = (int32_t *)slots[s] + b->slots[s].per_sample * (size_t)i;
-        struct walk w = {b, of_sample, 0, 0};
-        struct view_task t;
-        int32_t *at;
-        int side;
-        if ((mine && !mine[i]) || !next_task(&w, &at, &side))
-            continue;
-        memcpy(&t, at, sizeof t);
-        ready += t.ready >= 0;
+        struct walk w = {.b = b, .slots = of_sample};
+        if ((!mine || mine[i]) && next_task(&w))
+            ready += w.task.ready >= 0;
     }
     return ready;
 }

@@ -52,19 +52,8 @@ static void run_position(const struct exec *x, struct chunk *c, int i, int n_bat
         run_backward(x, c, t, n_batch, times);
 }
 
-/* The chunks of a lane: first..end-1. */
-struct share {
-    int first, end;
-};
-
 static struct dealt dealt(const struct exec *x, int n) {
     return (struct dealt){.n = n, .chunk = x->config.chunk, .lanes = x->lanes};
-}
-
-static struct share share_of(const struct exec *x, int lane, int n) {
-    int chunks = (n + x->config.chunk - 1) / x->config.chunk;
-    return (struct share){(int)((long)chunks * lane / x->lanes),
-                          (int)((long)chunks * (lane + 1) / x->lanes)};
 }
 
 /* What operations give goes to this lane. */
@@ -78,10 +67,10 @@ static void choose_lane(const struct exec *x, struct chunk *c, int lane) {
 /* A lane without chunks is all zeros. */
 static void clear_lane(const struct exec *x, const struct chunk *c, int lane, int phase,
                        const struct extent *e) {
-    const struct share share = share_of(x, lane, e->n);
+    const struct dealt d = dealt(x, e->n);
     if (x->g->train && e->first)
         lanes_clear(&x->gradients, x->config.kernels, &c->ctx, lane, phase,
-                    share.first == share.end);
+                    dealt_first(&d, lane) == dealt_first(&d, lane + 1));
 }
 
 /* Between two operations of a chunk of this rank's: what all lanes have completed is summed, by
@@ -107,17 +96,17 @@ static void run_chunk(struct exec *x, struct worker *w, const struct phase *p, i
 
 static void run_lane(struct exec *x, struct worker *w, int phase, int lane,
                      const struct extent *e) {
-    const struct share share = share_of(x, lane, e->n);
+    const struct dealt d = dealt(x, e->n);
     const struct phase *p = &x->g->phases[phase];
-    int chunk = x->config.chunk;
+    const int first = dealt_first(&d, lane), end = dealt_first(&d, lane + 1);
     choose_lane(x, &w->chunk, lane);
     clear_lane(x, &w->chunk, lane, phase, e);
     w->segment = x->buckets ? x->gradients.first_segment[phase] : 0;
-    for (int i = share.first; i < share.end; i++) {
-        w->chunk.first = (long)i * chunk;
-        w->chunk.n = e->n - i * chunk < chunk ? e->n - i * chunk : chunk;
-        w->chunk.fresh = e->first && i == share.first;
-        run_chunk(x, w, p, e->n_total, e->last && i == share.end - 1);
+    for (int at = first; at < end; at += d.chunk) {
+        w->chunk.first = at;
+        w->chunk.n = end - at < d.chunk ? end - at : d.chunk;
+        w->chunk.fresh = e->first && at == first;
+        run_chunk(x, w, p, e->n_total, e->last && at + d.chunk >= end);
     }
     if (x->buckets && e->last) /* without a chunk it passes all at once */
         buckets_pass(x->buckets, w->segment, p->last);

@@ -161,11 +161,11 @@ void cell_describe_data(struct cell *c, const struct dataset *data) {
 
 /* Whether views are made on the device; says so where they should be and are not. */
 static int renders(const struct cell *c) {
-    const char *own = views_of_its_own(c->method, settings_method(&c->settings, c->method));
-    int wanted = c->method->n_stages && !strcmp(c->settings.machine.views, "device");
-    if (wanted && own)
-        log_message(LOG_WARN, "%s: its views are made on the processor: %s", c->run.run_id, own);
-    return wanted && !own;
+    const int made = c->method->n_stages && c->stages[0].builder.renders;
+    if (!made && c->method->n_stages && !strcmp(c->settings.machine.views, "device"))
+        log_message(LOG_WARN, "%s: its views are made on the processor: %s", c->run.run_id,
+                    views_of_its_own(c->method, settings_method(&c->settings, c->method)));
+    return made;
 }
 
 /* What networks run on, and whether what is there already ran elsewhere. */

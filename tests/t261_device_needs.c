@@ -197,35 +197,14 @@ static void what_is_available(void **state) {
     cuda_device_close(d);
 }
 
-/* Other ranks that never answer, and are not waited for. */
-static void start_nothing(struct communicator *c, int slot, const void *send,
-                          const struct communicator_block *to, void *receive,
-                          const struct communicator_block *from) {
-    (void)c, (void)slot, (void)send, (void)to, (void)receive, (void)from;
-}
-
-static int finish_nothing(struct communicator *c, int slot, double seconds) {
-    (void)c, (void)slot, (void)seconds;
-    return -1;
-}
-
-static void move_nothing(struct communicator *c) {
-    (void)c;
-}
-
 /* With a part of the optimizer's state: the rest of it has no place on the device. */
 static void of_one_of_several(void **state) {
     (void)state;
     const struct backbone vit = fixture_vit();
     for (int rank = 0; rank < 3; rank++) {
         static const char *const hosts[] = {"here", "here", "here"};
-        struct communicator ranks = {.rank = rank,
-                                     .host = hosts,
-                                     .size = 3,
-                                     .seconds = 60,
-                                     .start = start_nothing,
-                                     .finish = finish_nothing,
-                                     .move = move_nothing};
+        struct communicator ranks = {.rank = rank, .host = hosts, .size = 3, .seconds = 60};
+        communicator_mute(&ranks); /* nobody answers, nor is waited for */
         struct device *d;
         struct error err;
         struct fixture f;

@@ -187,12 +187,6 @@ template <class X, class Y, int N> struct batchnorm {
     }
 };
 
-/* dealt_first, there. */
-__device__ int lane_first(const struct dealt &d, int lane) {
-    long chunks = (d.n + d.chunk - 1) / d.chunk, first = chunks * lane / d.lanes * d.chunk;
-    return first < d.n ? (int)first : d.n;
-}
-
 struct batchnorm_lane {
     int n;
     size_t cols;
@@ -226,7 +220,7 @@ struct batchnorm_combine {
     const float *parts;
     float *batch, momentum, *running_mean, *running_var;
     __device__ float samples(int lane) const {
-        return (float)(lane_first(dealt, lane + 1) - lane_first(dealt, lane));
+        return (float)(dealt_first(&dealt, lane + 1) - dealt_first(&dealt, lane));
     }
     __device__ void operator()(int col, const column_team &team) const {
         const float *own = parts + col;

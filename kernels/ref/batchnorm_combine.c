@@ -7,6 +7,7 @@
 #include "kernels/ref/ref.h"
 
 #include <math.h>
+#include <string.h>
 
 static void move(real *running, double momentum, double batch) {
     *running += (real)(momentum * (batch - (double)*running));
@@ -54,15 +55,17 @@ void ref_batchnorm_combine(const struct kctx *c, const struct dealt *dealt, int 
     for (size_t j = 0; j < width && dealt->n; j++) {
         double whole[2];
         combine(dealt, width, parts + j, whole);
-        for (size_t i = 0; i < (size_t)n; i++) {
-            batch[2 * i * width + j] = (real)whole[0];
-            batch[(2 * i + 1) * width + j] = (real)(1 / sqrt(whole[1] + eps));
+        if (n) {
+            batch[j] = (real)whole[0];
+            batch[width + j] = (real)(1 / sqrt(whole[1] + eps));
         }
         if (running_mean)
             move(running_mean + j, momentum, whole[0]);
         if (running_var)
             move(running_var + j, momentum, whole[1] * unbiased);
     }
+    for (size_t i = 1; i < (size_t)n && width; i++)
+        memcpy(batch + 2 * i * width, batch, 2 * width * sizeof *batch);
 }
 
 void ref_batchnorm_combine_backward(const struct kctx *c, int lanes, double count, int cols,
