@@ -30,7 +30,7 @@ struct measured {
 
 /* On a device with the copy of a batch, beside the step before as in pretraining. */
 static void step(struct trainer *t, void *const *slots, long done) {
-    trainer_ahead(t, slots, t->config.exec.batch);
+    trainer_ahead(t, slots, t->config.exec.batch, done + 1);
     trainer_step(t, slots, t->config.exec.batch, done);
 }
 

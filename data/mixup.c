@@ -42,16 +42,13 @@ struct mix mix_draw(const struct mixing *o, int height, int width, struct rng *r
     return m;
 }
 
-/* Rows i and n - 1 - i of x (n,count) become lambda of themselves and the rest of each other. */
-static void blend_opposite(double lambda, int n, size_t count, float *x) {
+/* Both become lambda of themselves and the rest of each other. */
+static void blend(double lambda, size_t count, float *a, float *b) {
     const float own = (float)lambda, other = (float)(1 - lambda);
-    for (int i = 0; i < n / 2; i++) {
-        float *a = x + (size_t)i * count, *b = x + (size_t)(n - 1 - i) * count;
-        for (size_t k = 0; k < count; k++) {
-            float p = a[k], q = b[k];
-            a[k] = own * p + other * q;
-            b[k] = own * q + other * p;
-        }
+    for (size_t k = 0; k < count; k++) {
+        float p = a[k], q = b[k];
+        a[k] = own * p + other * q;
+        b[k] = own * q + other * p;
     }
 }
 
@@ -72,22 +69,33 @@ static void swap_boxes(const struct mix *m, int channels, int height, int width,
         }
 }
 
-void mix_images(const struct mix *m, int n, int channels, int height, int width, float *images) {
-    size_t count = (size_t)channels * (size_t)height * (size_t)width;
-    if (m->lambda == 1)
-        return;
-    if (!m->cut) {
-        blend_opposite(m->lambda, n, count, images);
-        return;
-    }
-    for (int i = 0; i < n / 2; i++)
-        swap_boxes(m, channels, height, width, images + (size_t)i * count,
-                   images + (size_t)(n - 1 - i) * count);
+/* The i-th of a batch is mixed with its opposite for somebody here. */
+static int asked_for(const struct mix_batch *b, int i) {
+    return !b->mine || b->mine[i] || b->mine[b->n - 1 - i];
 }
 
-void mix_targets(const struct mix *m, int n, int classes, float *targets) {
-    if (m->lambda != 1)
-        blend_opposite(m->lambda, n, (size_t)classes, targets);
+void mix_images(const struct mix *m, const struct mix_batch *b, int channels, int height, int width,
+                float *images) {
+    const size_t count = (size_t)channels * (size_t)height * (size_t)width;
+    const int pairs = m->lambda == 1 ? 0 : b->n / 2;
+#pragma omp parallel for num_threads(b->threads) schedule(static)
+    for (int i = 0; i < pairs; i++) {
+        float *one = images + (size_t)i * count, *other = images + (size_t)(b->n - 1 - i) * count;
+        if (!asked_for(b, i))
+            continue;
+        if (m->cut)
+            swap_boxes(m, channels, height, width, one, other);
+        else
+            blend(m->lambda, count, one, other);
+    }
+}
+
+void mix_targets(const struct mix *m, const struct mix_batch *b, int classes, float *targets) {
+    const size_t count = (size_t)classes;
+    for (int i = 0; i < b->n / 2 && m->lambda != 1; i++)
+        if (asked_for(b, i))
+            blend(m->lambda, count, targets + (size_t)i * count,
+                  targets + (size_t)(b->n - 1 - i) * count);
 }
 
 void smooth_target(int label, int classes, double smoothing, float *target) {

@@ -5,8 +5,8 @@
  * the last, as timm does it.
  *
  *     struct mix m = mix_draw(&mixing_mae, side, side, &rng);
- *     mix_images(&m, n, channels, side, side, images);
- *     mix_targets(&m, n, classes, targets);
+ *     mix_images(&m, &batch, channels, side, side, images);
+ *     mix_targets(&m, &batch, classes, targets);
  */
 #ifndef SSV_DATA_MIXUP_H
 #define SSV_DATA_MIXUP_H
@@ -28,10 +28,17 @@ struct mix {
 
 /* Of a cut, lambda is the share of the image outside the box: a box reaches over the border. */
 struct mix mix_draw(const struct mixing *o, int height, int width, struct rng *rng);
+struct mix_batch {
+    int n;
+    const char *mine; /* (n) only these are asked for, and what they are mixed with; NULL: all */
+    int threads;      /* that share the work */
+};
+
 /* images (n,channels,height,width), in place; the one in the middle of an odd n stays. */
-void mix_images(const struct mix *m, int n, int channels, int height, int width, float *images);
+void mix_images(const struct mix *m, const struct mix_batch *b, int channels, int height, int width,
+                float *images);
 /* targets (n,classes), in place */
-void mix_targets(const struct mix *m, int n, int classes, float *targets);
+void mix_targets(const struct mix *m, const struct mix_batch *b, int classes, float *targets);
 /* target (classes): 1 - smoothing at the label and smoothing / classes everywhere (Szegedy et al.
  * 2016, section 7). */
 void smooth_target(int label, int classes, double smoothing, float *target);

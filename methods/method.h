@@ -9,6 +9,7 @@
  *                what is minimised (builder_objective) and watched (builder_watch)
  *     fit        once, when weights have been drawn: what is measured on the data, a codebook
  *     start      once, behind fit: a teacher becomes a copy of its student
+ *     mix        each batch: samples change each other
  *     before     each step: scalars, temperatures, weight decay
  *     prepare    on loader threads: one record becomes its part of every slot
  *     after      each step: moving averages
@@ -133,10 +134,11 @@ struct step {
     int n;                   /* samples in the batch */
     long done, total;        /* steps before this one; in this stage */
     long per_epoch;
-    void *const *slots;         /* before, after: of the batch, as prepare filled them; see mine */
+    void *const *slots;         /* mix, before, after: of the batch, as prepare filled them */
     struct kctx ctx;            /* all threads, no workspace */
     struct communicator *ranks; /* that share the batch; NULL: one process */
-    const char *mine;           /* (n) the samples whose slots are filled here; NULL: all */
+    const char *mine;           /* (n) the samples that are run here; NULL: all.  Others' slots may
+                                 * be anything, but for those that mine are mixed with */
     double lr, weight_decay;    /* before: what the schedule says; may be changed */
 };
 
@@ -169,6 +171,9 @@ struct stage {
     /* Once, before start: parameters that are measured on the data and not trained. */
     int (*fit)(const void *self, struct step *s, struct error *err);
     void (*start)(const void *self, struct step *s);
+    /* Once for each batch, which it may change: each sample with the one opposite, the first with
+     * the last.  Maybe while steps before s->done are still to come. */
+    void (*mix)(const void *self, struct step *s);
     void (*before)(const void *self, struct step *s);
     void (*after)(const void *self, struct step *s);
     /* Share of all steps that this stage gets; NULL: what the other leaves. */

@@ -55,7 +55,8 @@ static int check_accumulation(const struct trainer *t, struct error *err) {
     return 0;
 }
 
-/* Of each part of a batch that is run, those that the executor reads here. */
+/* Of each part of a batch that is run, those that the executor reads here; and what these are mixed
+ * with. */
 static void find_mine(struct trainer *t) {
     const struct trainer_config *c = &t->config;
     int parts = c->accumulate > 1 ? c->accumulate : 1, one = c->exec.batch / parts, first, end;
@@ -65,6 +66,9 @@ static void find_mine(struct trainer *t) {
     exec_share(t->exec, one, &first, &end);
     for (int p = 0; p < parts; p++)
         memset(t->mine + p * one + first, 1, (size_t)(end - first));
+    t->wanted = ARENA_ARRAY(c->builder->arena, char, c->exec.batch);
+    for (int i = 0; i < c->exec.batch; i++)
+        t->wanted[i] = t->mine[i] || (t->stage->mix && t->mine[c->exec.batch - 1 - i]);
 }
 
 /* Of all that an optimizer may go through on a device; mine: NULL, all tensors. */
@@ -95,7 +99,7 @@ out:
 }
 
 int trainer_open(struct trainer *t, const struct trainer_config *config, struct error *err) {
-    *t = (struct trainer){.config = *config};
+    *t = (struct trainer){.config = *config, .mixed = {-1, -1}};
     struct builder *b = config->builder;
     t->stage = &config->method->stages[b->stage];
     t->main = stage_recipe(t->stage, config->self);
@@ -246,8 +250,19 @@ static void bind(struct trainer *t, void *const *slots, int first, int n_ahead) 
     }
 }
 
-void trainer_ahead(struct trainer *t, void *const *slots, int n) {
+/* A batch is mixed once, when somebody first hears of it. */
+static void mix(struct trainer *t, void *const *slots, int n, long done) {
+    if (!t->stage->mix || t->mixed[done & 1] == done)
+        return;
+    struct step s = describe(t, n, done);
+    s.slots = slots;
+    t->stage->mix(t->config.self, &s);
+    t->mixed[done & 1] = done;
+}
+
+void trainer_ahead(struct trainer *t, void *const *slots, int n, long done) {
     const struct tensor *inputs[METHOD_SLOTS];
+    mix(t, slots, n, done);
     memcpy(t->ahead, slots, sizeof *slots * (size_t)trainer_inputs(t->config.builder, inputs));
     t->n_ahead = n;
 }
@@ -287,6 +302,7 @@ static struct step run_gradient(struct trainer *t, void *const *slots, int n, lo
     struct step s = describe(t, n, done);
     s.lr = rate(t, 0, done);
     s.slots = slots;
+    mix(t, slots, n, done);
     if (t->stage->before)
         t->stage->before(t->config.self, &s);
     for (int i = 0; i < b->n_objectives; i++)

@@ -40,9 +40,11 @@ struct trainer {
     struct carrier *carrier; /* of weights that other ranks moved; NULL: they move none */
     size_t noted;            /* of the device's note, when it was opened */
     int settled;             /* they, and the weights there, are the ones that count */
-    char *mine; /* (batch) the samples of a batch that this rank needs; NULL: one process, all */
+    char *mine;   /* (batch) the samples of a batch that this rank runs; NULL: one process, all */
+    char *wanted; /* (batch) those whose slots have to be filled; NULL: all */
     void *ahead[METHOD_SLOTS]; /* the batch behind that of the next step */
     int n_ahead;               /* 0: it is not known */
+    long mixed[2];             /* the even and odd steps whose batches were mixed last; -1: none */
     long unrendered; /* images that were too large: views that came ready, see methods/views.h */
     /* of the last step */
     double loss, lr, grad_norm;
@@ -63,9 +65,9 @@ int trainer_open(struct trainer *t, const struct trainer_config *config, struct 
 int trainer_fit(struct trainer *t, struct error *err);
 void trainer_start(struct trainer *t);
 /* The batch of the step after the next one's, when it is known: a device copies it while it
- * computes the next step, when config.exec.ahead is set.  It must not change until its own step is
- * over. */
-void trainer_ahead(struct trainer *t, void *const *slots, int n);
+ * computes the next step, when config.exec.ahead is set.  done: as in trainer_step, of its own
+ * step. But for the stage's `mix` it must not change until that is over. */
+void trainer_ahead(struct trainer *t, void *const *slots, int n, long done);
 /* The first half of a step: loss, parts and exec_gradient, the weights untouched. */
 void trainer_gradient(struct trainer *t, void *const *slots, int n, long done);
 /* Step number done (0, 1, ...) of the stage with n samples.  0 when loss or gradient is not finite;

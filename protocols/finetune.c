@@ -153,8 +153,9 @@ static void mix(const void *self, struct step *s) {
     if (rng_uniform(&rng) >= o->mix_share)
         return;
     const struct mix m = mix_draw(&how, b->image, b->image, &rng);
-    mix_images(&m, s->n, b->channels, b->image, b->image, s->slots[IMAGES]);
-    mix_targets(&m, s->n, s->b->classes, s->slots[TARGETS]);
+    const struct mix_batch batch = {s->n, s->mine, s->ctx.threads};
+    mix_images(&m, &batch, b->channels, b->image, b->image, s->slots[IMAGES]);
+    mix_targets(&m, &batch, s->b->classes, s->slots[TARGETS]);
 }
 
 /* The protocol. */
@@ -251,7 +252,7 @@ static int run(const void *self, const struct protocol_input *in, struct eval *e
                               .answer = answer,
                               .objective = objective,
                               .prepare = prepare,
-                              .before = mix}};
+                              .mix = mix}};
     struct finetune *o = &f.options;
     resolve(&o->weight_decay, kind->weight_decay);
     resolve(&o->layer_decay, kind->layer_decay);

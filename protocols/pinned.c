@@ -17,6 +17,6 @@ struct loader_pins pinned_by(struct device *d) {
 int pinned_step(struct trainer *t, struct loader *loader, const struct batch *batch, long done) {
     struct batch next;
     if (loader_peek(loader, &next))
-        trainer_ahead(t, next.slots, next.n);
+        trainer_ahead(t, next.slots, next.n, done + 1);
     return trainer_step(t, batch->slots, batch->n, done);
 }

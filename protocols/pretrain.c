@@ -69,7 +69,7 @@ static int open_stage(struct training *t, int stage, struct error *err) {
         .data = c->data,
         .split = SPLIT_TRAIN,
         .batch = p->batch,
-        .wanted = t->trainer.mine,
+        .wanted = t->trainer.wanted,
         .shuffle = 1,
         .drop_last = 1,
         .seed = c->seed,

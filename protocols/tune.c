@@ -141,10 +141,9 @@ static int build(struct tuned *t, struct error *err) {
 }
 
 /* What the trainer calls gets the task's options through the builder's runtime. */
-static void before(const void *self, struct step *s) {
+static void mix(const void *self, struct step *s) {
     const struct tuned *t = self;
-    if (t->config.task->before)
-        t->config.task->before(t->config.self, s);
+    t->config.task->mix(t->config.self, s);
 }
 
 static void prepare(const void *self, const struct sample *s) {
@@ -252,7 +251,7 @@ int tune_train(struct tuned **out, const struct tune_config *config, struct erro
                                 .stages = {{.name = config->task->name,
                                             .recipe = config->task->recipe,
                                             .prepare = prepare,
-                                            .before = before}}};
+                                            .mix = config->task->mix ? mix : NULL}}};
     TRY(build(t, err));
     TRY(train(t, err));
 out:

@@ -30,8 +30,8 @@ struct tune_task {
     /* REQUIRED.  One training image becomes its part of every slot; thread-safe.  The image, after
      * whatever is done to it, goes through subject_view. */
     void (*prepare)(const void *self, const struct subject *subject, const struct sample *s);
-    /* Each step, with the whole batch in s->slots, which may be changed: mixing of images. */
-    void (*before)(const void *self, struct step *s);
+    /* As a stage's. */
+    void (*mix)(const void *self, struct step *s);
 };
 
 struct tune_config {

@@ -8,7 +8,7 @@
 enum { N = 4, STEPS = 5, RING = 3, PAGES = 16 << 10, MOST = 1 << 16 };
 
 struct how {
-    int ahead, pinned, parts;
+    int ahead, pinned, parts, mixes;
     int looks;      /* at the parts of a gradient, between two steps */
     int refills;    /* planted: a batch is written over as soon as it was announced */
     int no_mark;    /* planted: copies wait for nothing */
@@ -73,7 +73,7 @@ static void train(struct fixture *f, const struct how *how, struct ring *r, stru
     for (int k = 0; k < STEPS; k++) {
         fill(f, r, k + 1);
         if (how->ahead)
-            trainer_ahead(&f->trainer, r->slots[(k + 1) % RING], N);
+            trainer_ahead(&f->trainer, r->slots[(k + 1) % RING], N, k + 1);
         trainer_step(&f->trainer, r->slots[k % RING], N, k);
         out->loss[k] = f->trainer.loss;
         if (how->refills)
@@ -88,6 +88,17 @@ static void train(struct fixture *f, const struct how *how, struct ring *r, stru
     memcpy(out->value, f->model.value, out->count * sizeof(real));
 }
 
+/* Each image gets something of the one opposite, another share in each step. */
+static void mix(const void *self, struct step *s) {
+    (void)self;
+    const size_t count = s->b->slots[0].per_sample;
+    float *x = s->slots[0];
+    for (int i = 0; i < s->n / 2; i++)
+        for (size_t k = 0; k < count; k++)
+            x[(size_t)i * count + k] +=
+                0.25F * (float)(s->done + 1) * x[(size_t)(s->n - 1 - i) * count + k];
+}
+
 static void run(const struct how *how, struct outcome *out) {
     const struct backbone vit = fixture_vit();
     struct device *d;
@@ -100,9 +111,12 @@ static void run(const struct how *how, struct outcome *out) {
         d->mark = nothing;
     if (how->no_receive)
         d->receive = nothing;
+    struct method method = method_supervised;
+    method.stages[0].mix = how->mixes ? mix : NULL;
     fixture_open(&f, &method_supervised, 0, &vit, N, NULL, NULL, kernels_ref());
     struct trainer_config config = f.trainer.config;
     trainer_close(&f.trainer);
+    config.method = &method;
     config.exec.device = d;
     config.exec.ahead = how->ahead;
     config.accumulate = how->parts;
@@ -139,6 +153,17 @@ static void the_bits_are_those_of_copies_that_wait(void **state) {
                          (int)how.copies);
         }
     }
+}
+
+/* Before it is copied, once. */
+static void a_batch_that_is_announced_is_mixed(void **state) {
+    (void)state;
+    static struct outcome plain, waiting, ahead;
+    run(&(struct how){.parts = 1}, &plain);
+    run(&(struct how){.parts = 1, .mixes = 1}, &waiting);
+    run(&(struct how){.parts = 1, .mixes = 1, .ahead = 1, .pinned = 1}, &ahead);
+    assert_true(same(&waiting, &ahead));
+    assert_false(same(&waiting, &plain));
 }
 
 /* Each shows when copies are early, or when they are late. */
@@ -179,7 +204,7 @@ static void room_for_it_is_counted(void **state) {
     assert_int_equal(needs[1].bytes - needs[0].bytes, inputs);
     assert_int_equal(trainer_open(&f.trainer, &config, &err), 0);
     for (int k = 0; k < 3; k++) {
-        trainer_ahead(&f.trainer, f.slots, N);
+        trainer_ahead(&f.trainer, f.slots, N, k + 1);
         assert_true(trainer_step(&f.trainer, f.slots, N, k));
     }
     assert_int_equal(emulated_bytes(), needs[1].bytes);
@@ -209,6 +234,7 @@ static void what_cannot_be_pinned_is_said(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(the_bits_are_those_of_copies_that_wait),
+        cmocka_unit_test(a_batch_that_is_announced_is_mixed),
         cmocka_unit_test(waits_are_needed),
         cmocka_unit_test(room_for_it_is_counted),
         cmocka_unit_test(what_cannot_be_pinned_is_said),

@@ -24,8 +24,8 @@ static void blends_by_hand(void **state) {
     for (int i = 0; i < 3; i++)
         smooth_target(i, 4, 0.2, t + (size_t)i * 4);
     struct mix m = {.lambda = 0.75};
-    mix_images(&m, 3, 1, 2, 3, x);
-    mix_targets(&m, 3, 4, t);
+    mix_images(&m, &(struct mix_batch){.n = 3, .threads = 1}, 1, 2, 3, x);
+    mix_targets(&m, &(struct mix_batch){.n = 3, .threads = 1}, 4, t);
     static const double image[] = {0.75 * 1 + 0.25 * 3, 2, 0.75 * 3 + 0.25 * 1};
     /* 0.8 on the label, 0.05 everywhere */
     static const double target[3][4] = {
@@ -43,8 +43,8 @@ static void cuts_by_hand(void **state) {
     for (int i = 0; i < 48; i++)
         x[i] = (float)i;
     struct mix m = {.lambda = 1 - 4 / 12.0, .cut = 1, .top = 1, .bottom = 3, .left = 0, .right = 2};
-    mix_images(&m, 2, 2, 3, 4, x);
-    mix_targets(&m, 2, 2, t);
+    mix_images(&m, &(struct mix_batch){.n = 2, .threads = 1}, 2, 3, 4, x);
+    mix_targets(&m, &(struct mix_batch){.n = 2, .threads = 1}, 2, t);
     for (int i = 0; i < 48; i++) {
         int row = i / 4 % 3, column = i % 4, inside = row >= 1 && column < 2;
         assert_true(x[i] == (float)(inside ? (i + 24) % 48 : i));
@@ -67,8 +67,8 @@ static void lambda_is_the_true_area(void **state) {
             x[i] = (float)(i / AREA);
         struct mix m = mix_draw(&o, HEIGHT, WIDTH, &rng);
         assert_true(m.cut && m.top >= 0 && m.bottom <= HEIGHT && m.left >= 0 && m.right <= WIDTH);
-        mix_images(&m, 3, 1, HEIGHT, WIDTH, x);
-        mix_targets(&m, 3, 2, t);
+        mix_images(&m, &(struct mix_batch){.n = 3, .threads = 1}, 1, HEIGHT, WIDTH, x);
+        mix_targets(&m, &(struct mix_batch){.n = 3, .threads = 1}, 2, t);
         int from_last = 0;
         for (int i = 0; i < AREA; i++)
             from_last += x[i] == 2;
@@ -88,7 +88,7 @@ static void targets_sum_to_1(void **state) {
         for (int i = 0; i < N; i++)
             smooth_target((int)rng_below(&rng, CLASSES), CLASSES, 0.1, t + (size_t)i * CLASSES);
         struct mix m = mix_draw(&mixing_mae, 8, 8, &rng);
-        mix_targets(&m, N, CLASSES, t);
+        mix_targets(&m, &(struct mix_batch){.n = N, .threads = 1}, CLASSES, t);
         for (int i = 0; i < N; i++) {
             double sum = 0;
             for (int c = 0; c < CLASSES; c++) {
@@ -144,9 +144,30 @@ static void lambda_1_changes_nothing(void **state) {
     (void)state;
     float x[] = {1, 2, 3, 4}, y[] = {1, 2, 3, 4};
     struct mix m = {.lambda = 1};
-    mix_images(&m, 2, 1, 1, 2, x);
-    mix_targets(&m, 2, 2, x);
+    mix_images(&m, &(struct mix_batch){.n = 2, .threads = 1}, 1, 1, 2, x);
+    mix_targets(&m, &(struct mix_batch){.n = 2, .threads = 1}, 2, x);
     assert_memory_equal(x, y, sizeof x);
+}
+
+/* What a rank asks for it gets as if it had asked for all; of the rest nothing is touched. */
+static void some_pairs_are_those_of_all(void **state) {
+    (void)state;
+    enum { N = 5, COUNT = 4 };
+    static const char mine[N] = {0, 1, 0, 0, 0};
+    for (int cut = 0; cut < 2; cut++) {
+        const struct mix m = {.lambda = 0.75, .cut = cut, .bottom = 1, .right = 1};
+        float all[N * COUNT], some[N * COUNT], before[N * COUNT];
+        for (int i = 0; i < N * COUNT; i++)
+            all[i] = some[i] = before[i] = (float)i;
+        mix_images(&m, &(struct mix_batch){N, NULL, 2}, 1, 2, 2, all);
+        mix_images(&m, &(struct mix_batch){N, mine, 2}, 1, 2, 2, some);
+        assert_memory_not_equal(all, before, sizeof all);
+        assert_memory_equal(some + COUNT, all + COUNT, 3 * COUNT * sizeof *all);
+        assert_memory_equal(some, before, COUNT * sizeof *all);
+        assert_memory_equal(some + 4 * COUNT, before + 4 * COUNT, COUNT * sizeof *all);
+        mix_targets(&m, &(struct mix_batch){N, mine, 1}, COUNT, before);
+        assert_true(before[0] == 0 && before[COUNT] != COUNT && before[4 * COUNT] == 4 * COUNT);
+    }
 }
 
 int main(void) {
@@ -154,7 +175,7 @@ int main(void) {
         cmocka_unit_test(blends_by_hand),           cmocka_unit_test(cuts_by_hand),
         cmocka_unit_test(lambda_is_the_true_area),  cmocka_unit_test(targets_sum_to_1),
         cmocka_unit_test(lambda_is_a_beta),         cmocka_unit_test(options_choose_the_kind),
-        cmocka_unit_test(lambda_1_changes_nothing),
+        cmocka_unit_test(lambda_1_changes_nothing), cmocka_unit_test(some_pairs_are_those_of_all),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
