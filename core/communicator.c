@@ -300,6 +300,27 @@ double communicator_sum(struct communicator *c, double own) {
     return sum;
 }
 
+void communicator_add(struct communicator *c, int64_t *counts, size_t n) {
+    if (!c)
+        return;
+    struct arena scratch = {0};
+    int64_t *all = ARENA_ARRAY(&scratch, int64_t, (size_t)c->size * n);
+    memcpy(all + (size_t)c->rank * n, counts, n * sizeof *counts);
+    gather_equal(c, WAIT_LIMITED, all, n * sizeof *all);
+    for (size_t i = 0; i < n; i++) {
+        counts[i] = 0;
+        for (int p = 0; p < c->size; p++)
+            counts[i] += all[(size_t)p * n + i];
+    }
+    arena_free(&scratch);
+}
+
+long communicator_share(const struct communicator *c, long n, int grain, int rank) {
+    const long grains = (n + grain - 1) / grain;
+    const long first = grains * rank / communicator_size(c) * grain;
+    return first < n ? first : n;
+}
+
 int communicator_compare(struct communicator *c, const void *bytes, size_t n, const char *what,
                          struct error *err) {
     if (!c)

@@ -22,6 +22,7 @@
 #include "core/error.h"
 
 #include <stddef.h>
+#include <stdint.h>
 
 struct communicator_block { /* of a buffer: one rank's part */
     size_t offset, bytes;
@@ -106,6 +107,11 @@ int communicator_agree(struct communicator *c, enum communicator_patience patien
                        struct error *err);
 /* Of numbers whose sum is exact, such as counts, over all ranks. */
 double communicator_sum(struct communicator *c, double own);
+/* Sums of n counts over all ranks, in place; the same on all. */
+void communicator_add(struct communicator *c, int64_t *counts, size_t n);
+/* Of n things that ranks share, a whole number of `grain` each but for the last, the first one of a
+ * rank's; rank = size: n. */
+long communicator_share(const struct communicator *c, long n, int grain, int rank);
 /* Status 3, on all ranks, when these few bytes are not the same on all of them; the message begins
  * with the rank that differs from rank 0 and goes on with `what`. */
 int communicator_compare(struct communicator *c, const void *bytes, size_t n, const char *what,

@@ -1,7 +1,5 @@
 #include "protocols/cell_internal.h"
-#include "protocols/sample.h"
 
-#include "core/clock.h"
 #include "core/file.h"
 #include "core/log.h"
 #include "core/sha256.h"
@@ -49,6 +47,7 @@ static struct subject describe_subject(struct cell *c) {
                             .seed = c->seed,
                             .loader_threads = c->context->loader_threads,
                             .chunk = c->settings.plan.chunk,
+                            .lanes = c->settings.plan.lanes,
                             .stop = c->context->stop};
 }
 
@@ -254,121 +253,6 @@ int cell_save(struct cell *c, const char *status_text, struct error *err) {
         return 0;
     cell_record_achieved(c);
     return run_write(&c->run, c->folder, err);
-}
-
-/* Where such a protocol leaves masks of the first test images. */
-static void ask_for_masks(const struct cell *c, struct arena *a, struct mask_pictures *masks) {
-    const long there = c->judged->count[SPLIT_TEST];
-    const int asked = c->context->machine->samples, side = c->backbone.image;
-    masks->n = there < asked ? (int)there : asked;
-    masks->side = side;
-    masks->truth = arena_alloc(a, (size_t)masks->n * (size_t)side * (size_t)side);
-    masks->predicted = arena_alloc(a, (size_t)masks->n * (size_t)side * (size_t)side);
-}
-
-/* Why a protocol cannot judge this run with these data; NULL: it can. */
-static const char *unfit(struct cell *c, const struct protocol *p) {
-    const struct dataset *d = c->judged;
-    if (p->uses_labels && !d->classes)
-        return arena_printf(&c->arena, "%s has no labels", d->name);
-    if (p->uses_captions && !d->has_caption)
-        return arena_printf(&c->arena, "%s has no captions", d->name);
-    if (p->uses_masks && !d->has_mask)
-        return arena_printf(&c->arena, "%s has no masks", d->name);
-    if (p->square && c->backbone.wide)
-        return arena_printf(&c->arena, "%s takes square images, and %s is for %d x %d", p->name,
-                            c->backbone.name, c->backbone.image, c->backbone.wide);
-    if (d->channels != c->data->channels)
-        return arena_printf(&c->arena, "%s has %d channels, the encoder takes %d", d->name,
-                            d->channels, c->data->channels);
-    return NULL;
-}
-
-void cell_judge(struct cell *c, const struct dataset *data) {
-    if (c->judged == data)
-        return;
-    for (int i = 0; i < SPLITS; i++)
-        slab_free(&c->feature_slab[i]);
-    c->extracted = 0;
-    c->judged = c->subject.data = data;
-    c->features.classes = data->classes;
-    c->features.train = c->features.test = (struct feature_split){.n = 0};
-}
-
-int cell_has_row(const struct cell *c, const struct run *r, int protocol,
-                 const struct dataset *data) {
-    char version[CELL_VERSION];
-    const struct eval *e = run_find_eval(r, protocols[protocol]->name, data->name);
-    const struct run_data_source *of = run_find_data(r, data->name);
-    cell_protocol_version(&c->settings, protocol, version);
-    return e && !strcmp(e->protocol_version, version) && e->outcome != OUTCOME_FAILED && of &&
-           !strcmp(of->root_hash, data->root_hash);
-}
-
-int cell_wants_features(struct cell *c, int number, const struct dataset *data) {
-    if (cell_has_row(c, &c->run, number, data) || !strcmp(c->run.status, "failed"))
-        return 0;
-    cell_judge(c, data);
-    return !protocols[number]->no_features && !unfit(c, protocols[number]);
-}
-
-/* Judges what can be judged, and says so of the rest. */
-static int fill_row(struct cell *c, int number, struct arena *scratch, struct eval *e,
-                    struct error *err) {
-    const struct protocol *p = protocols[number];
-    const char *why = unfit(c, p);
-    int status = 0;
-    if (!strcmp(c->run.status, "failed")) {
-        e->outcome = OUTCOME_DIVERGED;
-        snprintf(e->reason, sizeof e->reason, "pretraining diverged");
-    } else if (why) {
-        e->outcome = OUTCOME_SKIPPED;
-        snprintf(e->reason, sizeof e->reason, "%s", why);
-        log_message(LOG_WARN, "%s: %s skipped: %s", c->run.run_id, p->name, why);
-    } else {
-        if (!p->no_features)
-            TRY(cell_extract(c, err));
-        struct mask_pictures masks = {0};
-        if (p->leaves_masks)
-            ask_for_masks(c, scratch, &masks);
-        const struct protocol_input in = {.subject = &c->subject,
-                                          .features = &c->features,
-                                          .kernels = c->context->kernels,
-                                          .device = c->context->device,
-                                          .threads = c->context->threads,
-                                          .split_seed = (uint64_t)c->settings.judging.split_seed,
-                                          .probe_seed = (uint64_t)c->settings.judging.probe_seed,
-                                          .arena = scratch,
-                                          .masks = p->leaves_masks ? &masks : NULL};
-        TRY(p->run(c->settings.protocol[number], &in, e, err));
-        if (p->leaves_masks && e->outcome == OUTCOME_OK)
-            cell_sample_masks(c, e, &masks);
-        if (e->outcome == OUTCOME_OK)
-            log_message(LOG_INFO, "%s: %s %s %.2f %%", c->run.run_id, p->name,
-                        e->top1 ? "top-1" : eval_shown(e), 100 * eval_value(e, 0));
-        else
-            log_message(LOG_WARN, "%s: %s: %s", c->run.run_id, p->name, e->reason);
-    }
-out:
-    return status;
-}
-
-int cell_evaluate(struct cell *c, int number, const struct dataset *data, struct error *err) {
-    struct arena scratch = {0};
-    struct eval e = {0};
-    int status = 0;
-    if (cell_has_row(c, &c->run, number, data))
-        return 0;
-    cell_judge(c, data);
-    cell_name_row(c, number, data, &e);
-    e.class_name = data->class_names;
-    double start = clock_seconds();
-    TRY(fill_row(c, number, &scratch, &e, err));
-    e.wall_s = clock_seconds() - start;
-    run_add_eval(&c->run, &e);
-out:
-    arena_free(&scratch);
-    return status;
 }
 
 void cell_close(struct cell *c) {

@@ -107,9 +107,11 @@ int cell_extract(struct cell *c, struct error *err);
 /* The same, of the data of a row, by all ranks for the first one, where that one says that they are
  * wanted; one process does nothing.  After an error cell_extract is not spared. */
 int cell_extract_shared(struct cell *c, const struct dataset *data, int wanted, struct error *err);
-/* Whether the row, which is not there yet, is made from features. */
-int cell_wants_features(struct cell *c, int protocol, const struct dataset *data);
+/* Whether the row is not there yet and the protocol has something to judge. */
+int cell_can_judge(struct cell *c, int protocol, const struct dataset *data);
+/* By the first rank.  Of a protocol that is shared, and can judge, the others assist. */
 int cell_evaluate(struct cell *c, int protocol, const struct dataset *data, struct error *err);
+int cell_assist(struct cell *c, int protocol, const struct dataset *data, struct error *err);
 /* A pair without meaning (a method that does not run on the backbone, a method of labels on data
  * without) is no error: *why says so, in `a`; it is NULL for a pair that can be run.  Nothing is
  * built. */

@@ -73,17 +73,11 @@ static void take_batch(struct cell *c, const struct exec *x, enum split split, l
     memcpy((int32_t *)s->label + at, b->slots[1], sizeof(int32_t) * (size_t)b->n);
 }
 
-/* Of n images the first that a rank computes, whole batches each; rank = size: n. */
-static long first_row(const struct communicator *ranks, long n, int rank) {
-    long batches = (n + EXTRACT_BATCH - 1) / EXTRACT_BATCH;
-    long row = batches * rank / communicator_size(ranks) * EXTRACT_BATCH;
-    return row < n ? row : n;
-}
-
 static int compute(struct cell *c, enum split split, const struct communicator *ranks,
                    struct error *err) {
     const long n = c->judged->count[split], rank = communicator_rank(ranks);
-    const long first = first_row(ranks, n, (int)rank), end = first_row(ranks, n, (int)rank + 1);
+    const long first = communicator_share(ranks, n, EXTRACT_BATCH, (int)rank),
+               end = communicator_share(ranks, n, EXTRACT_BATCH, (int)rank + 1);
     const struct loader_slot slots[] = {{"images", c->encode_images->per_sample}, {"label", 1}};
     const struct loader_config loader = {.data = c->judged,
                                          .split = split,
@@ -138,7 +132,8 @@ out:
 static void collect(struct communicator *ranks, void *rows, long n, size_t bytes,
                     struct communicator_block *to, struct communicator_block *from) {
     for (int p = 0; p < ranks->size; p++) {
-        size_t first = (size_t)first_row(ranks, n, p), end = (size_t)first_row(ranks, n, p + 1);
+        size_t first = (size_t)communicator_share(ranks, n, EXTRACT_BATCH, p),
+               end = (size_t)communicator_share(ranks, n, EXTRACT_BATCH, p + 1);
         from[p] = to[p] = (struct communicator_block){0, 0};
         if (p && !ranks->rank)
             from[p] = (struct communicator_block){first * bytes, (end - first) * bytes};

@@ -289,9 +289,10 @@ out:
 
 const struct protocol protocol_finetune = {.name = "finetune",
                                            .title = "Fine-tuning",
-                                           .version = "1.1",
+                                           .version = "1.2",
                                            .uses_labels = 1,
                                            .square = 1,
+                                           .shared = 1,
                                            .options = options,
                                            .state_size = sizeof(struct finetune),
                                            .run = run};

@@ -56,7 +56,7 @@ struct subject {
     const struct text_coder *text; /* of a method with a text tower: features like those of its
                                     * METHOD_PROJECTION; NULL otherwise */
     uint64_t seed;                 /* of pretraining */
-    int loader_threads, chunk;
+    int loader_threads, chunk, lanes;
     const volatile sig_atomic_t *stop; /* may be NULL */
 };
 
@@ -81,6 +81,9 @@ struct protocol_input {
     const struct feature_set *features; /* names and widths only where no_features */
     const struct kernels *kernels;
     struct device *device; /* for networks; NULL: the processor */
+    /* All of them run a protocol that is shared, and have everything above but the features' x.
+     * NULL: one process does. */
+    struct communicator *ranks;
     int threads;
     uint64_t split_seed, probe_seed;
     struct arena *arena;         /* for what goes into the result */
@@ -95,6 +98,7 @@ struct protocol {
     int leaves_masks;  /* it fills protocol_input.masks */
     int no_features;   /* nothing is extracted before it runs */
     int square;        /* the encoder has to take square images */
+    int shared;        /* several ranks run it together: same input, same outcome on all */
     const struct option_def *options;
     size_t state_size;
     /* Fills everything in *out except protocol, dataset, class names, version and time. */

@@ -217,12 +217,14 @@ out:
     return status;
 }
 
-/* Into confusion (classes, classes), which is cleared first. */
+/* Into confusion (classes, classes), which is cleared first; on all ranks. */
 static int score(const struct work *w, struct tuned *t, enum split split,
                  const struct images *images, int64_t *confusion, struct error *err) {
     struct scoring s = {.work = w, .split = split, .confusion = confusion};
     memset(confusion, 0, sizeof *confusion * (size_t)w->classes * (size_t)w->classes);
     int status = tune_each(t, split, images->index, images->n, score_some, &s, err);
+    if (!status)
+        communicator_add(w->in->ranks, confusion, (size_t)w->classes * (size_t)w->classes);
     record_free(&s.record);
     return status;
 }
@@ -294,6 +296,7 @@ const struct protocol protocol_segment_finetune = {.name = "segment_finetune",
                                                    .uses_masks = 1,
                                                    .no_features = 1,
                                                    .square = 1,
+                                                   .shared = 1,
                                                    .options = options,
                                                    .state_size = sizeof(struct segment_finetune),
                                                    .run = run};

@@ -220,29 +220,45 @@ static int ends_suite(int status) {
 }
 
 /* One protocol that fails leaves the others alone; the first failure is kept. */
+static int evaluate_row(struct cell *c, const struct suite_row *row, int failed, int *first,
+                        struct error *err) {
+    struct error why;
+    int status = cell_evaluate(c, row->protocol, row->data, &why);
+    if (status && ends_suite(status)) {
+        *err = why;
+        return status;
+    }
+    if (status)
+        cell_fail(c, row->protocol, row->data, why.message);
+    if (status && !*first) {
+        *err = why;
+        error_prefix(err, "%s", protocols[row->protocol]->name);
+        *first = status;
+    }
+    return cell_save(c, failed ? "failed" : "running", err);
+}
+
+/* By the first rank; the others assist where it says that there is something to share, and hear of
+ * every such row, also when the first one has stopped. */
 static int evaluate_on(struct cell *c, const struct suite_cell *one, const struct suite_lists *l,
                        struct dataset *data, int *first, struct error *err) {
-    int status = 0, failed = !strcmp(c->run.status, "failed");
+    struct communicator *ranks = c->context->ranks;
+    const int leads = !communicator_rank(ranks), failed = !strcmp(c->run.status, "failed");
+    int status = 0;
     for (int i = 0; i < suite_rows(one, l); i++) {
         const struct suite_row row = suite_row(one, l, i);
-        struct error why;
+        int wanted = 0;
         if (row.data != data)
             continue;
-        status = cell_evaluate(c, row.protocol, row.data, &why);
-        if (status && ends_suite(status)) {
-            *err = why;
-            return status;
+        if (protocols[row.protocol]->shared) {
+            wanted = leads && !status && cell_can_judge(c, row.protocol, row.data);
+            communicator_broadcast(ranks, WAIT_LONG, &wanted, sizeof wanted);
         }
-        if (status)
-            cell_fail(c, row.protocol, row.data, why.message);
-        if (status && !*first) {
-            *err = why;
-            error_prefix(err, "%s", protocols[row.protocol]->name);
-            *first = status;
-        }
-        TRY(cell_save(c, failed ? "failed" : "running", err));
+        if (leads && !status)
+            status = evaluate_row(c, &row, failed, first, err);
+        else if (wanted)
+            cell_assist(c, row.protocol, row.data, err); /* the first rank says how it ended */
     }
-out:
     return status;
 }
 
@@ -252,7 +268,8 @@ static int share_features(struct cell *c, const struct suite_cell *one, const st
     int wanted = 0;
     for (int i = 0; i < suite_rows(one, l) && !communicator_rank(c->context->ranks); i++) {
         const struct suite_row row = suite_row(one, l, i);
-        wanted |= row.data == data && cell_wants_features(c, row.protocol, row.data);
+        wanted |= row.data == data && !protocols[row.protocol]->no_features &&
+                  cell_can_judge(c, row.protocol, row.data);
     }
     struct error why;
     int status = cell_extract_shared(c, data, wanted, &why);
@@ -262,15 +279,14 @@ static int share_features(struct cell *c, const struct suite_cell *one, const st
     return status;
 }
 
-/* By the first rank; all compute the features. */
+/* All ranks compute the features, and what else is shared. */
 static int evaluate(struct cell *c, const struct suite_cell *one, const struct suite_lists *l,
                     struct error *err) {
     struct communicator *ranks = c->context->ranks;
     int status = 0, first = 0, leads = !communicator_rank(ranks);
     for (int i = 0; i < one->n_judged; i++) {
         TRY(share_features(c, one, l, &one->judged[i], err));
-        if (leads)
-            status = evaluate_on(c, one, l, &one->judged[i], &first, err);
+        status = evaluate_on(c, one, l, &one->judged[i], &first, err);
         TRY(communicator_agree(ranks, WAIT_LONG, ends_suite(status) ? status : 0, err));
         status = 0;
     }

@@ -121,7 +121,10 @@ static int build(struct tuned *t, struct error *err) {
     int status = task->objective(t->config.self, &t->train_builder, answers, err);
     if (status)
         return status;
-    t->train.away = t->config.in->device != NULL;
+    const struct device *device = t->config.in->device;
+    t->train.away = t->train.keep_cheap = device != NULL;
+    t->train.halves = device && device->halves;
+    t->train.one_lane = !t->config.in->ranks && t->subject->lanes <= 1;
     graph_plan(&t->train);
 
     t->answer_builder = new_builder(t, &t->answer, ANSWER_BATCH);
@@ -159,6 +162,12 @@ static int prepare_sample(const void *self, const struct record *record, long sa
     return 0;
 }
 
+static int next_batch(const struct tuned *t, struct loader *loader, struct batch *batch,
+                      struct error *err) {
+    int status = subject_stopped(t->subject, t->config.task->name, err);
+    return status ? status : loader_next(loader, batch, err);
+}
+
 static int train_steps(struct tuned *t, struct trainer *trainer, struct loader *loader, long steps,
                        struct error *err) {
     char label[96], detail[48];
@@ -168,8 +177,8 @@ static int train_steps(struct tuned *t, struct trainer *trainer, struct loader *
     progress_begin(&progress, label, steps);
     for (long done = 0; done < steps && !t->diverged; done++) {
         struct batch batch;
-        TRY(subject_stopped(t->subject, t->config.task->name, err));
-        TRY(loader_next(loader, &batch, err));
+        TRY(communicator_agree(t->config.in->ranks, WAIT_LIMITED,
+                               next_batch(t, loader, &batch, err), err));
         t->diverged = !pinned_step(trainer, loader, &batch, done);
         t->loss = trainer->loss;
         snprintf(detail, sizeof detail, "loss %.4f", t->loss);
@@ -193,15 +202,21 @@ static int train(struct tuned *t, struct error *err) {
                                                    .ahead = c->in->device != NULL,
                                                    .threads = c->in->threads,
                                                    .batch = c->batch,
-                                                   .chunk = t->subject->chunk},
+                                                   .chunk = t->subject->chunk,
+                                                   .lanes = t->subject->lanes,
+                                                   .ranks = c->in->ranks},
                                           .lr = c->lr,
                                           .weight_decay = c->weight_decay,
                                           .warmup = c->warmup,
                                           .total = steps,
                                           .per_epoch = per_epoch};
+    struct trainer trainer = {0};
+    struct loader *loader = NULL;
+    int status = trainer_open(&trainer, &config, err);
     struct loader_slot slots[METHOD_SLOTS];
     const struct loader_config loading = {.data = t->subject->data,
                                           .split = SPLIT_TRAIN,
+                                          .wanted = trainer.wanted,
                                           .subset = c->subset,
                                           .subset_n = c->subset ? c->n : 0,
                                           .batch = c->batch,
@@ -216,12 +231,13 @@ static int train(struct tuned *t, struct error *err) {
                                           .prepare = prepare_sample,
                                           .self = t,
                                           .pins = pinned_by(c->in->device)};
-    struct trainer trainer = {0};
-    struct loader *loader = NULL;
-    int status = 0;
-    TRY(trainer_open(&trainer, &config, err));
-    TRY(loader_open(&loader, &loading, err));
+    if (!status)
+        status = loader_open(&loader, &loading, err);
+    TRY(communicator_agree(c->in->ranks, WAIT_LONG, status, err));
     TRY(train_steps(t, &trainer, loader, steps, err));
+    log_message(LOG_INFO, "%s: %s at rate %g, seed %llu: loss %.9g after %ld steps",
+                t->subject->name, c->task->name, c->lr, (unsigned long long)c->seed, t->loss,
+                steps);
 out:
     loader_close(loader);
     trainer_close(&trainer);
@@ -252,7 +268,7 @@ int tune_train(struct tuned **out, const struct tune_config *config, struct erro
                                             .recipe = config->task->recipe,
                                             .prepare = prepare,
                                             .mix = config->task->mix ? mix : NULL}}};
-    TRY(build(t, err));
+    TRY(communicator_agree(config->in->ranks, WAIT_LONG, build(t, err), err));
     TRY(train(t, err));
 out:
     if (status) {
@@ -287,14 +303,19 @@ static int view_sample(const void *self, const struct record *record, long sampl
     return 0;
 }
 
-int tune_each(struct tuned *t, enum split split, const int32_t *subset, long n, tune_visit *visit,
-              void *to, struct error *err) {
+static int visit_own(struct tuned *t, enum split split, const int32_t *subset, long n,
+                     tune_visit *visit, void *to, struct error *err) {
+    const struct communicator *ranks = t->config.in->ranks;
+    const int rank = communicator_rank(ranks);
+    const long first = communicator_share(ranks, n, ANSWER_BATCH, rank);
+    const long end = communicator_share(ranks, n, ANSWER_BATCH, rank + 1);
     const struct loader_slot slot = {"images", t->images->per_sample};
     const struct loader_config loading = {.data = t->subject->data,
                                           .split = split,
                                           .subset = subset,
                                           .subset_n = n,
                                           .batch = ANSWER_BATCH,
+                                          .start_batch = first / ANSWER_BATCH,
                                           .threads = t->subject->loader_threads,
                                           .epochs = 1,
                                           .slots = &slot,
@@ -309,15 +330,16 @@ int tune_each(struct tuned *t, enum split split, const int32_t *subset, long n, 
     struct loader *loader = NULL;
     struct exec *x = NULL;
     int status = 0;
+    if (first == end)
+        return 0;
     TRY(exec_open(&x, &t->answer, &config, err));
     TRY(loader_open(&loader, &loading, err));
-    for (long done = 0; done < n;) {
+    for (long done = first; done < end;) {
         struct batch batch;
-        TRY(subject_stopped(t->subject, t->config.task->name, err));
-        TRY(loader_next(loader, &batch, err));
+        TRY(next_batch(t, loader, &batch, err));
         if (!batch.n)
             break;
-        int take = batch.n < n - done ? batch.n : (int)(n - done);
+        int take = batch.n < end - done ? batch.n : (int)(end - done);
         exec_bind(x, t->images, batch.slots[0]);
         exec_run(x, batch.n);
         TRY(visit(to, batch.index, take, exec_output(x, t->answers), err));
@@ -327,6 +349,12 @@ out:
     loader_close(loader);
     exec_close(x);
     return status;
+}
+
+int tune_each(struct tuned *t, enum split split, const int32_t *subset, long n, tune_visit *visit,
+              void *to, struct error *err) {
+    return communicator_agree(t->config.in->ranks, WAIT_LONG,
+                              visit_own(t, split, subset, n, visit, to, err), err);
 }
 
 struct destination {
@@ -345,8 +373,25 @@ static int copy_answers(void *to, const int32_t *index, int n, const float *answ
 
 int tune_answers(struct tuned *t, enum split split, const int32_t *subset, long n, float *out,
                  struct error *err) {
-    struct destination d = {out, tune_width(t)};
-    return tune_each(t, split, subset, n, copy_answers, &d, err);
+    struct communicator *ranks = t->config.in->ranks;
+    struct arena scratch = {0};
+    const int size = communicator_size(ranks);
+    const size_t width = tune_width(t);
+    long *first = ARENA_ARRAY(&scratch, long, size + 1);
+    for (int p = 0; p <= size; p++)
+        first[p] = communicator_share(ranks, n, ANSWER_BATCH, p);
+    struct destination d = {out + (size_t)first[communicator_rank(ranks)] * width, width};
+    int status = 0;
+    TRY(tune_each(t, split, subset, n, copy_answers, &d, err));
+    struct communicator_block *blocks = ARENA_ARRAY(&scratch, struct communicator_block, size);
+    for (int p = 0; p < size; p++)
+        blocks[p] =
+            (struct communicator_block){(size_t)first[p] * width * sizeof *out,
+                                        (size_t)(first[p + 1] - first[p]) * width * sizeof *out};
+    communicator_gather(ranks, out, blocks);
+out:
+    arena_free(&scratch);
+    return status;
 }
 
 void tune_close(struct tuned *t) {

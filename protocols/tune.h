@@ -8,7 +8,8 @@
  *     tune_close(t);
  *
  * A function of (weights, task, config, seed): threads change nothing, neither in training nor in
- * the answers.
+ * the answers.  Ranks (config.in->ranks) share both and change nothing either; all call the same,
+ * and what fails on one fails on all.
  */
 #ifndef SSV_PROTOCOLS_TUNE_H
 #define SSV_PROTOCOLS_TUNE_H
@@ -56,13 +57,14 @@ int tune_diverged(const struct tuned *t);
 double tune_loss(const struct tuned *t);               /* of the last step */
 size_t tune_width(const struct tuned *t);              /* of one image's answers */
 const struct model *tune_model(const struct tuned *t); /* the copy with its head */
-/* Called with answers (n, width) of images index (n), in the order of the split or the subset. */
+/* Called with answers (n, width) of images index (n), in the order of the split or the subset; of
+ * several ranks each has its own part of them. */
 typedef int tune_visit(void *to, const int32_t *index, int n, const float *answers,
                        struct error *err);
 /* Answers for rows `subset` (n) of a split, or for its first n.  In evaluation mode. */
 int tune_each(struct tuned *t, enum split split, const int32_t *subset, long n, tune_visit *visit,
               void *to, struct error *err);
-/* The same into out (n, width). */
+/* The same into out (n, width), of all on all ranks. */
 int tune_answers(struct tuned *t, enum split split, const int32_t *subset, long n, float *out,
                  struct error *err);
 void tune_close(struct tuned *t); /* NULL: nothing */

@@ -48,3 +48,22 @@ same() { # same NAME FOLDER FOLDER: and not nothing
         echo "not ok - $1"
     fi
 }
+
+pid_of() { # pid_of RANK: of the program, of our own session
+    local p
+    for p in $(pgrep -x ssvbench); do
+        tr '\0' '\n' <"/proc/$p/environ" 2>/dev/null | grep -q "^OMPI_COMM_WORLD_RANK=$1\$" &&
+            [ "$(readlink "/proc/$p/cwd")" = "$work" ] && echo "$p"
+    done
+}
+
+finish() { # finish NAME PATTERN: the job ends by itself, not well, and says so
+    wait "$job"
+    local got=$?
+    if [ $got -ne 0 ] && [ $got -ne 124 ] && grep -qE -- "$2" said; then
+        echo "ok - $1"
+    else
+        tail -5 said | sed 's/^/# /'
+        echo "not ok - $1: exit code $got, or no \"$2\""
+    fi
+}

@@ -97,14 +97,6 @@ flags=(--methods mae --seeds "7," --data "shapes:size=32,train=256,test=32" --pa
     --protocols knn --threads 1 --loader_threads 1 --chunk 2 --checkpoint_seconds 0.1)
 "$program" pretrain --out whole "${flags[@]}" --quiet
 
-pid_of() { # pid_of RANK: of the program, of our own session
-    local p
-    for p in $(pgrep -x ssvbench); do
-        tr '\0' '\n' <"/proc/$p/environ" 2>/dev/null | grep -q "^OMPI_COMM_WORLD_RANK=$1\$" &&
-            [ "$(readlink "/proc/$p/cwd")" = "$work" ] && echo "$p"
-    done
-}
-
 reach() { # reach STEP: of the run in `part`
     for _ in $(seq 600); do
         grep -q "\"step\":$1," part/*/journal.jsonl 2>/dev/null && return
@@ -117,17 +109,6 @@ begin() { # begin N FLAGS...: in the background
     shift
     timeout 250 mpirun -n "$n" "$program" pretrain --out part "${flags[@]}" "$@" >said 2>&1 &
     job=$!
-}
-
-finish() { # finish NAME PATTERN: the job ends by itself, not well, and says so
-    wait $job
-    local got=$?
-    if [ $got -ne 0 ] && [ $got -ne 124 ] && grep -qE -- "$2" said; then
-        echo "ok - $1"
-    else
-        tail -5 said | sed 's/^/# /'
-        echo "not ok - $1: exit code $got, or no \"$2\""
-    fi
 }
 
 begin 3 --zero 1
