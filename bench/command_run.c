@@ -33,14 +33,18 @@ static int run_or_say(const struct invocation *call, const struct context *conte
                          stdout, err);
 }
 
-static int suite(struct invocation *call, unsigned stages, struct error *err) {
+/* What computes: alone, on a device, as one of several ranks. */
+typedef int work(const struct invocation *call, const struct context *context, unsigned stages,
+                 struct error *err);
+
+static int compute(struct invocation *call, work *does, unsigned stages, struct error *err) {
     struct context context = {.threads = 1};
     int status =
         communicator_agree(call->ranks, WAIT_LIMITED, invocation_context(call, &context, err), err);
     if (!status && context.kernels)
         status = invocation_join(call, &context, err);
     if (!status)
-        status = run_or_say(call, &context, stages, err);
+        status = does(call, &context, stages, err);
     if (context.device)
         context.device->leave(context.device);
     return status;
@@ -61,7 +65,7 @@ static int print_table(const char *folder, struct error *err) {
 }
 
 static int run(struct invocation *call, struct error *err) {
-    int status = suite(call, SUITE_PRETRAIN | SUITE_EVALUATE, err);
+    int status = compute(call, run_or_say, SUITE_PRETRAIN | SUITE_EVALUATE, err);
     if ((status && status != STATUS_FINDING) || call->own.run.dry_run ||
         communicator_rank(call->ranks))
         return status;
@@ -74,7 +78,7 @@ static int run(struct invocation *call, struct error *err) {
 }
 
 static int pretrain(struct invocation *call, struct error *err) {
-    return suite(call, SUITE_PRETRAIN, err);
+    return compute(call, run_or_say, SUITE_PRETRAIN, err);
 }
 
 static const struct option_def eval_flags[] = {
@@ -104,20 +108,24 @@ out:
     return status;
 }
 
-static int eval(struct invocation *call, struct error *err) {
-    struct context context;
+static int evaluate_folders(const struct invocation *call, const struct context *context,
+                            unsigned stages, struct error *err) {
+    (void)stages;
     int status = 0;
+    for (int i = 1; i < call->argc; i++)
+        TRY(suite_evaluate_folder(call->settings, call->argv[i], context, err));
+out:
+    return status;
+}
+
+static int eval(struct invocation *call, struct error *err) {
     if (*call->own.eval.weights)
         return eval_weights(call, err);
     if (call->argc <= 1)
         return error_set(err, STATUS_USAGE,
                          "eval needs the folder of at least one run, such as "
                          "out/mae-vit-micro-shapes-s0-1234abcd");
-    TRY(invocation_context(call, &context, err));
-    for (int i = 1; i < call->argc; i++)
-        TRY(suite_evaluate_folder(call->settings, call->argv[i], &context, err));
-out:
-    return status;
+    return compute(call, evaluate_folders, 0, err);
 }
 
 const struct command command_run = {
@@ -140,4 +148,5 @@ const struct command command_eval = {
     .arguments = "[flags] RUN-FOLDER... | PROTOCOL... --weights FILE",
     .help = "evaluate finished runs again, with other protocols or options; or published weights",
     .run = eval,
-    .flags = eval_flags};
+    .flags = eval_flags,
+    .joins = 1};

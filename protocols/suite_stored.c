@@ -27,16 +27,41 @@ static void close_stored(struct stored *t) {
     arena_free(&t->arena);
 }
 
+static void share_text(struct communicator *ranks, struct arena *a, const char **text) {
+    size_t bytes = *text ? strlen(*text) + 1 : 0;
+    communicator_broadcast(ranks, WAIT_LIMITED, &bytes, sizeof bytes);
+    char *copy = arena_alloc(a, bytes + 1);
+    if (*text && bytes)
+        memcpy(copy, *text, bytes);
+    communicator_broadcast(ranks, WAIT_LIMITED, copy, bytes);
+    *text = bytes ? copy : NULL;
+}
+
+/* Of several ranks the first one reads it, and the others get what leads to the same cell. */
+static int read_run(struct stored *t, const char *folder, struct communicator *ranks,
+                    struct error *err) {
+    const char *path = arena_printf(&t->arena, "%s/run.h5", folder);
+    int status = communicator_rank(ranks) ? 0 : run_read(&t->run, path, err);
+    if (!status && !communicator_rank(ranks) && !t->run.config)
+        status = error_set(err, STATUS_USAGE, "%s holds no configuration", path);
+    TRY(communicator_agree(ranks, WAIT_LONG, status, err));
+    if (!ranks)
+        return 0;
+    share_text(ranks, &t->arena, &t->run.config);
+    share_text(ranks, &t->arena, &t->run.versions);
+    communicator_broadcast(ranks, WAIT_LIMITED, t->run.config_sha256, sizeof t->run.config_sha256);
+    communicator_broadcast(ranks, WAIT_LIMITED, &t->run.seed, sizeof t->run.seed);
+out:
+    return status;
+}
+
 /* The run and the settings that it was made with, those of protocols too when they are wanted; the
  * machine is this one, results go to `out`. */
 static int open_stored(struct stored *t, const char *folder, const char *out, int protocols_too,
                        const struct settings *s, const struct context *context, struct error *err) {
-    const char *path = arena_printf(&t->arena, "%s/run.h5", folder);
-    int status = run_read(&t->run, path, err);
+    int status = read_run(t, folder, context->ranks, err);
     if (status)
         return status;
-    if (!t->run.config)
-        return error_set(err, STATUS_USAGE, "%s holds no configuration", path);
     settings_init(&t->settings);
     t->has_settings = 1;
     const char *config =
@@ -89,8 +114,10 @@ int suite_evaluate_folder(const struct settings *s, const char *folder,
     t.settings.judging = s->judging;
     t.settings.judging.name = name;
     memcpy(t.settings.protocol, s->protocol, sizeof t.settings.protocol);
-    TRY(open_suite(&t, folder, err));
-    TRY(check_id(&t, folder, err));
+    status = open_suite(&t, folder, err);
+    if (!status)
+        status = check_id(&t, folder, err);
+    TRY(communicator_agree(context->ranks, WAIT_LONG, status, err));
     status = suite_run_opened(&t.suite, &t.context, SUITE_EVALUATE, err);
 out:
     close_stored(&t);

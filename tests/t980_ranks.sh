@@ -158,7 +158,7 @@ expect "without the plug-in there are no copies" 3 'the MPI part cannot be loade
     env SSVBENCH_MPI_PLUGIN=/nowhere.so timeout 60 mpirun -n 2 "$program" run --out none
 [ ! -e none ]
 say $? "and nothing is written"
-expect "what is for one process" 2 '2 processes were started together, and `ssvbench eval` is for one' ranks 2 eval whole
+expect "what is for one process" 2 '2 processes were started together, and `ssvbench report` is for one' ranks 2 report whole
 expect "what else is for one process" 2 'only `bench steps` is for several' ranks 2 bench views
 
 # ---- times of steps ----

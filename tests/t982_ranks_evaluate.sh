@@ -35,6 +35,23 @@ shared "three ranks evaluate" 3
 shared "more ranks than a batch has images, a network with batch norm" 5 --methods simclr --backbone resnet-micro \
     --data "shapes:size=16,train=40,test=80" --batch 4 --finetune.batch 4 --segment_finetune.batch 3 --finetune.lr 0.1
 
+# Other protocols on what is there, and the weights of others.
+"$program" pretrain --out one "${flags[@]}" >/dev/null 2>&1
+cp -r one many
+"$program" eval one/* --protocols segment_finetune,linear >/dev/null 2>alone
+expect "ranks evaluate a folder" 0 '' ranks 2 eval many/* --protocols segment_finetune,linear
+same "as one process does" one many
+expect "of no folder all hear" 2 '^ssvbench: nowhere/run.h5: ' ranks 2 eval nowhere
+"$program" export-weights one/* --out timm >/dev/null 2>&1
+judged=(eval finetune --weights timm/model.safetensors --data "shapes:size=16,train=96,test=150" --finetune.lr 0.004
+    --finetune.epochs 1 --audit 0 --threads 1 --loader_threads 1)
+expect "one process evaluates weights" 0 '' "$program" "${judged[@]}" --out judged1
+expect "and ranks do" 0 '' ranks 3 "${judged[@]}" --out judged3
+rows() { "$program" report csv "$1" | sed -E 's/,[^,]*\r$//'; }
+[ "$(rows judged1 | grep -c ',ok,')" = 1 ] && cmp <(rows judged1) <(rows judged3)
+say $? "with the same rows"
+rm -rf one many
+
 # ---- faults ----
 
 # Rows in this order: one of the first rank alone before those of all, and one behind.
