@@ -41,6 +41,18 @@ nccl "views made there" 2 "${own[@]}" "${one[@]}" --methods mae --views device
 SSV_EMULATED_DEVICES=4 expect "two machines of two devices" 0 'devices of 4 ranks send to each other by NCCL' \
     on_machines 2 4 pretrain --out levels-4 "${few[@]}" --no-quiet "${own[@]}" "${two[@]}" --methods mae
 same "are what one process computes" levels-1 levels-4
+# Fine-tuning, of which batches are mixed before they are sent ahead: on the processor, a device and two.
+fit=(run --seeds "7," --threads 1 --loader_threads 1 --audit 0 --patch 8 --data "shapes:size=16,train=16,test=8"
+    --methods random --protocols finetune --finetune.lr 0.01 --finetune.epochs 2 --finetune.batch 8
+    --finetune.mix_share 1 --lanes 2)
+fitted() { sed -n 's/.* finetune at rate 0.01, seed 0: loss \(.*\) after 4 steps/\1/p' "$1"; }
+"$program" "${fit[@]}" --out fit-0 >/dev/null 2>said0
+"$program" "${fit[@]}" --out fit-1 --device cuda --math own >/dev/null 2>said1
+ranks 2 "${fit[@]}" --out fit-2 --device cuda --math own >/dev/null 2>said2
+near <(fitted said1) <(fitted said0) 1e-5 0
+say $? "fine-tuning on a device has the processor's loss"
+[ -n "$(fitted said1)" ] && cmp <(fitted said1) <(fitted said2)
+say $? "and on two the same one"
 if [ -n "${SSV_LONG:-}" ]; then
     nccl "every method" 4 "${own[@]}" "${two[@]}" \
         --methods supervised,context_encoder,split_brain,context_prediction,beit,mae,simclr,clip
