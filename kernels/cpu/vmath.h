@@ -8,6 +8,7 @@
 #define SSV_KERNELS_CPU_VMATH_H
 
 #include "kernels/cpu/isa.h"
+#include "kernels/erf.h"
 
 /* exp(x) for -88 <= x <= 89: 2^n exp(r), n = round(x / ln 2), |r| <= ln 2 / 2; the reduction with
  * ln 2 in two parts is Cody and Waite's (Software Manual for the Elementary Functions, 1980). */
@@ -74,24 +75,10 @@ VEC_INLINE vec vexp_low(vec x) {
     return vexp_inside(vec_at_least(x, -88));
 }
 
-#define ERF_ONE 3.95f /* from here on erf is 1 in float */
-#define SQRT_HALF 0.707106781f
-
-/* erf(x) for |x| <= 3.95: odd rational function, relative error 6e-8 before rounding; within 5 ulp,
- * on average 1. */
+/* erf(x) for |x| <= ERF_ONE, within 5 ulp, on average 1. */
 VEC_INLINE vec verf_inside(vec x) {
     vec s = x * x;
-    vec p = 3.673789805702654e-08f * s - 3.6560372791427653e-06f;
-    p = p * s + 2.695032744668424e-04f;
-    p = p * s + 7.136056199669838e-03f;
-    p = p * s + 9.543249756097794e-02f;
-    p = p * s + 3.79649817943573e-01f;
-    p = p * s + 2.114633321762085f;
-    vec q = 1.8362683476880193e-03f * s + 2.7315612882375717e-02f;
-    q = q * s + 2.1756644546985626e-01f;
-    q = q * s + 9.61134135723114e-01f;
-    q = q * s + 1.8740450143814087f;
-    return x * p / q;
+    return x * ERF_NUMERATOR(s) / ERF_DENOMINATOR(s);
 }
 
 VEC_INLINE vec verf(vec x) {

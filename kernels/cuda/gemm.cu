@@ -76,23 +76,43 @@ template <class T> struct pack {
  * one of any. */
 template <class Y, int N> struct product_end {
     ending<Y> end;
+    /* Where act is a constant nothing is decided for each number. */
+    template <bool SLOPE>
+    __device__ static void each(enum activation act, several<Y, N> &y, several<Y, N> &slope,
+                                const several<Y, N> &rest) {
+#pragma unroll
+        for (int k = 0; k < N; k++) {
+            float s = 0;
+            float out = SLOPE ? activate_with_slope(act, y.v[k], &s) : activate(act, y.v[k]);
+            slope.v[k] = s;
+            y.v[k] = out + (float)rest.v[k];
+        }
+    }
+    template <bool SLOPE>
+    __device__ void all(several<Y, N> &y, several<Y, N> &slope, const several<Y, N> &rest) const {
+        switch (end.act) {
+        case ACT_NONE:
+            return each<SLOPE>(ACT_NONE, y, slope, rest);
+        case ACT_GELU:
+            return each<SLOPE>(ACT_GELU, y, slope, rest);
+        case ACT_QUICK_GELU:
+            return each<SLOPE>(ACT_QUICK_GELU, y, slope, rest);
+        default:
+            return each<SLOPE>(end.act, y, slope, rest);
+        }
+    }
     __device__ void operator()(size_t group) const {
         const size_t i = group * N;
         Y *to = end.y + (N > 1 || end.ldy == end.n ? i : i / end.n * end.ldy + i % end.n);
         several<Y, N> y = take<N>(to), slope, rest = {};
         if (end.residual)
             rest = take<N>(end.residual + i);
-        for (int k = 0; k < N; k++) {
-            float out, s = 0; /* a division takes longest */
-            if (end.slope)
-                out = activate_with_slope(end.act, y.v[k], &s);
-            else
-                out = activate(end.act, y.v[k]);
-            slope.v[k] = s;
-            y.v[k] = out + (end.residual ? (float)rest.v[k] : 0);
-        }
-        if (end.slope)
+        if (end.slope) {
+            all<true>(y, slope, rest);
             put<N>(end.slope + i, slope);
+        } else {
+            all<false>(y, slope, rest);
+        }
         put<N>(to, y);
     }
 };
