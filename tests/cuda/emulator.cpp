@@ -40,16 +40,34 @@ struct thread {
     int warp, lane;
     enum state state;
     struct fiber *fiber;
-    unsigned mask; /* what it waits for at a warp's exchange */
-    enum emulated_exchange kind;
-    uint64_t given, got;
+    uint64_t given, got; /* at a warp's exchange */
     int from;
+};
+
+/* Lanes on their way into an exchange. */
+struct meeting {
+    unsigned mask, arrived;
+    enum emulated_exchange kind;
+};
+
+struct warp {
+    unsigned done;                 /* lanes that have returned */
+    struct meeting meetings[WARP]; /* of masks whose lowest lane it is */
+};
+
+/* One pass over the threads of a warp, each as far as it gets. */
+struct pass {
+    size_t first;
+    int n, visited;
+    std::vector<int> lanes; /* their order when it is random */
 };
 
 struct machine {
     std::vector<struct thread> threads;
+    std::vector<struct warp> warps;
+    struct pass pass;
     std::vector<struct fiber *> idle;
-    struct fiber scheduler, *running;
+    struct fiber scheduler, *running, *left; /* the one that ran before */
     struct thread *now;
     void (*run)(void *);
     void *self;
@@ -131,36 +149,70 @@ const void *scheduler_stack;
 size_t scheduler_stack_bytes;
 #endif
 
+/* Behind a change of fibers, on the new one. */
+void arrive(const struct fiber *here) {
+#ifdef FIBERS_ARE_WATCHED
+    bool home = m.left == &m.scheduler;
+    __sanitizer_finish_switch_fiber(here->watched, home ? &scheduler_stack : nullptr,
+                                    home ? &scheduler_stack_bytes : nullptr);
+#endif
+    (void)here;
+}
+
 void go_on_with(struct fiber *to) {
     struct fiber *from = m.running;
     m.running = to;
+    m.left = from;
 #ifdef FIBERS_ARE_WATCHED
     int home = to == &m.scheduler;
     __sanitizer_start_switch_fiber(&from->watched, home ? scheduler_stack : to->stack,
                                    home ? scheduler_stack_bytes : (size_t)STACK);
 #endif
     swap(from, to);
-#ifdef FIBERS_ARE_WATCHED
-    if (from == &m.scheduler)
-        __sanitizer_finish_switch_fiber(from->watched, nullptr, nullptr);
-    else
-        __sanitizer_finish_switch_fiber(from->watched, &scheduler_stack, &scheduler_stack_bytes);
-#endif
+    arrive(from);
 }
 
-/* A fiber runs one thread after the other, and rests between them. */
+/* The next thread of the pass that can go on; NULL: there is none. */
+struct thread *next_thread(void) {
+    while (m.pass.visited < m.pass.n) {
+        int i = m.pass.visited++;
+        int lane = m.order == EMULATED_RANDOM    ? m.pass.lanes[(size_t)i]
+                   : m.order == EMULATED_REVERSE ? m.pass.n - 1 - i
+                                                 : i;
+        struct thread *t = &m.threads[m.pass.first + (size_t)lane];
+        if (t->state == NEW || t->state == READY)
+            return t;
+    }
+    return nullptr;
+}
+
+void is_next(struct thread *t, struct fiber *f) {
+    t->fiber = f;
+    f->thread = t;
+    t->state = READY;
+    m.now = t;
+    emulated_thread = t->index;
+}
+
+void go_on_from_here(struct thread *t);
+
+/* A fiber runs one thread after the other, and rests where the next one has its own. */
 void fiber_main(void) {
-#ifdef FIBERS_ARE_WATCHED
-    __sanitizer_finish_switch_fiber(nullptr, &scheduler_stack, &scheduler_stack_bytes);
-#endif
+    arrive(m.running);
     for (;;) {
-        struct fiber *f = m.running;
         m.run(m.self);
-        f = m.running;
-        f->thread->state = DONE;
+        struct fiber *f = m.running;
+        struct thread *t = f->thread;
+        t->state = DONE;
+        m.warps[(size_t)t->warp].done |= 1u << t->lane;
+        t = next_thread();
+        if (t && t->state == NEW) {
+            is_next(t, f);
+            continue;
+        }
         f->thread = nullptr;
         m.idle.push_back(f);
-        go_on_with(&m.scheduler);
+        go_on_from_here(t);
     }
 }
 
@@ -182,22 +234,17 @@ struct fiber *get_fiber(void) {
 
 /* ---- the threads of a block ---- */
 
-void resume(struct thread *t) {
-    if (t->state == NEW) {
-        t->fiber = get_fiber();
-        t->fiber->thread = t;
-    }
-    t->state = READY;
-    m.now = t;
-    emulated_thread = t->index;
-    go_on_with(t->fiber);
-    m.now = nullptr;
+void go_on_from_here(struct thread *t) {
+    if (t)
+        is_next(t, t->state == NEW ? get_fiber() : t->fiber);
+    else
+        m.now = nullptr;
+    go_on_with(t ? t->fiber : &m.scheduler);
 }
 
 void wait_as(enum state state) {
-    struct thread *t = m.now;
-    t->state = state;
-    go_on_with(&m.scheduler);
+    m.now->state = state;
+    go_on_from_here(next_thread());
 }
 
 unsigned random_number(void) {
@@ -215,20 +262,17 @@ void put_in_order(std::vector<int> *out, int n) {
 
 /* A warp as far as it gets; whether any of its threads ran. */
 bool run_warp(size_t first, size_t end) {
-    static std::vector<int> lanes;
-    bool any = false;
-    for (bool more = true; more;) {
-        more = false;
-        put_in_order(&lanes, (int)(end - first));
-        for (int lane : lanes) {
-            struct thread *t = &m.threads[first + (size_t)lane];
-            if (t->state == NEW || t->state == READY) {
-                resume(t);
-                more = any = true;
-            }
-        }
+    for (bool any = false;; any = true) {
+        m.pass.first = first;
+        m.pass.n = (int)(end - first);
+        m.pass.visited = 0;
+        if (m.order == EMULATED_RANDOM)
+            put_in_order(&m.pass.lanes, m.pass.n);
+        struct thread *t = next_thread();
+        if (!t)
+            return any;
+        go_on_from_here(t);
     }
-    return any;
 }
 
 /* When nobody can go on, everybody waits at the block's barrier, or something is wrong. */
@@ -259,6 +303,7 @@ void run_block(void) {
         m.threads[i].warp = (int)(i / WARP);
         m.threads[i].lane = (int)(i % WARP);
     }
+    m.warps.assign((n + WARP - 1) / WARP, {});
     m.blocks++;
     if (m.shared)
         memset(m.shared, 0xff, m.shared_bytes);
@@ -464,22 +509,23 @@ uint64_t emulated_warp(unsigned mask, uint64_t value, int from, enum emulated_ex
     struct thread *me = m.now, *warp = &m.threads[(size_t)me->warp * WARP];
     size_t lanes = m.threads.size() - (size_t)me->warp * WARP;
     unsigned there = lanes < WARP ? (1u << lanes) - 1 : ~0u;
-    me->mask = mask &= there;
+    mask &= there;
     me->given = value;
     me->from = from;
-    me->kind = kind;
     if (!(mask >> me->lane & 1))
         die("a lane exchanges values without being in the mask");
-    for (int l = 0; l < WARP; l++) {
-        if (!(mask >> l & 1) || l == me->lane)
-            continue;
-        if (warp[l].state == DONE)
-            die("a lane in the mask of an exchange has returned");
-        if (warp[l].state != AT_WARP || warp[l].mask != mask || warp[l].kind != kind) {
-            wait_as(AT_WARP);
-            return me->got;
-        }
+    if (mask & m.warps[(size_t)me->warp].done)
+        die("a lane in the mask of an exchange has returned");
+    struct meeting *all = &m.warps[(size_t)me->warp].meetings[__builtin_ctz(mask)];
+    if (!all->arrived)
+        *all = {mask, 0, kind};
+    if (all->mask == mask && all->kind == kind)
+        all->arrived |= 1u << me->lane;
+    if (all->arrived != mask || all->mask != mask || all->kind != kind) {
+        wait_as(AT_WARP);
+        return me->got;
     }
+    all->arrived = 0;
     uint64_t ballot = 0;
     for (int l = 0; l < WARP; l++)
         ballot |= mask >> l & 1 && warp[l].given ? 1ull << l : 0;
