@@ -235,12 +235,13 @@ static int keep(struct all *all, const struct context *context, int status, stru
 /* Of all ranks together, while all measure; a whole number, so that its sum is exact. */
 static int find_peak(struct all *all, struct error *err) {
     const struct stepper_config *config = all->config;
+    const double seconds = fmin(1, all->flags->seconds);
     double own = 0;
     int status = 0;
     if (config->device)
-        status = peak_device(&own, config->device, 1, err);
+        status = peak_device(&own, config->device, seconds, err);
     else
-        own = peak_flops(config->threads, 1);
+        own = peak_flops(config->threads, seconds);
     status = communicator_agree(config->ranks, WAIT_LIMITED, status, err);
     if (!status)
         all->peak = communicator_sum(config->ranks, rint(own));

@@ -11,6 +11,7 @@
 #include "nn/away.h"
 
 #include <jansson.h>
+#include <math.h>
 #include <regex.h>
 #include <stdio.h>
 #include <string.h>
@@ -22,7 +23,7 @@ static const struct {
     const char *math;
     double tolerance;
 } rounded[] = {{"tf32", 2e-3}, {"bf16", 2e-2}};
-#define ROOF_SECONDS 0.5
+#define ROOF_SECONDS 0.5 /* at most, and ten times what each kernel gets */
 
 struct walk {
     const struct kernels_flags *o;
@@ -226,30 +227,15 @@ out:
     return status;
 }
 
-static int walk(struct walk *w, const struct kernel_shapes *shapes,
-                const struct kernels *const *chosen, int n_chosen,
-                const volatile sig_atomic_t *stop, struct error *err) {
-    struct arena scratch = {0};
-    struct item *items = ARENA_ARRAY(&scratch, struct item, shapes->n * n_chosen + 1);
-    int n = find_items(w, shapes, chosen, n_chosen, items), status = 0;
-    if (!n)
-        status = error_set(err, STATUS_USAGE, "no kernel matches --filter \"%s\"", w->o->filter);
-    else
-        status = (w->o->time_only ? time_in_passes : check_and_time)(w, items, n, stop, err);
-    if (!status && w->wrong)
-        status = error_set(err, STATUS_FINDING, "%d of %d are not what ref computes", w->wrong, n);
-    arena_free(&scratch);
-    return status;
-}
-
 static int measure_roof(struct walk *w, const struct kernels *k, struct error *err) {
-    int status = bandwidth_measure(&w->bandwidth, k, w->device, w->o->threads, ROOF_SECONDS, err);
+    const double seconds = fmin(ROOF_SECONDS, 10 * w->o->seconds);
+    int status = bandwidth_measure(&w->bandwidth, k, w->device, w->o->threads, seconds, err);
     if (!status && w->device)
-        status = peak_device(&w->flops, w->device, ROOF_SECONDS, err);
+        status = peak_device(&w->flops, w->device, seconds, err);
     if (status)
         return status;
     if (!w->device)
-        w->flops = peak_flops(w->o->threads, ROOF_SECONDS);
+        w->flops = peak_flops(w->o->threads, seconds);
     if (w->device)
         fprintf(stderr, "%s, %s: ", w->device->name, w->device->description);
     fprintf(stderr, "peak %.1f GFLOP/s; GB/s of y = a x + b y over", w->flops * 1e-9);
@@ -260,6 +246,32 @@ static int measure_roof(struct walk *w, const struct kernels *k, struct error *e
         w->sink->roof(w->sink->self, w->device ? w->device->description : "cpu", w->flops,
                       &w->bandwidth);
     return 0;
+}
+
+static int begin_table(struct walk *w, const struct kernels *last, struct error *err) {
+    int status = w->o->time_only ? 0 : measure_roof(w, last, err);
+    if (!status && !w->o->json)
+        printf("%-52s %-10s %9s %10s %6s %10s %8s %8s %7s\n", "kernel", "backend", "distance",
+               "warm_us", "iqr", "cold_us", "gflops", "gb_s", "of_roof");
+    return status;
+}
+
+static int walk(struct walk *w, const struct kernel_shapes *shapes,
+                const struct kernels *const *chosen, int n_chosen,
+                const volatile sig_atomic_t *stop, struct error *err) {
+    struct arena scratch = {0};
+    struct item *items = ARENA_ARRAY(&scratch, struct item, shapes->n * n_chosen + 1);
+    int n = find_items(w, shapes, chosen, n_chosen, items), status = 0;
+    if (!n)
+        status = error_set(err, STATUS_USAGE, "no kernel matches --filter \"%s\"", w->o->filter);
+    else
+        status = begin_table(w, chosen[n_chosen - 1], err);
+    if (n && !status)
+        status = (w->o->time_only ? time_in_passes : check_and_time)(w, items, n, stop, err);
+    if (!status && w->wrong)
+        status = error_set(err, STATUS_FINDING, "%d of %d are not what ref computes", w->wrong, n);
+    arena_free(&scratch);
+    return status;
 }
 
 static double tolerance_of(const struct device *d, const char *math) {
@@ -310,11 +322,6 @@ int kernels_walk(const struct invocation *call, const struct kernels_sink *sink,
                                           .flush = flush.data,
                                           .flush_bytes = FLUSH_BYTES};
     TRY(open_place(&w, err));
-    if (!o->time_only)
-        TRY(measure_roof(&w, chosen[n - 1], err));
-    if (!o->json)
-        printf("%-52s %-10s %9s %10s %6s %10s %8s %8s %7s\n", "kernel", "backend", "distance",
-               "warm_us", "iqr", "cold_us", "gflops", "gb_s", "of_roof");
     TRY(walk(&w, &shapes, chosen, n, call->stop, err));
 out:
     kernel_shapes_close(&shapes);
