@@ -77,6 +77,10 @@ LIB64   := $(BUILD)/libssvbench64.a
 TESTS   := $(patsubst tests/%.c,$(BUILD)/tests/%,$(wildcard tests/t*.c))
 TESTS64 := $(patsubst tests/%.c,$(BUILD)/tests/%,$(wildcard tests/g*.c))
 SHTESTS := $(wildcard tests/t*.sh)
+# What takes longest begins first, so that no single one is left at the end.
+SLOW    := t985 t963 t982 t980 t940 t969 t962 t920 t930 t910 t250 t262 t200 t614 t945 t970 t955 t261 t713
+slow_of = $(foreach t,$(SLOW),$(foreach p,$(1),$(if $(filter $(t)_%,$(notdir $(p))),$(p))))
+slow_first = $(call slow_of,$(1)) $(filter-out $(call slow_of,$(1)),$(1))
 # What reads files that somebody else wrote, without what computes.
 FUZZ    := $(patsubst tests/fuzz/%.c,$(BUILD)/fuzz/%,$(wildcard tests/fuzz/*.c))
 FUZZOBJ := $(patsubst %.c,$(BUILD)/obj/%.o,$(wildcard core/*.c data/*.c nn/safetensors*.c))
@@ -202,12 +206,12 @@ demo:
 	@+$(AGAIN) all
 	$(BUILD)/ssvbench run
 	$(BUILD)/ssvbench report out >/dev/null
-# The long ones first; one more than there are processors, since some sleep.
+# One more than there are processors, since some sleep.
 test test-long:
 	@tools/setup.sh test
 	@+$(AGAIN) tests
 	@$(if $(filter test-long,$@),SSV_LONG=1) SSVBENCH=$(abspath $(BUILD)/ssvbench) \
-	  tools/run-tests -j $$(($(JOBS) + 1)) -t $(if $(filter test-long,$@),7200,600) $(SHTESTS) $(TESTS) $(TESTS64)
+	  tools/run-tests -j $$(($(JOBS) + 1)) -t $(if $(filter test-long,$@),7200,600) $(call slow_first,$(TESTS) $(TESTS64) $(SHTESTS))
 tests: all $(TESTS) $(TESTS64) $(EMUPLUG)
 test-cuda:
 	@tools/setup.sh test
@@ -225,7 +229,7 @@ cuda-plans: $(BUILD)/cuda/plans $(DRIVER)
 asan:
 	@tools/setup.sh test
 	@+$(AGAIN) BUILD=build-asan SAN=1 O=-O1 asan-programs
-	@tools/run-tests -t 900 -l asan $(patsubst $(BUILD)/%,build-asan/%,$(ASANTESTS))
+	@tools/run-tests -t 900 -l asan $(call slow_first,$(patsubst $(BUILD)/%,build-asan/%,$(ASANTESTS)))
 ASANTESTS := $(filter-out $(BUILD)/tests/t9%,$(TESTS)) $(TESTS64)
 asan-programs: $(ASANTESTS)
 fuzz:

@@ -73,20 +73,33 @@ static struct kctx beside(const struct kctx *c) {
 typedef void check_one(const struct kctx *c, const struct kernels *k, const struct kernel_case *kc,
                        const int *dim, const char *place);
 
-static void check_against_ref(const struct kctx *c, const struct kernels *k,
-                              const struct kernel_case *kc, const int *dim, const char *place) {
-    struct case_run ref, run;
+/* What compare_at compares with, for one backend or several: case_close ends it. */
+static void call_ref(struct case_run *ref, const struct kctx *c, const struct kernel_case *kc,
+                     const int *dim) {
     const struct kctx here = beside(c);
-    case_open(&ref, kc, dim, kernels_ref(), 0, 0);
-    case_call(&ref, &here);
-    for (int offset = 0; offset < 2; offset++) {
-        case_open(&run, kc, dim, k, offset, 0);
-        open_there(&run);
-        case_call(&run, c);
-        bring_back(&run, place);
-        compare(&run, &ref, place);
-        case_close(&run);
-    }
+    case_open(ref, kc, dim, kernels_ref(), 0, 0);
+    case_call(ref, &here);
+}
+
+/* With buffers so many numbers behind the beginning of a cache line. */
+static void compare_at(int offset, const struct case_run *ref, const struct kctx *c,
+                       const struct kernels *k, const char *place) {
+    struct case_run run;
+    case_open(&run, ref->kernel, ref->dim, k, offset, 0);
+    open_there(&run);
+    case_call(&run, c);
+    bring_back(&run, place);
+    compare(&run, ref, place);
+    case_close(&run);
+}
+
+static inline void check_against_ref(const struct kctx *c, const struct kernels *k,
+                                     const struct kernel_case *kc, const int *dim,
+                                     const char *place) {
+    struct case_run ref;
+    call_ref(&ref, c, kc, dim);
+    for (int offset = 0; offset < 2; offset++)
+        compare_at(offset, &ref, c, k, place);
     case_close(&ref);
 }
 

@@ -53,7 +53,7 @@ check several 1e-3 --methods mae:1+simclr:0.1
 math=bf16
 check bf16 0.02 --methods mae
 
-long=(--data "shapes:size=16,train=16,test=16" --patch 8 --batch 4 --epochs 3 --seeds 0 --audit 0 --quiet --views device)
+long=(--data "shapes:size=16,train=16,test=16" --patch 8 --batch 4 --epochs 2 --seeds 0 --audit 0 --quiet --views device)
 pretrain whole "${long[@]}" --methods simclr --loader_threads 1
 pretrain again "${long[@]}" --methods simclr --loader_threads 3
 same 'the same bits twice, by other loader threads' whole again
@@ -72,7 +72,8 @@ same 'the same bits when views are made twice' whole less
 
 # What a run has to say of it.
 log_of() { # log_of FLAGS...: a pretraining with views on the device
-    "$program" pretrain --device cuda --views device --out said "${flags[@]/--quiet/--quiet=0}" "$@"
+    "$program" pretrain --device cuda --views device --out said "${flags[@]/--quiet/--quiet=0}" \
+        --data shapes:size=16,train=8,test=8 "$@"
 }
 expect 'who keeps the processor' 0 'context_prediction.*: its views are made on the processor: patches at other res' \
     log_of --methods context_prediction
