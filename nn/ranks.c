@@ -1,13 +1,13 @@
 #include "nn/ranks.h"
 
-#include "nn/carrier.h"
+#include "nn/gather.h"
 #include "nn/plan_internal.h"
 
 #include <string.h>
 
 struct ranks {
     struct communicator *c;
-    struct carrier *carrier;
+    struct gather *gather;
     const struct graph *g;
     int lanes, n, chunk;
     struct communicator_block *blocks; /* (size) */
@@ -55,17 +55,17 @@ int ranks_open(struct ranks **out, struct arena *a, const struct ranks_config *c
                         .chunk = config->chunk,
                         .blocks = ARENA_ARRAY(a, struct communicator_block, c->size),
                         .output_is_old = ARENA_ARRAY(a, char, g->n + 1)};
-    return carrier_open(&r->carrier, a, c, config->device,
-                        row_bytes_most(g) * (size_t)config->batch, 0, err);
+    return gather_open(&r->gather, a, c, config->device, row_bytes_most(g) * (size_t)config->batch,
+                       err);
 }
 
 size_t ranks_bytes(const struct ranks *r) {
-    return carrier_bytes(r->carrier);
+    return gather_bytes(r->gather);
 }
 
 void ranks_close(struct ranks *r) {
     if (r)
-        carrier_close(r->carrier);
+        gather_close(r->gather);
 }
 
 /* ---- rows ---- */
@@ -88,7 +88,7 @@ static void gather_rows(struct ranks *r, const struct tensor *t, real *rows) {
                end = (size_t)ranks_first_row(r, r->n, p + 1);
         r->blocks[p] = (struct communicator_block){first * bytes, (end - first) * bytes};
     }
-    carrier_gather(r->carrier, rows, r->blocks);
+    gather_blocks(r->gather, rows, r->blocks);
 }
 
 void ranks_gather_output(struct ranks *r, const struct tensor *t, real *rows) {
@@ -103,7 +103,7 @@ void ranks_gather_parts(struct ranks *r, size_t width, real *parts) {
         size_t first = (size_t)ranks_first_lane(r, p), end = (size_t)ranks_first_lane(r, p + 1);
         r->blocks[p] = (struct communicator_block){first * bytes, (end - first) * bytes};
     }
-    carrier_gather(r->carrier, parts, r->blocks);
+    gather_blocks(r->gather, parts, r->blocks);
 }
 
 /* What another operation on the whole batch made, or the executor itself, everybody has. */
