@@ -27,14 +27,14 @@ static size_t larger(size_t a, size_t b) {
     return a > b ? a : b;
 }
 
-/* Of a sample, of whatever may be gathered at a time. */
+/* Of a sample, of whatever rows may be gathered at a time. */
 static size_t row_bytes_most(const struct graph *g) {
     size_t most = 0;
     for (int i = 0; i < g->n; i++) {
         const struct tensor *t = g->tensors[i];
         if (t->kind != TENSOR_VALUE)
             continue;
-        if (t->output || t->op->whole)
+        if ((t->output && !t->summed) || t->op->whole)
             most = larger(most, row_bytes(t));
         for (int s = 0; s < t->n_src && t->op->whole; s++)
             most = larger(most, t->src[s] ? row_bytes(t->src[s]) : 0);
@@ -55,7 +55,9 @@ int ranks_open(struct ranks **out, struct arena *a, const struct ranks_config *c
                         .chunk = config->chunk,
                         .blocks = ARENA_ARRAY(a, struct communicator_block, c->size),
                         .output_is_old = ARENA_ARRAY(a, char, g->n + 1)};
-    return gather_open(&r->gather, a, c, config->device, row_bytes_most(g) * (size_t)config->batch,
+    return gather_open(&r->gather, a, c, config->device,
+                       larger(row_bytes_most(g) * (size_t)config->batch,
+                              g->sum_count * sizeof(real) * (size_t)lanes),
                        err);
 }
 
@@ -92,6 +94,7 @@ static void gather_rows(struct ranks *r, const struct tensor *t, real *rows) {
 }
 
 void ranks_gather_output(struct ranks *r, const struct tensor *t, real *rows) {
+    CHECK(!t->summed, "rows of %s, which ranks keep", t->name);
     if (r->output_is_old[t->number] && !t->op->whole)
         gather_rows(r, t, rows);
     r->output_is_old[t->number] = 0;

@@ -16,7 +16,8 @@ enum { RUNS = 4, IN_PARTS = 1, REALS_MOST = 1 << 16, TENSORS_MOST = 64 };
 static const int samples[RUNS] = {BATCH, BATCH - 1, 1, BATCH}; /* of each run, one is few */
 
 struct outcome {
-    size_t count, trained, rows; /* rows: bytes of results that all ranks get */
+    size_t count, trained;
+    size_t rows, sums; /* bytes of results that all ranks get, of all samples and of each lane */
     double loss[RUNS], own[RUNS];
     real gradient[RUNS][REALS_MOST], value[REALS_MOST];
 };
@@ -74,6 +75,20 @@ static size_t times_gathered(const struct exec *x, const struct tensor *t, int r
     return run == IN_PARTS && t->objective && !exec_mixes_samples(x) ? 2 : 1;
 }
 
+/* An output of a run. */
+static void look_at(struct exec *x, const struct tensor *t, int run, struct outcome *out) {
+    const size_t cols = t->ndim ? (size_t)t->dim[t->ndim - 1] : 1, n = (size_t)samples[run];
+    if (t->summed) {
+        const real *sums = exec_column_sums(x, t, samples[run]);
+        for (size_t i = 0; i < cols; i++)
+            out->own[run] += (double)(i + 1) * (double)sums[i];
+        out->sums += cols * sizeof(real);
+    } else if (t->output) {
+        out->own[run] += exec_loss(x, t, samples[run]);
+        out->rows += times_gathered(x, t, run) * t->per_sample * sizeof(real) * n;
+    }
+}
+
 static void run_all(const struct attempt *a, struct communicator *ranks, struct outcome *out) {
     struct net n;
     struct exec *x;
@@ -93,7 +108,7 @@ static void run_all(const struct attempt *a, struct communicator *ranks, struct 
                                .ranks = ranks},
              &x, data);
     out->count = n.model.count;
-    out->trained = out->rows = 0;
+    out->trained = out->rows = out->sums = 0;
     for (int i = 0; i < n.model.n_facts; i++)
         out->trained += n.model.facts[i].count;
     assert_true(out->count <= REALS_MOST && n.model.n_facts <= TENSORS_MOST);
@@ -103,11 +118,7 @@ static void run_all(const struct attempt *a, struct communicator *ranks, struct 
         out->loss[i] = run_one(x, i, samples[i]);
         out->own[i] = 0;
         for (int t = 0; t < n.graph.n; t++)
-            if (n.graph.tensors[t]->output) {
-                out->own[i] += exec_loss(x, n.graph.tensors[t], samples[i]);
-                out->rows += times_gathered(x, n.graph.tensors[t], i) *
-                             n.graph.tensors[t]->per_sample * sizeof(real) * (size_t)samples[i];
-            }
+            look_at(x, n.graph.tensors[t], i, out);
         memcpy(out->gradient[i], exec_gradient(x), out->count * sizeof(real));
         if (a->owned && ranks)
             pass_over(a, &n.model, owner, ranks->rank, i, out);
@@ -288,6 +299,25 @@ static void a_machine_sends_one_gradient_to_each_other(void **state) {
     assert_null(a.differs);
 }
 
+/* Of each lane a row of sums, to all others; and no row of a sample. */
+static void sums_go_instead_of_rows(void **state) {
+    (void)state;
+    enum { LANES = 4 };
+    static struct attempt a = {.lanes = LANES, .chunk = 1, .threads = 1};
+    static struct thread_sent sent;
+    size_t all = 0;
+    pthread_mutex_init(&a.turn, NULL);
+    a.net = case_named("sums");
+    run_all(&a, NULL, &a.one);
+    with_ranks_on("abcd", as_rank, &a, &sent);
+    assert_null(a.differs);
+    for (int p = 0; p < 4; p++)
+        for (int q = 0; q < 4; q++)
+            all += sent.bytes[p][q];
+    const size_t one = 2 * RUNS * a.one.trained * sizeof(real) + a.one.rows + LANES * a.one.sums;
+    assert_int_equal(all, 3 * one);
+}
+
 /* ---- the optimizer's state ---- */
 
 enum { STEPS = 3, TENSORS = 7 };
@@ -438,49 +468,6 @@ static void shared_moments_move_as_one_process(void **state) {
     unlink(all.path_of_one);
 }
 
-/* ---- what they say to each other ---- */
-
-static void agree(struct communicator *c, void *self) {
-    struct error err = {0};
-    int *wrong = self;
-    *wrong |= communicator_agree(c, WAIT_LIMITED, 0, &err) != 0;
-    int own = c->rank >= 2 ? error_set(&err, STATUS_USAGE, "no file %d", c->rank) : 0;
-    int status = communicator_agree(c, WAIT_LIMITED, own, &err);
-    *wrong |= status != STATUS_USAGE || err.status != STATUS_USAGE ||
-              strcmp(err.message, "rank 2 of 4, on here: no file 2") != 0;
-    own = c->rank ? 0 : error_set(&err, STATUS_MACHINE, "the disk is full");
-    status = communicator_agree(c, WAIT_LONG, own, &err);
-    *wrong |= status != STATUS_MACHINE || strcmp(err.message, "the disk is full") != 0;
-    *wrong |= communicator_compare(c, "same", 4, "has another word", &err) != 0;
-    status = communicator_compare(c, c->rank == 3 ? "that" : "this", 4, "has another word", &err);
-    *wrong |= status != STATUS_MACHINE ||
-              strcmp(err.message, "rank 3 of 4, on here, has another word") != 0;
-    double number = c->rank ? 0 : 2.5;
-    communicator_broadcast(c, WAIT_LIMITED, &number, sizeof number);
-    *wrong |= number != 2.5;
-}
-
-static void the_first_rank_that_failed_speaks(void **state) {
-    (void)state;
-    int wrong = 0;
-    with_ranks(4, agree, &wrong);
-    assert_false(wrong);
-}
-
-static void one_process_agrees_with_itself(void **state) {
-    (void)state;
-    struct error err = {0};
-    int number = 3;
-    assert_int_equal(communicator_agree(NULL, WAIT_LONG, STATUS_FINDING, &err), STATUS_FINDING);
-    assert_int_equal(communicator_compare(NULL, "a", 1, "", &err), 0);
-    communicator_broadcast(NULL, WAIT_LONG, &number, sizeof number);
-    communicator_gather(NULL, &number, NULL);
-    communicator_close(NULL);
-    assert_int_equal(number, 3);
-    assert_int_equal(communicator_size(NULL), 1);
-    assert_int_equal(communicator_rank(NULL), 0);
-}
-
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(ranks_are_one_process),
@@ -491,9 +478,8 @@ int main(void) {
         cmocka_unit_test(with_few_lanes_too),
         cmocka_unit_test(owners_on_machines_get_theirs),
         cmocka_unit_test(a_machine_sends_one_gradient_to_each_other),
+        cmocka_unit_test(sums_go_instead_of_rows),
         cmocka_unit_test(shared_moments_move_as_one_process),
-        cmocka_unit_test(the_first_rank_that_failed_speaks),
-        cmocka_unit_test(one_process_agrees_with_itself),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
