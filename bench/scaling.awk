@@ -13,7 +13,7 @@
 #   back=SHARE      of a step during which gradients travel (0.66: all of the way back)
 #   node=G          ranks of a node (8), which send each other inside=GB/S (450), others between=GB/S (50) a rank
 #   latency=S       of an exchange (20e-6), and message=S of each message in it (1e-6)
-#   levels=0        gradients go straight from each rank to each other one, also between nodes
+#   levels=0        all goes straight from each rank to each other one, also between nodes
 #   bucket=R        numbers of the gradient on their way at a time; 0: as the program chooses (nn/buckets.h)
 BEGIN {
     set["ranks"] = "8,32,64,128,256,512,1024"
@@ -64,13 +64,27 @@ function from_all(bytes, R,    near) {
     return near + (R - 1) * set["message"] + set["latency"]
 }
 
+# Nodes between which it goes on a level of its own; 1: straight from each rank to all others.
+function nodes(R,    M) {
+    M = R / set["node"]
+    return set["levels"] && M >= 2 && M == int(M) && set["node"] >= 2 ? M : 1
+}
+
 # There and back, of one bucket: on one level, or within nodes and between them.
 function there_and_back(reals, R,    G, M) {
     G = set["node"]
-    M = R / G
-    if (!set["levels"] || M < 2 || M != int(M) || G < 2)
+    M = nodes(R)
+    if (M == 1)
         return 2 * from_all(4 * reals / R, R)
     return 2 * (seconds(4 * reals / G, G - 1, set["inside"]) + seconds(4 * reals / G / M, M - 1, set["between"]))
+}
+
+# Each rank's `bytes` to all others: on one level, or between nodes and, with theirs, within.
+function to_all(bytes, R,    M) {
+    M = nodes(R)
+    if (M == 1)
+        return from_all(bytes, R)
+    return seconds(bytes, M - 1, set["between"]) + seconds(M * bytes, set["node"] - 1, set["inside"])
 }
 
 function row(R,    alone, all, buckets, one, gradient, window, open, rows, step) {
@@ -84,7 +98,7 @@ function row(R,    alone, all, buckets, one, gradient, window, open, rows, step)
     window = set["back"] * alone * (buckets - 1) / buckets
     open = gradient - one > window ? gradient - window : one
     rows = set["rows"] * set["images"] + set["parts"]
-    rows = from_all(4 * rows, R) + most(set["calls"] - 1, 0) * (set["latency"] + (R - 1) * set["message"])
+    rows = to_all(4 * rows, R) + most(set["calls"] - 1, 0) * to_all(0, R)
     step = alone + open + rows
     printf "| %d | %d | %.1f %% | %.1f | %.1f | %.1f | %.1f |\n", R, R * set["images"] / step, 100 * alone / step,
         1e3 * step, 1e3 * gradient, 1e3 * open, 1e3 * rows

@@ -162,7 +162,7 @@ static struct tensor *teach(const struct dino *d, struct builder *b, const int g
     struct tensor *x =
         op_add_broadcast(g, "centred", r->outputs, op_scale(g, "minus_centre", centre, -1, NULL));
     x = op_scale(g, "sharpened", x, 1, r->sharpening);
-    graph_output(g, r->outputs);
+    graph_sums(g, r->outputs);
     builder_watch(b, WATCH_LOGITS, x);
     return op_softmax(g, "targets", x, 1, NULL);
 }
@@ -261,43 +261,13 @@ static void before(const void *self, struct step *s) {
                  lround(d->freeze_epochs * (double)s->per_epoch));
 }
 
-/* The same sums where the outputs are. */
-static void move_centre_there(const struct dino *d, const struct step *s) {
-    const struct runtime *r = s->b->runtime;
-    size_t width = r->centre->count;
-    int rows = s->n * GLOBAL_CROPS;
-    real *centre = s->values + r->centre->offset, m = (real)d->centre_momentum;
-    /* column_sum adds: what is there is made to count as many rows first */
-    real share = (1 - m) / (real)rows;
-    s->kernels->axpby(&s->ctx, width, m / share, centre, 0, centre);
-    s->kernels->column_sum(&s->ctx, rows, (int)width, exec_output_there(s->exec, r->outputs),
-                           centre);
-    s->kernels->axpby(&s->ctx, width, share, centre, 0, centre);
-}
-
 /* Eq. (4): centre = m centre + (1 - m) mean over the batch of the teacher's outputs. */
 static void move_centre(const struct dino *d, const struct step *s) {
-    enum { COLUMNS = 64 };
     const struct runtime *r = s->b->runtime;
-    struct exec_there on;
-    if (exec_there(s->exec, &on)) {
-        move_centre_there(d, s);
-        s->b->model->version++;
-        return;
-    }
-    const real *x = exec_output(s->exec, r->outputs);
-    real *centre = s->values + r->centre->offset;
-    size_t rows = (size_t)s->n * GLOBAL_CROPS, width = r->centre->count;
-    for (size_t j = 0; j < width; j += COLUMNS) {
-        size_t n = width - j < COLUMNS ? width - j : COLUMNS;
-        double sum[COLUMNS] = {0};
-        for (size_t i = 0; i < rows; i++)
-            for (size_t k = 0; k < n; k++)
-                sum[k] += (double)x[i * width + j + k];
-        for (size_t k = 0; k < n; k++)
-            centre[j + k] = (real)(d->centre_momentum * (double)centre[j + k] +
-                                   (1 - d->centre_momentum) * sum[k] / (double)rows);
-    }
+    const double rows = (double)s->n * GLOBAL_CROPS, m = d->centre_momentum;
+    s->kernels->axpby(&s->ctx, r->centre->count, (real)((1 - m) / rows),
+                      exec_column_sums(s->exec, r->outputs, s->n), (real)m,
+                      s->values + r->centre->offset);
     s->b->model->version++;
 }
 
@@ -324,7 +294,7 @@ static const struct recipe paper = {.lr = 5e-4, .weight_decay = 0.04, .warmup = 
 const struct method method_dino = {
     .name = "dino",
     .title = "DINO",
-    .version = 1,
+    .version = 2, /* the centre's sums by lanes */
     .cite = "Caron et al. 2021, arXiv:2104.14294",
     .trains = 1,
     .mixes_samples = 1, /* the centre is of the whole batch */

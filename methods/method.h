@@ -129,10 +129,10 @@ struct sample {
 struct step {
     struct builder *b;
     const struct kernels *kernels;
-    const struct exec *exec; /* outputs of the step that was just run (after) */
-    real *values;            /* after: the model's, where kernels compute */
-    int n;                   /* samples in the batch */
-    long done, total;        /* steps before this one; in this stage */
+    struct exec *exec; /* outputs of the step that was just run (after) */
+    real *values;      /* after: the model's, where kernels compute */
+    int n;             /* samples in the batch */
+    long done, total;  /* steps before this one; in this stage */
     long per_epoch;
     void *const *slots;         /* mix, before, after: of the batch, as prepare filled them */
     struct kctx ctx;            /* all threads, no workspace */

@@ -42,6 +42,7 @@ static int allocate(struct exec *x, struct error *err) {
         {&x->workspace, KERNEL_WORKSPACE * (size_t)c->threads, "workspace"},
         {&x->crossing, g->batch_per_sample * batch, "activations of the whole batch"},
         {&x->shared, g->shared_count, "shared values"},
+        {&x->sums, g->sum_count * (size_t)(x->lanes + 1), "sums of outputs"},
         {&x->gradient, g->train ? lanes_reals(&x->gradients) : 0, "gradients"},
     };
     int status = 0;
@@ -132,8 +133,8 @@ int exec_open(struct exec **out, struct graph *g, const struct exec_config *conf
 void exec_close(struct exec *x) {
     if (!x)
         return;
-    struct slab *const slabs[] = {&x->activations, &x->crossing,  &x->outputs, &x->packed,
-                                  &x->shared,      &x->workspace, &x->gradient};
+    struct slab *const slabs[] = {&x->activations, &x->crossing,  &x->outputs,  &x->packed,
+                                  &x->shared,      &x->workspace, &x->gradient, &x->sums};
     for (size_t i = 0; i < sizeof slabs / sizeof *slabs; i++)
         memory_put(x->config.device, slabs[i]);
     buckets_close(x->buckets);
@@ -167,7 +168,7 @@ void exec_weigh(struct exec *x, const struct tensor *objective, double weight) {
     x->weights[objective->number] = weight;
 }
 
-const real *exec_output_there(const struct exec *x, const struct tensor *t) {
+static const real *output_there(const struct exec *x, const struct tensor *t) {
     CHECK(t->output, "%s is not an output", t->name);
     real *rows = (real *)x->outputs.data + t->output_offset * (size_t)x->config.batch;
     if (x->ranks)
@@ -176,7 +177,7 @@ const real *exec_output_there(const struct exec *x, const struct tensor *t) {
 }
 
 const real *exec_output(const struct exec *x, const struct tensor *t) {
-    const real *there = exec_output_there(x, t);
+    const real *there = output_there(x, t);
     return x->away ? away_output(x->away, x->outputs.data, t) : there;
 }
 
@@ -351,5 +352,5 @@ double exec_flops(const struct exec *x, int n) {
 size_t exec_peak_bytes(const struct exec *x) {
     return x->g->model->slab.bytes + x->activations.bytes + x->crossing.bytes + x->outputs.bytes +
            x->packed.bytes + x->shared.bytes + x->gradient.bytes + x->workspace.bytes +
-           (x->ranks ? ranks_bytes(x->ranks) + buckets_bytes(x->buckets) : 0);
+           x->sums.bytes + (x->ranks ? ranks_bytes(x->ranks) + buckets_bytes(x->buckets) : 0);
 }

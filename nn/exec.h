@@ -69,6 +69,10 @@ void exec_weigh(struct exec *x, const struct tensor *objective, double weight);
  */
 double exec_loss(const struct exec *x, const struct tensor *t, int n);
 const real *exec_output(const struct exec *x, const struct tensor *t); /* (batch, per_sample) */
+/* (dim[ndim-1]) of t, which graph_sums was told of: its sums over everything else of the last run's
+ * n samples, by lanes, of which ranks send each other these sums instead of rows.  They are where
+ * kernels compute, until the next call. */
+const real *exec_column_sums(struct exec *x, const struct tensor *t, int n);
 const real *exec_shared(const struct exec *x, const struct tensor *t); /* (per_sample) */
 /* (model->count); with owners, after exec_run, only where this rank is one. */
 const real *exec_gradient(const struct exec *x);
@@ -81,7 +85,6 @@ struct exec_there {
     const real *gradient;
 };
 int exec_there(const struct exec *x, struct exec_there *out);
-const real *exec_output_there(const struct exec *x, const struct tensor *t); /* as exec_output */
 /* The values there are changed from here on, and the model's are not sent any more. */
 void exec_settle(struct exec *x);
 /* Into the model, where they were settled. */

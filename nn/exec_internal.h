@@ -32,7 +32,7 @@ struct exec {
     const void **bound;    /* (g->n) where kernels find it */
     struct worker *workers;
     double *weights; /* (g->n) what each objective counts now */
-    struct slab activations, crossing, outputs, packed, shared, workspace, gradient;
+    struct slab activations, crossing, outputs, packed, shared, workspace, gradient, sums;
     struct lanes gradients;
     struct away *away; /* NULL without a device */
     struct replay *replay;

@@ -133,25 +133,32 @@ static void run_lanes(struct exec *x, int phase, const struct extent *e) {
     }
 }
 
-/* What each lane is to an operation on the whole batch; those of others come from them. */
-static void make_parts(struct exec *x, struct chunk *whole, const struct tensor *t) {
-    const int back = whole->position >= x->g->n;
-    void (*const make)(const struct chunk *, const struct tensor *, real *) =
-        back ? t->op->lane_backward : t->op->lane_forward;
+/* A part (width) of each lane; those of others come from them. */
+static void gather_lanes(struct exec *x, const struct chunk *whole, const struct tensor *t,
+                         void (*make)(const struct chunk *, const struct tensor *, real *),
+                         size_t width, real *parts) {
     const struct dealt *dealt = &whole->whole.dealt;
-    real *parts = back ? chunk_grad_src(whole, t, 0) : chunk_result(whole, t);
-    CHECK(t->src[0]->per_sample == t->per_sample && dealt->lanes <= x->config.batch && !t->acc[0],
-          "%s: what lanes are to it", t->name);
 #pragma omp parallel for num_threads(x->config.threads) schedule(static)
     for (int lane = x->begin; lane < x->end; lane++) {
         struct chunk c = *whole;
         c.ctx = x->workers[omp_get_thread_num()].chunk.ctx;
         c.first = dealt_first(dealt, lane);
         c.n = dealt_first(dealt, lane + 1) - (int)c.first;
-        make(&c, t, parts + t->per_sample * (size_t)lane);
+        make(&c, t, parts + width * (size_t)lane);
     }
     if (x->ranks)
-        ranks_gather_parts(x->ranks, t->per_sample, parts);
+        ranks_gather_parts(x->ranks, width, parts);
+}
+
+/* What each lane is to an operation on the whole batch. */
+static void make_parts(struct exec *x, struct chunk *whole, const struct tensor *t) {
+    const int back = whole->position >= x->g->n;
+    void (*const make)(const struct chunk *, const struct tensor *, real *) =
+        back ? t->op->lane_backward : t->op->lane_forward;
+    real *parts = back ? chunk_grad_src(whole, t, 0) : chunk_result(whole, t);
+    CHECK(t->src[0]->per_sample == t->per_sample && x->lanes <= x->config.batch && !t->acc[0],
+          "%s: what lanes are to it", t->name);
+    gather_lanes(x, whole, t, make, t->per_sample, parts);
     whole->whole.parts = parts;
 }
 
@@ -239,4 +246,28 @@ void exec_phases(struct exec *x, const struct extent *e) {
         return;
     finish_lanes(x);
     finish_shared(x);
+}
+
+/* ---- sums of outputs ---- */
+
+static int columns(const struct tensor *t) {
+    return t->dim[t->ndim - 1];
+}
+
+static void sum_columns(const struct chunk *c, const struct tensor *t, real *part) {
+    const int cols = columns(t), rows = c->n * (int)(t->per_sample / (size_t)cols);
+    c->k->fill(&c->ctx, (size_t)cols, 0, part);
+    c->k->column_sum(&c->ctx, rows, cols, chunk_value(c, t), part);
+}
+
+const real *exec_column_sums(struct exec *x, const struct tensor *t, int n) {
+    CHECK(t->summed && n <= x->config.batch, "%s is not summed", t->name);
+    struct chunk whole = x->workers[0].chunk;
+    const int cols = columns(t);
+    real *sums = x->sums.data, *parts = sums + cols;
+    whole.whole = (struct whole){.dealt = dealt(x, n)};
+    gather_lanes(x, &whole, t, sum_columns, (size_t)cols, parts);
+    whole.k->fill(&whole.ctx, (size_t)cols, 0, sums);
+    whole.k->column_sum(&whole.ctx, x->lanes, cols, parts, sums);
+    return sums;
 }

@@ -119,6 +119,14 @@ void graph_output(struct graph *g, struct tensor *t) {
     t->output = 1;
 }
 
+void graph_sums(struct graph *g, struct tensor *t) {
+    CHECK(!t->output && t->ndim, "%s: of what there are sums", t->name);
+    const size_t cols = (size_t)t->dim[t->ndim - 1];
+    graph_output(g, t);
+    t->summed = 1;
+    g->sum_count = cols > g->sum_count ? cols : g->sum_count;
+}
+
 void graph_objective(struct graph *g, struct tensor *t, double weight) {
     graph_output(g, t);
     t->objective = weight;

@@ -119,6 +119,7 @@ struct tensor {
 
     int half;   /* value and gradient are stored in 16 bits a number (bfloat16) instead of reals */
     int output; /* the caller reads the value of the whole batch */
+    int summed; /* but for its rows' sums alone */
     double objective; /* not 0: the loss gains this * sum over entries, mean over samples */
     int needs_grad;
     int acc[MAX_SRC];          /* backward adds to what is in the gradient of this source */
@@ -156,6 +157,7 @@ struct graph {
     size_t shared_grad_count; /* reals of their gradients */
     size_t output_per_sample; /* reals of the outputs, per sample of the batch */
     size_t packed_count;
+    size_t sum_count;                     /* columns of the widest tensor of graph_sums */
     double flops_forward, flops_backward; /* of one sample */
 };
 
@@ -179,6 +181,8 @@ void graph_freeze(struct graph *g, int on);
 struct tensor *graph_value(struct graph *g, const struct op *op, const char *name, int ndim,
                            const int *dim, struct tensor *const *src, int n_src);
 void graph_output(struct graph *g, struct tensor *t);
+/* Only sums over samples and rows will be asked for, exec_column_sums: ranks keep their rows. */
+void graph_sums(struct graph *g, struct tensor *t);
 /* The loss gains weight * the mean over samples of the sum over a sample's entries of t. */
 void graph_objective(struct graph *g, struct tensor *t, double weight);
 /* Finds what needs a gradient, the life of every buffer and where it lies.  Once, when complete. */

@@ -1,13 +1,13 @@
 #include "nn/ranks.h"
 
-#include "nn/carrier.h"
+#include "nn/gather.h"
 #include "nn/plan_internal.h"
 
 #include <string.h>
 
 struct ranks {
     struct communicator *c;
-    struct carrier *carrier;
+    struct gather *gather;
     const struct graph *g;
     int lanes, n, chunk;
     struct communicator_block *blocks; /* (size) */
@@ -27,14 +27,14 @@ static size_t larger(size_t a, size_t b) {
     return a > b ? a : b;
 }
 
-/* Of a sample, of whatever may be gathered at a time. */
+/* Of a sample, of whatever rows may be gathered at a time. */
 static size_t row_bytes_most(const struct graph *g) {
     size_t most = 0;
     for (int i = 0; i < g->n; i++) {
         const struct tensor *t = g->tensors[i];
         if (t->kind != TENSOR_VALUE)
             continue;
-        if (t->output || t->op->whole)
+        if ((t->output && !t->summed) || t->op->whole)
             most = larger(most, row_bytes(t));
         for (int s = 0; s < t->n_src && t->op->whole; s++)
             most = larger(most, t->src[s] ? row_bytes(t->src[s]) : 0);
@@ -55,17 +55,19 @@ int ranks_open(struct ranks **out, struct arena *a, const struct ranks_config *c
                         .chunk = config->chunk,
                         .blocks = ARENA_ARRAY(a, struct communicator_block, c->size),
                         .output_is_old = ARENA_ARRAY(a, char, g->n + 1)};
-    return carrier_open(&r->carrier, a, c, config->device,
-                        row_bytes_most(g) * (size_t)config->batch, 0, err);
+    return gather_open(&r->gather, a, c, config->device,
+                       larger(row_bytes_most(g) * (size_t)config->batch,
+                              g->sum_count * sizeof(real) * (size_t)lanes),
+                       err);
 }
 
 size_t ranks_bytes(const struct ranks *r) {
-    return carrier_bytes(r->carrier);
+    return gather_bytes(r->gather);
 }
 
 void ranks_close(struct ranks *r) {
     if (r)
-        carrier_close(r->carrier);
+        gather_close(r->gather);
 }
 
 /* ---- rows ---- */
@@ -88,10 +90,11 @@ static void gather_rows(struct ranks *r, const struct tensor *t, real *rows) {
                end = (size_t)ranks_first_row(r, r->n, p + 1);
         r->blocks[p] = (struct communicator_block){first * bytes, (end - first) * bytes};
     }
-    carrier_gather(r->carrier, rows, r->blocks);
+    gather_blocks(r->gather, rows, r->blocks);
 }
 
 void ranks_gather_output(struct ranks *r, const struct tensor *t, real *rows) {
+    CHECK(!t->summed, "rows of %s, which ranks keep", t->name);
     if (r->output_is_old[t->number] && !t->op->whole)
         gather_rows(r, t, rows);
     r->output_is_old[t->number] = 0;
@@ -103,7 +106,7 @@ void ranks_gather_parts(struct ranks *r, size_t width, real *parts) {
         size_t first = (size_t)ranks_first_lane(r, p), end = (size_t)ranks_first_lane(r, p + 1);
         r->blocks[p] = (struct communicator_block){first * bytes, (end - first) * bytes};
     }
-    carrier_gather(r->carrier, parts, r->blocks);
+    gather_blocks(r->gather, parts, r->blocks);
 }
 
 /* What another operation on the whole batch made, or the executor itself, everybody has. */

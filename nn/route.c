@@ -40,8 +40,7 @@ void route_straight(struct route *r, struct arena *a, const struct communicator 
     r->levels[0].own = c->rank;
 }
 
-/* Ranks of each machine, 1 where they are not in equal rows. */
-static int ranks_in_a_row(const struct communicator *c) {
+int route_ranks_of_machine(const struct communicator *c) {
     int n = 1;
     while (n < c->size && !strcmp(c->host[n], c->host[0]))
         n++;
@@ -50,13 +49,13 @@ static int ranks_in_a_row(const struct communicator *c) {
         if (c->size % n || has_company != (p % n > 0))
             return 1;
     }
-    return n;
+    return n < c->size ? n : 1;
 }
 
 void route_by_machines(struct route *r, struct arena *a, const struct communicator *c,
                        const int *first_lane) {
-    const int n = ranks_in_a_row(c), number = c->rank % n, machine = c->rank / n;
-    if (n == 1 || n == c->size) {
+    const int n = route_ranks_of_machine(c), number = c->rank % n, machine = c->rank / n;
+    if (n == 1) {
         route_straight(r, a, c, first_lane);
         return;
     }

@@ -41,8 +41,10 @@ struct route {
 /* first_lane (size + 1) of each rank; tables in a. */
 void route_straight(struct route *r, struct arena *a, const struct communicator *c,
                     const int *first_lane);
-/* Straight, too, where ranks do not follow each other in groups of equal size, two or more, of one
- * machine each, or where there is one machine. */
+/* Ranks of each machine where they follow each other in groups of equal size, two or more, of one
+ * machine each, and there are several machines; 1: otherwise. */
+int route_ranks_of_machine(const struct communicator *c);
+/* Straight, too, where those are 1. */
 void route_by_machines(struct route *r, struct arena *a, const struct communicator *c,
                        const int *first_lane);
 

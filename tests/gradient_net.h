@@ -54,6 +54,13 @@ static void square_loss(struct net *n, struct tensor *x) {
     graph_objective(&n->graph, op_mse(&n->graph, "loss", x, target, NULL), 1.3);
 }
 
+/* Of y somebody wants the sums alone. */
+static void net_sums(struct net *n) {
+    struct tensor *y = linear(n, "y", source(n), 5, ACT_NONE, NULL);
+    graph_sums(&n->graph, y);
+    square_loss(n, y);
+}
+
 static void net_linear(struct net *n) {
     square_loss(n, linear(n, "y", source(n), 3, ACT_NONE, NULL));
 }
@@ -230,6 +237,7 @@ static const struct net_case {
     const char *name;
     void (*build)(struct net *n);
 } cases[] = {
+    {"sums", net_sums},
     {"linear", net_linear},
     {"gelu", net_gelu},
     {"residual", net_residual},

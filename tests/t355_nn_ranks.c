@@ -17,6 +17,7 @@ static const int samples[RUNS] = {BATCH, BATCH - 1, 1, BATCH}; /* of each run, o
 
 struct outcome {
     size_t count, trained;
+    size_t rows, sums; /* bytes of results that all ranks get, of all samples and of each lane */
     double loss[RUNS], own[RUNS];
     real gradient[RUNS][REALS_MOST], value[REALS_MOST];
 };
@@ -69,6 +70,25 @@ static double run_one(struct exec *x, int run, int n) {
     return loss + exec_run_part(x, n, 2 * n, 0, 1);
 }
 
+/* For the losses of each part, which are all ranks' of any other run anyway. */
+static size_t times_gathered(const struct exec *x, const struct tensor *t, int run) {
+    return run == IN_PARTS && t->objective && !exec_mixes_samples(x) ? 2 : 1;
+}
+
+/* An output of a run. */
+static void look_at(struct exec *x, const struct tensor *t, int run, struct outcome *out) {
+    const size_t cols = t->ndim ? (size_t)t->dim[t->ndim - 1] : 1, n = (size_t)samples[run];
+    if (t->summed) {
+        const real *sums = exec_column_sums(x, t, samples[run]);
+        for (size_t i = 0; i < cols; i++)
+            out->own[run] += (double)(i + 1) * (double)sums[i];
+        out->sums += cols * sizeof(real);
+    } else if (t->output) {
+        out->own[run] += exec_loss(x, t, samples[run]);
+        out->rows += times_gathered(x, t, run) * t->per_sample * sizeof(real) * n;
+    }
+}
+
 static void run_all(const struct attempt *a, struct communicator *ranks, struct outcome *out) {
     struct net n;
     struct exec *x;
@@ -88,7 +108,7 @@ static void run_all(const struct attempt *a, struct communicator *ranks, struct 
                                .ranks = ranks},
              &x, data);
     out->count = n.model.count;
-    out->trained = 0;
+    out->trained = out->rows = out->sums = 0;
     for (int i = 0; i < n.model.n_facts; i++)
         out->trained += n.model.facts[i].count;
     assert_true(out->count <= REALS_MOST && n.model.n_facts <= TENSORS_MOST);
@@ -98,8 +118,7 @@ static void run_all(const struct attempt *a, struct communicator *ranks, struct 
         out->loss[i] = run_one(x, i, samples[i]);
         out->own[i] = 0;
         for (int t = 0; t < n.graph.n; t++)
-            if (n.graph.tensors[t]->output)
-                out->own[i] += exec_loss(x, n.graph.tensors[t], samples[i]);
+            look_at(x, n.graph.tensors[t], i, out);
         memcpy(out->gradient[i], exec_gradient(x), out->count * sizeof(real));
         if (a->owned && ranks)
             pass_over(a, &n.model, owner, ranks->rank, i, out);
@@ -240,48 +259,63 @@ static const struct net_case *case_named(const char *name) {
 
 /* Of a machine's G ranks each sends a G-th of the gradient's branch to the others of its number,
  * and of the sum, cut between the M machines; to ranks of its own machine it sends all but its own
- * slice of its branch, and slices of the sum.  Beside that everybody sends losses to all. */
-static void check_bytes(const struct thread_bytes *sent, int hosts, int ranks, size_t gradients) {
+ * slice of its branch, and slices of the sum.  Rows go to those of its number, and with theirs to
+ * its own machine. */
+static void check_bytes(const struct thread_sent *sent, int hosts, int ranks,
+                        const struct outcome *one) {
+    const double gradients = (double)(RUNS * one->trained * sizeof(real));
+    const double rows = (double)one->rows;
     double between = 0, within = 0;
     const int n = hosts * ranks;
-    for (int p = 0; p < n; p++) {
-        const int stranger = (p + ranks + (p % ranks ? -1 : 1)) % n; /* in machine and number */
+    for (int p = 0; p < n; p++)
         for (int q = 0; q < n; q++) {
-            if (p == q)
-                continue;
-            assert_true(sent->between[p][q] >= sent->between[p][stranger]);
-            const double gradient =
-                (double)sent->between[p][q] - (double)sent->between[p][stranger];
             if (p / ranks == q / ranks)
-                within += gradient;
+                within += (double)sent->bytes[p][q];
             else if (p % ranks == q % ranks)
-                between += gradient;
+                between += (double)sent->bytes[p][q];
             else
-                assert_true(gradient == 0);
+                assert_int_equal(sent->bytes[p][q], 0);
         }
-    }
-    assert_true(between == 2.0 * (hosts - 1) * (double)gradients);
+    assert_true(between == 2.0 * (hosts - 1) * gradients + (hosts - 1) * rows);
     if (n <= BATCH) /* as many have lanes, and so a branch to send */
-        assert_true(within == 2.0 * (ranks - 1) * hosts * (double)gradients);
+        assert_true(within == 2.0 * (ranks - 1) * hosts * gradients + (ranks - 1) * hosts * rows);
 }
 
 static void a_machine_sends_one_gradient_to_each_other(void **state) {
     (void)state;
     static struct attempt a = {.lanes = 8, .chunk = 1, .threads = 1, .bucket = 48};
-    static struct thread_bytes sent;
+    static struct thread_sent sent;
     pthread_mutex_init(&a.turn, NULL);
     a.net = case_named("vit");
     run_all(&a, NULL, &a.one);
-    const size_t gradients = RUNS * a.one.trained * sizeof(real);
     with_ranks_on("aabb", as_rank, &a, &sent);
-    check_bytes(&sent, 2, 2, gradients);
+    check_bytes(&sent, 2, 2, &a.one);
     with_ranks_on("aabbccdd", as_rank, &a, &sent);
-    check_bytes(&sent, 4, 2, gradients);
+    check_bytes(&sent, 4, 2, &a.one);
     with_ranks_on("aaaabbbb", as_rank, &a, &sent);
-    check_bytes(&sent, 2, 4, gradients);
+    check_bytes(&sent, 2, 4, &a.one);
     with_ranks_on("abab", as_rank, &a, &sent);
-    assert_true(sent.between[0][3] > sent.between[0][1] / 2); /* straight ahead to all */
+    assert_true(sent.bytes[0][3] > sent.bytes[0][1] / 2); /* straight ahead to all */
     assert_null(a.differs);
+}
+
+/* Of each lane a row of sums, to all others; and no row of a sample. */
+static void sums_go_instead_of_rows(void **state) {
+    (void)state;
+    enum { LANES = 4 };
+    static struct attempt a = {.lanes = LANES, .chunk = 1, .threads = 1};
+    static struct thread_sent sent;
+    size_t all = 0;
+    pthread_mutex_init(&a.turn, NULL);
+    a.net = case_named("sums");
+    run_all(&a, NULL, &a.one);
+    with_ranks_on("abcd", as_rank, &a, &sent);
+    assert_null(a.differs);
+    for (int p = 0; p < 4; p++)
+        for (int q = 0; q < 4; q++)
+            all += sent.bytes[p][q];
+    const size_t one = 2 * RUNS * a.one.trained * sizeof(real) + a.one.rows + LANES * a.one.sums;
+    assert_int_equal(all, 3 * one);
 }
 
 /* ---- the optimizer's state ---- */
@@ -434,49 +468,6 @@ static void shared_moments_move_as_one_process(void **state) {
     unlink(all.path_of_one);
 }
 
-/* ---- what they say to each other ---- */
-
-static void agree(struct communicator *c, void *self) {
-    struct error err = {0};
-    int *wrong = self;
-    *wrong |= communicator_agree(c, WAIT_LIMITED, 0, &err) != 0;
-    int own = c->rank >= 2 ? error_set(&err, STATUS_USAGE, "no file %d", c->rank) : 0;
-    int status = communicator_agree(c, WAIT_LIMITED, own, &err);
-    *wrong |= status != STATUS_USAGE || err.status != STATUS_USAGE ||
-              strcmp(err.message, "rank 2 of 4, on here: no file 2") != 0;
-    own = c->rank ? 0 : error_set(&err, STATUS_MACHINE, "the disk is full");
-    status = communicator_agree(c, WAIT_LONG, own, &err);
-    *wrong |= status != STATUS_MACHINE || strcmp(err.message, "the disk is full") != 0;
-    *wrong |= communicator_compare(c, "same", 4, "has another word", &err) != 0;
-    status = communicator_compare(c, c->rank == 3 ? "that" : "this", 4, "has another word", &err);
-    *wrong |= status != STATUS_MACHINE ||
-              strcmp(err.message, "rank 3 of 4, on here, has another word") != 0;
-    double number = c->rank ? 0 : 2.5;
-    communicator_broadcast(c, WAIT_LIMITED, &number, sizeof number);
-    *wrong |= number != 2.5;
-}
-
-static void the_first_rank_that_failed_speaks(void **state) {
-    (void)state;
-    int wrong = 0;
-    with_ranks(4, agree, &wrong);
-    assert_false(wrong);
-}
-
-static void one_process_agrees_with_itself(void **state) {
-    (void)state;
-    struct error err = {0};
-    int number = 3;
-    assert_int_equal(communicator_agree(NULL, WAIT_LONG, STATUS_FINDING, &err), STATUS_FINDING);
-    assert_int_equal(communicator_compare(NULL, "a", 1, "", &err), 0);
-    communicator_broadcast(NULL, WAIT_LONG, &number, sizeof number);
-    communicator_gather(NULL, &number, NULL);
-    communicator_close(NULL);
-    assert_int_equal(number, 3);
-    assert_int_equal(communicator_size(NULL), 1);
-    assert_int_equal(communicator_rank(NULL), 0);
-}
-
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(ranks_are_one_process),
@@ -487,9 +478,8 @@ int main(void) {
         cmocka_unit_test(with_few_lanes_too),
         cmocka_unit_test(owners_on_machines_get_theirs),
         cmocka_unit_test(a_machine_sends_one_gradient_to_each_other),
+        cmocka_unit_test(sums_go_instead_of_rows),
         cmocka_unit_test(shared_moments_move_as_one_process),
-        cmocka_unit_test(the_first_rank_that_failed_speaks),
-        cmocka_unit_test(one_process_agrees_with_itself),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -36,11 +36,15 @@ nccl "batch norm in 16 bits" 2 --math bf16 --lanes 2 "${one[@]}" --methods simcl
 agree "shared moments with LARS" 3 "ranks 0 and 2 share a device of .*: $host" --math own --lanes 4 "${two[@]}" \
     --methods simclr --simclr.optimizer lars --backbone resnet-micro --zero 1
 nccl "views made there" 2 "${own[@]}" "${one[@]}" --methods mae --views device
-# In two levels: an exchange among some, beside those among others.
-"$program" pretrain --out levels-1 "${few[@]}" "${own[@]}" "${two[@]}" --methods mae >said 2>&1
+# In two levels: an exchange among some, beside those among others; rows in 16 bits and what lanes are to batch norm.
+levels=("${few[@]}" --math bf16 --lanes 4 "${two[@]}" --methods simclr --backbone resnet-micro)
+"$program" pretrain --out levels-1 "${levels[@]}" >said 2>&1
 SSV_EMULATED_DEVICES=4 expect "two machines of two devices" 0 'devices of 4 ranks send to each other by NCCL' \
-    on_machines 2 4 pretrain --out levels-4 "${few[@]}" --no-quiet "${own[@]}" "${two[@]}" --methods mae
+    on_machines 2 4 pretrain --out levels-4 "${levels[@]}" --no-quiet
 same "are what one process computes" levels-1 levels-4
+SSVBENCH_NCCL=none expect "and through the processors' memory" 0 "$host" \
+    on_machines 2 4 pretrain --out levels-none "${levels[@]}" --no-quiet
+same "are that, too" levels-1 levels-none
 # Fine-tuning, of which batches are mixed before they are sent ahead: on the processor, a device and two.
 fit=(run --seeds "7," --threads 1 --loader_threads 1 --audit 0 --patch 8 --data "shapes:size=16,train=16,test=8"
     --methods random --protocols finetune --finetune.lr 0.01 --finetune.epochs 2 --finetune.batch 8

@@ -25,15 +25,16 @@ struct thread_slot {
     long begun, taken[THREAD_RANKS]; /* taken: by this rank from each other one */
 };
 
-struct thread_bytes {
-    size_t between[THREAD_RANKS][THREAD_RANKS];
+struct thread_sent {
+    size_t bytes[THREAD_RANKS][THREAD_RANKS];
+    long messages[THREAD_RANKS][THREAD_RANKS];
 };
 
 struct meeting {
     pthread_mutex_t turn;
     pthread_cond_t changed;
     int size;
-    struct thread_bytes sent;
+    struct thread_sent sent;
     struct thread_slot slots[THREAD_RANKS][THREAD_SLOTS];
 };
 
@@ -60,7 +61,8 @@ static int thread_take(struct meeting *m, int rank) {
                 continue;
             if (to->bytes)
                 memcpy(own->receive + to->offset, other->send + sent->offset, to->bytes);
-            m->sent.between[p][rank] += to->bytes;
+            m->sent.bytes[p][rank] += to->bytes;
+            m->sent.messages[p][rank] += to->bytes > 0;
             own->taken[p] = own->begun;
             took = 1;
         }
@@ -125,7 +127,7 @@ static void *thread_rank_main(void *self) {
 
 static void with_hosts(int n, const char *const *hosts,
                        void (*body)(struct communicator *c, void *self), void *self,
-                       struct thread_bytes *sent) {
+                       struct thread_sent *sent) {
     struct meeting *meeting = calloc(1, sizeof *meeting);
     struct thread_rank rank[THREAD_RANKS];
     pthread_t thread[THREAD_RANKS];
@@ -168,7 +170,7 @@ static inline void with_ranks(int n, void (*body)(struct communicator *c, void *
 
 static inline void with_ranks_on(const char *machines,
                                  void (*body)(struct communicator *c, void *self), void *self,
-                                 struct thread_bytes *sent) {
+                                 struct thread_sent *sent) {
     char names[THREAD_RANKS][2] = {{0}};
     const char *hosts[THREAD_RANKS] = {NULL};
     const int n = (int)strlen(machines);
