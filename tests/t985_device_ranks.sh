@@ -33,13 +33,13 @@ nccl dino 2 --math fp32 --lanes 2 "${one[@]}" --methods dino --dino.prototypes 6
 nccl "parts of batches, shared moments" 3 --math fp32 --lanes 4 "${one[@]}" --methods mae --accumulate 2 --zero 1
 nccl "batch norm in 16 bits" 2 --math bf16 --lanes 2 "${one[@]}" --methods simclr --backbone resnet-micro
 # Each with its part of the optimizer's state: norms of each tensor, convolutions, through the processor's memory.
-agree "shared moments with LARS" 3 "ranks 0 and 2 share a device of .*: $host" --math own --lanes 4 "${two[@]}" \
+agree "shared moments with LARS" 3 "ranks 0 and 2 share a device of .*: $host" --math own --lanes 4 "${one[@]}" \
     --methods simclr --simclr.optimizer lars --backbone resnet-micro --zero 1
 nccl "views made there" 2 "${own[@]}" "${one[@]}" --methods mae --views device
 # In two levels: an exchange among some, beside those among others.
-"$program" pretrain --out levels-1 "${few[@]}" "${own[@]}" "${two[@]}" --methods mae >said 2>&1
+"$program" pretrain --out levels-1 "${few[@]}" "${own[@]}" "${one[@]}" --methods mae >said 2>&1
 SSV_EMULATED_DEVICES=4 expect "two machines of two devices" 0 'devices of 4 ranks send to each other by NCCL' \
-    on_machines 2 4 pretrain --out levels-4 "${few[@]}" --no-quiet "${own[@]}" "${two[@]}" --methods mae
+    on_machines 2 4 pretrain --out levels-4 "${few[@]}" --no-quiet "${own[@]}" "${one[@]}" --methods mae
 same "are what one process computes" levels-1 levels-4
 if [ -n "${SSV_LONG:-}" ]; then
     nccl "every method" 4 "${own[@]}" "${two[@]}" \
