@@ -4,7 +4,7 @@
 # shellcheck source=tests/device_losses.sh
 . "$(dirname "$0")/device_losses.sh"
 
-flags=(--data "shapes:size=16,train=16,test=16" --patch 8 --batch 8 --epochs 1 --seeds 0 --audit 0 --quiet)
+flags=(--data "shapes:size=16,train=8,test=8" --patch 8 --batch 4 --epochs 1 --seeds 0 --audit 0 --quiet)
 
 check() { # check NAME FLAGS...
     losses_agree "$1" 1e-3 0 fp32 "${flags[@]}" "${@:2}"
@@ -18,8 +18,8 @@ check simclr-resnet --methods simclr --backbone resnet-micro
 
 # Encoders, heads and text towers that protocols run are on the device too.
 expect 'protocols on the device' 0 '' \
-    env SSVBENCH_CUDA_PLUGIN="$plugin" "$program" run --device cuda --out all "${flags[@]}" --methods mae \
-    --protocols linear,zeroshot,finetune --linear.epochs 1 --zeroshot.lit_epochs 1 --finetune.epochs 1
+    env SSVBENCH_CUDA_PLUGIN="$plugin" "$program" run --device cuda --out all "${flags[@]}" \
+    --data shapes:size=16,train=16,test=16 --methods mae --protocols linear,zeroshot,finetune --linear.epochs 1 --zeroshot.lit_epochs 1 --finetune.epochs 1
 
 expect 'there is no device "gpu": cpu, cuda, cuda:N or auto' 2 'there is no device "gpu": cpu, cuda, cuda:N or auto' \
     "$program" pretrain --device gpu --out x "${flags[@]}" --methods mae

@@ -5,7 +5,7 @@
 . "$(dirname "$0")/device_losses.sh"
 export SSVBENCH_CUDA_PLUGIN=$plugin
 
-flags=(--data "shapes:size=16,train=16,test=16" --patch 8 --batch 8 --epochs 1 --seeds 0 --audit 0 --quiet)
+flags=(--data "shapes:size=16,train=8,test=8" --patch 8 --batch 4 --epochs 1 --seeds 0 --audit 0 --quiet)
 small_dino=(--dino.prototypes 64 --dino.local_crops 1 --dino.head_hidden 64 --dino.bottleneck 16)
 
 pretrain() { # pretrain FOLDER FLAGS...: on the device
@@ -53,7 +53,7 @@ check several 1e-3 --methods mae:1+simclr:0.1
 math=bf16
 check bf16 0.02 --methods mae
 
-long=(--data "shapes:size=16,train=16,test=16" --patch 8 --batch 4 --epochs 2 --seeds 0 --audit 0 --quiet --views device)
+long=(--data "shapes:size=16,train=12,test=8" --patch 8 --batch 4 --epochs 2 --seeds 0 --audit 0 --quiet --views device)
 pretrain whole "${long[@]}" --methods simclr --loader_threads 1
 pretrain again "${long[@]}" --methods simclr --loader_threads 3
 same 'the same bits twice, by other loader threads' whole again
@@ -73,7 +73,7 @@ same 'the same bits when views are made twice' whole less
 # What a run has to say of it.
 log_of() { # log_of FLAGS...: a pretraining with views on the device
     "$program" pretrain --device cuda --views device --out said "${flags[@]/--quiet/--quiet=0}" \
-        --data shapes:size=16,train=8,test=8 "$@"
+        --data shapes:size=16,train=4,test=8 "$@"
 }
 expect 'who keeps the processor' 0 'context_prediction.*: its views are made on the processor: patches at other res' \
     log_of --methods context_prediction
@@ -82,8 +82,8 @@ expect 'single augmentations' 0 'its views are made on the processor: single aug
 expect 'one part of several' 0 'its views are made on the processor: an image beside a copy' \
     log_of --methods supervised+context_encoder
 expect 'images that weigh more than their views' 0 'of [1-9][0-9]* images the views were made on the processor' \
-    "$program" pretrain --device cuda --views device --out large --data shapes:size=64,train=16,test=16 --image 16 \
-    --patch 8 --batch 8 --epochs 1 --seeds 0 --audit 0 --methods mae
+    "$program" pretrain --device cuda --views device --out large --data shapes:size=64,train=8,test=8 --image 16 \
+    --patch 8 --batch 4 --epochs 1 --seeds 0 --audit 0 --methods mae
 expect 'not without a device' 2 '^ssvbench: --views device: networks run on the processor' \
     "$program" pretrain --views device --out x "${flags[@]}" --methods mae
 expect 'nor where there is none, which is said' 0 'networks run on the processor, and views are made there' \

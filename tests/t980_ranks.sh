@@ -11,7 +11,7 @@ tests=$(realpath "$(dirname "$0")")
 # ---- every method ----
 
 few=(--seeds "7," --threads 1 --loader_threads 1 --quiet --batch 16 --chunk 2 --protocols knn)
-small=(--data "shapes:size=16,train=32,test=16" --patch 4 --epochs 1 --watch_every 2)
+small=(--data "shapes:size=16,train=32,test=16" --patch 8 --epochs 1 --watch_every 2)
 long=(--data "shapes:size=32,train=64,test=32" --patch 8 --epochs 13 --watch_every 10)
 numbers_of_ranks=(3)
 if [ -n "${SSV_LONG:-}" ]; then
@@ -42,7 +42,7 @@ expect "more ranks than samples" 0 '' ranks 5 pretrain --out odd5 "${odd[@]}"
 same "and the same numbers" odd1 odd5
 
 # Gradients in two levels: from machines that are a branch each, and from three, which have several.
-two=("${few[@]}" --methods "mae,simclr" --data "shapes:size=16,train=32,test=16" --patch 4 --epochs 1)
+two=("${few[@]}" --methods "mae,simclr" --data "shapes:size=16,train=32,test=16" --patch 8 --epochs 1)
 "$program" pretrain --out two1 "${two[@]}" >/dev/null 2>&1
 expect "two machines of two ranks" 0 '' on_machines 2 4 pretrain --out two4 "${two[@]}"
 same "and the same numbers" two1 two4
@@ -50,7 +50,7 @@ expect "three, with shares of the optimizer's state" 0 '' on_machines 2 6 pretra
 same "and the same numbers" two1 two6
 
 # Features of six and of three batches: each rank takes some, of a network that one process trained.
-features=(--methods simclr --seeds "7," --data "shapes:size=16,train=330,test=130" --patch 4 --epochs 1 --batch 64
+features=(--methods simclr --seeds "7," --data "shapes:size=16,train=330,test=130" --patch 8 --epochs 1 --batch 64
     --threads 1 --loader_threads 1 --quiet --protocols "knn,lowshot")
 "$program" pretrain --out features1 "${features[@]}" >/dev/null 2>&1
 cp -r features1 features4
@@ -64,7 +64,7 @@ done
 
 # Each rank with its part of the optimizer's state: two stages, a teacher, clipping of each tensor, norms of each
 # objective's gradient; norms of each tensor and convolutions.
-zero=("${few[@]}" --data "shapes:size=16,train=32,test=16" --patch 4 --epochs 1 --watch_every 1 --dino.freeze_epochs 0)
+zero=("${few[@]}" --data "shapes:size=16,train=32,test=16" --patch 8 --epochs 1 --watch_every 1 --dino.freeze_epochs 0)
 lars=("${zero[@]}" --methods simclr --simclr.optimizer lars --backbone resnet-micro)
 zero+=(--methods "beit,dino,mae:1+simclr:0.1")
 "$program" pretrain --out zero1 "${zero[@]}" >/dev/null 2>&1
@@ -93,7 +93,7 @@ same "and the same numbers from them" tar1 tar3
 
 # ---- faults ----
 
-flags=(--methods mae --seeds "7," --data "shapes:size=32,train=256,test=32" --patch 8 --epochs 5 --batch 32
+flags=(--methods mae --seeds "7," --data "shapes:size=32,train=256,test=32" --patch 16 --epochs 5 --batch 32
     --protocols knn --threads 1 --loader_threads 1 --chunk 2 --checkpoint_seconds 0.1)
 "$program" pretrain --out whole "${flags[@]}" --quiet
 

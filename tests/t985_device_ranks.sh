@@ -33,11 +33,11 @@ nccl dino 2 --math fp32 --lanes 2 "${one[@]}" --methods dino --dino.prototypes 6
 nccl "parts of batches, shared moments" 3 --math fp32 --lanes 4 "${one[@]}" --methods mae --accumulate 2 --zero 1
 nccl "batch norm in 16 bits" 2 --math bf16 --lanes 2 "${one[@]}" --methods simclr --backbone resnet-micro
 # Each with its part of the optimizer's state: norms of each tensor, convolutions, through the processor's memory.
-agree "shared moments with LARS" 3 "ranks 0 and 2 share a device of .*: $host" --math own --lanes 4 "${two[@]}" \
+agree "shared moments with LARS" 3 "ranks 0 and 2 share a device of .*: $host" --math own --lanes 4 "${one[@]}" \
     --methods simclr --simclr.optimizer lars --backbone resnet-micro --zero 1
 nccl "views made there" 2 "${own[@]}" "${one[@]}" --methods mae --views device
 # In two levels: an exchange among some, beside those among others; rows in 16 bits and what lanes are to batch norm.
-levels=("${few[@]}" --math bf16 --lanes 4 "${two[@]}" --methods simclr --backbone resnet-micro)
+levels=("${few[@]}" --math bf16 --lanes 4 "${one[@]}" --methods simclr --backbone resnet-micro)
 "$program" pretrain --out levels-1 "${levels[@]}" >said 2>&1
 SSV_EMULATED_DEVICES=4 expect "two machines of two devices" 0 'devices of 4 ranks send to each other by NCCL' \
     on_machines 2 4 pretrain --out levels-4 "${levels[@]}" --no-quiet
