@@ -41,8 +41,8 @@ odd=("${few[@]}" --methods simclr --data "shapes:size=16,train=9,test=16" --patc
 expect "more ranks than samples" 0 '' ranks 5 pretrain --out odd5 "${odd[@]}"
 same "and the same numbers" odd1 odd5
 
-# Gradients in two levels: from machines that are a branch each, and from three, which have several.
-two=("${few[@]}" --methods "mae,simclr" --data "shapes:size=16,train=32,test=16" --patch 8 --epochs 1)
+# In two levels: gradients of machines that are a branch each, and of three, which have several; rows and sums, also unequal.
+two=("${few[@]}" --methods "dino,simclr" --data "shapes:size=16,train=32,test=16" --patch 8 --epochs 1)
 "$program" pretrain --out two1 "${two[@]}" >/dev/null 2>&1
 expect "two machines of two ranks" 0 '' on_machines 2 4 pretrain --out two4 "${two[@]}"
 same "and the same numbers" two1 two4
