@@ -113,8 +113,8 @@ static void copy_rows(const struct gather *g, char *data, const struct communica
     const int cols = (int)(first->bytes / sizeof(real));
     const int step = (int)((first[g->ranks].offset - first->offset) / sizeof(real));
     const char *from = (const char *)g->packed.data + g->places[number].offset;
-    g->device->kernels->copy_rows(&c, g->machines, cols, (const real *)from, cols, 0,
-                                  (real *)(data + first->offset), step);
+    g->device->kernels->copy_rows(&c, g->machines, cols, (const real *)(const void *)from, cols, 0,
+                                  (real *)(void *)(data + first->offset), step);
 }
 
 static void unpack(const struct gather *g, char *data, const struct communicator_block *blocks) {
