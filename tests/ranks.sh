@@ -57,6 +57,13 @@ pid_of() { # pid_of RANK: of the program, of our own session
     done
 }
 
+begin() { # begin N COMMAND FLAGS...: in the background, into the folder `part`
+    local n=$1 command=$2
+    shift 2
+    timeout 250 mpirun -n "$n" "$program" "$command" --out part "$@" >said 2>&1 &
+    job=$!
+}
+
 finish() { # finish NAME PATTERN: the job ends by itself, not well, and says so
     wait "$job"
     local got=$?

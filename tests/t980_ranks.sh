@@ -104,22 +104,15 @@ reach() { # reach STEP: of the run in `part`
     done
 }
 
-begin() { # begin N FLAGS...: in the background
-    local n=$1
-    shift
-    timeout 250 mpirun -n "$n" "$program" pretrain --out part "${flags[@]}" "$@" >said 2>&1 &
-    job=$!
-}
-
-begin 3 --zero 1
+begin 3 pretrain "${flags[@]}" --zero 1
 reach 5
 kill -9 "$(pid_of 1)"
 finish "a killed rank ends the job and is named" 'process rank 1 .* signal 9'
-begin 2 --rank_seconds 2
+begin 2 pretrain "${flags[@]}" --rank_seconds 2
 reach 12
 kill -STOP "$(pid_of 1)"
 finish "a stuck rank ends the job and is named" 'rank 1 of 2, on .*, has not answered rank 0 for 2 s'
-begin 4 --zero 1
+begin 4 pretrain "${flags[@]}" --zero 1
 reach 20
 kill -TERM "$(pid_of 2)" # as a launcher does with all
 finish "a rank that is asked to stop stops all" 'stopped at step [0-9]+ of 40'

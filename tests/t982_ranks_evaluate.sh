@@ -8,9 +8,9 @@ tests=$(realpath "$(dirname "$0")")
 . "$tests/ranks.sh"
 export OMP_WAIT_POLICY=passive
 
-flags=(--methods mae --seeds "7," --data "shapes:size=16,train=96,test=150" --patch 4 --epochs 1 --batch 32
+flags=(--methods mae --seeds "7," --data "shapes:size=16,train=72,test=150" --patch 4 --epochs 1 --batch 32
     --threads 1 --loader_threads 1 --chunk 4 --audit 0 --protocols "finetune,knn,segment_finetune"
-    --finetune.epochs 2 --finetune.mix_share 1 --segment_finetune.epochs 1)
+    --finetune.epochs 1 --finetune.mix_share 1 --segment_finetune.epochs 0.5)
 fits() { # what fits say of themselves: rate, seed, loss, steps
     sed -n 's/.*: \([a-z_]* at rate .*\)/\1/p' "$1"
 }
@@ -65,17 +65,12 @@ begun() { # waits for the fit of the run in `part`
         sleep 0.05
     done
 }
-begin() { # begin N FLAGS...: in the background
-    local n=$1
-    shift
-    timeout 250 mpirun -n "$n" "$program" run --out part "${long[@]}" "$@" >said 2>&1 &
-    job=$!
-    begun
-}
-begin 2 --finetune.epochs 4000
+begin 2 run "${long[@]}" --finetune.epochs 4000
+begun
 kill -TERM "$(pid_of 1)"
 finish "a rank that is asked to stop stops the fit" 'stopped during finetune'
-begin 3 --finetune.epochs 4000
+begin 3 run "${long[@]}" --finetune.epochs 4000
+begun
 kill -9 "$(pid_of 2)"
 finish "a killed rank ends the job and is named" 'process rank 2 .* signal 9'
 rm -rf part/*/lock
