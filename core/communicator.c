@@ -321,6 +321,11 @@ long communicator_share(const struct communicator *c, long n, int grain, int ran
     return first < n ? first : n;
 }
 
+long communicator_rounds(const struct communicator *c, long n, int grain) {
+    const long grains = (n + grain - 1) / grain, size = communicator_size(c);
+    return (grains + size - 1) / size;
+}
+
 int communicator_compare(struct communicator *c, const void *bytes, size_t n, const char *what,
                          struct error *err) {
     if (!c)

@@ -112,6 +112,8 @@ void communicator_add(struct communicator *c, int64_t *counts, size_t n);
 /* Of n things that ranks share, a whole number of `grain` each but for the last, the first one of a
  * rank's; rank = size: n. */
 long communicator_share(const struct communicator *c, long n, int grain, int rank);
+/* The most grains that a rank has. */
+long communicator_rounds(const struct communicator *c, long n, int grain);
 /* Status 3, on all ranks, when these few bytes are not the same on all of them; the message begins
  * with the rank that differs from rank 0 and goes on with `what`. */
 int communicator_compare(struct communicator *c, const void *bytes, size_t n, const char *what,

@@ -73,7 +73,15 @@ static void take_batch(struct cell *c, const struct exec *x, enum split split, l
     memcpy((int32_t *)s->label + at, b->slots[1], sizeof(int32_t) * (size_t)b->n);
 }
 
-static int compute(struct cell *c, enum split split, const struct communicator *ranks,
+static int next_images(const struct cell *c, struct loader *l, const char *label,
+                       struct batch *batch, struct error *err) {
+    if (c->context->stop && *c->context->stop)
+        return error_set(err, STATUS_INTERRUPTED, "%s stopped during %s", c->run.run_id, label);
+    return loader_next(l, batch, err);
+}
+
+/* Ranks go batch by batch: who is stuck is missed soon, what fails on one ends all. */
+static int compute(struct cell *c, enum split split, struct communicator *ranks,
                    struct error *err) {
     const long n = c->judged->count[split], rank = communicator_rank(ranks);
     const long first = communicator_share(ranks, n, EXTRACT_BATCH, (int)rank),
@@ -100,20 +108,20 @@ static int compute(struct cell *c, enum split split, const struct communicator *
     char label[96];
     long done = first;
     int status = 0;
-    if (first == end)
-        return 0;
     snprintf(label, sizeof label, "features of %s/%s", c->judged->name, split_names[split]);
     progress_begin(&progress, label, end - first);
-    TRY(exec_open(&x, &c->encode, &config, err));
-    TRY(loader_open(&l, &loader, err));
-    while (done < end) {
+    if (first < end) {
+        status = exec_open(&x, &c->encode, &config, err);
+        if (!status)
+            status = loader_open(&l, &loader, err);
+    }
+    TRY(communicator_agree(ranks, WAIT_LONG, status, err));
+    for (long i = communicator_rounds(ranks, n, EXTRACT_BATCH); i; i--) {
         struct batch batch;
-        if (c->context->stop && *c->context->stop) {
-            status =
-                error_set(err, STATUS_INTERRUPTED, "%s stopped during %s", c->run.run_id, label);
-            goto out;
-        }
-        TRY(loader_next(l, &batch, err));
+        status = done < end ? next_images(c, l, label, &batch, err) : 0;
+        TRY(communicator_agree(ranks, WAIT_LIMITED, status, err));
+        if (done == end)
+            continue;
         CHECK(batch.n, "%ld features of %ld images", done, n);
         exec_bind(x, c->encode_images, batch.slots[0]);
         exec_run(x, batch.n);
@@ -205,7 +213,7 @@ static int extract_split(struct cell *c, enum split split, struct communicator *
     communicator_broadcast(ranks, WAIT_LIMITED, &hit, sizeof hit);
     if (hit)
         goto out;
-    TRY(communicator_agree(ranks, WAIT_LONG, compute(c, split, ranks, err), err));
+    TRY(compute(c, split, ranks, err));
     if (ranks)
         collect_split(c, split, ranks);
     status = keeps ? save_cache(c, split, key, err) : 0;

@@ -303,9 +303,9 @@ static int view_sample(const void *self, const struct record *record, long sampl
     return 0;
 }
 
-static int visit_own(struct tuned *t, enum split split, const int32_t *subset, long n,
-                     tune_visit *visit, void *to, struct error *err) {
-    const struct communicator *ranks = t->config.in->ranks;
+int tune_each(struct tuned *t, enum split split, const int32_t *subset, long n, tune_visit *visit,
+              void *to, struct error *err) {
+    struct communicator *ranks = t->config.in->ranks;
     const int rank = communicator_rank(ranks);
     const long first = communicator_share(ranks, n, ANSWER_BATCH, rank);
     const long end = communicator_share(ranks, n, ANSWER_BATCH, rank + 1);
@@ -330,31 +330,32 @@ static int visit_own(struct tuned *t, enum split split, const int32_t *subset, l
     struct loader *loader = NULL;
     struct exec *x = NULL;
     int status = 0;
-    if (first == end)
-        return 0;
-    TRY(exec_open(&x, &t->answer, &config, err));
-    TRY(loader_open(&loader, &loading, err));
-    for (long done = first; done < end;) {
+    long done = first;
+    if (first < end) {
+        status = exec_open(&x, &t->answer, &config, err);
+        if (!status)
+            status = loader_open(&loader, &loading, err);
+    }
+    TRY(communicator_agree(ranks, WAIT_LONG, status, err));
+    for (long i = communicator_rounds(ranks, n, ANSWER_BATCH); i; i--) {
         struct batch batch;
-        TRY(next_batch(t, loader, &batch, err));
-        if (!batch.n)
-            break;
+        if (!status && done < end)
+            status = next_batch(t, loader, &batch, err);
+        TRY(communicator_agree(ranks, WAIT_LIMITED, status, err));
+        if (done == end)
+            continue;
+        CHECK(batch.n, "%ld answers for %ld images", done, n);
         int take = batch.n < end - done ? batch.n : (int)(end - done);
         exec_bind(x, t->images, batch.slots[0]);
         exec_run(x, batch.n);
-        TRY(visit(to, batch.index, take, exec_output(x, t->answers), err));
+        status = visit(to, batch.index, take, exec_output(x, t->answers), err);
         done += take;
     }
+    status = communicator_agree(ranks, WAIT_LIMITED, status, err);
 out:
     loader_close(loader);
     exec_close(x);
     return status;
-}
-
-int tune_each(struct tuned *t, enum split split, const int32_t *subset, long n, tune_visit *visit,
-              void *to, struct error *err) {
-    return communicator_agree(t->config.in->ranks, WAIT_LONG,
-                              visit_own(t, split, subset, n, visit, to, err), err);
 }
 
 struct destination {

@@ -69,6 +69,10 @@ begin 2 run "${long[@]}" --finetune.epochs 4000
 begun
 kill -TERM "$(pid_of 1)"
 finish "a rank that is asked to stop stops the fit" 'stopped during finetune'
+begin 2 run "${long[@]}" --finetune.epochs 4000 --rank_seconds 2
+begun
+kill -STOP "$(pid_of 1)"
+finish "a stuck rank ends the job and is named" 'rank 1 of 2, on .*, has not answered rank 0 for 2 s'
 begin 3 run "${long[@]}" --finetune.epochs 4000
 begun
 kill -9 "$(pid_of 2)"
