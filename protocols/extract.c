@@ -117,7 +117,7 @@ static int compute(struct cell *c, enum split split, struct communicator *ranks,
     }
     TRY(communicator_agree(ranks, WAIT_LONG, status, err));
     for (long i = communicator_rounds(ranks, n, EXTRACT_BATCH); i; i--) {
-        struct batch batch;
+        struct batch batch = {.n = 0};
         status = done < end ? next_images(c, l, label, &batch, err) : 0;
         TRY(communicator_agree(ranks, WAIT_LIMITED, status, err));
         if (done == end)

@@ -338,7 +338,7 @@ int tune_each(struct tuned *t, enum split split, const int32_t *subset, long n, 
     }
     TRY(communicator_agree(ranks, WAIT_LONG, status, err));
     for (long i = communicator_rounds(ranks, n, ANSWER_BATCH); i; i--) {
-        struct batch batch;
+        struct batch batch = {.n = 0};
         if (!status && done < end)
             status = next_batch(t, loader, &batch, err);
         TRY(communicator_agree(ranks, WAIT_LIMITED, status, err));
