@@ -74,7 +74,7 @@ static struct feature_set share_labels(struct cell *c, struct arena *a) {
     struct communicator *ranks = c->context->ranks;
     struct feature_set f = c->features;
     struct feature_split *splits[] = {&f.train, &f.test};
-    for (int i = 0; i < SPLITS && communicator_size(ranks) > 1; i++) {
+    for (int i = 0; i < SPLITS; i++) {
         struct feature_split *s = splits[i];
         communicator_broadcast(ranks, WAIT_LIMITED, &s->n, sizeof s->n);
         int32_t *label = ARENA_ARRAY(a, int32_t, s->n);
