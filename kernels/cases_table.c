@@ -60,7 +60,7 @@ static const int pack_shapes[][CASE_DIMS] = {
     {16, 8, 0},   {33, 17, 0, 0}, {33, 17, 1, 0}, {131, 67, 1, 3}, {192, 768, 0}, {768, 192, 1},
 };
 
-enum { BIAS = 1, SLOPE = 2, RESIDUAL = 4, IN_PLACE = 8 };
+enum { BIAS = 1, KEPT = 2, RESIDUAL = 4, IN_PLACE = 8 };
 
 /* m n k options pad act; in place: the residual is y */
 static void gemm_packed(struct case_run *r) {
@@ -69,7 +69,7 @@ static void gemm_packed(struct case_run *r) {
     real *w = in(r, k, n), *packed = case_real(r, CASE_SCRATCH, 1, size, size);
     real *a = case_real(r, CASE_INPUT, (size_t)m, (size_t)k, (size_t)(k + pad));
     real *bias = o & BIAS ? in(r, 1, n) : NULL;
-    real *slope = o & SLOPE ? out(r, m, n) : NULL;
+    real *kept = o & KEPT ? out(r, m, n) : NULL;
     real *residual = o & RESIDUAL ? in(r, m, n) : NULL;
     int ldy = o & IN_PLACE ? n : n + pad;
     real *y =
@@ -79,32 +79,32 @@ static void gemm_packed(struct case_run *r) {
         return;
     if (case_is_first(r))
         r->k->gemm_pack(r->c, 0, n, k, w, n, packed);
-    r->k->gemm_packed(r->c, m, n, k, a, k + pad, packed, bias, (enum activation)act, slope,
+    r->k->gemm_packed(r->c, m, n, k, a, k + pad, packed, bias, (enum activation)act, kept,
                       o & IN_PLACE ? y : residual, y, ldy);
 }
 
 static const int packed_shapes[][CASE_DIMS] = {
     {0, 3, 4, BIAS},
     {3, 0, 4, BIAS},
-    {3, 4, 0, BIAS | SLOPE},
+    {3, 4, 0, BIAS | KEPT},
     {1, 1, 1, 0},
     {1, 17, 5, BIAS, 0, ACT_GELU},
     {2, 16, 9, BIAS | RESIDUAL, 1},
-    {3, 15, 9, BIAS | SLOPE, 2, ACT_GELU},
-    {3, 15, 9, BIAS | SLOPE, 0, ACT_RELU},
-    {4, 31, 16, SLOPE | RESIDUAL, 3, ACT_GELU},
+    {3, 15, 9, BIAS | KEPT, 2, ACT_GELU},
+    {3, 15, 9, BIAS | KEPT, 0, ACT_RELU},
+    {4, 31, 16, KEPT | RESIDUAL, 3, ACT_GELU},
     {5, 33, 7, BIAS | IN_PLACE, 1},
-    {6, 47, 67, BIAS | SLOPE | IN_PLACE, 2, ACT_GELU},
-    {11, 64, 31, SLOPE, 0},
+    {6, 47, 67, BIAS | KEPT | IN_PLACE, 2, ACT_GELU},
+    {11, 64, 31, KEPT, 0},
     {12, 65, 31, BIAS | RESIDUAL, 0, ACT_QUICK_GELU},
     {13, 63, 33, BIAS | RESIDUAL, 5, ACT_GELU},
     {14, 70, 3, BIAS, 0, ACT_LEAKY_RELU},
-    {7, 65, 21, BIAS | SLOPE, 1, ACT_TANH},
+    {7, 65, 21, BIAS | KEPT, 1, ACT_TANH},
     {7, 33, 21, IN_PLACE, 1, ACT_SIGMOID},
-    {67, 131, 257, BIAS | SLOPE, 0, ACT_GELU},
-    {520, 768, 192, BIAS | SLOPE, 0, ACT_GELU},
-    {520, 768, 192, BIAS | SLOPE, 0, ACT_RELU},
-    {520, 768, 192, BIAS | SLOPE, 0, ACT_QUICK_GELU},
+    {67, 131, 257, BIAS | KEPT, 0, ACT_GELU},
+    {520, 768, 192, BIAS | KEPT, 0, ACT_GELU},
+    {520, 768, 192, BIAS | KEPT, 0, ACT_RELU},
+    {520, 768, 192, BIAS | KEPT, 0, ACT_QUICK_GELU},
     {520, 192, 768, BIAS | RESIDUAL, 0},
     {520, 576, 192, BIAS, 0},
 };
@@ -127,23 +127,35 @@ static void axpby(struct case_run *r) {
         r->k->axpby(r->c, (size_t)n, 0.75f, x, overwrite ? 0 : -0.3f, y);
 }
 
-/* rows cols options */
+/* rows cols options act */
 static void linear_gradient(struct case_run *r) {
     enum { SLOPED = 1, NARROWED = 2, BIASED = 4 };
     const int *d = r->dim;
-    real *slope = d[2] & SLOPED ? in(r, d[0], d[1]) : NULL;
+    real *kept = d[2] & SLOPED ? in(r, d[0], d[1]) : NULL;
     real *g = d[2] & SLOPED ? update(r, d[0], d[1]) : in(r, d[0], d[1]);
     real *narrow = d[2] & NARROWED ? out(r, d[0], d[1]) : NULL;
     real *bias = d[2] & BIASED ? update(r, 1, d[1]) : NULL;
     r->flops = (!!(d[2] & SLOPED) + !!(d[2] & BIASED)) * (double)d[0] * d[1];
     if (r->c)
-        r->k->linear_gradient(r->c, d[0], d[1], slope, g, narrow, bias);
+        r->k->linear_gradient(r->c, d[0], d[1], (enum activation)d[3], kept, g, narrow, bias);
 }
 
 static const int linear_gradient_shapes[][CASE_DIMS] = {
-    {0, 3, 7},     {3, 0, 7},    {1, 1, 7},     {5, 7, 1},     {4, 31, 4},
-    {33, 64, 2},   {70, 128, 5}, {9, 130, 6},   {1025, 66, 7}, {1030, 67, 3},
-    {2100, 96, 5}, {40, 96, 0},  {520, 768, 5}, {520, 192, 6}, {520, 576, 4},
+    {0, 3, 7, ACT_GELU},
+    {3, 0, 7, ACT_GELU},
+    {1, 1, 7, ACT_RELU},
+    {5, 7, 1, ACT_NONE},
+    {4, 31, 4},
+    {33, 64, 2},
+    {70, 128, 5, ACT_TANH},
+    {9, 130, 6},
+    {1025, 66, 7, ACT_GELU},
+    {1030, 67, 3, ACT_GELU},
+    {2100, 96, 5, ACT_RELU},
+    {40, 96, 0},
+    {520, 768, 5, ACT_GELU},
+    {520, 192, 6},
+    {520, 576, 4},
 };
 
 /* Some are longer than what a thread takes at once. */
@@ -423,7 +435,7 @@ const struct kernel_case cases_table[] = {
     {"gemm_packed", "m n k options pad act", 0, gemm_packed, SHAPES(packed_shapes, 5)},
     {"column_sum", "rows cols", -1, column_sum, SHAPES(matrix_shapes, 1)},
     {"axpby", "n overwrite", 0, axpby, SHAPES(vector_shapes, 2)},
-    {"linear_gradient", "rows cols options", -1, linear_gradient,
+    {"linear_gradient", "rows cols options act", -1, linear_gradient,
      SHAPES(linear_gradient_shapes, 3)},
     {"sum_squares", "n", -1, sum_squares, SHAPES(vector_shapes, 2)},
     {"layernorm_forward", "rows cols affine", 0, layernorm_forward, SHAPES(layernorm_shapes, 2)},

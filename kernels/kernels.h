@@ -106,10 +106,11 @@ struct view_shape; /* kernels/views.h */
     /* Prepares op(w) (k,n), stored with row stride ldw, transposed when tw, for gemm_packed. */   \
     KERNEL(gemm_pack, (const struct kctx *c, int tw, int n, int k, const real *w, int ldw,         \
                        real *packed))                                                              \
-    /* y (m,n) = act(a (m,k) * packed + bias (n)) + residual (m,n); bias, residual and slope may   \
-     * be NULL; slope (m,n) receives that of act; residual may be y itself. */                     \
+    /* y (m,n) = act(a (m,k) * packed + bias (n)) + residual (m,n); bias, residual and kept may be \
+     * NULL; residual may be y itself.  kept (m,n) receives what the way back needs of act: its    \
+     * slope, or on a device (c->device) what act was given, since memory takes longer there. */   \
     KERNEL(gemm_packed, (const struct kctx *c, int m, int n, int k, const real *a, int lda,        \
-                         const real *packed, const real *bias, enum activation act, real *slope,   \
+                         const real *packed, const real *bias, enum activation act, real *kept,    \
                          const real *residual, real *y, int ldy))                                  \
     /* out (cols) += column sums of x (rows,cols) */                                               \
     KERNEL(column_sum, (const struct kctx *c, int rows, int cols, const real *x, real *out))       \
@@ -122,10 +123,11 @@ struct view_shape; /* kernels/views.h */
     KERNEL(render_views, (const struct kctx *c, int n, const struct view_shape *s,                 \
                           const int32_t *pixels, const int32_t *tasks, const real *norm,           \
                           real *scratch, real *y))                                                 \
-    /* What comes back to a linear layer: g (rows,cols) becomes slope g, slope NULL: g; narrow,    \
-     * NULL: not wanted, receives a copy of it; bias (cols), NULL: not wanted, += its column sums */ \
-    KERNEL(linear_gradient, (const struct kctx *c, int rows, int cols, const real *slope, real *g, \
-                             real *narrow, real *bias))                                            \
+    /* What comes back to a linear layer: g (rows,cols) is multiplied by the slope of act that     \
+     * `kept` says as gemm_packed left it, NULL: by 1; narrow, NULL: not wanted, receives a copy of  \
+     * it; bias (cols), NULL: not wanted, += its column sums */                                    \
+    KERNEL(linear_gradient, (const struct kctx *c, int rows, int cols, enum activation act,        \
+                             const real *kept, real *g, real *narrow, real *bias))                 \
     /* y (n) = value */                                                                            \
     KERNEL(fill, (const struct kctx *c, size_t n, real value, real *y))                            \
     /* y = acc * y + x for rows of cols, stored ldx and ldy reals apart; ldx = 0: one row for all. \

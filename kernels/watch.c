@@ -25,8 +25,8 @@ WATCH(gemm_pack, (const struct kctx *c, int tw, int n, int k, REAL w, int ldw, O
       tw, ldw - (tw ? k : n))
 WATCH(gemm_packed,
       (const struct kctx *c, int m, int n, int k, REAL a, int lda, REAL packed, REAL bias,
-       enum activation act, OUT slope, REAL residual, OUT y, UNUSED int ldy),
-      m, n, k, IF(bias, 1) + IF(slope, 2) + IF(residual, residual == y ? 8 : 4), lda - k, (int)act)
+       enum activation act, OUT kept, REAL residual, OUT y, UNUSED int ldy),
+      m, n, k, IF(bias, 1) + IF(kept, 2) + IF(residual, residual == y ? 8 : 4), lda - k, (int)act)
 WATCH(column_sum, (const struct kctx *c, int rows, int cols, REAL x, OUT out), rows, cols)
 WATCH(axpby, (const struct kctx *c, size_t n, UNUSED real a, REAL x, real b, OUT y), (int)n, b == 0)
 WATCH(fill, (const struct kctx *c, size_t n, UNUSED real value, OUT y), (int)n)
@@ -51,8 +51,9 @@ WATCH(render_views,
        UNUSED const int32_t *tasks, REAL norm, OUT scratch, OUT y),
       n, s->views, s->channels, s->side, s->words)
 WATCH(linear_gradient,
-      (const struct kctx *c, int rows, int cols, REAL slope, UNUSED real *g, OUT narrow, OUT bias),
-      rows, cols, IF(slope, 1) + IF(narrow, 2) + IF(bias, 4))
+      (const struct kctx *c, int rows, int cols, enum activation act, REAL kept, UNUSED real *g,
+       OUT narrow, OUT bias),
+      rows, cols, IF(kept, 1) + IF(narrow, 2) + IF(bias, 4), kept ? (int)act : 0)
 WATCH(act_forward, (const struct kctx *c, enum activation act, size_t n, REAL x, OUT y), (int)n,
       (int)act, x == y)
 WATCH(act_backward,

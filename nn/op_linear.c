@@ -16,11 +16,11 @@ static void forward(const struct chunk *c, const struct tensor *t) {
     enum { FACTORS = 1 << 0 | 1 << 1, RESULTS = 1 << 3 | 1 << 4 | 1 << 5 }; /* of gemm_packed */
     const int *a = t->attr;
     const struct kctx ctx = chunk_halves(c, t->half ? FACTORS | RESULTS : is_half(t) ? FACTORS : 0);
-    real *slope = a[ACT] && t->needs_grad ? chunk_saved(c, t, 0) : NULL;
+    real *kept = a[ACT] && t->needs_grad ? chunk_saved(c, t, 0) : NULL;
     const real *residual = t->n_src > RESIDUAL ? chunk_value(c, t->src[RESIDUAL]) : NULL;
     const real *bias = t->src[B] ? chunk_value(c, t->src[B]) : NULL;
     c->k->gemm_packed(&ctx, c->n * a[ROWS], a[OUT], a[IN], chunk_value(c, t->src[X]), a[IN],
-                      chunk_packed(c, t), bias, (enum activation)a[ACT], slope, residual,
+                      chunk_packed(c, t), bias, (enum activation)a[ACT], kept, residual,
                       chunk_result(c, t), a[OUT]);
 }
 
@@ -29,12 +29,13 @@ static void forward(const struct chunk *c, const struct tensor *t) {
 static const real *factor(const struct chunk *c, const struct tensor *t, real *dy) {
     enum { OWN = 1 << 0 | 1 << 1, NARROW = 1 << 2 }; /* of its arrays */
     const int *a = t->attr;
-    const real *slope = a[ACT] ? chunk_saved(c, t, 0) : NULL;
+    const real *kept = a[ACT] ? chunk_saved(c, t, 0) : NULL;
     real *narrow = is_half(t) && !t->half ? chunk_narrow(c, t) : NULL;
     real *db = chunk_grad_src(c, t, B);
     const struct kctx ctx = chunk_halves(c, t->half ? OWN : narrow ? NARROW : 0);
-    if (slope || narrow || db)
-        c->k->linear_gradient(&ctx, c->n * a[ROWS], a[OUT], slope, dy, narrow, db);
+    if (kept || narrow || db)
+        c->k->linear_gradient(&ctx, c->n * a[ROWS], a[OUT], (enum activation)a[ACT], kept, dy,
+                              narrow, db);
     return narrow ? narrow : dy;
 }
 

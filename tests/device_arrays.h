@@ -43,7 +43,8 @@ static void open_bench(struct bench *b, enum device_math math) {
     size_t bytes = sizeof(real) * KERNEL_WORKSPACE;
     assert_int_equal(slab_alloc(&b->workspace, bytes, "workspace", &err), 0);
     assert_int_equal(b->d->allocate(b->d, &b->room, bytes, "workspace", &err), 0);
-    b->here = (struct kctx){.threads = 1, .workspace = b->workspace.data};
+    /* ref keeps of an activation what the device does */
+    b->here = (struct kctx){.threads = 1, .workspace = b->workspace.data, .device = b->d->queue};
     b->there = (struct kctx){.threads = 1, .workspace = b->room, .device = b->d->queue};
 }
 

@@ -69,6 +69,16 @@ static void net_gelu(struct net *n) {
     square_loss(n, linear(n, "y", source(n), 9, ACT_GELU, NULL));
 }
 
+/* Activations between linear layers, of two of which gradients come from two. */
+static void net_stack(struct net *n) {
+    struct tensor *x = linear(n, "once", source(n), 8, ACT_GELU, NULL);
+    x = linear(n, "again", x, WIDTH, ACT_QUICK_GELU, NULL);
+    x = linear(n, "read", x, WIDTH, ACT_TANH, NULL);
+    struct tensor *y = linear(n, "added", x, WIDTH, ACT_LEAKY_RELU, NULL);
+    y = linear(n, "y", y, WIDTH, ACT_NONE, y);
+    square_loss(n, linear(n, "z", x, WIDTH, ACT_NONE, y));
+}
+
 static void net_residual(struct net *n) {
     struct tensor *x = source(n);
     struct tensor *y = linear(n, "y", x, WIDTH, ACT_NONE, x);
@@ -240,6 +250,7 @@ static const struct net_case {
     {"sums", net_sums},
     {"linear", net_linear},
     {"gelu", net_gelu},
+    {"stack", net_stack},
     {"residual", net_residual},
     {"layernorm", net_layernorm},
     {"attention", net_attention},

@@ -67,7 +67,9 @@ static void bring_back(struct case_run *run, const char *place) {
 /* c for the processor's own */
 static struct kctx beside(const struct kctx *c) {
     static real workspace[KERNEL_WORKSPACE];
-    return checked_device ? (struct kctx){.threads = 1, .workspace = workspace} : *c;
+    /* ref keeps of an activation what the device does */
+    return checked_device ? (struct kctx){.threads = 1, .workspace = workspace, .device = c->device}
+                          : *c;
 }
 
 typedef void check_one(const struct kctx *c, const struct kernels *k, const struct kernel_case *kc,

@@ -19,32 +19,31 @@ static unsigned bits_of(const struct bench *b, int n, const int *arrays) {
 }
 
 struct product_case {
-    int m, n, k, half_out, bias, slope, residual;
+    int m, n, k, half_out, bias, kept, residual;
     enum activation act;
 };
 
 static void check_packed(struct bench *b, const struct product_case *p) {
     size_t m = (size_t)p->m, n = (size_t)p->n, k = (size_t)p->k;
     int a = draw(b, m * k, 1), w = draw(b, n * k, 0), packed = draw(b, n * k, 1);
-    int bias = draw(b, n, 0), slope = draw(b, m * n, p->half_out);
+    int bias = draw(b, n, 0), kept = draw(b, m * n, p->half_out);
     int residual = draw(b, m * n, p->half_out), y = draw(b, m * n, p->half_out);
     for (size_t i = 0; i < n * k; i++)
         HERE(w)[i] = rounded(HERE(w)[i]);
     b->there.halves = 2;
     b->d->kernels->gemm_pack(&b->there, 1, p->n, p->k, THERE(w), p->k, THERE(packed));
     kernels_ref()->gemm_pack(&b->here, 1, p->n, p->k, HERE(w), p->k, HERE(packed));
-    b->there.halves = bits_of(b, 6, (const int[]){a, packed, bias, slope, residual, y});
+    b->there.halves = bits_of(b, 6, (const int[]){a, packed, bias, kept, residual, y});
     b->d->kernels->gemm_packed(&b->there, p->m, p->n, p->k, THERE(a), p->k, THERE(packed),
                                OPTIONAL(p->bias, bias, THERE), p->act,
-                               OPTIONAL(p->slope, slope, THERE),
+                               OPTIONAL(p->kept, kept, THERE),
                                OPTIONAL(p->residual, residual, THERE), THERE(y), p->n);
     kernels_ref()->gemm_packed(&b->here, p->m, p->n, p->k, HERE(a), p->k, HERE(packed),
-                               OPTIONAL(p->bias, bias, HERE), p->act,
-                               OPTIONAL(p->slope, slope, HERE),
+                               OPTIONAL(p->bias, bias, HERE), p->act, OPTIONAL(p->kept, kept, HERE),
                                OPTIONAL(p->residual, residual, HERE), HERE(y), p->n);
     same(b, y, "gemm_packed");
-    if (p->slope)
-        same(b, slope, "gemm_packed");
+    if (p->kept)
+        same(b, kept, "gemm_packed");
     clear_bench(b);
 }
 
@@ -228,16 +227,17 @@ static void numbers(void **state) {
 }
 
 /* In 16 bits with and without a slope, or copied to them. */
-static void check_linear_gradient(struct bench *b, int rows, int cols, int half, int sloped) {
+static void check_linear_gradient(struct bench *b, int rows, int cols, int half,
+                                  enum activation act) {
     const size_t n = (size_t)rows * (size_t)cols;
-    int slope = draw(b, n, half), g = draw(b, n, half), narrow = draw(b, n, 1);
+    int kept = draw(b, n, half), g = draw(b, n, half), narrow = draw(b, n, 1);
     int bias = draw(b, (size_t)cols, 0);
     b->there.halves = half ? 1 << 0 | 1 << 1 : 1 << 2;
-    b->d->kernels->linear_gradient(&b->there, rows, cols, OPTIONAL(sloped, slope, THERE), THERE(g),
+    b->d->kernels->linear_gradient(&b->there, rows, cols, act, OPTIONAL(act, kept, THERE), THERE(g),
                                    OPTIONAL(!half, narrow, THERE), THERE(bias));
-    kernels_ref()->linear_gradient(&b->here, rows, cols, OPTIONAL(sloped, slope, HERE), HERE(g),
+    kernels_ref()->linear_gradient(&b->here, rows, cols, act, OPTIONAL(act, kept, HERE), HERE(g),
                                    OPTIONAL(!half, narrow, HERE), HERE(bias));
-    for (int i = slope; i <= bias; i++)
+    for (int i = kept; i <= bias; i++)
         same(b, i, "linear_gradient");
     clear_bench(b);
 }
@@ -246,11 +246,11 @@ static void gradients_of_linear_layers(void **state) {
     (void)state;
     struct bench b;
     open_bench(&b, DEVICE_OWN);
-    check_linear_gradient(&b, 70, 64, 1, 0);
-    check_linear_gradient(&b, 1100, 130, 1, 1);
-    check_linear_gradient(&b, 9, 33, 1, 1);
-    check_linear_gradient(&b, 1030, 66, 0, 0);
-    check_linear_gradient(&b, 40, 7, 0, 1);
+    check_linear_gradient(&b, 70, 64, 1, ACT_NONE);
+    check_linear_gradient(&b, 1100, 130, 1, ACT_GELU);
+    check_linear_gradient(&b, 9, 33, 1, ACT_RELU);
+    check_linear_gradient(&b, 1030, 66, 0, ACT_NONE);
+    check_linear_gradient(&b, 40, 7, 0, ACT_QUICK_GELU);
     close_bench(&b);
 }
 

@@ -146,8 +146,8 @@ static void packed_rows(int rows, int width, int k, const float *a, int lda, con
 }
 
 void ISA_NAME(gemm_packed)(const struct kctx *c, int m, int n, int k, const float *a, int lda,
-                           const float *packed, const float *bias, enum activation act,
-                           float *slope, const float *residual, float *y, int ldy) {
+                           const float *packed, const float *bias, enum activation act, float *kept,
+                           const float *residual, float *y, int ldy) {
     (void)c;
     int block = L2_REALS / (k + 1) / MR * MR;
     block = block < MR ? MR : block;
@@ -160,7 +160,7 @@ void ISA_NAME(gemm_packed)(const struct kctx *c, int m, int n, int k, const floa
                 size_t at = (size_t)i * (size_t)n + (size_t)j;
                 const struct epilogue e = {.bias = bias ? bias + j : NULL,
                                            .residual = residual ? residual + at : NULL,
-                                           .slope = slope ? slope + at : NULL,
+                                           .slope = kept ? kept + at : NULL,
                                            .act = act,
                                            .n = n};
                 packed_rows(rows, least(NR, n - j), k, a + (size_t)i * (size_t)lda, lda, panel, &e,

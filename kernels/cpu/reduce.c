@@ -21,12 +21,13 @@ void ISA_NAME(column_sum)(const struct kctx *c, int rows, int cols, const float 
 
 /* Two passes: a product that goes into a sum at once would be rounded once with some instructions
  * and twice with others. */
-void ISA_NAME(linear_gradient)(const struct kctx *c, int rows, int cols, const float *slope,
-                               float *g, float *narrow, float *bias) {
+void ISA_NAME(linear_gradient)(const struct kctx *c, int rows, int cols, enum activation act,
+                               const float *kept, float *g, float *narrow, float *bias) {
     const size_t n = (size_t)rows * (size_t)cols;
-    for (size_t i = 0; i < n && slope; i += VEC_WIDTH)
+    (void)act;
+    for (size_t i = 0; i < n && kept; i += VEC_WIDTH)
         vec_store_first(g + i, n - i,
-                        vec_load_first(slope + i, n - i) * vec_load_first(g + i, n - i));
+                        vec_load_first(kept + i, n - i) * vec_load_first(g + i, n - i));
     if (narrow && n)
         memcpy(narrow, g, n * sizeof *g);
     if (bias)

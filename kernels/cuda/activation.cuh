@@ -89,21 +89,20 @@ __device__ static inline float activation_slope(enum activation act, float x) {
     return x;
 }
 
-/* Both, at the price of little more than one. */
-__device__ static inline float activate_with_slope(enum activation act, float x, float *slope) {
-    if (act == ACT_QUICK_GELU) {
-        float near = x < -sigmoid_far ? -sigmoid_far : x > sigmoid_far ? sigmoid_far : x;
-        float gate = sigmoid(QUICK_GELU_SCALE * near);
-        *slope = gate + QUICK_GELU_SCALE * near * gate * (1 - gate);
-        return (x < -sigmoid_far ? -sigmoid_far : x) * gate;
+/* work(act), compiled for the activations of big layers one by one, so that nothing is decided for
+ * each number. */
+template <class Work>
+__device__ static inline void for_activation(enum activation act, const Work &work) {
+    switch (act) {
+    case ACT_NONE:
+        return work(ACT_NONE);
+    case ACT_GELU:
+        return work(ACT_GELU);
+    case ACT_QUICK_GELU:
+        return work(ACT_QUICK_GELU);
+    default:
+        return work(act);
     }
-    if (act != ACT_GELU) {
-        *slope = activation_slope(act, x);
-        return activate(act, x);
-    }
-    float low = normal_low(x), below = normal(low);
-    *slope = below + normal_density(x);
-    return low * below;
 }
 
 #endif

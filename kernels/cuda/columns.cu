@@ -1,4 +1,5 @@
 /* columns.cu -- sums over rows, and what needs them: gradients of gains and biases. */
+#include "kernels/cuda/activation.cuh"
 #include "kernels/cuda/half.cuh"
 #include "kernels/cuda/team.cuh"
 
@@ -16,31 +17,36 @@ template <class T> struct column_sum {
     }
 };
 
-/* What comes back to a linear layer, N neighbouring columns of a thread at a time.  G: how slope
- * and gradient are stored, C: the copy.  Sums have the order that column_sum has. */
+/* What comes back to a linear layer, N neighbouring columns of a thread at a time.  G: how what was
+ * kept and the gradient are stored, C: the copy.  Sums have the order that column_sum has. */
 template <class G, class C, int N> struct linear_gradient {
     size_t cols;
-    const G *slope;
+    enum activation act;
+    const G *kept;
     G *g;
     C *narrow;
     struct numbers {
-        several<G, N> g, slope;
+        several<G, N> g, kept;
     };
     __device__ numbers load(size_t at) const {
         numbers here = {take<N>(g + at), {}};
-        if (slope)
-            here.slope = take<N>(slope + at);
+        if (kept)
+            here.kept = take<N>(kept + at);
         return here;
     }
     __device__ void close(size_t at, numbers here, float *sum) const {
         several<C, N> copy;
+        if (kept)
+            for_activation(act, [&](enum activation by) {
+#pragma unroll
+                for (int k = 0; k < N; k++)
+                    here.g.v[k] = here.g.v[k] * activation_slope(by, here.kept.v[k]);
+            });
         for (int k = 0; k < N; k++) {
-            if (slope)
-                here.g.v[k] = here.g.v[k] * here.slope.v[k];
             copy.v[k] = here.g.v[k];
             sum[k] += here.g.v[k];
         }
-        if (slope)
+        if (kept)
             put<N>(g + at, here.g);
         if (narrow)
             put<N>(narrow + at, copy);
@@ -90,14 +96,14 @@ void linear_gradient_in(const struct kctx *c, int rows, const linear_gradient<G,
 }
 
 template <class G, class C>
-void run_linear_gradient(const struct kctx *c, int rows, size_t cols, const G *slope, G *g,
-                         C *narrow, float *bias) {
+void run_linear_gradient(const struct kctx *c, int rows, size_t cols, enum activation act,
+                         const G *kept, G *g, C *narrow, float *bias) {
     enum { PAIR = 2 };
-    if (cols >= PAIR * CUDA_WARP && cuda_in_groups<PAIR>(cols, slope) &&
+    if (cols >= PAIR * CUDA_WARP && cuda_in_groups<PAIR>(cols, kept) &&
         cuda_in_groups<PAIR>(cols, g) && cuda_in_groups<PAIR>(cols, narrow))
-        linear_gradient_in(c, rows, linear_gradient<G, C, PAIR>{cols, slope, g, narrow}, bias);
+        linear_gradient_in(c, rows, linear_gradient<G, C, PAIR>{cols, act, kept, g, narrow}, bias);
     else
-        linear_gradient_in(c, rows, linear_gradient<G, C, 1>{cols, slope, g, narrow}, bias);
+        linear_gradient_in(c, rows, linear_gradient<G, C, 1>{cols, act, kept, g, narrow}, bias);
 }
 
 /* T: how x and its gradient are stored */
@@ -229,17 +235,18 @@ void cuda_column_sum(const struct kctx *c, int rows, int cols, const real *x, re
         columns<1>(c, rows, cols, 0, column_sum<float>{(size_t)cols, x, out});
 }
 
-/* Of 16 bits are none, slope and gradient, or the copy. */
-void cuda_linear_gradient(const struct kctx *c, int rows, int cols, const real *slope, real *g,
-                          real *narrow, real *bias) {
+/* Of 16 bits are none, what was kept and the gradient, or the copy. */
+void cuda_linear_gradient(const struct kctx *c, int rows, int cols, enum activation act,
+                          const real *kept, real *g, real *narrow, real *bias) {
     enum { G = 1 << 0 | 1 << 1, NARROW = 1 << 2 };
     const size_t k = (size_t)cols;
     if (!c->halves)
-        run_linear_gradient(c, rows, k, slope, g, narrow, bias);
+        run_linear_gradient(c, rows, k, act, kept, g, narrow, bias);
     else if (c->halves == NARROW)
-        run_linear_gradient(c, rows, k, slope, g, cuda_halves(narrow), bias);
+        run_linear_gradient(c, rows, k, act, kept, g, cuda_halves(narrow), bias);
     else if (c->halves == G && !narrow)
-        run_linear_gradient(c, rows, k, cuda_halves(slope), cuda_halves(g), (bfloat16 *)NULL, bias);
+        run_linear_gradient(c, rows, k, act, cuda_halves(kept), cuda_halves(g), (bfloat16 *)NULL,
+                            bias);
     else
         cuda_no_halves(c, __func__);
 }

@@ -33,12 +33,12 @@ template <class A> struct plain {
     }
 };
 
-/* What becomes of a product: slope and residual are dense, y is not. */
+/* What becomes of a product: kept and residual are dense, y is not. */
 template <class Y> struct ending {
     size_t n, ldy;
     const float *bias;
     enum activation act;
-    Y *slope;
+    Y *kept;
     const Y *residual;
     Y *y;
 };
@@ -56,8 +56,8 @@ template <class A, class Y> struct packed_product {
         size_t dense = (size_t)i * end.n + (size_t)j;
         (void)part;
         sum += end.bias ? end.bias[j] : 0;
-        if (end.slope)
-            end.slope[dense] = activation_slope(end.act, sum);
+        if (end.kept)
+            end.kept[dense] = sum;
         end.y[(size_t)i * end.ldy + (size_t)j] =
             activate(end.act, sum) + (end.residual ? (float)end.residual[dense] : 0);
     }
@@ -72,48 +72,23 @@ template <class T> struct pack {
     }
 };
 
-/* What follows a product by the library: y holds a b + bias.  N neighbours of a dense result, or
- * one of any. */
+/* What follows a product by the library: `from` holds a b + bias and may be y.  N neighbours of a
+ * dense result, or one of any. */
 template <class Y, int N> struct product_end {
     ending<Y> end;
-    /* Where act is a constant nothing is decided for each number. */
-    template <bool SLOPE>
-    __device__ static void each(enum activation act, several<Y, N> &y, several<Y, N> &slope,
-                                const several<Y, N> &rest) {
-#pragma unroll
-        for (int k = 0; k < N; k++) {
-            float s = 0;
-            float out = SLOPE ? activate_with_slope(act, y.v[k], &s) : activate(act, y.v[k]);
-            slope.v[k] = s;
-            y.v[k] = out + (float)rest.v[k];
-        }
-    }
-    template <bool SLOPE>
-    __device__ void all(several<Y, N> &y, several<Y, N> &slope, const several<Y, N> &rest) const {
-        switch (end.act) {
-        case ACT_NONE:
-            return each<SLOPE>(ACT_NONE, y, slope, rest);
-        case ACT_GELU:
-            return each<SLOPE>(ACT_GELU, y, slope, rest);
-        case ACT_QUICK_GELU:
-            return each<SLOPE>(ACT_QUICK_GELU, y, slope, rest);
-        default:
-            return each<SLOPE>(end.act, y, slope, rest);
-        }
-    }
+    const Y *from;
     __device__ void operator()(size_t group) const {
         const size_t i = group * N;
-        Y *to = end.y + (N > 1 || end.ldy == end.n ? i : i / end.n * end.ldy + i % end.n);
-        several<Y, N> y = take<N>(to), slope, rest = {};
+        const size_t to = N > 1 || end.ldy == end.n ? i : i / end.n * end.ldy + i % end.n;
+        several<Y, N> y = take<N>(from + (from == end.y ? to : i)), rest = {};
         if (end.residual)
             rest = take<N>(end.residual + i);
-        if (end.slope) {
-            all<true>(y, slope, rest);
-            put<N>(end.slope + i, slope);
-        } else {
-            all<false>(y, slope, rest);
-        }
-        put<N>(to, y);
+        for_activation(end.act, [&](enum activation act) {
+#pragma unroll
+            for (int k = 0; k < N; k++)
+                y.v[k] = activate(act, y.v[k]) + (float)rest.v[k];
+        });
+        put<N>(end.y + to, y);
     }
 };
 
@@ -155,37 +130,37 @@ template <class A, class Y> struct packed_call {
         each(c, end.n, narrow{end.bias, cuda_halves(c->workspace)}, "cuda_gemm_packed");
         return c->workspace;
     }
-    /* there: where w lies */
+    /* there: where w lies.  What act is given goes to kept, or where its result will be. */
     bool by_library_at(const struct packed_matrix *there) const {
-        int ends = end.act != ACT_NONE || end.slope, adds = end.residual && !ends;
-        if (ends && end.residual == end.y)
+        const bool ends = end.act != ACT_NONE || end.kept, adds = end.residual && !ends;
+        if (ends && !end.kept && end.residual == end.y)
             return false;
         struct product p = {};
         p.m = m, p.n = n, p.k = k;
         p.tb = there->transposed;
         p.alpha = 1, p.beta = adds ? 1.0f : 0.0f;
-        p.a = a, p.b = there->w, p.y = end.y;
-        p.add = adds ? end.residual : end.y;
+        p.a = a, p.b = there->w, p.y = end.kept ? end.kept : end.y;
+        p.add = adds ? end.residual : static_cast<const Y *>(p.y);
         p.bias = bias();
-        p.lda = lda, p.ldb = there->ldw, p.ldy = (int)end.ldy;
+        p.lda = lda, p.ldb = there->ldw, p.ldy = end.kept ? n : (int)end.ldy;
         p.ld_add = adds ? n : p.ldy;
         p.halves_in = sizeof(A) < sizeof(float);
         p.halves_out = sizeof(Y) < sizeof(float);
         if (!by_library(c, &p, "cuda_gemm_packed"))
             return false;
         if (ends)
-            finish();
+            finish(static_cast<const Y *>(p.y));
         return true;
     }
     /* 16 bytes at a time where that is possible. */
-    void finish() const {
+    void finish(const Y *from) const {
         enum { WIDE = 16 / sizeof(Y) };
         const size_t all = (size_t)m * (size_t)n;
         if (end.ldy == end.n && cuda_in_groups<WIDE>(all, end.y) &&
-            cuda_in_groups<WIDE>(all, end.slope) && cuda_in_groups<WIDE>(all, end.residual))
-            each(c, all / WIDE, product_end<Y, WIDE>{end}, "cuda_gemm_packed");
+            cuda_in_groups<WIDE>(all, from) && cuda_in_groups<WIDE>(all, end.residual))
+            each(c, all / WIDE, product_end<Y, WIDE>{end, from}, "cuda_gemm_packed");
         else
-            each(c, all, product_end<Y, 1>{end}, "cuda_gemm_packed");
+            each(c, all, product_end<Y, 1>{end, from}, "cuda_gemm_packed");
     }
     void run() const {
         struct cuda_queue *q = cuda_queue_of(c);
@@ -253,10 +228,10 @@ void cuda_gemm_pack(const struct kctx *c, int tw, int n, int k, const real *w, i
 
 /* Of 16 bits are none, both factors, or both and all that is as large as the result. */
 void cuda_gemm_packed(const struct kctx *c, int m, int n, int k, const real *a, int lda,
-                      const real *packed, const real *bias, enum activation act, real *slope,
+                      const real *packed, const real *bias, enum activation act, real *kept,
                       const real *residual, real *y, int ldy) {
     enum { Y = 5 };
-    const ending<float> end = {(size_t)n, (size_t)ldy, bias, act, slope, residual, y};
+    const ending<float> end = {(size_t)n, (size_t)ldy, bias, act, kept, residual, y};
     if (cuda_is_half(c, Y))
         packed_call<bfloat16, bfloat16>{
             c,
@@ -266,7 +241,7 @@ void cuda_gemm_packed(const struct kctx *c, int m, int n, int k, const real *a, 
             cuda_halves(a),
             lda,
             packed,
-            {end.n, end.ldy, bias, act, cuda_halves(slope), cuda_halves(residual), cuda_halves(y)}}
+            {end.n, end.ldy, bias, act, cuda_halves(kept), cuda_halves(residual), cuda_halves(y)}}
             .run();
     else if (c->halves)
         packed_call<bfloat16, float>{c, m, n, k, cuda_halves(a), lda, packed, end}.run();

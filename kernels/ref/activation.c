@@ -85,6 +85,10 @@ double ref_activation_slope(enum activation act, double x) {
     return NAN;
 }
 
+double ref_kept_slope(const struct kctx *c, enum activation act, double kept) {
+    return c->device ? ref_activation_slope(act, kept) : kept;
+}
+
 void ref_act_forward(const struct kctx *c, enum activation act, size_t n, const real *x, real *y) {
     (void)c;
     for (size_t i = 0; i < n; i++)

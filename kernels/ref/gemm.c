@@ -35,17 +35,16 @@ void ref_gemm_pack(const struct kctx *c, int tw, int n, int k, const real *w, in
 }
 
 void ref_gemm_packed(const struct kctx *c, int m, int n, int k, const real *a, int lda,
-                     const real *packed, const real *bias, enum activation act, real *slope,
+                     const real *packed, const real *bias, enum activation act, real *kept,
                      const real *residual, real *y, int ldy) {
-    (void)c;
     for (int i = 0; i < m; i++)
         for (int j = 0; j < n; j++) {
-            size_t dense = (size_t)i * (size_t)n + (size_t)j; /* slope and residual have no gaps */
+            size_t dense = (size_t)i * (size_t)n + (size_t)j; /* kept and residual have no gaps */
             double sum = bias ? bias[j] : 0;
             for (int p = 0; p < k; p++)
                 sum += at(a, lda, 0, i, p) * packed[(size_t)p * (size_t)n + (size_t)j];
-            if (slope)
-                slope[dense] = (real)ref_activation_slope(act, sum);
+            if (kept)
+                kept[dense] = (real)(c->device ? sum : ref_activation_slope(act, sum));
             sum = ref_activation(act, sum);
             if (residual)
                 sum += residual[dense];

@@ -11,11 +11,11 @@ void ref_column_sum(const struct kctx *c, int rows, int cols, const real *x, rea
     }
 }
 
-void ref_linear_gradient(const struct kctx *c, int rows, int cols, const real *slope, real *g,
-                         real *narrow, real *bias) {
+void ref_linear_gradient(const struct kctx *c, int rows, int cols, enum activation act,
+                         const real *kept, real *g, real *narrow, real *bias) {
     const size_t n = (size_t)rows * (size_t)cols;
-    for (size_t i = 0; i < n && slope; i++)
-        g[i] = (real)((double)slope[i] * g[i]);
+    for (size_t i = 0; i < n && kept; i++)
+        g[i] = (real)(ref_kept_slope(c, act, kept[i]) * g[i]);
     for (size_t i = 0; i < n && narrow; i++)
         narrow[i] = g[i];
     if (bias)

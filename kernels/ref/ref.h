@@ -16,5 +16,7 @@ KERNEL_LIST(KERNEL)
 
 double ref_activation(enum activation act, double x);
 double ref_activation_slope(enum activation act, double x);
+/* What a number that gemm_packed kept says of it. */
+double ref_kept_slope(const struct kctx *c, enum activation act, double kept);
 
 #endif
