@@ -177,6 +177,8 @@ static void sum_squares(struct case_run *r) {
         parts[i] = (real)rest;
 }
 
+enum { NARROWED = 1, SUMMED = 2 };
+
 /* rows cols affine (0: neither, 1: gamma, 2: both) */
 static void layernorm_forward(struct case_run *r) {
     const int *d = r->dim;
@@ -188,7 +190,7 @@ static void layernorm_forward(struct case_run *r) {
         r->k->layernorm_forward(r->c, d[0], d[1], 1e-5f, x, gamma, beta, y, mean, rstd);
 }
 
-/* rows cols affine acc */
+/* rows cols affine acc options */
 static void layernorm_backward(struct case_run *r) {
     const int *d = r->dim, affine = d[2], acc = d[3];
     real *x = in(r, d[0], d[1]), *gamma = affine ? in(r, 1, d[1]) : NULL;
@@ -196,11 +198,20 @@ static void layernorm_backward(struct case_run *r) {
     real *dy = in(r, d[0], d[1]), *dx = gradient(r, acc, d[0], d[1]);
     real *dgamma = affine ? update(r, 1, d[1]) : NULL;
     real *dbeta = affine == 2 ? update(r, 1, d[1]) : NULL;
-    r->flops = 14.0 * d[0] * d[1];
+    real *narrow = d[4] & NARROWED ? out(r, d[0], d[1]) : NULL;
+    real *sums = d[4] & SUMMED ? update(r, 1, d[1]) : NULL;
+    r->flops = (14.0 + !!(d[4] & SUMMED)) * d[0] * d[1];
     if (r->c)
-        r->k->layernorm_backward(r->c, d[0], d[1], x, gamma, mean, rstd, dy, acc, dx, dgamma,
-                                 dbeta);
+        r->k->layernorm_backward(r->c, d[0], d[1], x, gamma, mean, rstd, dy, acc, dx, dgamma, dbeta,
+                                 narrow, sums);
 }
+
+static const int layernorm_backward_shapes[][CASE_DIMS] = {
+    {0, 5, 2, 0, 3},    {5, 0, 0, 0, 3},     {1, 1, 2, 1},     {3, 2, 0, 0, 1},    {4, 7, 1, 1},
+    {5, 8, 2, 0, 3},    {6, 9, 2, 1, 2},     {7, 31, 2, 0},    {9, 64, 0, 1, 3},   {11, 67, 1, 0},
+    {33, 193, 2, 1},    {9, 500, 2, 1, 3},   {17, 768, 1, 0},  {5, 1031, 2, 1, 3}, {4100, 9, 2, 0},
+    {70, 256, 0, 1, 2}, {300, 768, 2, 1, 3}, {520, 192, 2, 0}, {520, 192, 2, 1},
+};
 
 static const int layernorm_shapes[][CASE_DIMS] = {
     {0, 5, 2, 0},     {5, 0, 0, 0},     {1, 1, 2, 1},    {3, 2, 0, 0},    {4, 7, 1, 1},
@@ -439,8 +450,8 @@ const struct kernel_case cases_table[] = {
      SHAPES(linear_gradient_shapes, 3)},
     {"sum_squares", "n", -1, sum_squares, SHAPES(vector_shapes, 2)},
     {"layernorm_forward", "rows cols affine", 0, layernorm_forward, SHAPES(layernorm_shapes, 2)},
-    {"layernorm_backward", "rows cols affine acc", 0, layernorm_backward,
-     SHAPES(layernorm_shapes, 2)},
+    {"layernorm_backward", "rows cols affine acc options", 0, layernorm_backward,
+     SHAPES(layernorm_backward_shapes, 2)},
     {"softmax_xent_forward", "rows classes smoothed", 0, softmax_xent_forward,
      SHAPES(xent_shapes, 2)},
     {"softmax_xent_backward", "rows classes smoothed acc", 0, softmax_xent_backward,

@@ -153,10 +153,13 @@ struct view_shape; /* kernels/views.h */
     KERNEL(layernorm_forward, (const struct kctx *c, int rows, int cols, real eps, const real *x,  \
                                const real *gamma, const real *beta, real *y, real *mean,           \
                                real *rstd))                                                        \
-    /* dgamma, dbeta (cols) are added to; NULL when gamma is NULL */                               \
+    /* dgamma, dbeta (cols) are added to; NULL when gamma is NULL.  Then with dx as it is in the    \
+     * end what linear_gradient does: narrow (rows,cols) receives a copy, sums (cols) += its column \
+     * sums; either may be NULL. */                                                                \
     KERNEL(layernorm_backward, (const struct kctx *c, int rows, int cols, const real *x,           \
                                 const real *gamma, const real *mean, const real *rstd,             \
-                                const real *dy, int acc, real *dx, real *dgamma, real *dbeta))     \
+                                const real *dy, int acc, real *dx, real *dgamma, real *dbeta,      \
+                                real *narrow, real *sums))                                         \
     /* Ioffe and Szegedy 2015, algorithms 1 and 2, in parts: what a sample knows of itself, and    \
      * below what the batch is.  x (n,rows,cols), moments (n,2,cols): mean and biased variance of  \
      * each sample's rows.  These share the work on a sample's rows among c->threads. */           \

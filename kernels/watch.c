@@ -65,8 +65,8 @@ WATCH(layernorm_forward,
       rows, cols, IF(gamma, 1) + IF(beta, 1))
 WATCH(layernorm_backward,
       (const struct kctx *c, int rows, int cols, REAL x, REAL gamma, REAL mean, REAL rstd, REAL dy,
-       int acc, OUT dx, OUT dgamma, OUT dbeta),
-      rows, cols, IF(gamma, 1) + IF(dbeta, 1), acc)
+       int acc, OUT dx, OUT dgamma, OUT dbeta, OUT narrow, OUT sums),
+      rows, cols, IF(gamma, 1) + IF(dbeta, 1), acc, IF(narrow, 1) + IF(sums, 2))
 WATCH(batchnorm_moments, (const struct kctx *c, int n, int rows, int cols, REAL x, OUT moments), n,
       rows, cols)
 WATCH(batchnorm_moments_backward,

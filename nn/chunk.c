@@ -92,6 +92,10 @@ real *chunk_narrow(const struct chunk *c, const struct tensor *t) {
     return piece(c, &t->narrow);
 }
 
+real *chunk_handed_sums(const struct chunk *c, const struct tensor *t) {
+    return chunk_grad_src(c, t, t->op->handed_sums - 1);
+}
+
 const real *chunk_packed(const struct chunk *c, const struct tensor *t) {
     return c->packed + t->packed_offset;
 }

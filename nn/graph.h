@@ -59,6 +59,8 @@ struct op {
     int cheap;       /* sooner computed again on the way back than kept until then */
     int limit;       /* 1 + the attr that its indices stay below; 0: none */
     unsigned halves; /* bit s: source s may be stored in 16 bits; HALVES_... */
+    int handed_sums; /* 1 + the source, a bias, whose gradient gets the sums of tensor.handed; 0: it
+                      * is never handed */
     /* Before planning, of a graph for a device: may choose another operation that gives the same.
      * NULL: there is none. */
     void (*choose_away)(struct tensor *t);
@@ -67,7 +69,8 @@ struct op {
 enum { BACKWARD_READS_OUT = 1u << 16 };
 /* In op.halves, too: its own value may be, what it saves first is where its own value is, its own
  * value may be where source 0 is, and source 0 where its own value is; source alias_src is where
- * its own value is; it needs chunk_narrow on the way back, and on the way forth. */
+ * its own value is; it needs chunk_narrow on the way back, and on the way forth; where source 0 is
+ * `handed` it fills that of it with the gradient that it gives. */
 enum {
     HALVES_OUT = 1u << 16,
     HALVES_SAVED = 1u << 17,
@@ -75,7 +78,8 @@ enum {
     HALVES_SOURCE_AS_OUT = 1u << 19,
     HALVES_ALIAS_AS_OUT = 1u << 20,
     HALVES_NARROW = 1u << 21,
-    HALVES_NARROW_OUT = 1u << 22
+    HALVES_NARROW_OUT = 1u << 22,
+    HALVES_HANDS_NARROW = 1u << 23
 };
 
 struct buffer { /* a planned piece of the chunk arena */
@@ -122,6 +126,7 @@ struct tensor {
     int summed; /* but for its rows' sums alone */
     double objective; /* not 0: the loss gains this * sum over entries, mean over samples */
     int needs_grad;
+    int handed; /* who gives its gradient last fills chunk_narrow with it, and sums its rows */
     int acc[MAX_SRC];          /* backward adds to what is in the gradient of this source */
     unsigned writes;           /* bit s: a lane's first chunk writes this parameter's gradient */
     struct tensor *grad_alias; /* the tensor whose gradient buffer this one's is */
@@ -237,6 +242,8 @@ real *chunk_grad_src(const struct chunk *c, const struct tensor *t, int s);
 /* Of a parameter s in op.writes: whether its gradient is added to, or written whatever it held. */
 int chunk_adds(const struct chunk *c, const struct tensor *t, int s);
 real *chunk_saved(const struct chunk *c, const struct tensor *t, int i);
+/* Where the sums of t go that is handed; NULL: not needed. */
+real *chunk_handed_sums(const struct chunk *c, const struct tensor *t);
 /* Room for t's gradient, or its value, in 16 bits where source 0 is stored so and t is not. */
 real *chunk_narrow(const struct chunk *c, const struct tensor *t);
 /* For a kernel, some of whose arrays are stored in 16 bits: kctx.halves. */

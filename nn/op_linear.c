@@ -31,6 +31,8 @@ static const real *factor(const struct chunk *c, const struct tensor *t, real *d
     const int *a = t->attr;
     const real *kept = a[ACT] ? chunk_saved(c, t, 0) : NULL;
     real *narrow = is_half(t) && !t->half ? chunk_narrow(c, t) : NULL;
+    if (t->handed)
+        return narrow;
     real *db = chunk_grad_src(c, t, B);
     const struct kctx ctx = chunk_halves(c, t->half ? OWN : narrow ? NARROW : 0);
     if (kept || narrow || db)
@@ -90,6 +92,7 @@ static const struct op op = {.name = "linear",
                              .backward_reads = 1u << X,
                              .writes = 1u << W,
                              .alias_src = RESIDUAL,
+                             .handed_sums = 1 + B,
                              .halves = 1u << X | HALVES_OUT | HALVES_SAVED | HALVES_OUT_AS_SOURCE |
                                        HALVES_NARROW};
 

@@ -17,14 +17,16 @@ static void layernorm_forward(const struct chunk *c, const struct tensor *t) {
 }
 
 static void layernorm_backward(const struct chunk *c, const struct tensor *t) {
-    enum { DY = 1 << 4 }; /* of its arrays */
-    const struct kctx ctx = chunk_halves(c, t->half ? DY : 0);
+    enum { DY = 1 << 4, NARROW = 1 << 8 }; /* of its arrays */
+    const struct tensor *x = t->src[X];
+    const struct kctx ctx = chunk_halves(c, (t->half ? DY : 0) | (x->handed ? NARROW : 0));
     real *dx = chunk_grad_src(c, t, X);
     CHECK(dx, "%s: layer norm of something without gradient", t->name);
-    c->k->layernorm_backward(&ctx, c->n * t->attr[ROWS], t->attr[COLS], chunk_value(c, t->src[X]),
-                             chunk_value(c, t->src[GAMMA]), chunk_saved(c, t, MEAN),
-                             chunk_saved(c, t, RSTD), chunk_grad(c, t), t->acc[X], dx,
-                             chunk_grad_src(c, t, GAMMA), chunk_grad_src(c, t, BETA));
+    c->k->layernorm_backward(
+        &ctx, c->n * t->attr[ROWS], t->attr[COLS], chunk_value(c, x), chunk_value(c, t->src[GAMMA]),
+        chunk_saved(c, t, MEAN), chunk_saved(c, t, RSTD), chunk_grad(c, t), t->acc[X], dx,
+        chunk_grad_src(c, t, GAMMA), chunk_grad_src(c, t, BETA),
+        x->handed ? chunk_narrow(c, x) : NULL, x->handed ? chunk_handed_sums(c, x) : NULL);
 }
 
 static void layernorm_flops(const struct tensor *t, double *f, double *b) {
@@ -39,7 +41,7 @@ static const struct op layernorm = {.name = "layernorm",
                                     .backward_reads = 1u << X,
                                     .cheap = 1,
                                     .alias_src = -1,
-                                    .halves = HALVES_OUT};
+                                    .halves = HALVES_OUT | HALVES_HANDS_NARROW};
 
 struct tensor *op_layernorm(struct graph *g, const char *name, int group, struct tensor *x,
                             double eps) {

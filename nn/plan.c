@@ -220,6 +220,32 @@ static void find_lives(struct graph *g) {
     }
 }
 
+/* Who gives t its gradient last, or NULL. */
+static struct tensor *last_giver(const struct graph *g, const struct tensor *t) {
+    for (int i = t->number + 1; i < g->n; i++) {
+        struct tensor *u = g->tensors[i];
+        for (int s = 0; s < u->n_src && is_value(u) && u->needs_grad; s++)
+            if (u->src[s] == t && !(u->op->stops & 1u << s))
+                return u;
+    }
+    return NULL;
+}
+
+/* What is to be copied to 16 bits and summed is, where it can be, by the kernel that finishes it: a
+ * pass over memory less.  Behind an activation it is not finished. */
+static void find_handed(struct graph *g) {
+    for (int i = 0; i < g->n; i++) {
+        struct tensor *t = g->tensors[i];
+        if (!is_value(t) || !t->needs_grad || !t->op->handed_sums || !is_narrowed(t) ||
+            t->saved_per_sample[0] || t->objective)
+            continue;
+        const struct tensor *u = last_giver(g, t);
+        t->handed = u && u->op->halves & HALVES_HANDS_NARROW && u->src[0] == t;
+        if (t->handed)
+            extend(&t->narrow, way_back(g, u));
+    }
+}
+
 /* What lies in the chunk's arena, or in the batch's. */
 struct pieces {
     struct piece *list;
@@ -253,6 +279,7 @@ void graph_plan(struct graph *g) {
     g->again = ARENA_ARRAY(&g->arena, struct again *, 2 * g->n + 1);
     int n_again = g->train && (g->recompute || !g->keep_cheap) ? find_again(g) : 0;
     find_lives(g);
+    find_handed(g);
     struct pieces pieces[2] = {{0}};
     for (int i = 0; i < 2; i++)
         pieces[i].list = ARENA_ARRAY(&g->arena, struct piece,

@@ -93,11 +93,12 @@ static void what_the_library_lacks(void **state) {
     close_bench(&b);
 }
 
-static void check_layernorm(struct bench *b, int rows, int cols, int acc) {
+/* handed: what goes on is copied to 16 bits and summed, too. */
+static void check_layernorm(struct bench *b, int rows, int cols, int acc, int handed) {
     size_t n = (size_t)rows * (size_t)cols, r = (size_t)rows, k = (size_t)cols;
     int x = draw(b, n, 0), gamma = draw(b, k, 0), beta = draw(b, k, 0), y = draw(b, n, 1);
     int mean = draw(b, r, 0), rstd = draw(b, r, 0), dx = draw(b, n, 0);
-    int dgamma = draw(b, k, 0), dbeta = draw(b, k, 0);
+    int dgamma = draw(b, k, 0), dbeta = draw(b, k, 0), narrow = draw(b, n, 1), sums = draw(b, k, 0);
     const struct kernels *there = b->d->kernels, *ref = kernels_ref();
     b->there.halves = 1 << 3;
     there->layernorm_forward(&b->there, rows, cols, 1e-6f, THERE(x), THERE(gamma), THERE(beta),
@@ -107,12 +108,14 @@ static void check_layernorm(struct bench *b, int rows, int cols, int acc) {
     same(b, y, "layernorm_forward");
     for (size_t i = 0; i < n; i++) /* y is its own gradient from here on */
         HERE(y)[i] = rounded(HERE(y)[i]);
-    b->there.halves = 1 << 4;
+    b->there.halves = 1 << 4 | (handed ? 1 << 8 : 0);
     there->layernorm_backward(&b->there, rows, cols, THERE(x), THERE(gamma), THERE(mean),
-                              THERE(rstd), THERE(y), acc, THERE(dx), THERE(dgamma), THERE(dbeta));
+                              THERE(rstd), THERE(y), acc, THERE(dx), THERE(dgamma), THERE(dbeta),
+                              OPTIONAL(handed, narrow, THERE), OPTIONAL(handed, sums, THERE));
     ref->layernorm_backward(&b->here, rows, cols, HERE(x), HERE(gamma), HERE(mean), HERE(rstd),
-                            HERE(y), acc, HERE(dx), HERE(dgamma), HERE(dbeta));
-    for (int i = mean; i <= dbeta; i++)
+                            HERE(y), acc, HERE(dx), HERE(dgamma), HERE(dbeta),
+                            OPTIONAL(handed, narrow, HERE), OPTIONAL(handed, sums, HERE));
+    for (int i = mean; i <= sums; i++)
         same(b, i, "layernorm_backward");
     clear_bench(b);
 }
@@ -121,9 +124,13 @@ static void norms(void **state) {
     (void)state;
     struct bench b;
     open_bench(&b, DEVICE_OWN);
-    check_layernorm(&b, 5, 48, 0);
-    check_layernorm(&b, 3, 300, 1);
-    check_layernorm(&b, 2, 1030, 1);
+    check_layernorm(&b, 5, 48, 0, 0);
+    check_layernorm(&b, 3, 300, 1, 0);
+    check_layernorm(&b, 2, 1030, 1, 0);
+    check_layernorm(&b, 70, 48, 1, 1);
+    check_layernorm(&b, 33, 67, 0, 1);
+    check_layernorm(&b, 9, 768, 1, 1);
+    check_layernorm(&b, 5, 1030, 1, 1);
     close_bench(&b);
 }
 
@@ -356,6 +363,17 @@ static size_t halves_of(const struct net *n) {
     return halves;
 }
 
+/* Both residuals of both blocks of the ViT end in a norm that copies and sums their gradients. */
+static void check_handed(const struct net *n, const char *name) {
+    int handed = 0;
+    for (int i = 0; i < n->graph.n; i++)
+        handed += n->graph.tensors[i]->handed;
+    if (!strcmp(name, "vit"))
+        assert_int_equal(handed, 4);
+    if (!strcmp(name, "stack"))
+        assert_int_equal(handed, 0);
+}
+
 static int is_too_small(const char *name) {
     int found = 0;
     for (size_t i = 0; i < sizeof too_small / sizeof *too_small; i++)
@@ -382,6 +400,7 @@ static void compare_networks(const char *cudnn, int libraries) {
         void *data[8] = {NULL};
         open_net(&n, &cases[i], &(struct net_run){.threads = 1, .device = d}, &x, data);
         halves += halves_of(&n);
+        check_handed(&n, cases[i].name);
         close_net(&n, x, data);
         if (is_too_small(cases[i].name))
             continue;

@@ -51,10 +51,10 @@ static struct means parameter_gradients(size_t n, const float *x, const float *g
 
 void ISA_NAME(layernorm_backward)(const struct kctx *c, int rows, int cols, const float *x,
                                   const float *gamma, const float *mean, const float *rstd,
-                                  const float *dy, int acc, float *dx, float *dgamma,
-                                  float *dbeta) {
-    (void)c;
+                                  const float *dy, int acc, float *dx, float *dgamma, float *dbeta,
+                                  float *narrow, float *sums) {
     size_t n = (size_t)cols;
+    float *const all = dx;
     for (int row = 0; row < rows; row++, x += n, dy += n, dx += n) {
         float mu = mean[row], r = rstd[row];
         struct means m = parameter_gradients(n, x, gamma, mu, r, dy, dgamma, dbeta);
@@ -70,4 +70,5 @@ void ISA_NAME(layernorm_backward)(const struct kctx *c, int rows, int cols, cons
             vec_store_first(dx + i, left, slope);
         }
     }
+    ISA_NAME(linear_gradient)(c, rows, cols, ACT_NONE, NULL, all, narrow, sums);
 }

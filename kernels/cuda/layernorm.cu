@@ -9,8 +9,9 @@
 
 namespace {
 
-enum { HELD_MOST = 24 * CUDA_WARP, BACKWARD_MOST = 512, WARPS = CUDA_BLOCK / CUDA_WARP };
-static_assert(2 * (size_t)BACKWARD_MOST * HELD_MOST <= KERNEL_WORKSPACE, "sums of blocks");
+/* BACKWARD_MOST blocks: two for each multiprocessor of an H100, which all run at once. */
+enum { HELD_MOST = 24 * CUDA_WARP, BACKWARD_MOST = 264, WARPS = CUDA_BLOCK / CUDA_WARP, SUMS = 3 };
+static_assert(SUMS * (size_t)BACKWARD_MOST * HELD_MOST <= KERNEL_WORKSPACE, "sums of blocks");
 
 /* j = V (lane + 32 k), where the K groups of V columns begin that a lane holds */
 #define HELD(k, j, lane, cols)                                                                     \
@@ -83,10 +84,12 @@ template <class S> struct backward {
     const S *dy;
     int acc;
     float *dx;
-    /* What the row adds to the gradients of gain and bias, too. */
+    bfloat16 *narrow; /* or NULL */
+    /* What the row adds to the gradients of gain and bias, too, and to own sums of dx, in shared
+     * memory since registers are full; NULL: not wanted. */
     template <int K, int V>
-    __device__ void held(size_t row, int lane, several<float, V> *dgamma,
-                         several<float, V> *dbeta) const {
+    __device__ void held(size_t row, int lane, several<float, V> *dgamma, several<float, V> *dbeta,
+                         float *own) const {
         const float *xi = x + row * (size_t)cols;
         const S *dyi = dy + row * (size_t)cols;
         float *dxi = dx + row * (size_t)cols, mu = mean[row], r = rstd[row], sum = 0, dot = 0;
@@ -118,6 +121,18 @@ template <class S> struct backward {
             EACH(i) g[k].v[i] += xhat[k].v[i];
             put<V>(dxi + j, g[k]);
         }
+        if (narrow)
+            HELD(k, j, lane, cols) {
+                several<bfloat16, V> copy;
+                EACH(i) copy.v[i] = g[k].v[i];
+                put<V>(narrow + row * (size_t)cols + j, copy);
+            }
+        if (own)
+            HELD(k, j, lane, cols) {
+                several<float, V> so_far = take<V>(own + j);
+                EACH(i) so_far.v[i] += g[k].v[i];
+                put<V>(own + j, so_far);
+            }
     }
     template <class T> __device__ void operator()(size_t row, const T &team) const {
         const float *xi = x + row * (size_t)cols;
@@ -163,35 +178,47 @@ template <int K, int V, class S> __global__ void forward_kernel(size_t rows, for
         work.template held<K, V>(row, lane);
 }
 
-/* to (cols) = the sum of the warps' v */
-template <int K, int V> __device__ void add_warps(int cols, const several<float, V> *v, float *to) {
-    enum { WIDTH = K * V * CUDA_WARP };
-    SHARED(float, sums, WARPS *WIDTH);
-    int lane = (int)(threadIdx.x % CUDA_WARP), warp = (int)(threadIdx.x / CUDA_WARP);
-    HELD(k, j, lane, cols) put<V>(sums + warp * WIDTH + j, v[k]);
+/* to (cols) = the sum of what the warps have in shared memory, `width` numbers each */
+__device__ static inline void add_warps(int cols, int width, const float *sums, float *to) {
     __syncthreads();
     for (int j = (int)threadIdx.x; j < cols; j += CUDA_BLOCK) {
         float sum = 0;
         for (int w = 0; w < WARPS; w++)
-            sum += sums[w * WIDTH + j];
+            sum += sums[w * width + j];
         to[j] = sum;
     }
     __syncthreads();
 }
 
-/* partial (blocks,2,cols), or NULL: the gradients of gain and bias from each block's rows */
+/* Where a warp has them. */
+template <int K, int V>
+__device__ void put_sums(int cols, int lane, const several<float, V> *v, float *own) {
+    HELD(k, j, lane, cols) put<V>(own + j, v[k]);
+}
+
+/* partial (blocks,SUMS,cols): the gradients of gain and bias and the sums of dx, from each block's
+ * rows; the first two or the last are left out where they are not wanted. */
 template <int K, int V, class S>
 __global__ void __launch_bounds__(CUDA_BLOCK, 2)
-    backward_kernel(size_t rows, backward<S> work, float *partial) {
+    backward_kernel(size_t rows, backward<S> work, float *partial, bool gains, bool summed) {
+    enum { WIDTH = K * V * CUDA_WARP };
+    SHARED(float, sums, WARPS *WIDTH);
     int lane = (int)(threadIdx.x % CUDA_WARP), cols = work.cols;
+    float *own = sums + threadIdx.x / CUDA_WARP * WIDTH;
+    float *to = partial + SUMS * (size_t)blockIdx.x * (size_t)cols;
     size_t row = (size_t)blockIdx.x * WARPS + threadIdx.x / CUDA_WARP;
     several<float, V> dgamma[K] = {}, dbeta[K] = {};
+    put_sums<K, V>(cols, lane, dgamma, own);
     for (; row < rows; row += (size_t)gridDim.x * WARPS)
-        work.template held<K, V>(row, lane, dgamma, dbeta);
-    if (!partial)
+        work.template held<K, V>(row, lane, dgamma, dbeta, summed ? own : NULL);
+    if (summed)
+        add_warps(cols, WIDTH, sums, to + 2 * cols);
+    if (!gains)
         return;
-    add_warps<K, V>(cols, dgamma, partial + 2 * (size_t)blockIdx.x * (size_t)cols);
-    add_warps<K, V>(cols, dbeta, partial + (2 * (size_t)blockIdx.x + 1) * (size_t)cols);
+    put_sums<K, V>(cols, lane, dgamma, own);
+    add_warps(cols, WIDTH, sums, to);
+    put_sums<K, V>(cols, lane, dbeta, own);
+    add_warps(cols, WIDTH, sums, to + cols);
 }
 
 /* The kernel that holds so many columns. */
@@ -212,21 +239,34 @@ template <int V, class S> auto backward_of(int cols) {
                     backward_kernel<16 / V, V, S>, backward_kernel<24 / V, V, S>);
 }
 
+/* Where sums over rows are added to; NULL: they are not wanted, and not made where blocks are. */
+struct wanted {
+    float *dgamma, *dbeta, *sums;
+    __device__ void finish(int col, const float *v) const {
+        if (dgamma)
+            dgamma[col] += v[0];
+        if (dbeta)
+            dbeta[col] += v[1];
+        if (sums)
+            sums[col] += v[2];
+    }
+};
+
 template <class S>
-void backward_held(const struct kctx *c, size_t n, const backward<S> &work, float *dgamma,
-                   float *dbeta) {
-    int cols = work.cols, wanted = dgamma || dbeta;
+void backward_held(const struct kctx *c, size_t n, const backward<S> &work, const wanted &to) {
+    const char *where = "cuda_layernorm_backward";
+    const bool gains = to.dgamma || to.dbeta, summed = to.sums != NULL;
+    int cols = work.cols;
     size_t each_warp = (n + WARPS * BACKWARD_MOST - 1) / (WARPS * BACKWARD_MOST); /* rows */
     unsigned blocks = n ? cuda_blocks(n, WARPS * each_warp) : 0;
-    float *partial = wanted ? c->workspace : NULL;
     const bool fours = cuda_in_groups<4>(cols, work.x) && cuda_in_groups<4>(cols, work.dy) &&
-                       cuda_in_groups<4>(cols, work.dx) && cuda_in_groups<4>(cols, work.gamma);
+                       cuda_in_groups<4>(cols, work.dx) && cuda_in_groups<4>(cols, work.gamma) &&
+                       cuda_in_groups<4>(cols, work.narrow);
     auto kernel = fours ? backward_of<4, S>(cols) : backward_of<1, S>(cols);
-    RUN("cuda_layernorm_backward", c, kernel, blocks, CUDA_BLOCK, 0, n, work, partial);
-    const gain<S> end = {(size_t)cols, NULL, NULL, NULL, NULL, dgamma, dbeta};
-    if (wanted)
-        team_columns(c, cols, columns_end<2, float, gain<S>>{cols, (int)blocks, partial, end},
-                     "cuda_layernorm_backward");
+    RUN(where, c, kernel, blocks, CUDA_BLOCK, 0, n, work, c->workspace, gains, summed);
+    if (gains || summed)
+        team_columns(c, cols, columns_end<SUMS, float, wanted>{cols, (int)blocks, c->workspace, to},
+                     where);
 }
 
 template <class S> void run_forward(const struct kctx *c, int n, const forward<S> &work) {
@@ -243,18 +283,18 @@ template <class S> void run_forward(const struct kctx *c, int n, const forward<S
 
 /* The sums of long rows first: dx may be dy. */
 template <class S>
-void run_backward(const struct kctx *c, int n, const backward<S> &work, float *dgamma,
-                  float *dbeta) {
+void run_backward(const struct kctx *c, int n, const backward<S> &work, const wanted &to) {
     int cols = work.cols;
     const char *where = "cuda_layernorm_backward";
     if (cols <= HELD_MOST) {
-        backward_held(c, (size_t)n, work, dgamma, dbeta);
+        backward_held(c, (size_t)n, work, to);
         return;
     }
-    if (dgamma || dbeta)
-        columns<2>(c, n, cols, 0,
-                   gain<S>{(size_t)cols, work.x, work.mean, work.rstd, work.dy, dgamma, dbeta},
-                   where);
+    if (to.dgamma || to.dbeta)
+        columns<2>(
+            c, n, cols, 0,
+            gain<S>{(size_t)cols, work.x, work.mean, work.rstd, work.dy, to.dgamma, to.dbeta},
+            where);
     team_rows(c, (size_t)n, cols, work, where);
 }
 
@@ -268,12 +308,22 @@ void cuda_layernorm_forward(const struct kctx *c, int n, int cols, real eps, con
         run_forward<float>(c, n, {cols, eps, x, gamma, beta, y, mean, rstd});
 }
 
+/* A copy in 16 bits of short rows is made on the way; what else is wanted of dx, behind it. */
 void cuda_layernorm_backward(const struct kctx *c, int n, int cols, const real *x,
                              const real *gamma, const real *mean, const real *rstd, const real *dy,
-                             int acc, real *dx, real *dgamma, real *dbeta) {
-    if (c->halves)
-        run_backward<bfloat16>(c, n, {cols, x, gamma, mean, rstd, cuda_halves(dy), acc, dx}, dgamma,
-                               dbeta);
+                             int acc, real *dx, real *dgamma, real *dbeta, real *narrow,
+                             real *sums) {
+    enum { DY = 4, NARROW = 8, NARROW_OF_LINEAR = 2 };
+    const bool half = cuda_is_half(c, NARROW), held = cols <= HELD_MOST && (half || !narrow);
+    bfloat16 *copy = held && narrow ? cuda_halves(narrow) : NULL;
+    const wanted to = {dgamma, dbeta, held ? sums : NULL};
+    if (cuda_is_half(c, DY))
+        run_backward<bfloat16>(c, n, {cols, x, gamma, mean, rstd, cuda_halves(dy), acc, dx, copy},
+                               to);
     else
-        run_backward<float>(c, n, {cols, x, gamma, mean, rstd, dy, acc, dx}, dgamma, dbeta);
+        run_backward<float>(c, n, {cols, x, gamma, mean, rstd, dy, acc, dx, copy}, to);
+    struct kctx behind = *c;
+    behind.halves = half ? 1u << NARROW_OF_LINEAR : 0;
+    if (!held && (narrow || sums))
+        cuda_linear_gradient(&behind, n, cols, ACT_NONE, NULL, dx, narrow, sums);
 }

@@ -30,8 +30,8 @@ void ref_layernorm_forward(const struct kctx *c, int rows, int cols, real eps, c
 
 void ref_layernorm_backward(const struct kctx *c, int rows, int cols, const real *x,
                             const real *gamma, const real *mean, const real *rstd, const real *dy,
-                            int acc, real *dx, real *dgamma, real *dbeta) {
-    (void)c;
+                            int acc, real *dx, real *dgamma, real *dbeta, real *narrow,
+                            real *sums) {
     for (int i = 0; i < rows; i++) {
         const real *xi = x + (size_t)i * (size_t)cols, *dyi = dy + (size_t)i * (size_t)cols;
         real *dxi = dx + (size_t)i * (size_t)cols;
@@ -59,4 +59,5 @@ void ref_layernorm_backward(const struct kctx *c, int rows, int cols, const real
         if (dbeta)
             dbeta[j] = (real)(dbeta[j] + sum_dy);
     }
+    ref_linear_gradient(c, rows, cols, ACT_NONE, NULL, dx, narrow, sums);
 }
