@@ -51,7 +51,7 @@ static void gemm_pack(struct case_run *r) {
     real *y = out(r, M, n);
     if (!r->c)
         return;
-    r->k->gemm_pack(r->c, tw, n, k, w, ldw, packed);
+    r->k->gemm_pack(r->c, tw, n, k, w, ldw, NULL, packed);
     r->k->gemm_packed(r->c, M, n, k, a, k, packed, NULL, ACT_NONE, NULL, NULL, y, n);
 }
 
@@ -78,7 +78,7 @@ static void gemm_packed(struct case_run *r) {
     if (!r->c)
         return;
     if (case_is_first(r))
-        r->k->gemm_pack(r->c, 0, n, k, w, n, packed);
+        r->k->gemm_pack(r->c, 0, n, k, w, n, NULL, packed);
     r->k->gemm_packed(r->c, m, n, k, a, k + pad, packed, bias, (enum activation)act, kept,
                       o & IN_PLACE ? y : residual, y, ldy);
 }

@@ -103,9 +103,11 @@ struct view_shape; /* kernels/views.h */
                   const real *a, int lda, const real *b, int ldb, real beta, real *y, int ldy))    \
     /* Number of reals that gemm_pack writes for a (k,n) right-hand side. */                       \
     KERNEL_RETURNS(size_t, gemm_pack_size, (int n, int k))                                         \
-    /* Prepares op(w) (k,n), stored with row stride ldw, transposed when tw, for gemm_packed. */   \
+    /* Prepares op(w) (k,n), stored with row stride ldw, transposed when tw, for gemm_packed.      \
+     * turned: what this has just made of the same w with the other tw, which may be used for both  \
+     * from then on; or NULL. */                                                                   \
     KERNEL(gemm_pack, (const struct kctx *c, int tw, int n, int k, const real *w, int ldw,         \
-                       real *packed))                                                              \
+                       const real *turned, real *packed))                                          \
     /* y (m,n) = act(a (m,k) * packed + bias (n)) + residual (m,n); bias, residual and kept may be \
      * NULL; residual may be y itself.  kept (m,n) receives what the way back needs of act: its    \
      * slope, or on a device (c->device) what act was given, since memory takes longer there. */   \

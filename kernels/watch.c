@@ -21,7 +21,8 @@ WATCH(gemm,
       : beta == 1 ? 2
                   : 1,
       lda - (ta ? m : k))
-WATCH(gemm_pack, (const struct kctx *c, int tw, int n, int k, REAL w, int ldw, OUT packed), n, k,
+WATCH(gemm_pack,
+      (const struct kctx *c, int tw, int n, int k, REAL w, int ldw, REAL turned, OUT packed), n, k,
       tw, ldw - (tw ? k : n))
 WATCH(gemm_packed,
       (const struct kctx *c, int m, int n, int k, REAL a, int lda, REAL packed, REAL bias,

@@ -263,9 +263,9 @@ static void matmul_backward(const struct chunk *c, const struct tensor *t) {
 static void matmul_prepare(const struct chunk *c, const struct tensor *t, real *packed) {
     const int *a = t->attr;
     const real *w = chunk_value(c, t->src[W]);
-    c->k->gemm_pack(&c->ctx, 1, a[OUT], a[COLS], w, a[COLS], packed);
+    c->k->gemm_pack(&c->ctx, 1, a[OUT], a[COLS], w, a[COLS], NULL, packed);
     if (t->src[X]->needs_grad)
-        c->k->gemm_pack(&c->ctx, 0, a[COLS], a[OUT], w, a[COLS],
+        c->k->gemm_pack(&c->ctx, 0, a[COLS], a[OUT], w, a[COLS], packed,
                         packed + gemm_pack_bound(a[OUT], a[COLS]));
 }
 

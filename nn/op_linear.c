@@ -67,13 +67,13 @@ static void backward(const struct chunk *c, const struct tensor *t) {
 }
 
 static void prepare(const struct chunk *c, const struct tensor *t, real *packed) {
-    enum { PACKED = 1 << 1 }; /* of gemm_pack */
+    enum { PACKED = 1 << 1 | 1 << 2 }; /* of gemm_pack: both ways */
     const int *a = t->attr;
     const struct kctx ctx = chunk_halves(c, is_half(t) ? PACKED : 0);
     const real *w = chunk_value(c, t->src[W]);
-    c->k->gemm_pack(&ctx, 1, a[OUT], a[IN], w, a[IN], packed);
+    c->k->gemm_pack(&ctx, 1, a[OUT], a[IN], w, a[IN], NULL, packed);
     if (t->src[X]->needs_grad)
-        c->k->gemm_pack(&ctx, 0, a[IN], a[OUT], w, a[IN],
+        c->k->gemm_pack(&ctx, 0, a[IN], a[OUT], w, a[IN], packed,
                         packed + c->k->gemm_pack_size(a[OUT], a[IN]));
 }
 

@@ -124,7 +124,7 @@ static void forward(const struct pixel_heads *h, struct head *one, int n) {
 static void pack(struct pixel_heads *h, int n) {
     const struct kctx ctx = context(h);
     CHECK(n <= h->c.rows, "%d rows of %d", n, h->c.rows);
-    h->c.kernels->gemm_pack(&ctx, 1, n, h->c.dim, h->x, h->c.dim, h->packed);
+    h->c.kernels->gemm_pack(&ctx, 1, n, h->c.dim, h->x, h->c.dim, NULL, h->packed);
 }
 
 void pixel_heads_forward(struct pixel_heads *h, int n) {
@@ -189,7 +189,7 @@ void pixel_heads_step(struct pixel_heads *h, int n, const float *target,
         all += weight;
     }
     pack(h, n);
-    h->c.kernels->gemm_pack(&ctx, 0, h->c.dim, n, h->x, h->c.dim, h->turned);
+    h->c.kernels->gemm_pack(&ctx, 0, h->c.dim, n, h->x, h->c.dim, NULL, h->turned);
 #pragma omp parallel for num_threads(h->threads) schedule(static)
     for (int i = 0; i < h->c.heads; i++) {
         forward(h, &h->head[i], n);

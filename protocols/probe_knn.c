@@ -151,7 +151,7 @@ static void classify_block(const struct search *s, struct lane *l, int from, flo
     s->kernels->l2_normalize_rows(&l->c, columns, dim, norm_eps,
                                   s->test->x + (size_t)from * (size_t)dim, l->query, NULL);
     memset(l->query + filled, 0, sizeof(float) * (all - filled));
-    s->kernels->gemm_pack(&l->c, 1, TEST_BLOCK, dim, l->query, dim, l->packed);
+    s->kernels->gemm_pack(&l->c, 1, TEST_BLOCK, dim, l->query, dim, NULL, l->packed);
     find_neighbours(s, l, columns);
     size_t each = (size_t)s->grid->n_t * (size_t)s->grid->n_k * (size_t)s->train->classes;
     for (int j = 0; j < columns; j++)

@@ -179,7 +179,7 @@ static void gather(const struct probe *p, const struct features *f, const int32_
 /* z (rows, batch) = w x' + b for the first `count` samples in l->x. */
 static void forward(const struct probe *p, struct lane *l, int rows, int count) {
     int dim = p->train->dim;
-    p->k->gemm_pack(&l->c, 1, count, dim, l->x, dim, l->packed);
+    p->k->gemm_pack(&l->c, 1, count, dim, l->x, dim, NULL, l->packed);
     p->k->gemm_packed(&l->c, rows, count, dim, l->w, dim, l->packed, NULL, ACT_NONE, NULL, NULL,
                       l->z, p->batch);
     for (int r = 0; r < rows; r++)
@@ -259,7 +259,7 @@ static void train_step(const struct probe *p, struct lane *l, int first, int hea
     for (int h = 0; h < heads; h++)
         softmax_gradient(p, l, count, l->z + head_at(p, h) * (size_t)p->batch,
                          l->bg + head_at(p, h));
-    p->k->gemm_pack(&l->c, 0, dim, count, l->x, dim, l->packed);
+    p->k->gemm_pack(&l->c, 0, dim, count, l->x, dim, NULL, l->packed);
     p->k->gemm_packed(&l->c, heads * classes, dim, count, l->z, p->batch, l->packed, NULL, ACT_NONE,
                       NULL, NULL, l->g, dim);
     for (int h = 0; h < heads; h++)

@@ -162,7 +162,7 @@ static int search_open(struct search *s, const float *images, const float *texts
         memset(query, 0, sizeof(float) * block);
         s->kernels->l2_normalize_rows(&c, rows, dim, norm_eps, images + (size_t)b * block, query,
                                       NULL);
-        s->kernels->gemm_pack(&c, 1, IMAGE_BLOCK, dim, query, dim, to);
+        s->kernels->gemm_pack(&c, 1, IMAGE_BLOCK, dim, query, dim, NULL, to);
     }
     s->own = ARENA_ARRAY(&s->arena, float, s->n_texts);
     s->nearest = ARENA_ARRAY(&s->arena, float, s->n_images);

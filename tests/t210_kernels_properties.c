@@ -214,7 +214,7 @@ static void test_gemm_naive(void **state) {
         real *w = tb ? bt : b;
         real *packed = zeros(f, (int)kernels->gemm_pack_size(N, K));
         kernels->gemm(&f->c, ta, tb, M, N, K, 1, ta ? at : a, ta ? M : K, w, tb ? K : N, 0, y, N);
-        kernels->gemm_pack(&f->c, tb, N, K, w, tb ? K : N, packed);
+        kernels->gemm_pack(&f->c, tb, N, K, w, tb ? K : N, NULL, packed);
         kernels->gemm_packed(&f->c, M, N, K, a, K, packed, bias, ACT_NONE, NULL, NULL, packed_y, N);
         for (int i = 0; i < M; i++)
             for (int j = 0; j < N; j++) {

@@ -30,9 +30,9 @@ static void check_packed(struct bench *b, const struct product_case *p) {
     int residual = draw(b, m * n, p->half_out), y = draw(b, m * n, p->half_out);
     for (size_t i = 0; i < n * k; i++)
         HERE(w)[i] = rounded(HERE(w)[i]);
-    b->there.halves = 2;
-    b->d->kernels->gemm_pack(&b->there, 1, p->n, p->k, THERE(w), p->k, THERE(packed));
-    kernels_ref()->gemm_pack(&b->here, 1, p->n, p->k, HERE(w), p->k, HERE(packed));
+    b->there.halves = 1 << 2;
+    b->d->kernels->gemm_pack(&b->there, 1, p->n, p->k, THERE(w), p->k, NULL, THERE(packed));
+    kernels_ref()->gemm_pack(&b->here, 1, p->n, p->k, HERE(w), p->k, NULL, HERE(packed));
     b->there.halves = bits_of(b, 6, (const int[]){a, packed, bias, kept, residual, y});
     b->d->kernels->gemm_packed(&b->there, p->m, p->n, p->k, THERE(a), p->k, THERE(packed),
                                OPTIONAL(p->bias, bias, THERE), p->act,
@@ -44,6 +44,35 @@ static void check_packed(struct bench *b, const struct product_case *p) {
     same(b, y, "gemm_packed");
     if (p->kept)
         same(b, kept, "gemm_packed");
+    clear_bench(b);
+}
+
+/* Both ways of a layer's weights, the second from what was made for the first, and again when they
+ * have changed. */
+static void check_packed_twice(struct bench *b, int out, int in) {
+    enum { M = 5, TIMES = 2 };
+    size_t cells = (size_t)out * (size_t)in;
+    int g = draw(b, (size_t)M * (size_t)out, 1), forth = draw(b, cells, 1),
+        back = draw(b, cells, 1);
+    int w[TIMES] = {draw(b, cells, 0), draw(b, cells, 0)}, y = draw(b, (size_t)M * (size_t)in, 1);
+    const struct kernels *there = b->d->kernels, *ref = kernels_ref();
+    for (int i = 0; i < TIMES; i++) {
+        for (size_t k = 0; k < cells; k++)
+            HERE(w[i])[k] = rounded(HERE(w[i])[k]);
+        if (i)
+            b->d->copy(b->d, THERE(w[0]), THERE(w[i]), cells * sizeof(real));
+        b->there.halves = 1 << 2;
+        there->gemm_pack(&b->there, 1, out, in, THERE(w[0]), in, NULL, THERE(forth));
+        b->there.halves = 1 << 1 | 1 << 2;
+        there->gemm_pack(&b->there, 0, in, out, THERE(w[0]), in, THERE(forth), THERE(back));
+        ref->gemm_pack(&b->here, 0, in, out, HERE(w[i]), in, NULL, HERE(back));
+        b->there.halves = bits_of(b, 6, (const int[]){g, back, y, y, y, y});
+        there->gemm_packed(&b->there, M, in, out, THERE(g), out, THERE(back), NULL, ACT_NONE, NULL,
+                           NULL, THERE(y), in);
+        ref->gemm_packed(&b->here, M, in, out, HERE(g), out, HERE(back), NULL, ACT_NONE, NULL, NULL,
+                         HERE(y), in);
+        same(b, y, "gemm_pack");
+    }
     clear_bench(b);
 }
 
@@ -66,6 +95,8 @@ static void check_products(enum device_math math) {
     open_bench(&b, math);
     for (size_t i = 0; i < sizeof asked / sizeof *asked; i++)
         check_packed(&b, &asked[i]);
+    check_packed_twice(&b, 24, 40);
+    check_packed_twice(&b, 7, 9);
     check_gemm(&b, 0);
     check_gemm(&b, 1);
     close_bench(&b);

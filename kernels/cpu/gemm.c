@@ -47,8 +47,9 @@ static void pack_panels(int transposed, int n, int k, const float *w, int ldw, f
 }
 
 void ISA_NAME(gemm_pack)(const struct kctx *c, int tw, int n, int k, const float *w, int ldw,
-                         float *packed) {
+                         const float *turned, float *packed) {
     (void)c;
+    (void)turned;
     pack_panels(tw, n, k, w, ldw, packed);
 }
 

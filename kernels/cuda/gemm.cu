@@ -202,26 +202,55 @@ size_t cuda_gemm_pack_size(int n, int k) {
     return (size_t)n * (size_t)k;
 }
 
-/* In 16 bits a copy is made, for the library in the order in which the weights lie. */
+/* y = x, eight at a time. */
+struct narrow_eight {
+    enum { EIGHT = 8, FOUR = 4 };
+    const float *x;
+    bfloat16 *y;
+    __device__ void operator()(size_t group) const {
+        several<bfloat16, EIGHT> out;
+        for (int half = 0; half < EIGHT; half += FOUR) {
+            const several<float, FOUR> in = take<FOUR>(x + group * EIGHT + half);
+            for (int k = 0; k < FOUR; k++)
+                out.v[half + k] = in.v[k];
+        }
+        put<EIGHT>(y + group * EIGHT, out);
+    }
+};
+
+/* rows of cols, stored ldw apart, without gaps and in 16 bits */
+static void copy_halves(const struct kctx *c, int rows, int cols, const real *w, int ldw,
+                        bfloat16 *to) {
+    enum { EIGHT = narrow_eight::EIGHT };
+    const char *where = "cuda_gemm_pack";
+    const size_t all = (size_t)rows * (size_t)cols;
+    if (ldw == cols && cuda_in_groups<EIGHT>(all, to) && cuda_in_groups<narrow_eight::FOUR>(all, w))
+        each(c, all / EIGHT, narrow_eight{w, to}, where);
+    else
+        each(c, all, pack<bfloat16>{(size_t)cols, {w, (size_t)ldw, 0}, to}, where);
+}
+
+/* In 16 bits a copy is made, for the library in the order in which the weights lie, once for both
+ * ways. */
 static void pack_halves(const struct kctx *c, int tw, int n, int k, const real *w, int ldw,
-                        bfloat16 *packed) {
+                        const real *turned, bfloat16 *packed) {
     struct cuda_queue *q = cuda_queue_of(c);
     int rows = tw ? n : k, cols = tw ? k : n;
-    const struct packed_matrix there = {packed, packed, cols, tw};
-    if (q->blas && n > 0 && k > 0 && !blas_remember(q->blas, &there))
-        each(c, (size_t)rows * (size_t)cols,
-             pack<bfloat16>{(size_t)cols, {w, (size_t)ldw, 0}, packed}, "cuda_gemm_pack");
-    else
+    const struct packed_matrix *other = q->blas && turned ? blas_recall(q->blas, turned) : NULL;
+    const struct packed_matrix there = {packed, other ? other->w : packed, cols, tw};
+    if (!q->blas || n <= 0 || k <= 0 || blas_remember(q->blas, &there))
         each(c, (size_t)n * (size_t)k, pack<bfloat16>{(size_t)n, {w, (size_t)ldw, tw}, packed},
              "cuda_gemm_pack");
+    else if (!other)
+        copy_halves(c, rows, cols, w, ldw, packed);
 }
 
 void cuda_gemm_pack(const struct kctx *c, int tw, int n, int k, const real *w, int ldw,
-                    real *packed) {
+                    const real *turned, real *packed) {
     const struct packed_matrix there = {packed, w, ldw, tw};
     struct cuda_queue *q = cuda_queue_of(c);
     if (c->halves)
-        pack_halves(c, tw, n, k, w, ldw, cuda_halves(packed));
+        pack_halves(c, tw, n, k, w, ldw, turned, cuda_halves(packed));
     else if (!q->blas || n <= 0 || k <= 0 || blas_remember(q->blas, &there))
         each(c, (size_t)n * (size_t)k, pack<float>{(size_t)n, {w, (size_t)ldw, tw}, packed});
 }

@@ -27,8 +27,9 @@ size_t ref_gemm_pack_size(int n, int k) {
 
 /* Here the prepared matrix is op(w) itself, (k,n) without gaps. */
 void ref_gemm_pack(const struct kctx *c, int tw, int n, int k, const real *w, int ldw,
-                   real *packed) {
+                   const real *turned, real *packed) {
     (void)c;
+    (void)turned;
     for (int p = 0; p < k; p++)
         for (int j = 0; j < n; j++)
             packed[(size_t)p * (size_t)n + (size_t)j] = (real)at(w, ldw, tw, p, j);
