@@ -1,6 +1,7 @@
 /* How much a method is above `random`: in pairs where pretraining seeds are shared. */
 #include "reports/difference_internal.h"
 
+#include <math.h>
 #include <string.h>
 
 int summary_baseline(const struct summary *s, const struct summary_row *row) {
@@ -25,6 +26,11 @@ int cell_n_incomplete(const struct summary_cell *cell) {
     return n;
 }
 
+double cell_rounding_error(const struct summary_cell *cell, int n) {
+    double step = cell->images > 0 ? 100.0 / cell->images : 0;
+    return step / sqrt(12.0 * n * (cell->probes > 1 ? cell->probes : 1));
+}
+
 int summary_difference(const struct summary *s, const struct summary_cell *cell,
                        const struct summary_cell *base, struct summary_difference *d) {
     double *a = ARENA_ARRAY(s->a, double, cell->n), *b = ARENA_ARRAY(s->a, double, cell->n);
@@ -38,9 +44,12 @@ int summary_difference(const struct summary *s, const struct summary_cell *cell,
     if (!cell->n || !base->n)
         return 0;
     int welch = !pairs || (pairs < 2 && cell->n > 1 && base->n > 1);
+    struct estimate e = welch ? welch_estimate(cell->top1, cell->n, base->top1, base->n)
+                              : paired_estimate(a, b, pairs);
+    e.error = fmax(e.error, hypot(cell_rounding_error(cell, welch ? cell->n : pairs),
+                                  cell_rounding_error(base, welch ? base->n : pairs)));
     *d = (struct summary_difference){
-        .interval = welch ? welch_difference(cell->top1, cell->n, base->top1, base->n, REPORT_LEVEL)
-                          : paired_difference(a, b, pairs, REPORT_LEVEL),
+        .interval = estimate_interval(e, REPORT_LEVEL),
         .pairs = welch ? 0 : pairs,
         .certain = cell->wilson && base->wilson,
         .incomplete = cell_n_incomplete(cell) || cell_n_incomplete(base)};

@@ -1,4 +1,5 @@
 /* The data of accuracy against the number of labelled images. */
+#include "reports/difference_internal.h"
 #include "reports/figures_internal.h"
 #include "reports/panels_internal.h"
 
@@ -69,21 +70,24 @@ static int draw_row(struct panel *panel, const struct summary *s, const struct s
                     const struct summary_column *c, const struct unit *unit, const double *x,
                     int n) {
     double *level = ARENA_ARRAY(s->a, double, n), *value = ARENA_ARRAY(s->a, double, row->n_runs);
+    const struct summary_cell *cell = summary_at(s, (int)(row - s->row), (int)(c - s->column));
     int single = 0;
     for (int k = 0; k < n; k++) {
         int runs = 0, incomplete = 0;
         double error = NAN, of_one = NAN;
         for (int i = 0; i < row->n_runs; i++) {
             const struct eval *e = summary_eval(s, row->run[i], c);
-            double mean = e ? mean_of(e, unit, x[k], &error) : NAN;
-            if (!isfinite(mean))
+            double one = e ? mean_of(e, unit, x[k], &error) : NAN;
+            if (!isfinite(one))
                 continue;
-            value[runs++] = mean;
+            value[runs++] = one;
             of_one = error;
             incomplete |= !run_is_complete(row->run[i]);
-            panel_seed(panel, row->id, x[k], mean);
+            panel_seed(panel, row->id, x[k], one);
         }
-        struct interval in = mean_interval(value, runs, REPORT_LEVEL);
+        struct estimate mean = paired_estimate(value, NULL, runs);
+        mean.error = fmax(mean.error, cell_rounding_error(cell, runs));
+        struct interval in = estimate_interval(mean, REPORT_LEVEL);
         level[k] = runs ? in.mean : NAN;
         if (runs == 1 && isfinite(of_one)) {
             in.lo = in.mean - of_one;

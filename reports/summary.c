@@ -1,5 +1,6 @@
 #include "reports/summary_internal.h"
 
+#include "reports/difference_internal.h"
 #include "reports/text_internal.h"
 
 #include <math.h>
@@ -186,7 +187,9 @@ static void add_gap(struct summary_cell *cell, const struct run *run, const stru
 /* With every value at 0 or at 100 % a t-interval would claim certainty: what is left is the
  * uncertainty of the test images. */
 static void find_level(struct summary_cell *cell) {
-    cell->level = mean_interval(cell->top1, cell->n, REPORT_LEVEL);
+    struct estimate e = paired_estimate(cell->top1, NULL, cell->n);
+    e.error = fmax(e.error, cell_rounding_error(cell, cell->n));
+    cell->level = estimate_interval(e, REPORT_LEVEL);
     int extreme = cell->n > 1 && (cell->top1[0] <= 0 || cell->top1[0] >= PERCENT);
     for (int i = 1; i < cell->n; i++)
         extreme &= cell->top1[i] == cell->top1[0];
@@ -202,6 +205,14 @@ static void find_level(struct summary_cell *cell) {
         cell->level.lo = fmax(cell->level.lo, 0);
         cell->level.hi = fmin(cell->level.hi, PERCENT);
     }
+}
+
+static void count_probes(struct summary_cell *cell, const struct eval *e) {
+    int probes = 0;
+    for (int i = 0; i < e->n_seeds; i++)
+        probes += isfinite(eval_value(e, i));
+    if (cell->n == 1 || probes < cell->probes)
+        cell->probes = probes;
 }
 
 static void fill_cell(struct summary *s, int r, int c) {
@@ -222,6 +233,7 @@ static void fill_cell(struct summary *s, int r, int c) {
             cell->run[cell->n] = run;
             cell->top1[cell->n++] = top1;
             cell->images = e->n_samples;
+            count_probes(cell, e);
         }
     }
     if (cell->n)

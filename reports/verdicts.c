@@ -8,16 +8,6 @@
 
 /* ---- one pair ---- */
 
-/* Values are shares of so many images and so are rounded, with a variance of step^2 / 12 each:
- * seeds that agree by chance, to the last image, do not make a difference certain. */
-static double rounding_error(const struct summary_cell *a, const struct summary_cell *b, int na,
-                             int nb) {
-    if (a->images <= 0 || b->images <= 0)
-        return 0;
-    double step_a = 100.0 / a->images, step_b = 100.0 / b->images;
-    return sqrt((step_a * step_a / na + step_b * step_b / nb) / 12);
-}
-
 struct verdict verdict_of(const struct summary_cell *a, const struct summary_cell *b) {
     struct arena room = {0};
     const int most = a->n < b->n ? a->n : b->n;
@@ -50,7 +40,8 @@ struct verdict verdict_of(const struct summary_cell *a, const struct summary_cel
     }
     v.mean_a = paired_estimate(v.paired ? x : a->top1, NULL, v.n_a).value;
     v.mean_b = paired_estimate(v.paired ? y : b->top1, NULL, v.n_b).value;
-    v.difference.error = fmax(v.difference.error, rounding_error(a, b, v.n_a, v.n_b));
+    v.difference.error = fmax(v.difference.error,
+                              hypot(cell_rounding_error(a, v.n_a), cell_rounding_error(b, v.n_b)));
     v.interval = estimate_interval(v.difference, REPORT_LEVEL);
     v.p = difference_p(v.difference);
     if (!a->n || !b->n)

@@ -156,6 +156,13 @@ static void test_no_spread(void **state) {
     near(far->difference.error, sqrt(2 * 0.1 * 0.1 / 12 / 3), 1e-9);
     assert_true(far->p > 0 && far->p < 1e-4 && far->word == VERDICT_A_BETTER);
     assert_true(against_random(&s, &v, "dino")->p > 0.04);
+    const struct summary_cell *mae = summary_at(&s, row_of(&s, "mae"), 0);
+    const struct summary_cell *random = summary_at(&s, row_of(&s, "random"), 0);
+    const double t = 4.302652729911275; /* of 2 degrees of freedom, at 97.5 % */
+    struct summary_difference d;
+    assert_int_equal(summary_difference(&s, mae, random, &d), 1);
+    near(d.interval.hi - d.interval.mean, t * sqrt(2 * 0.1 * 0.1 / 12 / 3), 1e-9);
+    near(mae->level.mean - mae->level.lo, t * sqrt(0.1 * 0.1 / 12 / 3), 1e-9);
     for (int i = 0; i < runs.n; i++)
         runs.run[i]->evals[0].n_samples = 0; /* how fine values are is not known */
     const struct summary unknown = summary_of(runs.run, runs.n, &runs.arena);
