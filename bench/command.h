@@ -19,6 +19,7 @@ struct invocation {
     int full_argc; /* as typed, for the record */
     char **full_argv;
     const volatile sig_atomic_t *stop;
+    int goes_on;                /* what is stopped goes on when it is called again */
     struct communicator *ranks; /* that do this together; NULL: one process */
     union {                     /* values of the command's own flags */
         struct run_flags {
@@ -76,6 +77,7 @@ struct command {
     const struct option_def *flags; /* of its own, into the invocation's `own`; NULL: none */
     int flags_alone;                /* it takes no flags of a run beside them */
     int settles_itself;             /* it calls settings_settle, or does without */
+    int goes_on;                    /* what it did when it is stopped is not lost */
     int joins;                      /* several processes can do it together */
     /* Takes out of argv what no table of options can say. */
     void (*before_flags)(struct invocation *call);

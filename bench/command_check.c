@@ -136,7 +136,9 @@ static int diff(struct invocation *call, struct error *err) {
             goto out;
         }
     }
-    if (compare_sides(&side[0], &side[1], &a))
+    const int differ = compare_sides(&side[0], &side[1], &a);
+    TRY(stream_written(stdout, "the differences", err));
+    if (differ)
         status = error_set(err, STATUS_FINDING, "%s and %s differ", call->argv[1], call->argv[2]);
     else if (n_bad)
         status = error_set(err, STATUS_FINDING, "%d files could not be read, see above", n_bad);

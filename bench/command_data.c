@@ -29,8 +29,9 @@ static void print_left_out(const struct dataset *d) {
     puts(d->n_bad > d->n_bad_names ? ", ..." : "");
 }
 
-static int info(const struct dataset *d, const char *unused, struct error *err) {
-    (void)unused, (void)err;
+static int info(const struct dataset *d, const char *unused, const volatile sig_atomic_t *stop,
+                struct error *err) {
+    (void)unused, (void)stop, (void)err;
     char order[65];
     audit_class_order(d, order);
     printf("%-12s %s\n%-12s %s\n", "dataset", d->spec, "content", d->root_hash);
@@ -102,10 +103,11 @@ static void print_audit(const struct dataset *d, const struct audit *a) {
     print_left_out(d);
 }
 
-static int verify(const struct dataset *d, const char *unused, struct error *err) {
+static int verify(const struct dataset *d, const char *unused, const volatile sig_atomic_t *stop,
+                  struct error *err) {
     (void)unused;
     struct audit a;
-    int status = audit_run(&a, d, NULL, err);
+    int status = audit_run(&a, d, stop, err);
     if (!status) {
         long broken = a.split[SPLIT_TRAIN].broken + a.split[SPLIT_TEST].broken + d->n_bad;
         print_audit(d, &a);
@@ -121,15 +123,18 @@ static int verify(const struct dataset *d, const char *unused, struct error *err
 
 /* ---- the others ---- */
 
-static int preview(const struct dataset *d, const char *out, struct error *err) {
+static int preview(const struct dataset *d, const char *out, const volatile sig_atomic_t *unused,
+                   struct error *err) {
+    (void)unused;
     int status = contact_sheet(d, PREVIEWED, out, err);
     if (!status)
         puts(out);
     return status;
 }
 
-static int convert(const struct dataset *d, const char *out, struct error *err) {
-    int status = dataset_convert(d, out, err);
+static int convert(const struct dataset *d, const char *out, const volatile sig_atomic_t *stop,
+                   struct error *err) {
+    int status = dataset_convert(d, out, stop, err);
     if (!status)
         log_message(LOG_INFO, "%s: %ld + %ld images", out, d->count[SPLIT_TRAIN],
                     d->count[SPLIT_TEST]);
@@ -139,7 +144,8 @@ static int convert(const struct dataset *d, const char *out, struct error *err) 
 static const struct action {
     const char *name, *out; /* out: what the second argument is, NULL: there is none */
     int audits;             /* broken files are what it looks for */
-    int (*run)(const struct dataset *d, const char *out, struct error *err);
+    int (*run)(const struct dataset *d, const char *out, const volatile sig_atomic_t *stop,
+               struct error *err);
 } actions[] = {{"info", NULL, 0, info},
                {"verify", NULL, 1, verify},
                {"preview", "OUT.png", 0, preview},
@@ -179,7 +185,7 @@ static int run(struct invocation *call, struct error *err) {
     int status = open_data(action, &d, call->argv[2], err);
     if (status)
         return status;
-    status = action->run(&d, action->out ? call->argv[3] : NULL, err);
+    status = action->run(&d, action->out ? call->argv[3] : NULL, call->stop, err);
     dataset_close(&d);
     return status;
 }

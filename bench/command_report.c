@@ -1,11 +1,17 @@
 /* command_report.c -- report. */
 #include "bench/arguments.h"
 
+#include "core/file.h"
 #include "core/log.h"
 #include "reports/flags.h"
 #include "reports/page.h"
 
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
 #include <string.h>
+#include <sys/file.h>
+#include <unistd.h>
 
 static const struct option_def flags[] = {
     OPTION_TEXT(struct report_options, into, "", NULL,
@@ -35,7 +41,22 @@ static const char *with_svg(const char *formats, struct arena *a) {
     return strstr(formats, "svg") ? formats : arena_printf(a, "svg,%s", formats);
 }
 
-/* Table, figures and page of all there is. */
+/* Two that replace each other's files would find them gone.  Where folders have no locks there is
+ * none. */
+static int claim(const char *into, int *lock, struct error *err) {
+    int status = make_folders(into, err);
+    if (status)
+        return status;
+    *lock = open(into, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (*lock >= 0 && flock(*lock, LOCK_EX | LOCK_NB) && errno == EWOULDBLOCK)
+        return error_set(err, STATUS_USAGE,
+                         "%s: another report is being written there: wait for it or choose another "
+                         "folder, --into",
+                         into);
+    return 0;
+}
+
+/* Table, figures and page of all there is; without some of the figures where a script fails. */
 static int report_all(const struct runs_found *found, const char *into,
                       const struct report_options *o, struct arena *a, struct error *err) {
     struct report_options figures = *o;
@@ -46,7 +67,8 @@ static int report_all(const struct runs_found *found, const char *into,
     for (int i = 0; i < n_flags; i++)
         said[i] = flag[i].text;
     TRY(report_table(found->run, found->n, stdout, err));
-    TRY(report_figures(found->run, found->n, into, &figures, err));
+    struct error failed = {0};
+    const int missing = report_figures(found->run, found->n, into, &figures, &failed);
     const struct page_figure *list = page_figures(&n_figures, a);
     TRY(report_page(&(struct page_input){.runs = found->run,
                                          .n_runs = found->n,
@@ -58,6 +80,9 @@ static int report_all(const struct runs_found *found, const char *into,
                                          .n_unreadable = found->n_bad},
                     into, err));
     log_message(LOG_INFO, "figures are in %s/figures, the page is %s/index.html", into, into);
+    if (missing)
+        *err = failed;
+    status = missing;
 out:
     return status;
 }
@@ -68,9 +93,13 @@ static int run(struct invocation *call, struct error *err) {
     const char *into = *o->into ? o->into : arguments_folder(call, 1);
     struct arena a = {0};
     struct runs_found found = {0};
-    int status = 0;
+    int status = 0, lock = -1;
+    signal(SIGINT, SIG_DFL); /* there is nothing to save: each file is replaced whole */
+    signal(SIGTERM, SIG_DFL);
     TRY(report_options_check(o, err));
     TRY(arguments_runs(call, 1, &a, &found, err));
+    if (!csv)
+        TRY(claim(into, &lock, err));
     if (csv) {
         TRY(report_csv(found.run, found.n, stdout, err));
     } else if (*o->only) {
@@ -81,6 +110,8 @@ static int run(struct invocation *call, struct error *err) {
     }
 out:
     status = arguments_done(&found, status, err);
+    if (lock >= 0)
+        close(lock);
     arena_free(&a);
     return status;
 }

@@ -134,6 +134,7 @@ const struct command command_run = {
     .help = "pretrain and evaluate a suite, or what the flags name; without either, the demo",
     .run = run,
     .flags = run_flags,
+    .goes_on = 1,
     .joins = 1,
     .load = load};
 const struct command command_pretrain = {.name = "pretrain",
@@ -141,6 +142,7 @@ const struct command command_pretrain = {.name = "pretrain",
                                          .help = "pretrain only",
                                          .run = pretrain,
                                          .flags = run_flags,
+                                         .goes_on = 1,
                                          .joins = 1,
                                          .load = load};
 const struct command command_eval = {
@@ -149,4 +151,5 @@ const struct command command_eval = {
     .help = "evaluate finished runs again, with other protocols or options; or published weights",
     .run = eval,
     .flags = eval_flags,
+    .goes_on = 1,
     .joins = 1};

@@ -13,8 +13,6 @@
 #include <stdio.h>
 #include <string.h>
 
-enum { LEAST_LAUNCHES = 5 };
-
 static void print_row(const struct turns_row *r, int json) {
     const struct speed_verdict *v = &r->verdict;
     const char *name = speed_names[v->speed];
@@ -37,16 +35,26 @@ static void print_row(const struct turns_row *r, int json) {
         printf("%-62s %s\n", r->name, name);
 }
 
-/* Status 5 when something became slower. */
-static int report(const struct turns *t, struct error *err) {
-    int counts[SPEEDS] = {0};
+/* Status 5 when something became slower, 2 when nothing was compared.  pairs: the most that there
+ * might have been. */
+static int report(const struct turns *t, int pairs, struct error *err) {
+    int counts[SPEEDS] = {0}, compared = 0;
     if (!t->o->json)
         printf("%-62s %-10s %6s %-14s %6s %9s %4s\n", "kernel", "verdict", "ratio", "[95 %]",
                "floor", "p", "n");
     for (int i = 0; i < t->n; i++) {
         print_row(&t->rows[i], t->o->json);
         counts[t->rows[i].verdict.speed] += t->rows[i].pairs > 0;
+        compared += t->rows[i].pairs > 0;
     }
+    if (!compared)
+        return error_set(err, STATUS_USAGE, "%s: it has none of these kernels to compare with",
+                         t->o->against);
+    if (pairs < speed_least_pairs(compared))
+        log_message(LOG_WARN,
+                    "%d pairs are too few for one slower kernel among %d to be told from chance, "
+                    "which takes %d: --pairs",
+                    pairs, compared, speed_least_pairs(compared));
     log_message(LOG_INFO, "%d the same, %d slower, %d faster, %d undecided", counts[SPEED_SAME],
                 counts[SPEED_SLOWER], counts[SPEED_FASTER], counts[SPEED_UNDECIDED]);
     return counts[SPEED_SLOWER] ? error_set(err, STATUS_REGRESSION, "slower than %s: %d kernels",
@@ -58,16 +66,16 @@ static int against_program(const struct invocation *call, struct error *err) {
     const struct kernels_flags *o = &call->own.kernels;
     struct turns t = {.o = o, .stop = call->stop, .n_sides = 2};
     struct other other;
-    int status = 0;
+    int status = 0, again = 2 * o->pairs <= SPEED_PAIRS;
     TRY(other_open(&other, o->against, err));
     TRY(other_self(&t.arena, &t.side[0].program, err));
     t.side[1].program = other.program;
     TRY(turns_launch(&t, o->filter, err));
-    if (turns_decide(&t, 0, 1) && 2 * o->pairs <= SPEED_PAIRS) {
+    if (turns_decide(&t, 0, 1) && again) {
         TRY(turns_launch(&t, turns_undecided(&t), err));
         turns_decide(&t, 0, 1);
     }
-    status = report(&t, err);
+    status = report(&t, again ? 2 * o->pairs : o->pairs, err);
 out:
     other_close(&other);
     turns_free(&t);
@@ -79,12 +87,12 @@ out:
 /* As it was launched then; how often: the launches of its first row. */
 static int options_of(const struct kernel_times *stored, const char *path, struct kernels_flags *o,
                       struct error *err) {
-    int n = stored->n ? stored->samples[0].n_launches : 0;
-    if (n < LEAST_LAUNCHES)
+    int n = stored->n ? stored->samples[0].n_launches : 0, least = speed_least_pairs(stored->n);
+    if (n < least)
         return error_set(err, STATUS_USAGE,
-                         "%s: it has %d launches, and %d at least are needed: make it with "
-                         "--launches 10 --out FILE.h5",
-                         path, n, LEAST_LAUNCHES);
+                         "%s: it has %d launches, and for one slower kernel among its %d to be "
+                         "told from chance %d are needed: make it with --launches %d --out FILE.h5",
+                         path, n, stored->n, least, least);
     o->filter = stored->filter;
     o->backend = stored->backends;
     o->shapes = stored->shapes;
@@ -92,6 +100,19 @@ static int options_of(const struct kernel_times *stored, const char *path, struc
     o->seed = stored->seed;
     o->seconds = stored->seconds;
     o->pairs = n;
+    return 0;
+}
+
+/* What the file has is not asked for once more. */
+static int no_options(const struct invocation *call, const char *path, struct error *err) {
+    static const char *const names[] = {"filter", "backend", "shapes", "threads",
+                                        "seed",   "seconds", "pairs"};
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++)
+        if (options_origin(&call->alone, names[i]) == FROM_FLAG)
+            return error_set(err, STATUS_USAGE,
+                             "--%s: a comparison with a file is made with the options of the file, "
+                             "%s",
+                             names[i], path);
     return 0;
 }
 
@@ -118,6 +139,7 @@ static int against_file(const struct invocation *call, struct error *err) {
     int status = kernel_times_read(&stored, o.against, err);
     if (status)
         return status;
+    TRY(no_options(call, o.against, err));
     TRY(same_machine(&stored, o.against, err));
     TRY(options_of(&stored, o.against, &o, err));
     TRY(other_self(&t.arena, &t.side[0].program, err));
@@ -129,7 +151,7 @@ static int against_file(const struct invocation *call, struct error *err) {
     for (int i = 0; i < stored.n; i++)
         turns_set(&t, 1, &stored.rows[i], &stored.samples[i]);
     turns_decide(&t, 0, 1);
-    status = report(&t, err);
+    status = report(&t, o.pairs, err);
 out:
     turns_free(&t);
     kernel_times_free(&stored);

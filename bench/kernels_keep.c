@@ -10,6 +10,7 @@
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 struct keep {
     struct kernel_times times;
@@ -73,29 +74,52 @@ out:
     return status;
 }
 
-/* FILE.h5 as it is; else a name in that folder, by time and commit, so that names are in order. */
+static int is_file(const char *out) {
+    size_t n = strlen(out);
+    return n > 3 && !strcmp(out + n - 3, ".h5");
+}
+
+/* FILE.h5 as it is; else a name in that folder, by time and commit, so that names are in order.  It
+ * is made now, empty, so that nobody else who began in the same second takes it. */
 static int choose_path(struct kernel_times *t, const char *out, const char **path,
                        struct error *err) {
-    size_t n = strlen(out);
     char when[sizeof t->machine.created_utc];
     int at = 0;
     *path = out;
-    if (n > 3 && !strcmp(out + n - 3, ".h5"))
+    if (is_file(out))
         return 0;
     for (const char *s = t->machine.created_utc; *s; s++)
         if (*s != '-' && *s != ':')
             when[at++] = *s;
     when[at] = '\0';
-    *path = arena_printf(&t->machine.arena, "%s/%s-%.12s%s.h5", out, when, t->machine.code_commit,
-                         t->machine.code_dirty ? "-dirty" : "");
-    return make_folders(out, err);
+    const char *stem = arena_printf(&t->machine.arena, "%s/%s-%.12s%s", out, when,
+                                    t->machine.code_commit, t->machine.code_dirty ? "-dirty" : "");
+    *path = arena_printf(&t->machine.arena, "%s.h5", stem);
+    for (int i = 2; file_claim(*path, err); i++) {
+        if (!file_exists(*path))
+            return err->status;
+        *path = arena_printf(&t->machine.arena, "%s-%d.h5", stem, i);
+    }
+    return 0;
+}
+
+static int write_times(struct kernel_times *t, const char *out, struct error *err) {
+    const char *path;
+    int status = choose_path(t, out, &path, err);
+    if (status)
+        return status;
+    status = kernel_times_write(t, path, err);
+    if (!status)
+        log_message(LOG_INFO, "%d kernels are in %s", t->n, path);
+    else if (!is_file(out))
+        unlink(path);
+    return status;
 }
 
 int kernels_keep(const struct invocation *call, struct error *err) {
     const struct kernels_flags *o = &call->own.kernels;
     struct keep k = {.launched = {.n = 0}};
     const struct kernels_sink sink = {.roof = roof, .take = take, .self = &k};
-    const char *path;
     struct error failed = {0};
     int status = 0;
     kernel_times_init(&k.times);
@@ -105,14 +129,16 @@ int kernels_keep(const struct invocation *call, struct error *err) {
     k.times.threads = o->threads;
     k.times.seed = o->seed;
     k.times.seconds = o->seconds;
-    TRY(choose_path(&k.times, o->out, &path, err));
+    if (!is_file(o->out))
+        TRY(make_folders(o->out, err)); /* before all the work */
     TRY(launch_some(&k, call, err));
     status = kernels_walk(call, &sink, err);
-    if (k.times.n && kernel_times_write(&k.times, path, &failed)) { /* also what came before it */
+    if (!k.times.n)
+        goto out;
+    if (write_times(&k.times, o->out, &failed)) { /* also what came before it */
         *err = failed;
         status = err->status;
-    } else if (k.times.n)
-        log_message(LOG_INFO, "%d kernels are in %s", k.times.n, path);
+    }
 out:
     turns_free(&k.launched);
     kernel_times_free(&k.times);

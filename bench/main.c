@@ -3,6 +3,7 @@
 
 #include "core/log.h"
 
+#include <hdf5.h>
 #include <locale.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -111,6 +112,7 @@ static int dispatch(struct invocation *call, struct error *err) {
     if (!command)
         return err->status;
     call->command = name;
+    call->goes_on = command->goes_on;
     if (argc > 1 && argv[1] == name) {
         argv++;
         argc--;
@@ -158,6 +160,7 @@ int main(int argc, char **argv) {
     signal(SIGXFSZ,
            SIG_IGN); /* a file too large is an error of write(2), reported like a full disk */
     signal(SIGPIPE, SIG_DFL);
+    H5dont_atexit(); /* what could not be written to a full disk it would try again, and crash */
 
     struct settings *settings = calloc(1, sizeof *settings);
     char **copy = calloc((size_t)argc + 1, sizeof *copy);
@@ -186,7 +189,7 @@ int main(int argc, char **argv) {
         status = error_set(&err, STATUS_MACHINE, "standard output cannot be written");
     if (status && speaks(&call, status)) {
         log_message(status == STATUS_INTERRUPTED ? LOG_WARN : LOG_ERROR, "%s", err.message);
-        if (status == STATUS_INTERRUPTED)
+        if (status == STATUS_INTERRUPTED && call.goes_on)
             log_message(LOG_WARN, "stopped; the same command goes on from here");
     } else if (status && !call.ranks) {
         sleep(2); /* a launcher that sees one process fail ends the one that speaks */

@@ -76,8 +76,12 @@ static int launch_one(struct turns *t, const struct turns_side *side, const char
     argv[n++] = arena_printf(&scratch, "--threads=%d", o->threads);
     argv[n++] = arena_printf(&scratch, "--seed=%d", o->seed);
     argv[n++] = arena_printf(&scratch, "--seconds=%.17g", o->seconds);
+    if (strcmp(o->math, "fp32") != 0)
+        argv[n++] = arena_printf(&scratch, "--math=%s", o->math);
     if (side->flag)
         argv[n++] = arena_strdup(&scratch, side->flag);
+    else if (side == t->side && o->slowed > 0)
+        argv[n++] = arena_printf(&scratch, "--slowed=%.17g", o->slowed);
     argv[n] = NULL;
     if (!*t->stop)
         status = launch(argv, take, t, err);

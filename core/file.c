@@ -89,6 +89,30 @@ out:
     return status;
 }
 
+int file_claim(const char *path, struct error *err) {
+    int fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
+    if (fd < 0)
+        return write_failed(path, "create it", err);
+    close(fd);
+    return 0;
+}
+
+int file_blame_writing(const char *path, const char *unfinished, struct error *err) {
+    static const char block[1 << 16];
+    int fd = open(unfinished, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0666);
+    int failed = fd < 0 || write_all(fd, block, sizeof block) < 0 || fsync(fd) < 0;
+    int reason = errno;
+    if (fd >= 0)
+        close(fd);
+    unlink(unfinished);
+    errno = reason;
+    return failed ? write_failed(path, "write it", err)
+                  : error_set(err, STATUS_MACHINE,
+                              "%s: cannot write it; check the folder, its permissions and its free "
+                              "space",
+                              path);
+}
+
 int file_blame(int reason) {
     static const int machine[] = {EIO,    ESTALE,     EAGAIN, ETIMEDOUT, EMFILE,
                                   ENFILE, ECONNRESET, ENOMEM, EREMOTEIO, EHOSTDOWN};

@@ -15,6 +15,11 @@ int stream_written(FILE *out, const char *what, struct error *err);
 int file_write_atomic(const char *path, const void *data, size_t bytes, struct error *err);
 /* The last three steps alone, for a writer that made path.tmp itself (HDF5). */
 int file_commit(const char *tmp_path, const char *path, struct error *err);
+/* Makes an empty file at a path where there is nothing: status 3 with the reason. */
+int file_claim(const char *path, struct error *err);
+/* Says why a library could not write a file, by trying to: status 3 names the path and, where it is
+ * found, the reason.  unfinished, which it was writing, is removed. */
+int file_blame_writing(const char *path, const char *unfinished, struct error *err);
 /* The whole file plus a final NUL, owned by `a`.  When it cannot be read, file_blame's status. */
 int file_read(const char *path, struct arena *a, char **data, size_t *bytes, struct error *err);
 /* Of an errno from opening or reading: status 3 where disk, network or a limit of the system are to

@@ -132,6 +132,16 @@ static const char *meant(const char *const *keys, int n, const char *key) {
     return nearest;
 }
 
+/* Once, and not "". */
+static int add_name(const char **names, int n, const char *name) {
+    for (int i = 0; i < n; i++)
+        if (!strcmp(names[i], name))
+            return n;
+    if (name[0])
+        names[n++] = name;
+    return n;
+}
+
 /* Says what there is where the user looked: in the section that exists, else the sections. */
 static int no_such_option(const struct option_set *set, const char *key, struct error *err) {
     struct arena a = {0};
@@ -148,8 +158,7 @@ static int no_such_option(const struct option_set *set, const char *key, struct 
             here[n_here++] = keys[i];
     }
     for (int s = 0; s < set->n; s++)
-        if (set->sections[s].name[0])
-            sections[n_sections++] = set->sections[s].name;
+        n_sections = add_name(sections, n_sections, set->sections[s].name);
     const char *suggestion = meant(keys, n, key);
     char *hint = suggestion ? arena_printf(&a, "; did you mean \"%s\"?", suggestion) : ";";
     char *list = n_here ? arena_printf(&a, " valid here: %s", option_join(here, n_here, &a)) : "";
@@ -207,8 +216,7 @@ int option_section_exists(const struct option_set *set, const char *section, str
     int n = 0, found = 0;
     for (int s = 0; s < set->n; s++) {
         found |= same_name(section, strlen(section), set->sections[s].name);
-        if (set->sections[s].name[0])
-            names[n++] = set->sections[s].name;
+        n = add_name(names, n, set->sections[s].name);
     }
     if (!found) {
         const char *near = nearest_name(section, names, n);

@@ -151,6 +151,11 @@ int options_parse(struct option_set *set, int *argc, char **argv, struct error *
             flags_ended = 1;
             continue;
         }
+        if (!flags_ended && argument[0] == '-' && argument[1] && argument[1] != '-')
+            TRY(error_set(err, STATUS_USAGE,
+                          "\"%.100s\": flags begin with two dashes here; behind \"--\" words are "
+                          "taken as they are",
+                          argument));
         if (flags_ended || strncmp(argument, "--", 2) != 0 || is_callers(argument)) {
             argv[kept++] = argument;
             continue;

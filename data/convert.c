@@ -21,6 +21,7 @@ struct writer {
     struct archive *archive;
     const char *tmp, *path; /* of the shard */
     struct arena arena;     /* for one sample */
+    stop_flag *stop;
     struct error *err;
 };
 
@@ -85,7 +86,9 @@ out:
 
 static int add_sample(struct writer *w, enum split split, long i, struct record *r) {
     const char *key = arena_printf(&w->arena, "%s/%08ld", split_names[split], i);
-    int status = dataset_read(w->d, split, i, r, w->err);
+    int status = convert_stopped(w->stop, w->path, w->err);
+    if (!status)
+        status = dataset_read(w->d, split, i, r, w->err);
     if (!status)
         status = add_texts(w, key, r);
     if (!status)
@@ -116,7 +119,7 @@ static int write_shard(struct writer *w, enum split split, long first, long n) {
     return status;
 }
 
-int convert_to_tar(const struct dataset *d, const char *path, struct error *err) {
+int convert_to_tar(const struct dataset *d, const char *path, stop_flag *stop, struct error *err) {
     struct arena a = {0};
     const int stem = (int)(strlen(path) - strlen(".tar"));
     int status = 0;
@@ -124,7 +127,7 @@ int convert_to_tar(const struct dataset *d, const char *path, struct error *err)
         return error_set(err, STATUS_USAGE, "%s: tar shards hold no masks: use .h5", path);
     for (int s = 0; s < SPLITS && !status; s++)
         for (long first = 0; first < d->count[s] && !status; first += SHARD) {
-            struct writer w = {.d = d, .err = err};
+            struct writer w = {.d = d, .stop = stop, .err = err};
             long n = d->count[s] - first < SHARD ? d->count[s] - first : SHARD;
             w.path =
                 arena_printf(&a, "%.*s-%s-%06ld.tar", stem, path, split_names[s], first / SHARD);
@@ -135,16 +138,16 @@ int convert_to_tar(const struct dataset *d, const char *path, struct error *err)
     return status;
 }
 
-int dataset_convert(const struct dataset *d, const char *out, struct error *err) {
+int dataset_convert(const struct dataset *d, const char *out, stop_flag *stop, struct error *err) {
     static const struct {
         const char *ending;
-        int (*write)(const struct dataset *d, const char *path, struct error *err);
+        int (*write)(const struct dataset *d, const char *path, stop_flag *stop, struct error *err);
     } formats[] = {{".h5", convert_to_hdf5}, {".hdf5", convert_to_hdf5}, {".tar", convert_to_tar}};
     size_t n = strlen(out);
     for (size_t i = 0; i < sizeof formats / sizeof *formats; i++) {
         size_t m = strlen(formats[i].ending);
         if (n > m && !strcmp(out + n - m, formats[i].ending))
-            return formats[i].write(d, out, err);
+            return formats[i].write(d, out, stop, err);
     }
     return error_set(err, STATUS_USAGE, "%s: the ending says the format: .h5 or .tar", out);
 }

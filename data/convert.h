@@ -13,8 +13,11 @@
 
 #include "data/dataset.h"
 
+#include <signal.h>
+
 /* Files appear when they are complete.  Status 2 for another ending, and for what the format cannot
- * hold. */
-int dataset_convert(const struct dataset *d, const char *out, struct error *err);
+ * hold; STATUS_INTERRUPTED once *stop (may be NULL) is set. */
+int dataset_convert(const struct dataset *d, const char *out, const volatile sig_atomic_t *stop,
+                    struct error *err);
 
 #endif

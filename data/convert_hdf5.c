@@ -15,18 +15,18 @@ enum { MOST_CAPTIONS = 64 };
 
 struct writer {
     const struct dataset *d;
-    const char *path;
+    const char *path, *tmp; /* what is written is tmp, until it is finished */
     hid_t file;
     int height, width;           /* of all images, if they have one size */
     int mask_height, mask_width; /* of all masks */
     int square;                  /* sizes differ: the middle of each image */
     int captions;                /* an image */
+    stop_flag *stop;
     struct error *err;
 };
 
-static int failed(const struct writer *w, const char *what) {
-    return error_set(w->err, STATUS_MACHINE, "%s: HDF5 cannot write %s: is the disk full?", w->path,
-                     what);
+static int failed(const struct writer *w) {
+    return file_blame_writing(w->path, w->tmp, w->err);
 }
 
 /* 0 when a size that was seen before is another one. */
@@ -45,6 +45,7 @@ static int look(struct writer *w) {
     int status = 0;
     for (int s = 0; s < SPLITS; s++)
         for (long i = 0; i < d->count[s]; i++) {
+            TRY(convert_stopped(w->stop, w->path, w->err));
             TRY(dataset_read(d, (enum split)s, i, &r, w->err));
             w->square |= !same_size(&w->height, &w->width, r.height, r.width);
             if (d->has_mask && (w->square || !same_size(&w->mask_height, &w->mask_width,
@@ -94,7 +95,7 @@ static int begin(struct writer *w, struct array *x, const char *name, hid_t stor
     x->space = H5Screate_simple(rank, dims, NULL);
     x->row = H5Screate_simple(rank, one, NULL);
     x->set = H5Dcreate2(w->file, name, stored, x->space, H5P_DEFAULT, H5P_DEFAULT, H5P_DEFAULT);
-    return x->set < 0 ? failed(w, name) : 0;
+    return x->set < 0 ? failed(w) : 0;
 }
 
 static int put(struct writer *w, struct array *x, long i, const void *data) {
@@ -104,7 +105,7 @@ static int put(struct writer *w, struct array *x, long i, const void *data) {
         count[k] = x->dims[k];
     return H5Sselect_hyperslab(x->space, H5S_SELECT_SET, start, NULL, count, NULL) < 0 ||
                    H5Dwrite(x->set, x->type, x->row, x->space, H5P_DEFAULT, data) < 0
-               ? failed(w, "an array")
+               ? failed(w)
                : 0;
 }
 
@@ -132,7 +133,7 @@ static int begin_split(struct writer *w, enum split split, hid_t text, struct ar
     int status = 0;
     hid_t made = H5Gcreate2(w->file, group, H5P_DEFAULT, H5P_DEFAULT, H5P_DEFAULT);
     if (made < 0)
-        TRY(failed(w, group));
+        TRY(failed(w));
     H5Gclose(made);
     TRY(begin(w, &x->images, arena_printf(&a, "%s/images", group), H5T_STD_U8LE, H5T_NATIVE_UCHAR,
               4, dims));
@@ -181,6 +182,7 @@ static int write_split(struct writer *w, enum split split) {
     int status = 0;
     TRY(begin_split(w, split, text, &x));
     for (long i = 0; i < d->count[split]; i++) {
+        TRY(convert_stopped(w->stop, w->path, w->err));
         TRY(dataset_read(d, split, i, &r, w->err));
         TRY(put_record(w, &x, i, &r, square));
     }
@@ -198,7 +200,7 @@ static int write_names(struct writer *w, const char *name, const char *const *na
         return 0;
     hid_t type = string_type(), space = H5Screate_simple(1, &length, NULL);
     hid_t attribute = H5Acreate2(w->file, name, type, space, H5P_DEFAULT, H5P_DEFAULT);
-    int status = attribute < 0 || H5Awrite(attribute, type, names) < 0 ? failed(w, name) : 0;
+    int status = attribute < 0 || H5Awrite(attribute, type, names) < 0 ? failed(w) : 0;
     if (attribute >= 0)
         H5Aclose(attribute);
     H5Sclose(space);
@@ -206,20 +208,20 @@ static int write_names(struct writer *w, const char *name, const char *const *na
     return status;
 }
 
-int convert_to_hdf5(const struct dataset *d, const char *path, struct error *err) {
+int convert_to_hdf5(const struct dataset *d, const char *path, stop_flag *stop, struct error *err) {
     struct arena a = {0};
     const char *tmp = arena_printf(&a, "%s.tmp", path);
-    struct writer w = {.d = d, .path = path, .file = -1, .err = err};
+    struct writer w = {.d = d, .path = path, .tmp = tmp, .file = -1, .stop = stop, .err = err};
     hid_t access = -1;
     int status = 0;
     TRY(look(&w));
     H5Eset_auto2(H5E_DEFAULT, NULL, NULL);
     access = H5Pcreate(H5P_FILE_ACCESS); /* 1.8 has room for any number of names */
     if (access < 0 || H5Pset_libver_bounds(access, H5F_LIBVER_V18, H5F_LIBVER_V18) < 0)
-        TRY(failed(&w, "its head"));
+        TRY(error_set(err, STATUS_MACHINE, "%s: HDF5 has no memory for it", path));
     w.file = H5Fcreate(tmp, H5F_ACC_TRUNC, H5P_DEFAULT, access);
     if (w.file < 0)
-        TRY(error_set(err, STATUS_MACHINE, "%s: cannot create it", tmp));
+        TRY(failed(&w));
     TRY(write_names(&w, "class_names", d->class_names, d->classes));
     TRY(write_names(&w, "mask_names", d->mask_names, d->mask_classes));
     for (int s = 0; s < SPLITS; s++)
@@ -227,7 +229,7 @@ int convert_to_hdf5(const struct dataset *d, const char *path, struct error *err
     herr_t closed = H5Fclose(w.file);
     w.file = -1;
     if (closed < 0)
-        TRY(failed(&w, "the end of the file"));
+        TRY(failed(&w));
     TRY(file_commit(tmp, path, err));
 out:
     if (w.file >= 0)

@@ -4,7 +4,17 @@
 
 #include "data/dataset.h"
 
-int convert_to_hdf5(const struct dataset *d, const char *path, struct error *err);
-int convert_to_tar(const struct dataset *d, const char *path, struct error *err);
+#include <signal.h>
+
+typedef const volatile sig_atomic_t stop_flag;
+
+/* Before each record. */
+static inline int convert_stopped(stop_flag *stop, const char *path, struct error *err) {
+    return stop && *stop ? error_set(err, STATUS_INTERRUPTED, "stopped; %s is not complete", path)
+                         : 0;
+}
+
+int convert_to_hdf5(const struct dataset *d, const char *path, stop_flag *stop, struct error *err);
+int convert_to_tar(const struct dataset *d, const char *path, stop_flag *stop, struct error *err);
 
 #endif

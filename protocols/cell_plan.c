@@ -216,6 +216,9 @@ int cell_count_steps(struct cell *c, struct error *err) {
         cell_set_steps(c, lround(c->budget.amount * (double)per_epoch));
         break;
     case BUDGET_IMAGES:
+        if (c->budget.amount < batch)
+            return error_set(err, STATUS_USAGE, "budget %s is less than one batch of %d",
+                             c->settings.plan.budget, batch);
         cell_set_steps(c, (long)floor(c->budget.amount / batch));
         break;
     case BUDGET_FLOPS:

@@ -48,10 +48,10 @@ int summary_difference(const struct summary *s, const struct summary_cell *cell,
                               : paired_estimate(a, b, pairs);
     e.error = fmax(e.error, hypot(cell_rounding_error(cell, welch ? cell->n : pairs),
                                   cell_rounding_error(base, welch ? base->n : pairs)));
-    *d = (struct summary_difference){
-        .interval = estimate_interval(e, REPORT_LEVEL),
-        .pairs = welch ? 0 : pairs,
-        .certain = cell->wilson && base->wilson,
-        .incomplete = cell_n_incomplete(cell) || cell_n_incomplete(base)};
+    *d = (struct summary_difference){.interval = estimate_interval(e, REPORT_LEVEL),
+                                     .pairs = welch ? 0 : pairs,
+                                     .certain = cell->wilson && base->wilson,
+                                     .incomplete =
+                                         cell_n_incomplete(cell) || cell_n_incomplete(base)};
     return 1;
 }

@@ -141,10 +141,13 @@ int figure_pairs(const void *input, FILE *dat) {
     }
     if (!heat_put(&h, "pairs", dat))
         return 0;
+    int means = 0;
+    for (int k = 0; k < h.n; k++)
+        means |= h.panel[k].mean != NULL;
     const char *text = arena_printf(
         s->a,
-        "Mean over pretraining seeds for each pair of values of two settings; beside them the mean "
-        "of each row that is complete. Empty: no run.%s",
+        "Mean over pretraining seeds for each pair of values of two settings%s. Empty: no run.%s",
+        means ? "; beside three or more the mean of each row that is complete" : "",
         heat_left_out(&h));
     figure_caption_flagged(in, text, FLAG_COMPARISON & ~FLAG_BUDGET, dat);
     return h.n;

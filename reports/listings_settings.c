@@ -40,6 +40,16 @@ static int differs(const struct settings *rows, int n_rows, const char *key) {
     return 0;
 }
 
+/* What `random`, which trains nothing, has in place of settings of training. */
+static int is_placeholder(const struct summary_row *row, const char *key) {
+    static const char *const of_training[] = {"epochs", "budget",       "batch", "accumulate",
+                                              "lr",     "weight_decay", "warmup"};
+    for (size_t i = 0; i < sizeof of_training / sizeof *of_training; i++)
+        if (!strcmp(key, of_training[i]))
+            return !strcmp(row->method, "random");
+    return 0;
+}
+
 static const struct run *run_on(const struct summary_row *row, const char *dataset) {
     for (int i = 0; i < row->n_runs; i++)
         if (!strcmp(row->run[i]->dataset, dataset))
@@ -94,7 +104,8 @@ struct listing *listing_settings(const struct listing_input *in, struct arena *a
     for (int k = 0; k < n_lines; k++) {
         listing_set_text(l, k, 0, keys[k]);
         for (int r = 0; r < n; r++)
-            listing_set_text(l, k, r + 1, setting_value(rows[r].one, rows[r].n, keys[k]));
+            if (!is_placeholder(&s->row[r], keys[k]))
+                listing_set_text(l, k, r + 1, setting_value(rows[r].one, rows[r].n, keys[k]));
     }
     if (s->n_rows > n)
         listing_note(l,

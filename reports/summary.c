@@ -101,6 +101,12 @@ static int same_row(const struct summary_row *row, const struct run *run, const 
            !strcmp(row->dataset, dataset) && !strcmp(row->variant, variant);
 }
 
+/* Where two have one name their folders tell them apart. */
+static const char *name_in_folder(const struct run *run, const struct run *other, struct arena *a) {
+    return text_clean(
+        run->folder && !strcmp(run->run_id, other->run_id) ? run->folder : run->run_id, a);
+}
+
 /* The same seed again, from a copied folder: the complete run counts, otherwise the first. */
 static void add_run(struct summary *s, struct summary_row *row, const struct run *run) {
     for (int i = 0; i < row->n_runs; i++) {
@@ -110,7 +116,7 @@ static void add_run(struct summary *s, struct summary_row *row, const struct run
         int better = run_is_complete(run) && !run_is_complete(old);
         s->repeat[s->n_repeats++] = arena_printf(
             s->a, "%s and %s have the same method, data, settings and seed: the %s counts",
-            text_clean(old->run_id, s->a), text_clean(run->run_id, s->a),
+            name_in_folder(old, run, s->a), name_in_folder(run, old, s->a),
             better ? "second" : "first");
         if (better)
             row->run[i] = run;

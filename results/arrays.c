@@ -6,15 +6,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 enum { PATH_ROOM = 4096 };
-
-static int cannot_write(const char *path, struct error *err) {
-    return error_set(err, STATUS_MACHINE,
-                     "%s: cannot write it: check the folder, its permissions and its free space",
-                     path);
-}
 
 static hid_t open_group(hid_t file, const char *name) {
     if (H5Lexists(file, name, H5P_DEFAULT) > 0)
@@ -56,8 +49,7 @@ int arrays_write(const char *path, const struct named_array *list, int n, struct
         bad |= H5Fclose(file) < 0;
     if (!bad && rename(unfinished, path) == 0)
         return 0;
-    unlink(unfinished);
-    return cannot_write(path, err);
+    return file_blame_writing(path, unfinished, err);
 }
 
 /* The dataset of a file that is open, or a negative number with the reason in *err. */

@@ -34,6 +34,15 @@ static enum speed decide(const struct signed_rank *r, double floor, double p) {
     return r->lo > -least && r->hi < least ? SPEED_SAME : SPEED_UNDECIDED;
 }
 
+/* The smallest p of n pairs is 2 / 2^n, and among others that say nothing it counts `series` times
+ * as much. */
+int speed_least_pairs(int series) {
+    int n = 1;
+    while (ldexp(2, -n) * series >= FALSE_ALARMS)
+        n++;
+    return n;
+}
+
 void speed_verdicts(const struct speed_series *series, int n, struct speed_verdict *out) {
     struct arena scratch = {0};
     struct signed_rank *rank = ARENA_ARRAY(&scratch, struct signed_rank, n + 1);

@@ -12,6 +12,9 @@
 
 enum { SPEED_PAIRS = 32 };
 
+/* With fewer pairs not one of so many series could be called slower or faster, were it alone. */
+int speed_least_pairs(int series);
+
 struct speed_series {
     int n;                                        /* pairs */
     double ours[SPEED_PAIRS], other[SPEED_PAIRS]; /* seconds, in the order of the launches */

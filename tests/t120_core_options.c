@@ -297,8 +297,8 @@ static void test_flags(void **state) {
     assert_string_equal(f->mae.loss, "l1");
     assert_string_equal(f->general.out, "a=b");
     assert_int_equal(f->mae.norm_pix, 0);
-    assert_int_equal(PARSE(f, left, &err, "-v", "--out=", "--", "--seed", "--", "-"), 0);
-    assert_string_equal(left, "-v --seed -- -");
+    assert_int_equal(PARSE(f, left, &err, "-", "--out=", "--", "--seed", "--", "-v"), 0);
+    assert_string_equal(left, "- --seed -- -v");
     assert_string_equal(f->general.out, "");
     assert_int_equal(parse(f, (const char *const[9]){NULL}, left, &err), 0);
     assert_string_equal(left, "");
@@ -311,6 +311,7 @@ static void test_flags_refused(void **state) {
     } bad[] = {
         {{"--seed"}, {"--seed needs a value", "--seed=VALUE"}},
         {{"--seed", "--quiet"}, {"--seed needs a value"}},
+        {{"-v"}, {"\"-v\": flags begin with two dashes"}},
         {{"--mae.mask-ratio"}, {"(0 to 0.99)"}},
         {{"--mae.loss"}, {"(mse|l1|huber)"}},
         {{"--sed", "3"}, {"did you mean \"seed\"?"}},

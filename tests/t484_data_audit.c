@@ -110,7 +110,7 @@ static void expect_same(const struct dataset *a, const struct dataset *b) {
 
 static void convert(struct place *here, const struct dataset *d, const char *name) {
     struct error err = {0};
-    if (dataset_convert(d, in(here, name), &err))
+    if (dataset_convert(d, in(here, name), NULL, &err))
         fail_msg("%s", err.message);
 }
 
@@ -186,16 +186,16 @@ static void what_cannot_be_written_is_refused(void **state) {
     struct dataset d;
     struct error err = {0};
     opens(&d, "shapes:size=16,train=10,test=5");
-    assert_int_equal(dataset_convert(&d, in(here, "a.zip"), &err), STATUS_USAGE);
+    assert_int_equal(dataset_convert(&d, in(here, "a.zip"), NULL, &err), STATUS_USAGE);
     assert_non_null(strstr(err.message, ".h5 or .tar"));
-    assert_int_equal(dataset_convert(&d, in(here, "a.tar"), &err), STATUS_USAGE);
+    assert_int_equal(dataset_convert(&d, in(here, "a.tar"), NULL, &err), STATUS_USAGE);
     assert_non_null(strstr(err.message, "no masks"));
-    assert_int_equal(dataset_convert(&d, in(here, "none/a.h5"), &err), STATUS_MACHINE);
+    assert_int_equal(dataset_convert(&d, in(here, "none/a.h5"), NULL, &err), STATUS_MACHINE);
     assert_non_null(strstr(err.message, "none/a.h5"));
     dataset_close(&d);
     put_all(here);
     opens(&d, spec(here, "folder", ""));
-    assert_int_equal(dataset_convert(&d, in(here, "none/a.tar"), &err), STATUS_MACHINE);
+    assert_int_equal(dataset_convert(&d, in(here, "none/a.tar"), NULL, &err), STATUS_MACHINE);
     assert_non_null(strstr(err.message, "none/a-train-000000.tar"));
     dataset_close(&d);
 }
@@ -237,7 +237,7 @@ static void arrays_have_the_sizes_of_images_and_masks(void **state) {
     put_text(here, "index.csv",
              "image,mask,split\n0.jpg,0.png,train\n1.jpg,1.png,train\n2.jpg,2.png,test\n");
     opens(&from, spec(here, "segmentation", ",size=10"));
-    assert_int_equal(dataset_convert(&from, in(here, "packed.h5"), &err), 0);
+    assert_int_equal(dataset_convert(&from, in(here, "packed.h5"), NULL, &err), 0);
     opens(&to, arena_printf(&here->arena, "hdf5:%s", in(here, "packed.h5")));
     assert_int_equal(to.height, 10);
     assert_int_equal(to.width, 15);

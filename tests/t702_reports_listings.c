@@ -388,7 +388,7 @@ static void test_budgets_and_settings(void **state) {
                         "method,backbone,settings,budget,runs,epochs,images,flops,seconds,"
                         "parameters\r\nmae,vit-micro/8,,images:300,3,0,300,1.5e+15,0,1234\r\n");
     assert_string_equal(table(here, &runs, "settings"),
-                        "option,random,mae\r\nlr,0,0.1\r\nmae.mask_ratio,,0.75\r\n");
+                        "option,random,mae\r\nlr,,0.1\r\nmae.mask_ratio,,0.75\r\n");
     arena_free(&runs.arena);
 }
 

@@ -13,6 +13,7 @@ expect "--help of a command" 0 'mask_ratio' "$program" run --help
 expect "version" 0 '^ssvbench [0-9]' "$program" --version
 expect "unknown command" 2 'did you mean "report"' "$program" reprot
 expect "unknown option" 2 'did you mean.*epochs' "$program" run --epoch 3
+expect "a flag with one dash" 2 '"-epochs": flags begin with two dashes' "$program" run -epochs 3
 expect "unknown method" 2 'did you mean "supervised".*random' "$program" run --methods suprvised
 expect "unknown protocol" 2 'linear, logistic' "$program" run --protocols lineer
 expect "unknown dataset" 2 'shapes' "$program" run --data shape
@@ -53,10 +54,16 @@ cat >faster.sh <<END
 END
 chmod +x faster.sh
 expect "kernels against a faster program" 5 '^argmax_rows 64x1024 .* slower ' "$program" kernels --shapes tests --filter '^argmax_rows 64x' --seconds 0.001 --against ./faster.sh
-expect "kernels kept in a file" 0 '^argmax_rows 64x1024 ' "$program" kernels --shapes tests --filter '^argmax_rows 64x' --seconds 0.001 --launches 6 --out kernels.h5
-expect "kernels against what was kept" 0 '^argmax_rows 64x1024 .* 6$' "$program" kernels --against kernels.h5
+expect "kernels kept in a file" 0 '^argmax_rows 64x1024 ' "$program" kernels --shapes tests --filter '^argmax_rows 64x' --seconds 0.001 --launches 8 --out kernels.h5
+expect "kernels against what was kept" 0 '^argmax_rows 64x1024 .* 8$' "$program" kernels --against kernels.h5
+expect "options beside those of a file" 2 '^ssvbench: --seconds: .* options of the file, kernels.h5$' "$program" kernels --seconds 0.002 --against kernels.h5
+expect "kernels against what has none" 2 'true: it has none of these kernels' "$program" kernels --shapes tests --filter '^argmax_rows 64x' --seconds 0.001 --pairs 5 --against /bin/true
+expect "kernels that are slowed, against itself" 5 '^argmax_rows 64x1024 .* slower ' "$program" kernels --shapes tests --filter '^argmax_rows 64x' --seconds 0.001 --slowed 300 --against "$program"
 expect "that it is weaker is said" 0 'not launched in turns' "$program" kernels --against kernels.h5
 expect "kernels kept in a folder" 0 'are in kept/2.*h5' "$program" kernels --shapes tests --filter '^argmax_rows 64x' --seconds 0.001 --out kept
+for i in 1 2 3; do "$program" kernels --shapes tests --filter '^fill 4097' --backend ref --seconds 0.001 --out together >/dev/null 2>&1 & done
+wait
+expect "kernels kept in one folder at a time" 0 '^3$' sh -c 'ls together | wc -l'
 mkdir empty
 expect "kept kernels as a table" 0 '^argmax_rows 64x1024 .* 1 ' "$program" kernels report kept
 expect "their roofline" 0 '' test -s kept/figures/roofline.svg
@@ -66,7 +73,7 @@ expect "kept kernels of nowhere" 2 'nowhere: No such file' "$program" kernels cs
 echo broken >kept/z.h5
 expect "a kept file that is broken" 1 '1 file could not be read' "$program" kernels csv kept
 rm kept/z.h5
-expect "kernels against what has no launches" 2 'it has 0 launches, and 5' sh -c '"$0" kernels --against "$(echo kept/*.h5)"' "$program"
+expect "kernels against what has no launches" 2 'it has 0 launches, and .* 8 are needed' sh -c '"$0" kernels --against "$(echo kept/*.h5)"' "$program"
 expect "launches without a file" 2 'launches is for --out' "$program" kernels --launches 3
 expect "kernels into a file that cannot be" 3 'none/kernels.h5' "$program" kernels --shapes tests --filter '^argmax_rows 64x' --seconds 0.001 --out none/kernels.h5
 expect "two threads on one processor" 2 'pin is one processor' "$program" kernels --pin 0 --threads 2
@@ -113,6 +120,11 @@ expect "a figure that has nothing to draw" 1 'evaluated by lowshot' "$program" r
 expect "one figure in another folder" 0 'figures are in drawn/figures' "$program" report out -odrawn --only main --format svg
 expect "and no other" 0 '^main.dat main.gp main.svg style.gp $' sh -c 'ls drawn/figures | tr "\n" " "'
 expect "figures" 0 '' test -s out/figures/main.png
+echo 'garbage(' >>out/figures/main.gp && rm out/index.html
+expect "a script that fails" 2 'main.gp: gnuplot says: garbage' "$program" report out --format svg
+expect "costs neither page nor tables" 0 '' test -s out/index.html
+rm out/figures/main.gp
+expect "two reports in one folder" 2 'out: another report is being written there' flock out "$program" report out
 run=$(echo out/mae-*)
 expect "eval of a run with other options" 0 '' "$program" eval --linear.epochs 3 --quiet "$run"
 expect "profile" 0 'attention' "$program" run "${tiny[@]}" --out profiled --profile --methods mae
@@ -133,6 +145,15 @@ expect "a full disk is exit code 3" 0 '^3$' cat code
 expect "a full disk names the file" 0 'full/' cat message
 expect "after a full disk the same command completes" 0 'mae' "$program" run "${tiny[@]}" --out full
 
+for command in "features shapes:size=16,train=256,test=64 --weights $(echo out/mae-*/checkpoint.safetensors) --out full.h5" \
+    'data convert shapes:size=32,train=200,test=100 full.h5' "step --methods mae --seeds 0 --batch 4 --data shapes:size=32 --out full.h5"; do
+    # shellcheck disable=SC2016,SC2086
+    expect "a full disk for ${command%% *}" 3 '^ssvbench: full.h5: cannot write it: File too large' \
+        bash -c 'ulimit -f 20; "$0" "$@"' "$program" $command
+done
+expect "leaves nothing" 0 '^0$' sh -c 'ls | grep -c "^full.h5" || :'
+expect "a full disk for diff" 3 'the differences: No space' sh -c '"$0" diff out profiled >/dev/full' "$program"
+
 # Broken results are named, the others shown.
 cp -r out broken
 run=$(echo broken/mae-*)
@@ -149,4 +170,13 @@ wait $pid
 expect "Ctrl-C ends with its signal" 0 '^130$' echo $?
 expect "Ctrl-C says how to go on" 0 'goes on from here' cat message
 expect "Ctrl-C leaves results that open" 0 'run_status' "$program" report csv stopped
+# Where nothing is kept, it is not said that something goes on.
+"$program" data convert shapes:size=64,train=50000,test=1000 stopped.h5 2>message &
+pid=$!
+sleep 1
+kill -INT $pid
+wait $pid
+expect "Ctrl-C ends a conversion" 0 '^130$' echo $?
+expect "which is not there then" 0 '^ssvbench: .*stopped; stopped.h5 is not complete$' cat message
+expect "nor a part of it" 0 '^0$' sh -c 'ls | grep -c "^stopped.h5" || :'
 expect "Ctrl-C leaves a checkpoint" 0 '' test -s "$(echo stopped/mae-*/checkpoint.safetensors)"

@@ -72,7 +72,8 @@ small() { # what a command says explicitly, made small
         -e "s#(bench steps.*)--filter 'mae'#\1--filter 'mae/.*p8'#" -e '/bench steps/s/--batch [0-9,]+/--batch 8,16/' \
         -e "s/'\^attention'/^attention_forward/" \
         -e '/ssvbench kernels .*(report|csv|--filter)/!s/(ssvbench kernels.*)/\1 --filter ^mse_f/' \
-        -e '/ssvbench kernels .*(report|csv|--shapes|--filter .*gemm)/!s/(ssvbench kernels.*)/\1 --shapes tests/'
+        -e '/ssvbench kernels .*(report|csv|--shapes|--filter .*gemm)/!s/(ssvbench kernels.*)/\1 --shapes tests/' \
+        -e '/--against base.h5/s/ --(seconds|filter|shapes) [^ ]+//g'
 }
 
 declare -A before # what has run: as small as this, some commands are the same
