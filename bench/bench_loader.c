@@ -107,7 +107,8 @@ static int is_first_of_method(const struct workload *w) {
 }
 
 static int is_for(const struct method *m, const struct dataset *d) {
-    return (!m->uses_captions || d->has_caption) && (!m->uses_labels || d->classes);
+    return (!m->uses_captions || d->has_caption) && (!m->uses_labels || d->classes) &&
+           (!m->channels || m->channels == d->channels);
 }
 
 int bench_loader(struct invocation *call, const struct bench_flags *o, const char *dataset,

@@ -234,6 +234,7 @@ static int combine(struct compound *c, struct arena *a, const char *text, struct
         m->backbones &= p->backbones;
         m->uses_labels |= p->uses_labels;
         m->uses_captions |= p->uses_captions;
+        m->channels = p->channels ? p->channels : m->channels;
         m->mixes_samples |= p->mixes_samples;
         const struct recipe *second = p->stages[0].second;
         if (second && m->stages[0].second)

@@ -188,6 +188,7 @@ struct method {
     unsigned backbones;               /* kinds it runs on, BACKBONE_VIT | ... */
     int trains;                       /* 0: the encoder stays as it was drawn */
     int uses_labels, uses_captions;   /* stated in every table; data must have them */
+    int channels;                     /* that images must have; 0: any */
     int mixes_samples;                /* its loss compares the samples of a batch */
     const struct option_def *options; /* may be NULL */
     /* What its views are, with these options, that methods/views.h has no word for and prepare

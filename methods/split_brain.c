@@ -247,6 +247,7 @@ const struct method method_split_brain = {
     .version = 1,
     .cite = "Zhang, Isola and Efros 2017, arXiv:1611.09842",
     .trains = 1,
+    .channels = LAB_CHANNELS,
     .options = options,
     .own_views = own_views,
     .state_size = sizeof(struct split_brain),

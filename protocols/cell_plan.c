@@ -72,6 +72,9 @@ static const char *meaningless(struct cell *c) {
     if (c->backbone.channels != c->data->channels)
         return arena_printf(&c->arena, "%s has %d channels, %s takes %d", data, c->data->channels,
                             c->backbone.name, c->backbone.channels);
+    if (c->method->channels && c->method->channels != c->data->channels)
+        return arena_printf(&c->arena, "%s needs images of %d channels, and %s has %d", method,
+                            c->method->channels, data, c->data->channels);
     if (c->method->uses_labels && !c->data->classes)
         return arena_printf(&c->arena, "%s needs labels, and %s has none", method, data);
     if (c->method->uses_captions && !c->data->has_caption)

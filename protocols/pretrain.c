@@ -381,8 +381,15 @@ out:
     return status;
 }
 
-/* What the steps so far took; of a folder whose journal is gone, what its results say. */
-static int add_up_time(struct training *t, struct error *err) {
+static void take_watched(struct training *t, const struct step_row *rows, long n) {
+    for (long i = 0; i < n; i++)
+        if (rows[i].step <= t->done && !isnan(rows[i].feature_std))
+            t->watched[t->n_watched++] = rows[i];
+}
+
+/* What the steps so far took, and what was looked at in them; of a folder whose journal is gone,
+ * what its results say, and the other way round. */
+static int take_steps(struct training *t, struct error *err) {
     struct cell *c = t->cell;
     struct arena scratch = {0};
     struct step_row *rows;
@@ -395,6 +402,10 @@ static int add_up_time(struct training *t, struct error *err) {
         c->train_seconds += rows[i].wall_s;
         c->waited_seconds += isnan(rows[i].wait_s) ? 0 : rows[i].wait_s;
     }
+    if (!status && n)
+        take_watched(t, rows, n);
+    else
+        take_watched(t, c->run.steps, c->run.n_steps);
     arena_free(&scratch);
     return status;
 }
@@ -409,10 +420,7 @@ static int resume(struct training *t, struct error *err) {
         return error_set(err, STATUS_USAGE, "%s stands at step %ld of %ld: it is not of this run",
                          c->checkpoint, t->done, c->steps);
     TRY(journal_rewind(&c->journal, t->done, err));
-    TRY(add_up_time(t, err));
-    for (long i = 0; i < c->run.n_steps; i++)
-        if (c->run.steps[i].step <= t->done && !isnan(c->run.steps[i].feature_std))
-            t->watched[t->n_watched++] = c->run.steps[i];
+    TRY(take_steps(t, err));
     char detail[64];
     snprintf(detail, sizeof detail, "{\"steps\": %ld, \"ranks\": %d}", c->steps,
              communicator_size(ranks_of(t)));
@@ -482,8 +490,12 @@ int cell_pretrain(struct cell *c, struct error *err) {
             TRY(save(&t, "drawn", err));
         goto out;
     }
-    if (t.done == c->steps)
+    if (t.done == c->steps) { /* of a run.h5 that is gone the finding is made again */
+        t.stage = &c->stages[c->method->n_stages - 1];
+        if (!c->run.finding)
+            find_collapse(&t);
         goto out;
+    }
     progress_begin(&t.progress, c->run.run_id, c->steps);
     progress_update(&t.progress, t.done, "");
     status = train(&t, err);

@@ -334,6 +334,42 @@ char *settings_without_protocols(const char *stored, struct arena *a) {
     return kept;
 }
 
+/* A section from its head to the next one, of *bytes; NULL: there is none. */
+static const char *find_section(const char *text, const char *name, size_t *bytes) {
+    const size_t length = strlen(name);
+    const char *from = NULL, *line = text;
+    for (; *line; line += strcspn(line, "\n"), line += *line == '\n') {
+        if (*line == '[' && from)
+            break;
+        if (*line == '[' && !strncmp(line + 1, name, length) && line[1 + length] == ']')
+            from = line;
+    }
+    *bytes = from ? (size_t)(line - from) : 0;
+    return from;
+}
+
+static int is_asked_for(const struct settings *s, const char *protocol, struct arena *a) {
+    char **items;
+    int n = settings_list(s->judging.protocols, ", ", a, &items), found = 0;
+    for (int i = 0; i < n; i++)
+        found |= !strcmp(items[i], protocol);
+    return found;
+}
+
+char *settings_keep_protocols(const struct settings *s, const char *now, const char *before,
+                              struct arena *a) {
+    char *text = arena_strdup(a, now);
+    for (int i = 0; protocols[i] && before; i++) {
+        size_t bytes, bytes_before;
+        const char *own = find_section(text, protocols[i]->name, &bytes);
+        const char *old = find_section(before, protocols[i]->name, &bytes_before);
+        if (own && old && !is_asked_for(s, protocols[i]->name, a))
+            text = arena_printf(a, "%.*s%.*s%s", (int)(own - text), text, (int)bytes_before, old,
+                                own + bytes);
+    }
+    return text;
+}
+
 int settings_list(const char *text, const char *separators, struct arena *a, char ***items) {
     char *copy = arena_strdup(a, text), *rest = NULL;
     int n = 0;

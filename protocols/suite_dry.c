@@ -256,7 +256,7 @@ int suite_dry_run(const struct settings *s, const struct context *context, unsig
     struct suite u;
     struct dry d = {
         .u = &u, .context = context, .stages = stages, .machine_flops = machine_flops, .out = out};
-    int status = suite_open(&u, s, context, err), bad;
+    int status = suite_open(&u, s, context, err), bad, refused = 0;
     if (status)
         return status;
     const char *folder = context->machine->out;
@@ -271,9 +271,18 @@ int suite_dry_run(const struct settings *s, const struct context *context, unsig
             needs = (struct needs){.parameters = 0};
         pair = one.pair;
         status = show_cell(&d, &one, &needs, err);
+        if (status == STATUS_USAGE) { /* as in a run the others go on */
+            fprintf(out, "%s on %s, seed %llu: %s\n", one.method->name, one.data->name,
+                    (unsigned long long)one.seed, err->message);
+            refused++;
+            status = 0;
+        }
     }
     if (!status)
         print_sum(&d);
+    if (!status && refused)
+        status = error_set(err, STATUS_USAGE, "%d of %d cells are refused, see above", refused,
+                           suite_cells(&u));
     for (int i = 0; i < d.n_runs; i++)
         run_free(d.runs[i]);
     suite_close(&u);
