@@ -92,6 +92,10 @@ static void print_audit(const struct dataset *d, const struct audit *a) {
     for (size_t i = 0; s[SPLIT_TRAIN].files && i < AUDIT_PROPERTIES; i++)
         print_counts(audit_properties[i], a,
                      offsetof(struct audit_split, property) + i * sizeof(long));
+    int first, untrained = audit_untrained(a, d, &first);
+    if (untrained)
+        printf("%-28s %10s %10d  first: %s\n", "classes without training", "", untrained,
+               d->class_names[first]);
     print_classes(d, a);
     if (a->n_pairs || a->n_broken || d->n_bad)
         putchar('\n');

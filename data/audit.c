@@ -199,6 +199,16 @@ out:
     return status;
 }
 
+int audit_untrained(const struct audit *a, const struct dataset *d, int *first) {
+    int n = 0;
+    for (int c = d->classes - 1; c >= 0; c--)
+        if (!a->split[SPLIT_TRAIN].per_class[c] && a->split[SPLIT_TEST].per_class[c]) {
+            *first = c;
+            n++;
+        }
+    return n;
+}
+
 void audit_free(struct audit *a) {
     arena_free(&a->arena);
     *a = (struct audit){0};

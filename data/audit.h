@@ -62,6 +62,8 @@ struct audit {
  * part of the audit. */
 int audit_run(struct audit *a, const struct dataset *d, const volatile sig_atomic_t *stop,
               struct error *err);
+/* How many classes have images for testing and none for training; *first: one of them. */
+int audit_untrained(const struct audit *a, const struct dataset *d, int *first);
 void audit_free(struct audit *a);
 
 /* In `out`: {"train": {"images": N, "broken": N, "duplicates": N, "grey": N, "height": [least,

@@ -57,7 +57,7 @@ static int fetch(const struct dataset *d, const struct photo *p, struct arena *a
                  const void **bytes, size_t *n, struct error *err) {
     const struct captions *c = d->state;
     char *data;
-    *name = arena_printf(a, "%s/%s", c->folder, p->name);
+    *name = dataset_path(a, c->folder, p->name);
     int status = file_read(*name, a, &data, n, err);
     if (status)
         return error_prefix(err, "%s: line %ld", c->table.table.path, p->place);

@@ -119,12 +119,48 @@ static int write_shard(struct writer *w, enum split split, long first, long n) {
     return status;
 }
 
+static int is_blank(char c) {
+    return c == ' ' || (c >= '\t' && c <= '\r');
+}
+
+/* A .cls is text of one line, of which digits are a number; names are put in order. */
+static int check_names(const struct dataset *d, const char *path, struct error *err) {
+    int numbers = 0, sorted = 1;
+    for (int i = 0; i < d->classes; i++) {
+        const char *name = d->class_names[i];
+        const size_t n = strlen(name);
+        numbers += n > 0 && name[strspn(name, "0123456789")] == '\0';
+        sorted &= !i || strcmp(d->class_names[i - 1], name) < 0;
+        if (!n || is_blank(name[0]) || is_blank(name[n - 1]) || strpbrk(name, "\r\n"))
+            return error_set(err, STATUS_USAGE,
+                             "%s: the class name \"%.60s\" would not be read back from tar shards: "
+                             "rename it, or use .h5",
+                             path, name);
+    }
+    for (int i = 0; i < d->classes && numbers == d->classes; i++) {
+        char number[16];
+        snprintf(number, sizeof number, "%d", i);
+        if (strcmp(d->class_names[i], number))
+            return error_set(
+                err, STATUS_USAGE,
+                "%s: class names that are all digits are numbers from 0 in tar shards, "
+                "and class %d is called \"%.60s\": rename them, or use .h5",
+                path, i, d->class_names[i]);
+    }
+    if (numbers < d->classes && !sorted)
+        log_message(LOG_WARN,
+                    "%s: classes will be in the order of their names there, which is another one",
+                    path);
+    return 0;
+}
+
 int convert_to_tar(const struct dataset *d, const char *path, stop_flag *stop, struct error *err) {
     struct arena a = {0};
     const int stem = (int)(strlen(path) - strlen(".tar"));
     int status = 0;
     if (d->has_mask)
         return error_set(err, STATUS_USAGE, "%s: tar shards hold no masks: use .h5", path);
+    status = check_names(d, path, err);
     for (int s = 0; s < SPLITS && !status; s++)
         for (long first = 0; first < d->count[s] && !status; first += SHARD) {
             struct writer w = {.d = d, .stop = stop, .err = err};

@@ -151,7 +151,7 @@ out:
     return status;
 }
 
-/* Where an image has fewer captions than others, they are repeated: each stays as likely. */
+/* Where an image has fewer captions than others, empty ones fill the row up. */
 static int put_record(struct writer *w, struct arrays *x, long i, const struct record *r,
                       uint8_t *square) {
     const struct dataset *d = w->d;
@@ -165,7 +165,7 @@ static int put_record(struct writer *w, struct arrays *x, long i, const struct r
     if (d->has_mask)
         TRY(put(w, &x->masks, i, r->mask));
     for (int k = 0; k < w->captions && d->has_caption; k++)
-        captions[k] = record_caption(r, k % r->n_captions);
+        captions[k] = k < r->n_captions ? record_caption(r, k) : "";
     if (d->has_caption)
         TRY(put(w, &x->captions, i, captions));
 out:

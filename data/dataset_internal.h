@@ -80,4 +80,9 @@ extern const struct dataset_source dataset_shapes, dataset_cifar10, dataset_cifa
     dataset_idx, dataset_fashion_mnist, dataset_folder, dataset_list_of_files, dataset_webdataset,
     dataset_hdf5, dataset_captions, dataset_segmentation;
 
+/* Of a file that a table names: from the table's folder on, unless it begins with a slash. */
+static inline char *dataset_path(struct arena *a, const char *folder, const char *name) {
+    return name[0] == '/' ? arena_strdup(a, name) : arena_printf(a, "%s/%s", folder, name);
+}
+
 #endif

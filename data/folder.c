@@ -78,8 +78,12 @@ static int walk(struct dataset *d, const char *path, size_t skip, const char *cl
         if (e->d_name[0] == '.')
             continue;
         char *inside = arena_printf(&d->arena, "%s/%s", path, e->d_name);
-        if (stat(inside, &info))
+        /* A link to nowhere is a broken image, where it is to be one. */
+        const int broken = stat(inside, &info) != 0;
+        if (broken && !photos_is_image(extension_of(e->d_name)))
             TRY(error_set(err, STATUS_USAGE, "%s: %s", inside, strerror(errno)));
+        if (broken)
+            info.st_mode = S_IFREG;
         if (S_ISDIR(info.st_mode))
             TRY(walk(d, inside, skip, depth ? class_name : arena_strdup(&d->arena, e->d_name),
                      split, depth + 1, err));

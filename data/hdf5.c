@@ -3,7 +3,7 @@
  *     train/images    (n, height, width, channels) or (n, height, width), uint8
  *     train/labels    (n), whole numbers from 0 on                          may be missing
  *     train/masks     (n, rows, columns), uint8, 255 counts nowhere         may be missing
- *     train/captions  (n) strings, or (n, k): k captions an image           may be missing
+ *     train/captions  (n) strings, or (n, k): up to k captions an image     may be missing
  *     test/...        the same, with images of the same size
  *     class_names, mask_names    attributes of the file, lists of strings   may be missing
  *
@@ -88,11 +88,23 @@ static int open_masks(struct dataset *d, struct hdf5_split *s, struct error *err
     return status;
 }
 
+/* An image has those up to the first empty one, which fill a row up. */
+static int captions_of(const struct hdf5_split *s, long image) {
+    const char *const *row = s->captions + image * s->per;
+    int n = 0;
+    while (n < s->per && row[n][0])
+        n++;
+    return n;
+}
+
 static int check_captions(const struct hdf5 *h, const struct hdf5_split *s, struct error *err) {
-    for (long i = 0; i < s->n * s->per; i++)
-        if (!s->captions[i][0])
-            return error_set(err, STATUS_USAGE, "%s: %s: caption %ld is empty", h->file.path,
-                             name_in(h, s, "captions"), i);
+    for (long i = 0; i < s->n; i++)
+        for (long k = captions_of(s, i); k < s->per; k++)
+            if (!captions_of(s, i) || s->captions[i * s->per + k][0])
+                return error_set(err, STATUS_USAGE,
+                                 "%s: %s: image %ld has an empty caption in front of others, or no "
+                                 "other",
+                                 h->file.path, name_in(h, s, "captions"), i);
     return 0;
 }
 
@@ -102,6 +114,10 @@ static int open_split(struct dataset *d, enum split split, struct error *err) {
     struct hdf5 *h = d->state;
     struct hdf5_split *s = &h->split[split];
     int status = 0, has[3];
+    if (!hdf5_has(&h->file, name_in(h, s, "images")))
+        return error_set(err, STATUS_USAGE, "%s: holds no %s: images of both splits are needed%s",
+                         h->file.path, name_in(h, s, "images"),
+                         split == SPLIT_TEST ? "; split=val takes the group val for testing" : "");
     for (int i = 0; i < 3; i++) {
         const char *name = name_in(h, s, optional[i]);
         has[i] = hdf5_has(&h->file, name);
@@ -273,7 +289,7 @@ static int read_hdf5(const struct dataset *d, enum split split, long index, stru
         TRY(hdf5_bytes_read(&h->file, &s->masks, index, out->mask, err));
     out->label = s->labels ? (int)s->labels[index] : -1;
     if (s->captions)
-        record_set_captions(out, s->captions + index * s->per, (int)s->per);
+        record_set_captions(out, s->captions + index * s->per, captions_of(s, index));
     else
         record_set_class_caption(out, d);
 out:

@@ -39,7 +39,7 @@ struct segmentation {
 };
 
 static char *path_of(const struct segmentation *s, long row, int column, struct arena *a) {
-    return arena_printf(a, "%s/%s", s->folder, table_field(&s->index, row, column));
+    return dataset_path(a, s->folder, table_field(&s->index, row, column));
 }
 
 static int wrong_in(const struct segmentation *s, long row, struct error *err) {

@@ -144,8 +144,10 @@ out:
 static int write_all(struct writing *w, struct arena *a, const char *path, long step,
                      const char *config, struct error *err) {
     const struct st_source source = {get, w};
-    const struct st_meta meta[] = {
-        {"format", CHECKPOINT_FORMAT}, {"step", arena_printf(a, "%ld", step)}, {"config", config}};
+    const struct st_meta meta[] = {{"format", CHECKPOINT_FORMAT},
+                                   {"step", arena_printf(a, "%ld", step)},
+                                   {ST_HASH, NULL},
+                                   {"config", config}};
     return st_write_from(path, w->all.tensors, w->all.n, meta, sizeof meta / sizeof *meta, &source,
                          err);
 }
@@ -255,6 +257,7 @@ int checkpoint_load(const char *path, struct model *m, const struct moments *mom
     int status = 0;
     TRY(st_open(&f, path, err));
     TRY(read_step(f, path, step, err));
+    TRY(st_check(f, err));
     TRY(load_all(f, path, m, STATES, moments, err));
 out:
     st_close(f);
@@ -265,6 +268,7 @@ int checkpoint_weights(const char *path, struct model *m, struct error *err) {
     struct st_file *f = NULL;
     int status = 0;
     TRY(st_open(&f, path, err));
+    TRY(st_check(f, err));
     TRY(load_all(f, path, m, 1, NULL, err));
 out:
     st_close(f);

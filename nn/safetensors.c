@@ -1,6 +1,7 @@
 #include "nn/safetensors.h"
 
 #include "core/arena.h"
+#include "core/sha256.h"
 #include "nn/safetensors_format.h"
 
 #include <errno.h>
@@ -228,6 +229,20 @@ out:
     if (status)
         st_close(f);
     return status;
+}
+
+int st_check(const struct st_file *f, struct error *err) {
+    char hex[SHA256_HEX + 1];
+    const char *stored = st_meta(f, ST_HASH);
+    if (!stored)
+        return 0;
+    sha256_hex(f->data, f->data_bytes, hex);
+    return strcmp(stored, hex) ? error_set(err, STATUS_USAGE,
+                                           "%s: damaged: its tensors are not those that were "
+                                           "written (their hash differs); remove it to have it "
+                                           "made again, or bring a copy back",
+                                           f->path)
+                               : 0;
 }
 
 int st_count(const struct st_file *f) {

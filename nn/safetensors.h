@@ -26,6 +26,9 @@ struct st_meta {
     const char *key, *value;
 };
 
+/* As a key, with NULL for a value: receives the hash of the tensors' bytes, for st_check. */
+#define ST_HASH "sha256"
+
 struct st_file; /* a mapped file; tensors point into it */
 
 /* Where the bytes of tensors are that have no data: of number i of a list, until the next one is
@@ -45,6 +48,9 @@ int st_write_from(const char *path, const struct st_tensor *tensors, int n,
 /* Refuses, with file and reason, anything that is not a sound file: overlapping or missing ranges,
  * wrong sizes, duplicate names, a header over 100 MB. */
 int st_open(struct st_file **out, const char *path, struct error *err);
+/* Whether the tensors' bytes are those whose hash is stored; where none is they may be any.  Reads
+ * all of the file; status 2. */
+int st_check(const struct st_file *f, struct error *err);
 int st_count(const struct st_file *f);
 const struct st_tensor *st_get(const struct st_file *f, int i);
 const struct st_tensor *st_find(const struct st_file *f, const char *name); /* NULL: not there */

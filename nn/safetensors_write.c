@@ -2,6 +2,7 @@
 
 #include "core/arena.h"
 #include "core/file.h"
+#include "core/sha256.h"
 #include "nn/safetensors_format.h"
 
 #include <errno.h>
@@ -38,13 +39,19 @@ static json_t *tensor_entry(const struct st_tensor *t, size_t offset) {
                      first, last);
 }
 
+/* Where it stands the hash is written when all bytes are known. */
+static const char no_hash[] = "0000000000000000000000000000000000000000000000000000000000000000";
+_Static_assert(sizeof no_hash == SHA256_HEX + 1, "as long as a hash");
+
 static int add_metadata(json_t *header, const struct st_meta *meta, int n_meta, const char *path,
                         struct error *err) {
     json_t *object = json_object();
     json_object_set_new(header, ST_METADATA, object);
     for (int i = 0; i < n_meta; i++) {
         CHECK(!json_object_get(object, meta[i].key), "metadata %s given twice", meta[i].key);
-        if (json_object_set_new(object, meta[i].key, json_string(meta[i].value)) != 0)
+        CHECK(meta[i].value || !strcmp(meta[i].key, ST_HASH), "metadata %s is NULL", meta[i].key);
+        const char *value = meta[i].value ? meta[i].value : no_hash;
+        if (json_object_set_new(object, meta[i].key, json_string(value)) != 0)
             return error_set(err, STATUS_USAGE,
                              "%s: metadata entry %d is not valid UTF-8 text: change the option or "
                              "file name that holds it",
@@ -83,9 +90,10 @@ static int make_header(struct arena *a, const char *path, const struct st_tensor
     size_t length = strlen(dump);
     *bytes = (length + ST_HEADER_ALIGN - 1) / ST_HEADER_ALIGN * ST_HEADER_ALIGN;
     CHECK(*bytes <= ST_HEADER_MAX, "%s: a header of %zu bytes", path, *bytes);
-    *text = arena_alloc(a, *bytes);
+    *text = arena_alloc(a, *bytes + 1);
     memset(*text, ' ', *bytes);
     memcpy(*text, dump, length);
+    (*text)[*bytes] = '\0';
 out:
     free(dump);
     json_decref(header);
@@ -108,12 +116,32 @@ static int write_all(int fd, const char *path, const void *data, size_t bytes, s
     return 0;
 }
 
-static int write_tensor(int fd, const char *path, const struct st_tensor *tensors, int i,
+/* A file that is written, and the hash of the tensors so far. */
+struct output {
+    int fd;
+    const char *path;
+    struct sha256_ctx hash;
+};
+
+static int write_tensor(struct output *o, const struct st_tensor *tensors, int i,
                         const struct st_source *source, struct error *err) {
     const struct st_tensor *t = &tensors[i];
     const void *data = t->data || !source ? t->data : source->get(source->self, i);
     CHECK(data || !t->bytes, "tensor %s has no data", t->name);
-    return write_all(fd, path, data, t->bytes, err);
+    sha256_update(&o->hash, t->bytes, data);
+    return write_all(o->fd, o->path, data, t->bytes, err);
+}
+
+/* Into the header's place for it, if there is one. */
+static int write_hash(struct output *o, const char *header, struct error *err) {
+    char hex[SHA256_HEX + 1];
+    const char *place = strstr(header, no_hash);
+    if (!place)
+        return 0;
+    sha256_end(&o->hash, hex);
+    if (lseek(o->fd, ST_LENGTH_BYTES + (place - header), SEEK_SET) < 0)
+        return error_set(err, STATUS_MACHINE, "%s: cannot write it: %s", o->path, strerror(errno));
+    return write_all(o->fd, o->path, hex, SHA256_HEX, err);
 }
 
 int st_write(const char *path, const struct st_tensor *tensors, int n, const struct st_meta *meta,
@@ -127,6 +155,7 @@ int st_write_from(const char *path, const struct st_tensor *tensors, int n,
     int status = 0, fd = -1;
     struct arena a = {0};
     char *header = NULL, *tmp = arena_printf(&a, "%s.tmp", path);
+    struct output o = {.path = tmp};
     int *order = ARENA_ARRAY(&a, int, n);
     size_t bytes = 0;
     TRY(make_header(&a, path, tensors, n, meta, n_meta, order, &header, &bytes, err));
@@ -143,8 +172,11 @@ int st_write_from(const char *path, const struct st_tensor *tensors, int n,
         length[i] = (unsigned char)((uint64_t)bytes >> 8 * i);
     TRY(write_all(fd, tmp, length, sizeof length, err));
     TRY(write_all(fd, tmp, header, bytes, err));
+    o.fd = fd;
+    sha256_init(&o.hash);
     for (int i = 0; i < n; i++)
-        TRY(write_tensor(fd, tmp, tensors, order[i], source, err));
+        TRY(write_tensor(&o, tensors, order[i], source, err));
+    TRY(write_hash(&o, header, err));
     int closed = close(fd);
     fd = -1;
     if (closed != 0)

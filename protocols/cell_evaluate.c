@@ -164,7 +164,7 @@ static int fill_row(struct cell *c, int number, struct arena *scratch, struct ev
         TRY(judge(c, number, scratch, e, err));
         if (e->outcome == OUTCOME_OK)
             log_message(LOG_INFO, "%s: %s %s %.2f %%", c->run.run_id, p->name,
-                        e->top1 ? "top-1" : eval_shown(e), 100 * eval_value(e, 0));
+                        e->top1 ? "top-1" : eval_shown(e), 100 * eval_mean(e));
         else
             log_message(LOG_WARN, "%s: %s: %s", c->run.run_id, p->name, e->reason);
     }

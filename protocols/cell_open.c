@@ -190,9 +190,8 @@ static void describe(struct cell *c) {
     snprintf(r->dataset, sizeof r->dataset, "%s", c->data->name);
     snprintf(r->config_sha256, sizeof r->config_sha256, "%s", c->hash);
     r->seed = (int64_t)c->seed;
-    r->config = settings_keep_protocols(&c->settings,
-                                        settings_run_text(&c->settings, c->method, &c->arena),
-                                        r->config, &r->arena);
+    r->config = settings_keep_protocols(
+        &c->settings, settings_run_text(&c->settings, c->method, &c->arena), r->config, &r->arena);
     r->suite = arena_strdup(&r->arena, c->settings.judging.name);
     r->versions = arena_strdup(&r->arena, c->versions);
     r->settings_sha256 = arena_strdup(&r->arena, c->settings_hash);

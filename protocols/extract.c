@@ -178,7 +178,8 @@ static int load_cache(struct cell *c, enum split split, const char *key) {
         return 0;
     const struct st_tensor *t = st_find(f, "features");
     const char *stored = st_meta(f, "key");
-    int hit = t && stored && !strcmp(stored, key) && t->bytes == c->feature_slab[split].bytes;
+    int hit = t && stored && !strcmp(stored, key) && t->bytes == c->feature_slab[split].bytes &&
+              !st_check(f, &ignored);
     if (hit)
         memcpy(c->feature_slab[split].data, t->data, t->bytes);
     st_close(f);
@@ -195,8 +196,8 @@ static int save_cache(struct cell *c, enum split split, const char *key, struct 
                                 .dim = {(int64_t)(s->bytes / sizeof(float))},
                                 .data = s->data,
                                 .bytes = s->bytes};
-    const struct st_meta meta = {"key", key};
-    return st_write(cache_path(c, split), &t, 1, &meta, 1, err);
+    const struct st_meta meta[] = {{"key", key}, {ST_HASH, NULL}};
+    return st_write(cache_path(c, split), &t, 1, meta, 2, err);
 }
 
 /* By all ranks; the folder is the first one's. */

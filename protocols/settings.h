@@ -97,8 +97,8 @@ char *settings_protocol_text(const struct settings *s, int protocol, struct aren
 /* Both, with all protocols: what is stored with a run.  What the machine decides is not in it. */
 char *settings_run_text(const struct settings *s, const struct method *m, struct arena *a);
 
-/* That of now, but for protocols that are not in judging.protocols, whose rows were made before: with
- * the options that `before`, what was stored then, has for them.  NULL: nothing was. */
+/* That of now, but for protocols that are not in judging.protocols, whose rows were made before:
+ * with the options that `before`, what was stored then, has for them.  NULL: nothing was. */
 char *settings_keep_protocols(const struct settings *s, const char *now, const char *before,
                               struct arena *a);
 

@@ -15,9 +15,15 @@ static void say(const struct dataset *d, const struct audit *a) {
                     "%s: images that their split has already: %ld for training, %ld for "
                     "testing",
                     d->name, train->duplicates, test->duplicates);
-    if (train->broken || test->broken)
-        log_message(LOG_WARN, "%s: broken images: %ld for training, %ld for testing; the first: %s",
-                    d->name, train->broken, test->broken, a->broken[0]);
+    if (test->broken)
+        log_message(LOG_WARN, "%s: broken images for testing: %ld; the first: %s", d->name,
+                    test->broken, a->broken[0]);
+    int first, untrained = audit_untrained(a, d, &first);
+    if (untrained)
+        log_message(LOG_WARN,
+                    "%s: classes with images for testing and none for training, which nothing can "
+                    "learn: %d, the first: %s",
+                    d->name, untrained, d->class_names[first]);
 }
 
 static int audit(struct dataset *d, const struct context *context, struct error *err) {
@@ -29,6 +35,11 @@ static int audit(struct dataset *d, const struct context *context, struct error 
         d->audit = audit_json(&a, d, &d->arena);
         say(d, &a);
     }
+    if (!status && a.split[SPLIT_TRAIN].broken)
+        status = error_set(err, STATUS_USAGE,
+                           "%s: %ld images for training are broken, the first: %s; bad=skip leaves "
+                           "them out",
+                           d->name, a.split[SPLIT_TRAIN].broken, a.broken[0]);
     audit_free(&a);
     return status;
 }

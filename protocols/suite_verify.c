@@ -1,6 +1,7 @@
 /* suite_verify.c -- whether a folder of results holds what its suites ask for. */
 #include "core/file.h"
 #include "core/log.h"
+#include "nn/safetensors.h"
 #include "protocols/suite.h"
 
 #include <dirent.h>
@@ -48,9 +49,22 @@ static void check_predictions(struct verification *v, const struct run *r, const
     }
 }
 
+/* The weights, where they were kept. */
+static void check_weights(struct verification *v, const struct run *r) {
+    const char *path = arena_printf(&v->arena, "%s/checkpoint.safetensors", r->folder);
+    struct st_file *f = NULL;
+    struct error why;
+    if (!r->folder || !file_exists(path))
+        return;
+    if (st_open(&f, path, &why) || st_check(f, &why))
+        finding(v, "%s", why.message);
+    st_close(f);
+}
+
 static void check_run(struct verification *v, const struct run *r, const char *path) {
     if (!r->has_checksum)
         finding(v, "%s: no checksum: it was changed by another program", path);
+    check_weights(v, r);
     for (int i = 0; i < r->n_evals; i++)
         check_predictions(v, r, &r->evals[i]);
 }

@@ -151,18 +151,6 @@ static void find_rows(struct summary *s, struct run *const *runs, int n_runs) {
 
 /* ---- cells ---- */
 
-/* NAN when the evaluation has no number. */
-static double mean_value(const struct eval *e) {
-    double sum = 0;
-    int n = 0;
-    for (int i = 0; i < e->n_seeds; i++)
-        if (isfinite(eval_value(e, i))) {
-            sum += eval_value(e, i);
-            n++;
-        }
-    return n ? PERCENT * sum / n : NAN;
-}
-
 static const struct eval *eval_in(const struct run *run, const struct summary_column *column) {
     for (int i = 0; i < run->n_evals; i++)
         if (same_place(column, &run->evals[i]) &&
@@ -232,7 +220,7 @@ static void fill_cell(struct summary *s, int r, int c) {
         if (s->same_dataset && strcmp(run->dataset, s->column[c].dataset))
             continue;
         const struct eval *e = eval_in(run, &s->column[c]);
-        double top1 = e ? mean_value(e) : NAN;
+        double top1 = e ? PERCENT * eval_mean(e) : NAN;
         if (!e || isnan(top1)) {
             add_gap(cell, run, e, s->a);
         } else {

@@ -114,6 +114,17 @@ double eval_value(const struct eval *e, int i) {
     return NAN;
 }
 
+double eval_mean(const struct eval *e) {
+    double sum = 0;
+    int n = 0;
+    for (int i = 0; i < e->n_seeds; i++)
+        if (isfinite(eval_value(e, i))) {
+            sum += eval_value(e, i);
+            n++;
+        }
+    return n ? sum / n : NAN;
+}
+
 char *link_name(const char *name, struct arena *a) {
     char *link = arena_alloc(a, 3 * strlen(name) + 1), *out = link;
     for (const char *c = name; *c; c++)

@@ -122,6 +122,8 @@ const struct eval *run_find_eval(const struct run *r, const char *protocol, cons
  * neither), and that of the i-th of its seeds (NAN: none). */
 const char *eval_shown(const struct eval *e);
 double eval_value(const struct eval *e, int i);
+/* The mean of the finite ones; NAN when there is none. */
+double eval_mean(const struct eval *e);
 /* Reads folder/journal.jsonl (may be missing: the steps stay), writes folder/run.h5. */
 int run_write(struct run *r, const char *folder, struct error *err);
 /* Fills *r, whatever it held, with evaluations sorted by protocol and dataset.  Status 2 for a

@@ -109,6 +109,30 @@ static void test_round_trip(void **state) {
     st_close(f);
 }
 
+/* With a hash every bit of the tensors counts; without one there is nothing to check. */
+static void test_hash(void **state) {
+    const struct folder *folder = *state;
+    static const float x[] = {1, 2, 3};
+    const struct st_tensor t = {
+        .name = "x", .dtype = "F32", .ndim = 1, .dim = {3}, .data = x, .bytes = sizeof x};
+    const struct st_meta hashed[] = {{"format", "a"}, {ST_HASH, NULL}};
+    for (int n = 1; n <= 2; n++) {
+        struct error err = {0};
+        struct st_file *f = NULL;
+        assert_int_equal(st_write(folder->path, &t, 1, hashed, n, &err), 0);
+        assert_int_equal(st_open(&f, folder->path, &err), 0);
+        assert_int_equal(st_check(f, &err), 0);
+        st_close(f);
+        FILE *file = fopen(folder->path, "r+b");
+        assert_int_equal(fseek(file, -1, SEEK_END), 0);
+        assert_int_equal(fputc(0x41, file), 0x41);
+        fclose(file);
+        assert_int_equal(st_open(&f, folder->path, &err), 0);
+        assert_int_equal(st_check(f, &err), n == 2 ? STATUS_USAGE : 0);
+        st_close(f);
+    }
+}
+
 static void test_empty_file_of_no_tensors(void **state) {
     const struct folder *folder = *state;
     struct error err = {0};
@@ -426,6 +450,7 @@ int main(void) {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
     const struct CMUnitTest tests[] = {
         TEST(test_round_trip),
+        TEST(test_hash),
         TEST(test_empty_file_of_no_tensors),
         TEST(test_python_reads_it),
         TEST(test_reads_what_python_wrote),

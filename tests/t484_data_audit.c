@@ -257,6 +257,58 @@ static void arrays_have_the_sizes_of_images_and_masks(void **state) {
     dataset_close(&to);
 }
 
+/* As many captions as each image has, in both formats. */
+static void captions_stay_as_many(void **state) {
+    struct place *here = *state;
+    struct dataset from, to;
+    for (int i = 0; i < 3; i++)
+        put_photo(here, arena_printf(&here->arena, "%d.jpg", i), 20, 20, i);
+    put_text(here, "captions.csv",
+             "image,caption,split\n0.jpg,one,train\n1.jpg,first,train\n1.jpg,second,train\n"
+             "1.jpg,third,train\n2.jpg,left,test\n2.jpg,right,test\n");
+    opens(&from, spec(here, "captions", ",size=10"));
+    convert(here, &from, "packed.h5");
+    opens(&to, arena_printf(&here->arena, "hdf5:%s", in(here, "packed.h5")));
+    expect_same(&from, &to);
+    dataset_close(&to);
+    convert(here, &from, "packed.tar");
+    opens(&to, tar_spec(here, "packed"));
+    expect_same(&from, &to);
+    dataset_close(&to);
+    dataset_close(&from);
+}
+
+/* What would come back as other classes is refused. */
+static void class_names_that_tar_cannot_hold(void **state) {
+    static const char *const wrong[][2] = {{"02", "1"}, {"a", " b"}, {"a", "b\nc"}, {"1", "2"}};
+    struct place *here = *state;
+    for (size_t k = 0; k < sizeof wrong / sizeof *wrong; k++) {
+        struct dataset d;
+        struct error err = {0};
+        opens(&d, "shapes:size=16,train=4,test=2");
+        d.classes = 2;
+        d.class_names = wrong[k];
+        assert_int_equal(dataset_convert(&d, in(here, "x.tar"), NULL, &err), STATUS_USAGE);
+        assert_non_null(strstr(err.message, "use .h5"));
+        dataset_close(&d);
+    }
+}
+
+/* Asked to stop before the first image. */
+static void conversions_stop(void **state) {
+    static const char *const names[] = {"x.h5", "x.tar"};
+    struct place *here = *state;
+    const volatile sig_atomic_t stop = 1;
+    struct dataset d;
+    opens(&d, "shapes:size=16,train=4,test=2");
+    d.has_mask = 0;
+    for (int i = 0; i < 2; i++) {
+        struct error err = {0};
+        assert_int_equal(dataset_convert(&d, in(here, names[i]), &stop, &err), STATUS_INTERRUPTED);
+    }
+    dataset_close(&d);
+}
+
 int main(void) {
     log_setup(LOG_ERROR);
     const struct CMUnitTest tests[] = {
@@ -266,6 +318,9 @@ int main(void) {
         cmocka_unit_test_setup_teardown(images_of_any_size_become_squares, set_up, tear_down),
         cmocka_unit_test_setup_teardown(what_cannot_be_written_is_refused, set_up, tear_down),
         cmocka_unit_test_setup_teardown(a_contact_sheet_is_drawn, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(captions_stay_as_many, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(class_names_that_tar_cannot_hold, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(conversions_stop, set_up, tear_down),
         cmocka_unit_test_setup_teardown(arrays_have_the_sizes_of_images_and_masks, set_up,
                                         tear_down),
     };

@@ -60,6 +60,7 @@ expect "quick with three seeds" 0 '30 cells' "$program" run quick --seeds 3 --dr
 expect "a dry run counts cells" 0 '4 cells: 0 done, 0 begun, 3 to do, 1 skipped' "${run[@]}" small.ini --dry-run
 expect "a dry run says where its time is from" 0 'flops: from the FLOPs' "${run[@]}" small.ini --dry-run
 expect "a dry run writes nothing" 1 '' test -e out
+expect "a dry run goes on behind what is refused" 2 '^random-.* to do ' "${run[@]}" small.ini --methods mae,random --mae.mask_ratio 0.99 --backbone vit-micro --dry-run
 expect "a suite" 0 'mae, resnet-micro +skipped' "${run[@]}" small.ini
 expect "the budget that was reached" 0 '^mae, vit-micro/4 +images:48 +0.75 +48 ' "$program" report out
 expect "the same as CSV" 0 'images:48,0.75,48,' "$program" report csv out
@@ -114,6 +115,15 @@ expect "verify finds what was removed" 1 "^! $mae: missing" "$program" verify re
 cp -r out damaged
 printf 'x' | dd of=damaged/"$mae"/run.h5 bs=1 seek=3000 conv=notrunc 2>/dev/null
 expect "verify names a damaged file" 1 "damaged/$mae/run.h5" "$program" verify damaged
+cp -r out torn
+printf 'x' | dd of=torn/"$mae"/checkpoint.safetensors bs=1 seek=$(($(stat -c %s torn/"$mae"/checkpoint.safetensors) - 99)) conv=notrunc 2>/dev/null
+expect "verify names damaged weights" 1 'checkpoint.safetensors: damaged' "$program" verify torn
+rm torn/"$mae"/features*
+expect "which nothing is computed with" 2 'checkpoint.safetensors: damaged' "$program" eval --protocols logistic torn/"$mae"
+cp -r out lost
+rm lost/"$mae"/run.h5
+"${run[@]}" small.ini --out lost >/dev/null 2>&1
+expect "a run.h5 that is made again says the same" 0 'no difference' "$program" diff out/"$mae" lost/"$mae"
 cp -r out/"$mae" out/copy
 expect "verify finds a copy" 1 'more than one of it' "$program" verify out
 rm -r out/suites
