@@ -36,6 +36,15 @@ static int points_of(const struct sample_features *f, int panels) {
     return f->n < POINTS / panels ? f->n : POINTS / panels;
 }
 
+/* The representation of all panels; NULL where they have several. */
+static const char *common_representation(const struct gallery_run *const *run, int n) {
+    for (int r = 1; r < n; r++)
+        if (strcmp(run[r]->samples->features.representation,
+                   run[0]->samples->features.representation))
+            return NULL;
+    return run[0]->samples->features.representation;
+}
+
 static void put_panels(const struct report_input *in, const struct map *map,
                        const struct gallery_run *const *run, int n, FILE *dat) {
     const struct summary *s = in->summary;
@@ -53,13 +62,13 @@ static void put_panels(const struct report_input *in, const struct map *map,
         }
         double half = margin * fmax(fmax(hi[0] - lo[0], hi[1] - lo[1]), 1e-9) / 2;
         const char *rest = gallery_rest(in, run[r], gallery_n_datasets(run, n) > 1);
-        const char *second =
-            arena_printf(s->a, "%s%s%s", f->representation, *rest ? " · " : "", rest);
+        const char *own = common_representation(run, n) ? "" : f->representation;
+        const char *second = arena_printf(s->a, "%s%s%s", own, *own && *rest ? " · " : "", rest);
         fprintf(dat, "%d\t%.6g\t%.6g\t%.6g\t%.3g\t%.3g\t%s\t%s\n", r + 1, (lo[0] + hi[0]) / 2,
                 (lo[1] + hi[1]) / 2, half, map->has_shares ? 100 * f->explained[0] : -1,
                 map->has_shares ? 100 * f->explained[1] : -1,
                 figure_text(run[r]->method, n > FEW ? TITLE : WIDE, s->a),
-                figure_text(second, n > FEW ? SECOND : WIDE, s->a));
+                *second ? figure_text(second, n > FEW ? SECOND : WIDE, s->a) : "-");
     }
 }
 
@@ -116,6 +125,7 @@ static int put(const struct report_input *in, const struct map *map, gallery_has
         fewest = points < fewest ? points : fewest;
         most = points > most ? points : most;
     }
+    const char *common = common_representation(run, n);
     figure_head(map->name, dat);
     put_panels(in, map, run, n, dat);
     put_points(map, run, n, dat);
@@ -129,8 +139,9 @@ static int put(const struct report_input *in, const struct map *map, gallery_has
                                : "";
     figure_caption_flagged(
         in,
-        arena_printf(s->a, "%s of frozen features of the first %s test images.%s%s", map->what,
-                     count, ramp, gallery_remarks(in, run, n, left_out)),
+        arena_printf(s->a, "%s of frozen features%s%s%s of the first %s test images.%s%s",
+                     map->what, common ? " (" : "", common ? common : "", common ? ")" : "", count,
+                     ramp, gallery_remarks(in, run, n, left_out)),
         FLAG_PARTIAL | FLAG_UNFINISHED | FLAG_VERSION | FLAG_FINDING, dat);
     return n;
 }

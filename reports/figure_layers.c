@@ -81,8 +81,13 @@ static int draw_row(struct panel *panel, const struct summary *s, const struct s
     if (runs > 1)
         panel_band(panel, row->id, x, lo, hi, LAYERS);
     panel_curve(panel, MARK_THICK, row->id, x, sum, LAYERS);
-    for (int k = 0; k < LAYERS; k++)
+    int last = -1;
+    for (int k = 0; k < LAYERS; k++) {
         panel_mean(panel, row->id, x[k], sum[k], 0);
+        last = count[k] ? k : last;
+    }
+    if (last >= 0 && *summary_letter(s, row))
+        panel_name(panel, row->id, x[last], sum[last], summary_letter(s, row));
     return runs;
 }
 
@@ -135,7 +140,7 @@ int figure_layers(const void *input, FILE *dat) {
                 const struct summary_row *r = &s->row[row[k]];
                 int runs = draw_row(panel, s, r, column, kind, pool);
                 if (runs)
-                    panels_key(&p, r->id, summary_short_label(s, r, -1, -1));
+                    panels_key(&p, r->id, summary_lettered_label(s, r));
                 bands |= runs > 1;
             }
             mark_layers(panel);

@@ -99,6 +99,8 @@ static int draw_row(struct panel *panel, const struct summary *s, const struct s
         panel_mean(panel, row->id, x[k], level[k], incomplete);
     }
     panel_curve(panel, MARK_THICK, row->id, x, level, n);
+    if (n && *summary_letter(s, row))
+        panel_name(panel, row->id, x[n - 1], level[n - 1], summary_letter(s, row));
     return single;
 }
 
@@ -125,7 +127,7 @@ int figure_lowshot(const void *input, FILE *dat) {
             int rows = summary_best(s, c, NULL, SERIES_MOST, row, &left_out);
             most_left = left_out > most_left ? left_out : most_left;
             for (int i = 0; i < rows; i++) {
-                panels_key(&p, s->row[row[i]].id, summary_short_label(s, &s->row[row[i]], -1, -1));
+                panels_key(&p, s->row[row[i]].id, summary_lettered_label(s, &s->row[row[i]]));
                 single |= draw_row(panel, s, &s->row[row[i]], &s->column[c], &units[u], x, n);
             }
         }

@@ -84,17 +84,16 @@ static void put_texts(const struct report_input *in, const struct gallery_run *c
         const struct sample_similarity *x = &run[r]->samples->similarity;
         int pairs = x->n < PAIRS ? x->n : PAIRS;
         const struct mosaic m = strip(s, run[r]);
-        fprintf(dat, "%d\t%d\t%d\t%s\n", r + 1, pairs, m.side + m.gap,
-                figure_text(
-                    arena_printf(
-                        s->a,
-                        "%s: %d of %d captions are nearest to their own "
-                        "image",
-                        text_cut(arena_strdup(s->a, gallery_label(in, run[r],
-                                                                  gallery_n_datasets(run, n) > 1)),
-                                 LABEL, s->a),
-                        right_ones(x, pairs), pairs),
-                    TITLE, s->a));
+        fprintf(
+            dat, "%d\t%d\t%d\t%s\n", r + 1, pairs, m.side + m.gap,
+            figure_text(arena_printf(s->a,
+                                     "%s: %d of %d captions are nearest to their own "
+                                     "image",
+                                     text_cut_settings(
+                                         gallery_label(in, run[r], gallery_n_datasets(run, n) > 1),
+                                         LABEL, s->a),
+                                     right_ones(x, pairs), pairs),
+                        TITLE, s->a));
     }
     fputs("\n\n# texts\n# panel\ttext\tcaption\n", dat);
     for (int r = 0; r < n; r++) {

@@ -20,7 +20,7 @@ char *figure_text(const char *text, int columns, struct arena *a) {
             *c = '\''; /* gnuplot takes a quote for the start of a longer field */
         else if (*c == '\\')
             *c = '/'; /* and what follows a backslash for a sign of its own */
-    return text_cut(clean, columns, a);
+    return text_cut_settings(clean, columns, a);
 }
 
 double figure_step(double range, int ticks) {

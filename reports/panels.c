@@ -14,6 +14,9 @@
 /* inches of a letter */
 #define TITLE_LETTER 0.077
 #define SECOND_LETTER 0.06
+#define WITHIN                                                                                     \
+    0.82 /* of a panel's share of the width a text in the middle of the last may take              \
+          */
 
 enum { LABEL = 46, NAME = 28, KEY = 40 };
 
@@ -136,7 +139,7 @@ static void put_panels(const struct panels *p, FILE *dat) {
     fputs("# panels\n# number\tx: logarithmic\tfrom\tto\ty: logarithmic\tfrom\tto\ttitle\tsecond "
           "line, - is none\tlabel of x\tof y\n",
           dat);
-    const double wide = PANELS_WIDTH / p->across;
+    const double wide = WITHIN * PANELS_WIDTH / p->across;
     const int title = (int)(wide / TITLE_LETTER), second = (int)(wide / SECOND_LETTER);
     for (int i = 0; i < p->n; i++) {
         const struct panel *panel = &p->panel[i];

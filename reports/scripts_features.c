@@ -69,7 +69,7 @@
     "    set object p rectangle from x0(p), y0(p) to x0(p) + SIDE, y0(p) + SIDE \\",               \
     "        fillstyle empty border lc rgb GRID lw 0.8",                                           \
     "    set label shown(TITLE[p]) at x0(p), y0(p) + SIDE + 0.22 font ',8' textcolor rgb INK",     \
-    "    set label WHAT[p] at x0(p), y0(p) + SIDE + 0.09 font ',6.5' textcolor rgb MUTE",          \
+    "    if (WHAT[p] ne '-') { set label WHAT[p] at x0(p), y0(p) + SIDE + 0.09 font ',6.5' textcolor rgb MUTE }",          \
     "    if (AXES) {",                                                                             \
     "        set label sprintf('first: %.3g %% of the variance', FIRST[p]) \\",                    \
     "            at x0(p) + SIDE / 2, y0(p) - 0.08 center font ',6.5' textcolor rgb MUTE",         \

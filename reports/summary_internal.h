@@ -100,6 +100,12 @@ int summary_column_of(const struct summary *s, const char *protocol, int column)
  * row (n_rows); *left_out is how many were not taken. */
 int summary_best(const struct summary *s, int column, int (*has)(const struct eval *e), int most,
                  int *row, int *left_out);
+/* "a", "b", ...: which of the rows that have its colour and shape a row is; "" where there is one.
+ * What tells their lines apart in a figure and its key. */
+const char *summary_letter(const struct summary *s, const struct summary_row *row);
+/* The short label, behind the letter where there is one. */
+const char *summary_lettered_label(const struct summary *s, const struct summary_row *row);
+
 /* "mae vit-micro mask_ratio=0.6", without the settings i and j (-1: with all): for figures, where
  * room is short. */
 const char *summary_short_label(const struct summary *s, const struct summary_row *row, int i,

@@ -90,6 +90,23 @@ int summary_best(const struct summary *s, int column, int (*has)(const struct ev
     return n;
 }
 
+const char *summary_letter(const struct summary *s, const struct summary_row *row) {
+    int number = 0, n = 0;
+    for (int r = 0; r < s->n_rows; r++)
+        if (s->row[r].id == row->id) {
+            number = &s->row[r] == row ? n : number;
+            n++;
+        }
+    return n < 2                 ? ""
+           : number <= 'z' - 'a' ? arena_printf(s->a, "%c", 'a' + number)
+                                 : arena_printf(s->a, "%d", number + 1);
+}
+
+const char *summary_lettered_label(const struct summary *s, const struct summary_row *row) {
+    const char *letter = summary_letter(s, row), *label = summary_short_label(s, row, -1, -1);
+    return *letter ? arena_printf(s->a, "%s: %s", letter, label) : label;
+}
+
 const char *summary_short_label(const struct summary *s, const struct summary_row *row, int i,
                                 int j) {
     const struct variant *v = row->settings;

@@ -121,6 +121,48 @@ char *text_cut(const char *text, int columns, struct arena *a) {
     return arena_printf(a, "%.*s..%s", (int)(end - text), text, rest);
 }
 
+/* The name of a setting that a word begins with, behind its section; its length, 0: it is none. */
+static size_t setting_name(const char *word, const char **name) {
+    size_t n = strspn(word, "abcdefghijklmnopqrstuvwxyz_0123456789.");
+    *name = word;
+    if (!n || word[n] != '=')
+        return 0;
+    for (size_t i = 0; i < n; i++)
+        if (word[i] == '.')
+            *name = word + i + 1;
+    return (size_t)(word + n - *name);
+}
+
+/* With names of at most so many letters. */
+static char *with_names(const char *text, size_t letters, struct arena *a) {
+    char *out = arena_alloc(a, strlen(text) + 1), *to = out;
+    while (*text) {
+        const char *name;
+        size_t n = setting_name(text, &name), rest;
+        if (n) {
+            rest = n < letters ? n : letters;
+            memcpy(to, name, rest);
+            to += rest;
+            text = name + n;
+        }
+        rest = strcspn(text, " ");
+        rest += strspn(text + rest, " ");
+        memcpy(to, text, rest);
+        to += rest;
+        text += rest;
+    }
+    *to = '\0';
+    return out;
+}
+
+char *text_cut_settings(const char *text, int columns, struct arena *a) {
+    enum { MOST = 32, LEAST = 2 };
+    const char *shorter = text;
+    for (int letters = MOST; letters >= LEAST && text_width(shorter) > columns; letters--)
+        shorter = with_names(text, (size_t)letters, a);
+    return text_cut(shorter, columns, a);
+}
+
 char *text_wrap(const char *text, int columns, struct arena *a) {
     char *copy = arena_strdup(a, text), *line = copy, *blank = NULL;
     for (char *c = copy; *c; c++) {

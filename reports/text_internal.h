@@ -18,6 +18,9 @@ char *text_for_fonts(const char *text, struct arena *a);
 int text_width(const char *text);
 /* At most `columns` wide: what is longer loses its middle to "..". */
 char *text_cut(const char *text, int columns, struct arena *a);
+/* The same, but in words such as "mae.mask_ratio=0.75" the names are shortened first, all to the
+ * same length and to two letters at least: values tell settings apart. */
+char *text_cut_settings(const char *text, int columns, struct arena *a);
 /* Breaks at blanks into lines of at most `columns`, joined by '\n'. */
 char *text_wrap(const char *text, int columns, struct arena *a);
 

@@ -4,6 +4,7 @@
 #include "core/file.h"
 #include "core/log.h"
 #include "core/sha256.h"
+#include "reports/text_internal.h"
 
 #include "tests/place.h"
 #include "tests/report_runs.h"
@@ -275,11 +276,37 @@ static void test_unwritable_folder(void **state) {
 
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 
+/* Names give way, values do not while there is room for them. */
+static void test_settings_that_do_not_fit(void **state) {
+    static const struct {
+        int columns;
+        const char *text;
+    } cut[] = {{60, "mae mae.mask_ratio=0.75 decoder_depth=2 epochs=1"},
+               {40, "mae mask_rati=0.75 decoder_d=2 epochs=1"},
+               {26, "mae mas=0.75 dec=2 epo=1"},
+               {22, "mae ma=0.75 de=2 ep=1"},
+               {12, "mae m.. ep=1"}};
+    struct arena a = {0};
+    (void)state;
+    for (size_t i = 0; i < sizeof cut / sizeof *cut; i++)
+        assert_string_equal(text_cut_settings("mae mae.mask_ratio=0.75 decoder_depth=2 epochs=1",
+                                              cut[i].columns, &a),
+                            cut[i].text);
+    assert_string_equal(text_cut_settings("a = b, c=d", 8, &a), "a =..c=d");
+    arena_free(&a);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
-        TEST(test_both_figures),    TEST(test_no_chance),         TEST(test_awkward_results),
-        TEST(test_nothing_to_draw), TEST(test_edited_scripts),    TEST(test_broken_script),
-        TEST(test_gnuplot_missing), TEST(test_unwritable_folder),
+        TEST(test_both_figures),
+        TEST(test_no_chance),
+        TEST(test_awkward_results),
+        TEST(test_nothing_to_draw),
+        TEST(test_edited_scripts),
+        TEST(test_broken_script),
+        TEST(test_gnuplot_missing),
+        TEST(test_unwritable_folder),
+        TEST(test_settings_that_do_not_fit),
     };
     log_setup(LOG_ERROR);
     return cmocka_run_group_tests(tests, NULL, NULL);
