@@ -61,7 +61,7 @@ expect "kernels against what has none" 2 'true: it has none of these kernels' "$
 expect "kernels that are slowed, against itself" 5 '^argmax_rows 64x1024 .* slower ' "$program" kernels --shapes tests --filter '^argmax_rows 64x' --seconds 0.001 --slowed 300 --against "$program"
 expect "that it is weaker is said" 0 'not launched in turns' "$program" kernels --against kernels.h5
 expect "kernels kept in a folder" 0 'are in kept/2.*h5' "$program" kernels --shapes tests --filter '^argmax_rows 64x' --seconds 0.001 --out kept
-for i in 1 2 3; do "$program" kernels --shapes tests --filter '^fill 4097' --backend ref --seconds 0.001 --out together >/dev/null 2>&1 & done
+for _ in 1 2 3; do "$program" kernels --shapes tests --filter '^fill 4097' --backend ref --seconds 0.001 --out together >/dev/null 2>&1 & done
 wait
 expect "kernels kept in one folder at a time" 0 '^3$' sh -c 'ls together | wc -l'
 mkdir empty
