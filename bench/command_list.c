@@ -74,6 +74,9 @@ enum { LISTINGS = sizeof listings / sizeof *listings };
 
 static int list(struct invocation *call, struct error *err) {
     int found = call->argc <= 1;
+    if (call->argc > 2)
+        return error_set(err, STATUS_USAGE, "list takes one word, and \"%s\" is a second",
+                         call->argv[2]);
     for (int i = 0; i < LISTINGS; i++) {
         if (call->argc > 1 && strcmp(call->argv[1], listings[i].name))
             continue;

@@ -2,6 +2,7 @@
 #include "bench/command.h"
 
 #include "bench/peak.h"
+#include "core/file.h"
 #include "core/log.h"
 #include "protocols/opened.h"
 #include "reports/report.h"
@@ -125,6 +126,12 @@ static int eval(struct invocation *call, struct error *err) {
         return error_set(err, STATUS_USAGE,
                          "eval needs the folder of at least one run, such as "
                          "out/mae-vit-micro-shapes-s0-1234abcd");
+    struct error ignored;
+    if (!file_exists(call->argv[1]) && !suite_check_protocols(call->argv[1], &ignored))
+        return error_set(err, STATUS_USAGE,
+                         "\"%s\": of runs protocols are named by a flag, eval --protocols %s "
+                         "RUN-FOLDER...; of published weights with --weights FILE",
+                         call->argv[1], call->argv[1]);
     return compute(call, evaluate_folders, 0, err);
 }
 

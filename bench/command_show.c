@@ -15,9 +15,12 @@ static int run(struct invocation *call, struct error *err) {
         return error_set(err, STATUS_USAGE,
                          "show needs one checkpoint, or the folder of a run, such as "
                          "out/mae-vit-micro-shapes-s0-1234abcd");
+    const char *out = call->settings->machine.out;
+    const size_t n = strlen(out);
+    if (strcmp(out, "out") && (n < 5 || strcmp(out + n - 4, ".png")))
+        return error_set(err, STATUS_USAGE, "--out %s: the picture is a PNG file, NAME.png", out);
     TRY(invocation_context(call, &context, err));
     picture.checkpoint = call->argv[1];
-    const char *out = call->settings->machine.out;
     picture.lines = stdout;
     picture.out = strcmp(out, "out") ? out : "show.png"; /* --out names a file here */
     status = picture_make(call->settings, &picture, &context, err);

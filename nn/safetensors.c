@@ -82,8 +82,21 @@ out:
     return status;
 }
 
+/* A zip archive, or a pickle of protocol 2 and up, as torch.save writes; as the length of a header
+ * it would be larger than any. */
+static int is_pickle(const struct st_file *f) {
+    const unsigned char *m = f->map;
+    const int is_length = !m[4] && !m[5] && !m[6] && !m[7];
+    return !is_length && (!memcmp(m, "PK\3\4", 4) || (m[0] == 0x80 && m[1] >= 2 && m[1] <= 5));
+}
+
 static int read_header(struct st_file *f, json_t **header, struct error *err) {
     uint64_t length = 0;
+    if (is_pickle(f))
+        return error_set(err, STATUS_USAGE,
+                         "%s: a pickle of PyTorch, which is a program and is not run here: "
+                         "tools/pth_to_safetensors.py makes a safetensors file of it",
+                         f->path);
     for (int i = 0; i < ST_LENGTH_BYTES; i++)
         length |= (uint64_t)f->map[i] << 8 * i;
     if (length > ST_HEADER_MAX || length > f->size - ST_LENGTH_BYTES)

@@ -32,6 +32,10 @@ expect "print-config shows origins" 0 'epochs' "$program" run --epochs 3 --print
 expect "the environment sets options" 0 'epochs.*7' env SSVBENCH_EPOCHS=7 "$program" run --print-config
 expect "list" 0 'fashion-mnist' "$program" list
 expect "list of one kind" 0 'supervised' "$program" list methods
+expect "a list too many" 2 '"extra" is a second' "$program" list data extra
+expect "a protocol in place of a run" 2 'eval --protocols knn RUN-FOLDER' "$program" eval knn out
+printf '\x80\x02\x8a\x0al\xfc\x9cF\xf9 j\xa8P' >old.th
+expect "a pickle" 2 'old.th: a pickle .* tools/pth_to_safetensors.py' "$program" eval knn --weights old.th --data shapes
 expect "an unknown list" 2 'methods, protocols' "$program" list methosd
 expect "env" 0 'kernels' "$program" env
 expect "help of a command with flags of its own" 0 'self_test' "$program" help kernels
@@ -54,8 +58,8 @@ cat >faster.sh <<END
 END
 chmod +x faster.sh
 expect "kernels against a faster program" 5 '^argmax_rows 64x1024 .* slower ' "$program" kernels --shapes tests --filter '^argmax_rows 64x' --seconds 0.001 --against ./faster.sh
-expect "kernels kept in a file" 0 '^argmax_rows 64x1024 ' "$program" kernels --shapes tests --filter '^argmax_rows 64x' --seconds 0.001 --launches 8 --out kernels.h5
-expect "kernels against what was kept" 0 '^argmax_rows 64x1024 .* 8$' "$program" kernels --against kernels.h5
+expect "kernels kept in a file" 0 '^argmax_rows 64x1024 ' "$program" kernels --shapes tests --filter '^argmax_rows 64x' --seconds 0.001 --slowed 300 --launches 8 --out kernels.h5
+expect "kernels against slower ones that were kept" 0 '^argmax_rows 64x1024 .* faster .* 8$' "$program" kernels --against kernels.h5
 expect "options beside those of a file" 2 '^ssvbench: --seconds: .* options of the file, kernels.h5$' "$program" kernels --seconds 0.002 --against kernels.h5
 expect "kernels against what has none" 2 'true: it has none of these kernels' "$program" kernels --shapes tests --filter '^argmax_rows 64x' --seconds 0.001 --pairs 5 --against /bin/true
 expect "kernels that are slowed, against itself" 5 '^argmax_rows 64x1024 .* slower ' "$program" kernels --shapes tests --filter '^argmax_rows 64x' --seconds 0.001 --slowed 300 --against "$program"
