@@ -63,6 +63,9 @@ static int run(struct invocation *call, struct error *err) {
             "--out keeps what is measured without --against, --self_test, --time_only");
     if (o->launches && !*o->out)
         return error_set(err, STATUS_USAGE, "--launches is for --out");
+    if (o->launches && strcmp(o->math, "fp32"))
+        return error_set(err, STATUS_USAGE,
+                         "--launches: a file does not keep --math; --against a program does");
     if (o->pin >= 0 && o->threads > 1)
         return error_set(err, STATUS_USAGE, "--pin is one processor, and --threads are %d",
                          o->threads);

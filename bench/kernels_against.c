@@ -106,7 +106,7 @@ static int options_of(const struct kernel_times *stored, const char *path, struc
 /* What the file has is not asked for once more. */
 static int no_options(const struct invocation *call, const char *path, struct error *err) {
     static const char *const names[] = {"filter", "backend", "shapes", "threads",
-                                        "seed",   "seconds", "pairs"};
+                                        "seed",   "seconds", "pairs",  "math"};
     for (size_t i = 0; i < sizeof names / sizeof *names; i++)
         if (options_origin(&call->alone, names[i]) == FROM_FLAG)
             return error_set(err, STATUS_USAGE,

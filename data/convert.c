@@ -123,6 +123,23 @@ static int is_blank(char c) {
     return c == ' ' || (c >= '\t' && c <= '\r');
 }
 
+static int by_bytes(const void *a, const void *b) {
+    return strcmp(*(const char *const *)a, *(const char *const *)b);
+}
+
+/* A name that two classes have, or NULL. */
+static const char *repeated_name(const struct dataset *d) {
+    const char **names = calloc((size_t)d->classes + 1, sizeof *names), *twice = NULL;
+    CHECK(names, "no memory for %d names", d->classes);
+    for (int i = 0; i < d->classes; i++)
+        names[i] = d->class_names[i];
+    qsort(names, (size_t)d->classes, sizeof *names, by_bytes);
+    for (int i = 1; i < d->classes && !twice; i++)
+        twice = strcmp(names[i - 1], names[i]) ? NULL : names[i];
+    free(names);
+    return twice;
+}
+
 /* A .cls is text of one line, of which digits are a number; names are put in order. */
 static int check_names(const struct dataset *d, const char *path, struct error *err) {
     int numbers = 0, sorted = 1;
@@ -137,6 +154,12 @@ static int check_names(const struct dataset *d, const char *path, struct error *
                              "rename it, or use .h5",
                              path, name);
     }
+    const char *twice = repeated_name(d);
+    if (twice)
+        return error_set(err, STATUS_USAGE,
+                         "%s: two classes are called \"%.60s\" and would be one in tar shards: "
+                         "rename one, or use .h5",
+                         path, twice);
     for (int i = 0; i < d->classes && numbers == d->classes; i++) {
         char number[16];
         snprintf(number, sizeof number, "%d", i);

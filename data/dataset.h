@@ -91,6 +91,7 @@ struct dataset {
     const char *const *bad_names;  /* (n_bad_names) the first of them */
     int n_bad_names;
     const char *audit;  /* JSON, in arena: what reading all of it found; NULL: nobody did */
+    const char *broken; /* in arena: what was wrong with the first image for training; NULL */
     long measured;      /* how many: 10,000, or fewer where the reader says so in open */
     char root_hash[65]; /* SHA-256 over the content (files, or the generator's settings) */
 };

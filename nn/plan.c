@@ -231,6 +231,16 @@ static struct tensor *last_giver(const struct graph *g, const struct tensor *t) 
     return NULL;
 }
 
+/* How many operations would hand t's gradient on in 16 bits: one alone can be the last. */
+static int count_handers(const struct graph *g, const struct tensor *t) {
+    int n = 0;
+    for (int i = t->number + 1; i < g->n; i++) {
+        const struct tensor *u = g->tensors[i];
+        n += is_value(u) && u->op->halves & HALVES_HANDS_NARROW && u->src[0] == t;
+    }
+    return n;
+}
+
 /* What is to be copied to 16 bits and summed is, where it can be, by the kernel that finishes it: a
  * pass over memory less.  Behind an activation it is not finished. */
 static void find_handed(struct graph *g) {
@@ -240,7 +250,8 @@ static void find_handed(struct graph *g) {
             t->saved_per_sample[0] || t->objective)
             continue;
         const struct tensor *u = last_giver(g, t);
-        t->handed = u && u->op->halves & HALVES_HANDS_NARROW && u->src[0] == t;
+        t->handed =
+            u && u->op->halves & HALVES_HANDS_NARROW && u->src[0] == t && count_handers(g, t) == 1;
         if (t->handed)
             extend(&t->narrow, way_back(g, u));
     }

@@ -478,7 +478,9 @@ int cell_pretrain(struct cell *c, struct error *err) {
     if (state == FAILED)
         snprintf(c->run.status, sizeof c->run.status, "failed");
     if (state == STOPPED && leads(&t))
-        TRY(checkpoint_weights(c->checkpoint, &c->model, err));
+        status = checkpoint_weights(c->checkpoint, &c->model, err);
+    if (state == STOPPED)
+        TRY(communicator_agree(c->context->ranks, WAIT_LONG, status, err));
     if (state != GOES_ON)
         goto over;
     TRY(begin(&t, err));

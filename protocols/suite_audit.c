@@ -36,10 +36,8 @@ static int audit(struct dataset *d, const struct context *context, struct error 
         say(d, &a);
     }
     if (!status && a.split[SPLIT_TRAIN].broken)
-        status = error_set(err, STATUS_USAGE,
-                           "%s: %ld images for training are broken, the first: %s; bad=skip leaves "
-                           "them out",
-                           d->name, a.split[SPLIT_TRAIN].broken, a.broken[0]);
+        d->broken = arena_printf(&d->arena, "%ld images for training are broken, the first: %s",
+                                 a.split[SPLIT_TRAIN].broken, a.broken[0]);
     audit_free(&a);
     return status;
 }
@@ -61,6 +59,9 @@ int suite_audit(struct cell *c, const struct suite_cell *one, unsigned stages, s
     int status = 0;
     if (stages & SUITE_PRETRAIN)
         TRY(audit_for(c, one->data, err));
+    if (one->data->broken)
+        return error_set(err, STATUS_USAGE, "%s: %s; bad=skip leaves them out", one->data->name,
+                         one->data->broken);
     for (int i = 0; i < one->n_judged && stages & SUITE_EVALUATE; i++)
         TRY(audit_for(c, &one->judged[i], err));
 out:

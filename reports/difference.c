@@ -27,7 +27,7 @@ int cell_n_incomplete(const struct summary_cell *cell) {
 }
 
 double cell_rounding_error(const struct summary_cell *cell, int n) {
-    double step = cell->images > 0 ? 100.0 / cell->images : 0;
+    double step = cell->is_share && cell->images > 0 ? 100.0 / cell->images : 0;
     return step / sqrt(12.0 * n * (cell->probes > 1 ? cell->probes : 1));
 }
 

@@ -15,9 +15,9 @@ struct summary_difference {
 /* The row of `random` with the same backbone, data and, if there are several, settings; -1: none,
  * -2: more than one. */
 int summary_baseline(const struct summary *s, const struct summary_row *row);
-/* Values are means of shares of so many images, which are rounded, with a variance of step^2 / 12
- * each: the least standard error of the mean of n values.  Seeds that agree by chance, to the last
- * image, make nothing certain. */
+/* Accuracies are means of shares of so many images, which are rounded, with a variance of step^2 /
+ * 12 each: the least standard error of the mean of n values.  Seeds that agree by chance, to the
+ * last image, make nothing certain. */
 double cell_rounding_error(const struct summary_cell *cell, int n);
 /* 0: one of them has no value. */
 int summary_difference(const struct summary *s, const struct summary_cell *cell,

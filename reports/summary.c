@@ -227,6 +227,7 @@ static void fill_cell(struct summary *s, int r, int c) {
             cell->run[cell->n] = run;
             cell->top1[cell->n++] = top1;
             cell->images = e->n_samples;
+            cell->is_share = e->top1 != NULL;
             count_probes(cell, e);
         }
     }

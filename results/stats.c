@@ -46,8 +46,8 @@ struct estimate welch_estimate(const double *a, int na, const double *b, int nb)
     struct moments ma = moments_of(a, NULL, na), mb = moments_of(b, NULL, nb);
     double va = ma.variance / na, vb = mb.variance / nb, v = va + vb;
     double df = NAN;
-    if (na > 1 && nb > 1) /* Welch-Satterthwaite; without any spread every df gives the same */
-        df = v > 0 ? v * v / (va * va / (na - 1) + vb * vb / (nb - 1)) : 1;
+    if (na > 1 && nb > 1) /* Welch-Satterthwaite; what spread there may be is then alike in both */
+        df = v > 0 ? v * v / (va * va / (na - 1) + vb * vb / (nb - 1)) : na + nb - 2;
     return (struct estimate){ma.mean - mb.mean, sqrt(v), df, na + nb};
 }
 

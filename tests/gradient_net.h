@@ -89,6 +89,19 @@ static void net_layernorm(struct net *n) {
     square_loss(n, op_layernorm(&n->graph, "norm", n->group, source(n), 1e-6));
 }
 
+/* Two norms of one residual: the gradient that is summed for its bias is that of both. */
+static void net_two_norms(struct net *n) {
+    struct graph *g = &n->graph;
+    struct tensor *x = source(n), *y = op_layernorm(g, "first", n->group, x, 1e-6);
+    x = linear(n, "hidden", y, WIDTH, ACT_GELU, NULL);
+    x = linear(n, "sum", x, WIDTH, ACT_NONE, y);
+    struct tensor *a =
+        linear(n, "a", op_layernorm(g, "left", n->group, x, 1e-6), 8, ACT_NONE, NULL);
+    struct tensor *b =
+        linear(n, "b", op_layernorm(g, "right", n->group, x, 1e-6), 8, ACT_NONE, NULL);
+    square_loss(n, op_add(g, "both", a, b));
+}
+
 static void net_attention(struct net *n) {
     struct tensor *qkv = linear(n, "qkv", source(n), 3 * 8, ACT_NONE, NULL);
     square_loss(n, op_attention(&n->graph, "attention", qkv, 2, 0, NULL));
@@ -253,6 +266,7 @@ static const struct net_case {
     {"stack", net_stack},
     {"residual", net_residual},
     {"layernorm", net_layernorm},
+    {"two norms", net_two_norms},
     {"attention", net_attention},
     {"gather", net_gather},
     {"gather constant", net_gather_constant},
