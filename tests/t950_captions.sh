@@ -25,6 +25,13 @@ expect "the table says why there is no number" 0 'mae.*skipped' "$program" repor
 expect "a method that needs labels is refused" 2 'supervised needs labels' run --methods supervised
 expect "beside others it is a row that says why" 0 'supervised needs labels, and captions has none' run --methods random,supervised
 
+sed "s#^[0-9]#$PWD/data/&#" data/captions.csv >absolute.csv
+expect "a table may name images by absolute paths" 0 '64 for training, 16 for testing' "$program" data info captions:absolute.csv,size=16
+mkdir -p links/{train,test}/{a,b}
+for folder in links/*/*; do cp data/one.jpg "$folder"; done
+ln -s nowhere links/train/a/two.jpg
+expect "a link to nowhere is a broken image" 2 'a/two.jpg: ' "$program" data info folder:links
+expect "which can be left out" 0 'left out +1 bad images: a/two.jpg' "$program" data info folder:links,bad=skip
 head -c -10 data/one.jpg >data/70.jpg
 expect "a broken test image is not read for training" 0 'skipped' run --methods mae --out other
 head -c -10 data/one.jpg >data/7.jpg

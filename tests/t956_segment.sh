@@ -19,6 +19,7 @@ for part in train:80 t10k:40; do
 done
 expect "the encoder is trained further" 0 'segment_finetune miou [0-9.]+ %' "$program" run --protocols segment_finetune
 expect "images without masks" 0 'skipped: idx has no masks' "$program" run --data idx:idx
+expect "a method of colours without any" 0 'skipped +split_brain needs images of 3 channels, and idx has 1' "$program" run --data idx:idx --methods random,split_brain --protocols knn --dry-run
 mkdir none
 expect "a folder without tables" 2 'none/classes.csv: ' "$program" run --data segmentation:none
 expect "too few images to choose on" 2 'segment.val_share' "$program" run --data shapes:size=16,train=1,test=2
