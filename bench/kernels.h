@@ -7,6 +7,14 @@
 #include "bench/kernel_shapes.h"
 #include "bench/kernel_time.h"
 
+#include <string.h>
+
+/* Whether --out or --against names a file of times. */
+static inline int kernels_is_file(const char *name) {
+    const size_t n = strlen(name);
+    return n > 3 && !strcmp(name + n - 3, ".h5");
+}
+
 /* Gets what is measured, as it is. */
 struct kernels_sink {
     /* device: what it was measured on, "cpu" */

@@ -159,8 +159,6 @@ out:
 }
 
 int kernels_against(const struct invocation *call, struct error *err) {
-    const char *name = call->own.kernels.against;
-    size_t n = strlen(name);
-    int is_file = n > 3 && !strcmp(name + n - 3, ".h5");
-    return is_file ? against_file(call, err) : against_program(call, err);
+    return kernels_is_file(call->own.kernels.against) ? against_file(call, err)
+                                                      : against_program(call, err);
 }

@@ -74,11 +74,6 @@ out:
     return status;
 }
 
-static int is_file(const char *out) {
-    size_t n = strlen(out);
-    return n > 3 && !strcmp(out + n - 3, ".h5");
-}
-
 /* FILE.h5 as it is; else a name in that folder, by time and commit, so that names are in order.  It
  * is made now, empty, so that nobody else who began in the same second takes it. */
 static int choose_path(struct kernel_times *t, const char *out, const char **path,
@@ -86,7 +81,7 @@ static int choose_path(struct kernel_times *t, const char *out, const char **pat
     char when[sizeof t->machine.created_utc];
     int at = 0;
     *path = out;
-    if (is_file(out))
+    if (kernels_is_file(out))
         return 0;
     for (const char *s = t->machine.created_utc; *s; s++)
         if (*s != '-' && *s != ':')
@@ -111,7 +106,7 @@ static int write_times(struct kernel_times *t, const char *out, struct error *er
     status = kernel_times_write(t, path, err);
     if (!status)
         log_message(LOG_INFO, "%d kernels are in %s", t->n, path);
-    else if (!is_file(out))
+    else if (!kernels_is_file(out))
         unlink(path);
     return status;
 }
@@ -129,7 +124,7 @@ int kernels_keep(const struct invocation *call, struct error *err) {
     k.times.threads = o->threads;
     k.times.seed = o->seed;
     k.times.seconds = o->seconds;
-    if (!is_file(o->out))
+    if (!kernels_is_file(o->out))
         TRY(make_folders(o->out, err)); /* before all the work */
     TRY(launch_some(&k, call, err));
     status = kernels_walk(call, &sink, err);

@@ -6,6 +6,7 @@
 #include "data/convert_internal.h"
 #include "data/dataset_internal.h"
 
+#include <ctype.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -119,10 +120,6 @@ static int write_shard(struct writer *w, enum split split, long first, long n) {
     return status;
 }
 
-static int is_blank(char c) {
-    return c == ' ' || (c >= '\t' && c <= '\r');
-}
-
 static int by_bytes(const void *a, const void *b) {
     return strcmp(*(const char *const *)a, *(const char *const *)b);
 }
@@ -148,7 +145,8 @@ static int check_names(const struct dataset *d, const char *path, struct error *
         const size_t n = strlen(name);
         numbers += n > 0 && name[strspn(name, "0123456789")] == '\0';
         sorted &= !i || strcmp(d->class_names[i - 1], name) < 0;
-        if (!n || is_blank(name[0]) || is_blank(name[n - 1]) || strpbrk(name, "\r\n"))
+        if (!n || isspace((unsigned char)name[0]) || isspace((unsigned char)name[n - 1]) ||
+            strpbrk(name, "\r\n"))
             return error_set(err, STATUS_USAGE,
                              "%s: the class name \"%.60s\" would not be read back from tar shards: "
                              "rename it, or use .h5",

@@ -29,7 +29,7 @@ static const char *const columns[COLUMNS] = {"path|image", "label", "split"};
 struct list {
     struct photos photos;
     struct table table;
-    const char *folder; /* with a slash behind it, or "" */
+    const char *folder; /* of the table */
 };
 
 static int check_rows(const struct table *t, struct error *err) {
@@ -117,7 +117,7 @@ static int fetch(const struct dataset *d, const struct photo *p, struct arena *a
                  const void **bytes, size_t *n, struct error *err) {
     const struct list *l = d->state;
     char *data;
-    *name = p->name[0] == '/' ? p->name : arena_printf(a, "%s%s", l->folder, p->name);
+    *name = dataset_path(a, l->folder, p->name);
     int status = file_read(*name, a, &data, n, err);
     if (status)
         return error_prefix(err, "%s: line %ld", l->table.path, l->table.lines[p->place]);
@@ -139,7 +139,7 @@ static int open_list(struct dataset *d, const char *argument, struct error *err)
                          d->source->argument_help);
     const struct photos_options o = photos_options_of(values);
     const char *slash = strrchr(path, '/');
-    l->folder = slash ? arena_printf(&d->arena, "%.*s", (int)(slash + 1 - path), path) : "";
+    l->folder = slash ? arena_printf(&d->arena, "%.*s", (int)(slash - path), path) : ".";
     l->photos.fetch = fetch;
     TRY(table_read(&l->table, path, columns, COLUMNS, LABEL, &d->arena, err));
     TRY(check_rows(&l->table, err));

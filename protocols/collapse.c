@@ -47,3 +47,13 @@ long collapse_since(const struct step_row *rows, long n, double uniform) {
     }
     return found >= COLLAPSE_ROWS ? since : 0;
 }
+
+const char *collapse_finding(const struct step_row *rows, long n, double uniform, long steps,
+                             struct arena *a) {
+    const long since = collapse_since(rows, n, uniform);
+    return since ? arena_printf(a,
+                                "collapsed since step %ld of %ld: effective rank %.2f, feature std "
+                                "%.4f",
+                                since, steps, rows[n - 1].effective_rank, rows[n - 1].feature_std)
+                 : "";
+}

@@ -13,5 +13,8 @@ void collapse_look(const struct trainer *t, int n, struct step_row *row);
  */
 long collapse_since(const struct step_row *rows, long n, double uniform);
 enum { COLLAPSE_ROWS = 5 };
+/* What a run of so many steps says of it, in `a`; "" when it is well. */
+const char *collapse_finding(const struct step_row *rows, long n, double uniform, long steps,
+                             struct arena *a);
 
 #endif

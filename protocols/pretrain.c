@@ -102,17 +102,11 @@ static void close_stage(struct training *t) {
 }
 
 /* A finding is a function of the rows, so a run that was interrupted finds the same. */
-static long find_collapse(struct training *t) {
+static int find_collapse(struct training *t) {
     struct cell *c = t->cell;
-    long since = collapse_since(t->watched, t->n_watched, t->stage->builder.uniform_loss);
-    c->run.finding = "";
-    if (since)
-        c->run.finding = arena_printf(&c->run.arena,
-                                      "collapsed since step %ld of %ld: effective "
-                                      "rank %.2f, feature std %.4f",
-                                      since, c->steps, t->watched[t->n_watched - 1].effective_rank,
-                                      t->watched[t->n_watched - 1].feature_std);
-    return since;
+    c->run.finding = collapse_finding(t->watched, t->n_watched, t->stage->builder.uniform_loss,
+                                      c->steps, &c->run.arena);
+    return *c->run.finding != '\0';
 }
 
 static int save(struct training *t, const char *what, struct error *err) {
@@ -381,14 +375,7 @@ out:
     return status;
 }
 
-static void take_watched(struct training *t, const struct step_row *rows, long n) {
-    for (long i = 0; i < n; i++)
-        if (rows[i].step <= t->done && !isnan(rows[i].feature_std))
-            t->watched[t->n_watched++] = rows[i];
-}
-
-/* What the steps so far took, and what was looked at in them; of a folder whose journal is gone,
- * what its results say, and the other way round. */
+/* What the steps so far took and showed; where the journal is gone, what the results say. */
 static int take_steps(struct training *t, struct error *err) {
     struct cell *c = t->cell;
     struct arena scratch = {0};
@@ -402,10 +389,10 @@ static int take_steps(struct training *t, struct error *err) {
         c->train_seconds += rows[i].wall_s;
         c->waited_seconds += isnan(rows[i].wait_s) ? 0 : rows[i].wait_s;
     }
-    if (!status && n)
-        take_watched(t, rows, n);
-    else
-        take_watched(t, c->run.steps, c->run.n_steps);
+    const struct step_row *from = n ? rows : c->run.steps;
+    for (long i = 0; i < (n ? n : c->run.n_steps) && !status; i++)
+        if (from[i].step <= t->done && !isnan(from[i].feature_std))
+            t->watched[t->n_watched++] = from[i];
     arena_free(&scratch);
     return status;
 }
@@ -477,10 +464,10 @@ int cell_pretrain(struct cell *c, struct error *err) {
     communicator_broadcast(c->context->ranks, WAIT_LONG, &state, sizeof state);
     if (state == FAILED)
         snprintf(c->run.status, sizeof c->run.status, "failed");
-    if (state == STOPPED && leads(&t))
-        status = checkpoint_weights(c->checkpoint, &c->model, err);
-    if (state == STOPPED)
+    if (state == STOPPED) {
+        status = leads(&t) ? checkpoint_weights(c->checkpoint, &c->model, err) : 0;
         TRY(communicator_agree(c->context->ranks, WAIT_LONG, status, err));
+    }
     if (state != GOES_ON)
         goto over;
     TRY(begin(&t, err));

@@ -51,10 +51,12 @@ static void check_predictions(struct verification *v, const struct run *r, const
 
 /* The weights, where they were kept. */
 static void check_weights(struct verification *v, const struct run *r) {
-    const char *path = arena_printf(&v->arena, "%s/checkpoint.safetensors", r->folder);
     struct st_file *f = NULL;
     struct error why;
-    if (!r->folder || !file_exists(path))
+    if (!r->folder)
+        return;
+    const char *path = arena_printf(&v->arena, "%s/checkpoint.safetensors", r->folder);
+    if (!file_exists(path))
         return;
     if (st_open(&f, path, &why) || st_check(f, &why))
         finding(v, "%s", why.message);

@@ -31,6 +31,11 @@ double cell_rounding_error(const struct summary_cell *cell, int n) {
     return step / sqrt(12.0 * n * (cell->probes > 1 ? cell->probes : 1));
 }
 
+double cells_rounding_error(const struct summary_cell *a, int na, const struct summary_cell *b,
+                            int nb) {
+    return hypot(cell_rounding_error(a, na), cell_rounding_error(b, nb));
+}
+
 int summary_difference(const struct summary *s, const struct summary_cell *cell,
                        const struct summary_cell *base, struct summary_difference *d) {
     double *a = ARENA_ARRAY(s->a, double, cell->n), *b = ARENA_ARRAY(s->a, double, cell->n);
@@ -46,8 +51,8 @@ int summary_difference(const struct summary *s, const struct summary_cell *cell,
     int welch = !pairs || (pairs < 2 && cell->n > 1 && base->n > 1);
     struct estimate e = welch ? welch_estimate(cell->top1, cell->n, base->top1, base->n)
                               : paired_estimate(a, b, pairs);
-    e.error = fmax(e.error, hypot(cell_rounding_error(cell, welch ? cell->n : pairs),
-                                  cell_rounding_error(base, welch ? base->n : pairs)));
+    e.error = fmax(e.error, cells_rounding_error(cell, welch ? cell->n : pairs, base,
+                                                 welch ? base->n : pairs));
     *d = (struct summary_difference){.interval = estimate_interval(e, REPORT_LEVEL),
                                      .pairs = welch ? 0 : pairs,
                                      .certain = cell->wilson && base->wilson,

@@ -19,6 +19,9 @@ int summary_baseline(const struct summary *s, const struct summary_row *row);
  * 12 each: the least standard error of the mean of n values.  Seeds that agree by chance, to the
  * last image, make nothing certain. */
 double cell_rounding_error(const struct summary_cell *cell, int n);
+/* That of the difference of two means. */
+double cells_rounding_error(const struct summary_cell *a, int na, const struct summary_cell *b,
+                            int nb);
 /* 0: one of them has no value. */
 int summary_difference(const struct summary *s, const struct summary_cell *cell,
                        const struct summary_cell *base, struct summary_difference *d);

@@ -45,8 +45,9 @@ static const char *common_representation(const struct gallery_run *const *run, i
     return run[0]->samples->features.representation;
 }
 
+/* common: what the caption says of all panels, or NULL */
 static void put_panels(const struct report_input *in, const struct map *map,
-                       const struct gallery_run *const *run, int n, FILE *dat) {
+                       const struct gallery_run *const *run, int n, const char *common, FILE *dat) {
     const struct summary *s = in->summary;
     const double margin = 1.08;
     fputs("\n\n# panels\n# number\tmiddle x\tmiddle y\thalf the side\tfirst share %\tsecond %, -1: "
@@ -62,7 +63,7 @@ static void put_panels(const struct report_input *in, const struct map *map,
         }
         double half = margin * fmax(fmax(hi[0] - lo[0], hi[1] - lo[1]), 1e-9) / 2;
         const char *rest = gallery_rest(in, run[r], gallery_n_datasets(run, n) > 1);
-        const char *own = common_representation(run, n) ? "" : f->representation;
+        const char *own = common ? "" : f->representation;
         const char *second = arena_printf(s->a, "%s%s%s", own, *own && *rest ? " · " : "", rest);
         fprintf(dat, "%d\t%.6g\t%.6g\t%.6g\t%.3g\t%.3g\t%s\t%s\n", r + 1, (lo[0] + hi[0]) / 2,
                 (lo[1] + hi[1]) / 2, half, map->has_shares ? 100 * f->explained[0] : -1,
@@ -127,7 +128,7 @@ static int put(const struct report_input *in, const struct map *map, gallery_has
     }
     const char *common = common_representation(run, n);
     figure_head(map->name, dat);
-    put_panels(in, map, run, n, dat);
+    put_panels(in, map, run, n, common, dat);
     put_points(map, run, n, dat);
     int classes = put_classes(s, run, n, dat);
     const char *count = fewest == most ? arena_printf(s->a, "%d", most)

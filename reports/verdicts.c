@@ -40,8 +40,7 @@ struct verdict verdict_of(const struct summary_cell *a, const struct summary_cel
     }
     v.mean_a = paired_estimate(v.paired ? x : a->top1, NULL, v.n_a).value;
     v.mean_b = paired_estimate(v.paired ? y : b->top1, NULL, v.n_b).value;
-    v.difference.error = fmax(v.difference.error,
-                              hypot(cell_rounding_error(a, v.n_a), cell_rounding_error(b, v.n_b)));
+    v.difference.error = fmax(v.difference.error, cells_rounding_error(a, v.n_a, b, v.n_b));
     v.interval = estimate_interval(v.difference, REPORT_LEVEL);
     v.p = difference_p(v.difference);
     if (!a->n || !b->n)
