@@ -51,6 +51,17 @@ static struct subject describe_subject(struct cell *c) {
                             .stop = c->context->stop};
 }
 
+struct protocol_input cell_input(const struct cell *c, struct arena *a) {
+    return (struct protocol_input){.subject = &c->subject,
+                                   .features = &c->features,
+                                   .kernels = c->context->kernels,
+                                   .device = c->context->device,
+                                   .threads = c->context->threads,
+                                   .split_seed = (uint64_t)c->settings.judging.split_seed,
+                                   .probe_seed = (uint64_t)c->settings.judging.probe_seed,
+                                   .arena = a};
+}
+
 static void represent(struct cell *c, struct tensor *t, const char *name) {
     if (!t)
         return;

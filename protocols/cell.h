@@ -96,6 +96,8 @@ int cell_build(struct cell *c, const struct settings *suite, const struct method
 int cell_open(struct cell *c, const struct settings *suite, const struct method *method,
               const struct dataset *data, uint64_t seed, const struct context *context,
               struct error *err);
+/* What its networks give a protocol, on this process; a is for what goes into the result. */
+struct protocol_input cell_input(const struct cell *c, struct arena *a);
 /* With several ranks all call it, and all but the first have a cell without a folder.
  * STATUS_INTERRUPTED after a stop, with everything saved.  A divergence is not an error: the run's
  * status becomes "failed" and evaluations get rows that say so.  Nor is it one that a device has

@@ -92,16 +92,10 @@ static int run_protocol(struct cell *c, int number, struct arena *scratch,
     const struct protocol *p = protocols[number];
     const struct feature_set features =
         ranks && !p->no_features ? share_labels(c, scratch) : c->features;
-    const struct protocol_input in = {.subject = &c->subject,
-                                      .features = &features,
-                                      .kernels = c->context->kernels,
-                                      .device = c->context->device,
-                                      .ranks = ranks,
-                                      .threads = c->context->threads,
-                                      .split_seed = (uint64_t)c->settings.judging.split_seed,
-                                      .probe_seed = (uint64_t)c->settings.judging.probe_seed,
-                                      .arena = scratch,
-                                      .masks = masks};
+    struct protocol_input in = cell_input(c, scratch);
+    in.features = &features;
+    in.ranks = ranks;
+    in.masks = masks;
     return p->run(c->settings.protocol[number], &in, e, err);
 }
 

@@ -4,7 +4,7 @@
  * number, so a dataset's classes have to be those that the classifier was trained on, in their
  * order; where the numbers of classes differ there is no result.
  */
-#include "protocols/protocol.h"
+#include "protocols/each.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -13,57 +13,20 @@ enum { CLASSIFY_BATCH = 64 };
 
 static const struct option_def options[] = {OPTION_END};
 
-static int view(const void *self, const struct record *record, long sample, int epoch,
-                struct rng *rng, void *const slots[], struct error *err) {
-    (void)sample, (void)epoch, (void)err;
-    subject_view(self, record, rng, slots[0]);
-    *(int32_t *)slots[1] = record->label;
-    return 0;
-}
+struct answers {
+    const struct tensor *tensor;
+    float *logits;  /* (n, classes) */
+    int32_t *label; /* (n) */
+};
 
-/* Logits (n, classes) and labels (n) of the test split. */
-static int answer(const struct protocol_input *in, float *logits, int32_t *label,
-                  struct error *err) {
-    const struct subject *s = in->subject;
-    const struct tensor *t = s->encoded->logits;
-    const struct loader_slot slots[] = {{"images", s->images->per_sample}, {"label", 1}};
-    const struct loader_config loading = {.data = s->data,
-                                          .split = SPLIT_TEST,
-                                          .batch = CLASSIFY_BATCH,
-                                          .threads = s->loader_threads,
-                                          .epochs = 1,
-                                          .slots = slots,
-                                          .n_slots = 2,
-                                          .prepare = view,
-                                          .self = s};
-    const struct exec_config config = {.kernels = in->kernels,
-                                       .device = in->device,
-                                       .threads = in->threads,
-                                       .batch = CLASSIFY_BATCH,
-                                       .chunk = s->chunk};
-    struct exec *x = NULL;
-    struct loader *l = NULL;
-    int status = 0;
-    TRY(exec_open(&x, s->encode, &config, err));
-    TRY(loader_open(&l, &loading, err));
-    for (;;) {
-        struct batch b;
-        TRY(subject_stopped(s, "classify", err));
-        TRY(loader_next(l, &b, err));
-        if (!b.n)
-            break;
-        exec_bind(x, s->images, b.slots[0]);
-        exec_run(x, b.n);
-        size_t n = (size_t)b.n * t->per_sample;
-        memcpy(logits, exec_output(x, t), n * sizeof *logits);
-        memcpy(label, b.slots[1], (size_t)b.n * sizeof *label);
-        logits += n;
-        label += b.n;
-    }
-out:
-    loader_close(l);
-    exec_close(x);
-    return status;
+static int take(void *to, const struct each_batch *b, struct error *err) {
+    (void)err;
+    const struct answers *a = to;
+    const size_t classes = a->tensor->per_sample;
+    memcpy(a->logits + (size_t)b->at * classes, exec_output(b->x, a->tensor),
+           sizeof *a->logits * classes * (size_t)b->n);
+    memcpy(a->label + b->at, b->label, sizeof *a->label * (size_t)b->n);
+    return 0;
 }
 
 static int run(const void *self, const struct protocol_input *in, struct eval *e,
@@ -87,7 +50,16 @@ static int run(const void *self, const struct protocol_input *in, struct eval *e
     int32_t *label = ARENA_ARRAY(&a, int32_t, n);
     const struct feature_set f = {.classes = classes, .test = {.n = (int)n, .label = label}};
     struct protocol_input own = *in;
-    int status = answer(in, logits, label, err);
+    struct answers answers = {t, logits, label};
+    const struct each each = {.in = in,
+                              .graph = s->encode,
+                              .images = s->images,
+                              .during = "classify",
+                              .shows = 1,
+                              .split = SPLIT_TEST,
+                              .n = n,
+                              .batch = CLASSIFY_BATCH};
+    int status = each_image(&each, take, &answers, err);
     if (!status) {
         own.features = &f;
         eval_reserve(e, &own, 1);

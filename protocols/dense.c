@@ -1,5 +1,7 @@
 #include "protocols/dense.h"
 
+#include "protocols/each.h"
+
 #include <math.h>
 #include <string.h>
 
@@ -105,14 +107,6 @@ static void look(const struct dense *d, const struct exec *x, int n, float *atte
     arena_free(&scratch);
 }
 
-static int view(const void *self, const struct record *record, long sample, int epoch,
-                struct rng *rng, void *const slots[], struct error *err) {
-    (void)sample, (void)epoch, (void)err;
-    const struct dense *d = self;
-    subject_view(d->in->subject, record, rng, slots[0]);
-    return 0;
-}
-
 static int check(const struct dense *d, const float *const *x, int n, struct error *err) {
     for (int i = 0; i < n; i++)
         for (size_t j = 0; j < image_reals(d); j++)
@@ -123,56 +117,45 @@ static int check(const struct dense *d, const float *const *x, int n, struct err
     return 0;
 }
 
+struct encoding_of {
+    struct dense *d;
+    const float **rows; /* (batch) */
+    float *attention;   /* (batch, heads, places); NULL: unwanted */
+    dense_visit *visit;
+    void *to;
+};
+
+static int visit_encoded(void *to, const struct each_batch *b, struct error *err) {
+    const struct encoding_of *e = to;
+    const struct dense *d = e->d;
+    const struct tensor *t = d->features;
+    for (int i = 0; i < b->n; i++)
+        e->rows[i] = exec_output(b->x, t) + (size_t)i * t->per_sample + d->skip;
+    int status = check(d, e->rows, b->n, err);
+    if (status)
+        return status;
+    if (e->attention)
+        look(d, b->x, b->n, e->attention);
+    const struct dense_batch out = {b->n, b->index, e->rows, e->attention};
+    return e->visit(e->to, &out, err);
+}
+
 static int encode_each(struct dense *d, enum split split, const int32_t *index, int n, int batch,
                        dense_visit *visit, void *to, struct error *err) {
-    const struct subject *s = d->in->subject;
-    const struct loader_slot slot = {"images", d->images->per_sample};
-    const struct loader_config loading = {.data = s->data,
-                                          .split = split,
-                                          .subset = index,
-                                          .subset_n = n,
-                                          .batch = batch,
-                                          .threads = s->loader_threads,
-                                          .epochs = 1,
-                                          .slots = &slot,
-                                          .n_slots = 1,
-                                          .prepare = view,
-                                          .self = d};
-    const struct exec_config config = {.kernels = d->in->kernels,
-                                       .device = d->in->device,
-                                       .threads = d->in->threads,
-                                       .batch = batch,
-                                       .chunk = s->chunk};
     struct arena scratch = {0};
-    struct exec *x = NULL;
-    struct loader *loader = NULL;
-    const float **rows = ARENA_ARRAY(&scratch, const float *, batch);
-    float *attention = NULL;
-    int status = 0;
+    struct encoding_of encoding = {d, ARENA_ARRAY(&scratch, const float *, batch), NULL, visit, to};
     if (d->parts && split == SPLIT_TEST)
-        attention = ARENA_ARRAY(&scratch, float,
-                                (size_t)batch *(size_t)d->shape.heads *(size_t)d->shape.places);
-    TRY(exec_open(&x, &d->graph, &config, err));
-    TRY(loader_open(&loader, &loading, err));
-    for (;;) {
-        struct batch b;
-        TRY(subject_stopped(s, "segment", err));
-        TRY(loader_next(loader, &b, err));
-        if (!b.n)
-            break;
-        exec_bind(x, d->images, b.slots[0]);
-        exec_run(x, b.n);
-        for (int i = 0; i < b.n; i++)
-            rows[i] = exec_output(x, d->features) + (size_t)i * d->features->per_sample + d->skip;
-        if (attention)
-            look(d, x, b.n, attention);
-        const struct dense_batch out = {b.n, b.index, rows, attention};
-        TRY(check(d, rows, b.n, err));
-        TRY(visit(to, &out, err));
-    }
-out:
-    loader_close(loader);
-    exec_close(x);
+        encoding.attention = ARENA_ARRAY(
+            &scratch, float, (size_t)batch *(size_t)d->shape.heads *(size_t)d->shape.places);
+    const struct each e = {.in = d->in,
+                           .graph = &d->graph,
+                           .images = d->images,
+                           .during = "segment",
+                           .split = split,
+                           .subset = index,
+                           .n = n,
+                           .batch = batch};
+    int status = each_image(&e, visit_encoded, &encoding, err);
     arena_free(&scratch);
     return status;
 }
@@ -181,13 +164,16 @@ static int visit_kept(struct dense *d, const int32_t *index, int n, int batch, d
                       void *to, struct error *err) {
     struct arena scratch = {0};
     const float **rows = ARENA_ARRAY(&scratch, const float *, batch);
+    int32_t *row = ARENA_ARRAY(&scratch, int32_t, batch);
     int status = 0;
     for (int first = 0; first < n; first += batch) {
         const struct dense_batch b = {
-            .n = n - first < batch ? n - first : batch, .index = index + first, .x = rows};
+            .n = n - first < batch ? n - first : batch, .index = row, .x = rows};
         TRY(subject_stopped(d->in->subject, "segment", err));
-        for (int i = 0; i < b.n; i++)
-            rows[i] = (const float *)d->kept.data + (size_t)b.index[i] * image_reals(d);
+        for (int i = 0; i < b.n; i++) {
+            row[i] = index ? index[first + i] : first + i;
+            rows[i] = (const float *)d->kept.data + (size_t)row[i] * image_reals(d);
+        }
         TRY(visit(to, &b, err));
     }
 out:
@@ -213,16 +199,11 @@ int dense_each(struct dense *d, enum split split, const int32_t *index, int n, i
 
 static int keep_all(struct dense *d, struct error *err) {
     int n = (int)d->in->subject->data->count[SPLIT_TRAIN], status = 0;
-    struct arena scratch = {0};
-    int32_t *index = ARENA_ARRAY(&scratch, int32_t, n);
-    for (int i = 0; i < n; i++)
-        index[i] = i;
     TRY(slab_alloc(&d->kept, sizeof(float) * image_reals(d) * (size_t)n, "features of places",
                    err));
-    TRY(encode_each(d, SPLIT_TRAIN, index, n, ENCODE_BATCH, keep, d, err));
+    TRY(encode_each(d, SPLIT_TRAIN, NULL, n, ENCODE_BATCH, keep, d, err));
     d->is_kept = 1;
 out:
-    arena_free(&scratch);
     return status;
 }
 

@@ -36,8 +36,9 @@ struct dense;
 int dense_open(struct dense **out, const struct protocol_input *in, size_t memory,
                struct error *err);
 const struct dense_shape *dense_shape_of(const struct dense *d);
-/* Images index (n) of a split in this order, `batch` at a time.  Attention is for test images.
- * Status 2 when a feature is NaN or infinite: the encoder diverged. */
+/* Images index (n) of a split in this order, or its first n where that is NULL, `batch` at a time.
+ * Attention is for test images.  Status 2 when a feature is NaN or infinite: the encoder diverged.
+ */
 int dense_each(struct dense *d, enum split split, const int32_t *index, int n, int batch,
                dense_visit *visit, void *to, struct error *err);
 void dense_close(struct dense *d); /* NULL: nothing */

@@ -1,6 +1,7 @@
 /* extract.c -- frozen features, once per checkpoint; of several ranks each takes some batches, for
  * the first one, which judges. */
 #include "protocols/cell_internal.h"
+#include "protocols/each.h"
 
 #include "core/file.h"
 #include "core/log.h"
@@ -53,87 +54,40 @@ static int allocate(struct cell *c, enum split split, struct error *err) {
     return 0;
 }
 
-static int prepare_sample(const void *self, const struct record *record, long sample, int epoch,
-                          struct rng *rng, void *const slots[], struct error *err) {
-    (void)sample, (void)epoch, (void)err;
-    const struct cell *c = self;
-    subject_view(&c->subject, record, rng, slots[0]);
-    *(int32_t *)slots[1] = record->label;
+struct taking {
+    const struct cell *c;
+    struct feature_split *into;
+};
+
+static int take(void *to, const struct each_batch *b, struct error *err) {
+    (void)err;
+    const struct taking *t = to;
+    for (int r = 0; r < t->c->features.n_representations; r++) {
+        size_t dim = (size_t)t->c->features.dim[r];
+        memcpy((float *)t->into->x[r] + (size_t)b->at * dim,
+               exec_output(b->x, t->c->encoded.representation[r]),
+               sizeof(float) * dim * (size_t)b->n);
+    }
+    memcpy((int32_t *)t->into->label + b->at, b->label, sizeof(int32_t) * (size_t)b->n);
     return 0;
 }
 
-static void take_batch(struct cell *c, const struct exec *x, enum split split, long at,
-                       const struct batch *b) {
-    struct feature_split *s = split_of(c, split);
-    for (int r = 0; r < c->features.n_representations; r++) {
-        size_t dim = (size_t)c->features.dim[r];
-        memcpy((float *)s->x[r] + (size_t)at * dim, exec_output(x, c->encoded.representation[r]),
-               sizeof(float) * dim * (size_t)b->n);
-    }
-    memcpy((int32_t *)s->label + at, b->slots[1], sizeof(int32_t) * (size_t)b->n);
-}
-
-static int next_images(const struct cell *c, struct loader *l, const char *label,
-                       struct batch *batch, struct error *err) {
-    if (c->context->stop && *c->context->stop)
-        return error_set(err, STATUS_INTERRUPTED, "%s stopped during %s", c->run.run_id, label);
-    return loader_next(l, batch, err);
-}
-
-/* Ranks go batch by batch: who is stuck is missed soon, what fails on one ends all. */
 static int compute(struct cell *c, enum split split, struct communicator *ranks,
                    struct error *err) {
-    const long n = c->judged->count[split], rank = communicator_rank(ranks);
-    const long first = communicator_share(ranks, n, EXTRACT_BATCH, (int)rank),
-               end = communicator_share(ranks, n, EXTRACT_BATCH, (int)rank + 1);
-    const struct loader_slot slots[] = {{"images", c->encode_images->per_sample}, {"label", 1}};
-    const struct loader_config loader = {.data = c->judged,
-                                         .split = split,
-                                         .batch = EXTRACT_BATCH,
-                                         .start_batch = first / EXTRACT_BATCH,
-                                         .threads = c->context->loader_threads,
-                                         .epochs = 1,
-                                         .slots = slots,
-                                         .n_slots = 2,
-                                         .prepare = prepare_sample,
-                                         .self = c};
-    const struct exec_config config = {.kernels = c->context->kernels,
-                                       .device = c->context->device,
-                                       .threads = c->context->threads,
-                                       .batch = EXTRACT_BATCH,
-                                       .chunk = c->settings.plan.chunk};
-    struct exec *x = NULL;
-    struct loader *l = NULL;
-    struct progress progress;
-    char label[96];
-    long done = first;
-    int status = 0;
-    snprintf(label, sizeof label, "features of %s/%s", c->judged->name, split_names[split]);
-    progress_begin(&progress, label, end - first);
-    if (first < end) {
-        status = exec_open(&x, &c->encode, &config, err);
-        if (!status)
-            status = loader_open(&l, &loader, err);
-    }
-    TRY(communicator_agree(ranks, WAIT_LONG, status, err));
-    for (long i = communicator_rounds(ranks, n, EXTRACT_BATCH); i; i--) {
-        struct batch batch = {.n = 0};
-        status = done < end ? next_images(c, l, label, &batch, err) : 0;
-        TRY(communicator_agree(ranks, WAIT_LIMITED, status, err));
-        if (done == end)
-            continue;
-        CHECK(batch.n, "%ld features of %ld images", done, n);
-        exec_bind(x, c->encode_images, batch.slots[0]);
-        exec_run(x, batch.n);
-        take_batch(c, x, split, done, &batch);
-        done += batch.n;
-        progress_update(&progress, done - first, "");
-    }
-out:
-    progress_end(&progress);
-    loader_close(l);
-    exec_close(x);
-    return status;
+    char during[96];
+    struct protocol_input in = cell_input(c, NULL);
+    struct taking taking = {c, split_of(c, split)};
+    in.ranks = ranks;
+    snprintf(during, sizeof during, "features of %s/%s", c->judged->name, split_names[split]);
+    const struct each e = {.in = &in,
+                           .graph = &c->encode,
+                           .images = c->encode_images,
+                           .during = during,
+                           .shows = 1,
+                           .split = split,
+                           .n = c->judged->count[split],
+                           .batch = EXTRACT_BATCH};
+    return each_image(&e, take, &taking, err);
 }
 
 /* What other ranks have computed, to the first one; rows of `bytes`. */

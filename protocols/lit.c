@@ -3,6 +3,7 @@
 #include "core/log.h"
 #include "methods/text_tower.h"
 #include "methods/trainer.h"
+#include "protocols/each.h"
 #include "protocols/representations.h"
 #include "protocols/texts.h"
 
@@ -272,11 +273,7 @@ static int train(struct lit *l, const int32_t *usable, int n, int batch, struct 
     const struct trainer_config config = {.method = &method,
                                           .self = l,
                                           .builder = &l->train_builder,
-                                          .exec = {.kernels = l->in->kernels,
-                                                   .device = l->in->device,
-                                                   .threads = l->in->threads,
-                                                   .batch = batch,
-                                                   .chunk = l->in->subject->chunk},
+                                          .exec = each_exec(l->in, batch),
                                           .lr = l->o->lr,
                                           .weight_decay = l->o->weight_decay,
                                           .warmup = l->o->warmup,
@@ -296,11 +293,7 @@ static int project_test_images(struct lit *l, struct error *err) {
     if (!l->o->image_head)
         return 0;
     float *out = ARENA_ARRAY(&l->arena, float, (size_t)n *(size_t)l->width);
-    const struct exec_config config = {.kernels = l->in->kernels,
-                                       .device = l->in->device,
-                                       .threads = l->in->threads,
-                                       .batch = IMAGE_BATCH,
-                                       .chunk = l->in->subject->chunk};
+    const struct exec_config config = each_exec(l->in, IMAGE_BATCH);
     struct exec *x = NULL;
     TRY(exec_open(&x, &l->image, &config, err));
     for (int first = 0; first < n; first += IMAGE_BATCH) {

@@ -1,5 +1,6 @@
 /* sample_parts.c -- each part of samples.h5, from the cell's own graphs. */
 #include "protocols/dense.h"
+#include "protocols/each.h"
 #include "protocols/sample.h"
 #include "protocols/showing.h"
 #include "protocols/texts.h"
@@ -131,15 +132,6 @@ out:
 
 /* ---- attention ---- */
 
-static struct protocol_input input_of(const struct cell *c, struct arena *a) {
-    return (struct protocol_input){.subject = &c->subject,
-                                   .features = &c->features,
-                                   .kernels = c->context->kernels,
-                                   .device = c->context->device,
-                                   .threads = c->context->threads,
-                                   .arena = a};
-}
-
 struct looks {
     const struct dense_shape *shape;
     float *weight; /* (n, heads, places) */
@@ -159,17 +151,14 @@ int sample_attention(struct cell *c, int n, struct samples *s, struct error *err
     if (c->backbone.kind != BACKBONE_VIT)
         return 0;
     struct arena scratch = {0};
-    const struct protocol_input in = input_of(c, &scratch);
+    const struct protocol_input in = cell_input(c, &scratch);
     struct dense *dense = NULL;
-    int32_t *index = ARENA_ARRAY(&scratch, int32_t, n);
     int status = 0;
-    for (int i = 0; i < n; i++)
-        index[i] = i;
     TRY(dense_open(&dense, &in, 0, err));
     struct looks l = {.shape = dense_shape_of(dense)};
     l.weight =
         ARENA_ARRAY(&s->arena, float, (ptrdiff_t)n *l.shape->heads *(ptrdiff_t)l.shape->places);
-    TRY(dense_each(dense, SPLIT_TEST, index, n, n < BATCH ? n : BATCH, take_attention, &l, err));
+    TRY(dense_each(dense, SPLIT_TEST, NULL, n, n < BATCH ? n : BATCH, take_attention, &l, err));
     s->attention = (struct sample_attention){.heads = l.shape->heads,
                                              .height = l.shape->grid.height,
                                              .width = l.shape->grid.width,
@@ -181,15 +170,6 @@ out:
 }
 
 /* ---- features ---- */
-
-static int view(const void *self, const struct record *record, long sample, int epoch,
-                struct rng *rng, void *const slots[], struct error *err) {
-    (void)sample, (void)epoch, (void)err;
-    const struct cell *c = self;
-    subject_view(&c->subject, record, rng, slots[0]);
-    *(int32_t *)slots[1] = record->label;
-    return 0;
-}
 
 /* The last layer's, of the token that heads got in pretraining, or the mean of a map. */
 static int representation_of(const struct cell *c) {
@@ -216,56 +196,41 @@ struct taken { /* of a representation; r < 0: not wanted */
     float *x; /* (n, dim) */
 };
 
-static int encode(struct cell *c, int n, struct taken *t, int n_taken, int16_t *label,
-                  struct error *err) {
-    const struct loader_slot slots[] = {{"images", c->encode_images->per_sample}, {"label", 1}};
-    const struct exec_config config = {.kernels = c->context->kernels,
-                                       .device = c->context->device,
-                                       .threads = c->context->threads,
-                                       .batch = BATCH,
-                                       .chunk = c->settings.plan.chunk};
-    struct arena scratch = {0};
-    int32_t *index = ARENA_ARRAY(&scratch, int32_t, n);
-    const struct loader_config loading = {.data = c->data,
-                                          .split = SPLIT_TEST,
-                                          .subset = index,
-                                          .subset_n = n,
-                                          .batch = BATCH,
-                                          .threads = c->context->loader_threads,
-                                          .epochs = 1,
-                                          .slots = slots,
-                                          .n_slots = 2,
-                                          .prepare = view,
-                                          .self = c};
-    struct exec *x = NULL;
-    struct loader *loader = NULL;
-    struct batch b;
-    int status = 0, done = 0;
-    for (int i = 0; i < n; i++)
-        index[i] = i;
-    TRY(exec_open(&x, &c->encode, &config, err));
-    TRY(loader_open(&loader, &loading, err));
-    for (; done < n; done += b.n) {
-        TRY(subject_stopped(&c->subject, SAMPLES_FILE, err));
-        TRY(loader_next(loader, &b, err));
-        exec_bind(x, c->encode_images, b.slots[0]);
-        exec_run(x, b.n);
-        for (int k = 0; k < n_taken; k++) {
-            size_t dim = t[k].r < 0 ? 0 : (size_t)c->features.dim[t[k].r];
-            int some = t[k].n - done < b.n ? t[k].n - done : b.n;
-            if (dim && some > 0)
-                memcpy(t[k].x + (size_t)done * dim,
-                       exec_output(x, c->encoded.representation[t[k].r]),
-                       sizeof(float) * dim * (size_t)some);
-        }
-        for (int i = 0; i < b.n; i++)
-            label[done + i] = (int16_t)((const int32_t *)b.slots[1])[i];
+struct taking {
+    const struct cell *c;
+    const struct taken *of; /* (n_of) */
+    int n_of;
+    int16_t *label; /* (n) */
+};
+
+static int take(void *to, const struct each_batch *b, struct error *err) {
+    (void)err;
+    const struct taking *t = to;
+    const int at = (int)b->at;
+    for (int k = 0; k < t->n_of; k++) {
+        const struct taken *of = &t->of[k];
+        size_t dim = of->r < 0 ? 0 : (size_t)t->c->features.dim[of->r];
+        int some = of->n - at < b->n ? of->n - at : b->n;
+        if (dim && some > 0)
+            memcpy(of->x + (size_t)at * dim, exec_output(b->x, t->c->encoded.representation[of->r]),
+                   sizeof(float) * dim * (size_t)some);
     }
-out:
-    loader_close(loader);
-    exec_close(x);
-    arena_free(&scratch);
-    return status;
+    for (int i = 0; i < b->n; i++)
+        t->label[at + i] = (int16_t)b->label[i];
+    return 0;
+}
+
+/* The first n test images. */
+static int encode(struct cell *c, int n, struct taking *t, struct error *err) {
+    const struct protocol_input in = cell_input(c, NULL);
+    const struct each e = {.in = &in,
+                           .graph = &c->encode,
+                           .images = c->encode_images,
+                           .during = SAMPLES_FILE,
+                           .split = SPLIT_TEST,
+                           .n = n,
+                           .batch = BATCH};
+    return each_image(&e, take, t, err);
 }
 
 static int check_finite(const struct cell *c, const float *x, size_t n, struct error *err) {
@@ -296,7 +261,7 @@ static int compare(const struct cell *c, int n, const float *images, struct samp
                    struct error *err) {
     const size_t width = c->text.features->per_sample;
     struct arena scratch = {0};
-    const struct protocol_input in = input_of(c, &scratch);
+    const struct protocol_input in = cell_input(c, &scratch);
     const char **caption = ARENA_ARRAY(&s->arena, const char *, n);
     float *cosine = ARENA_ARRAY(&s->arena, float, n *n);
     float *texts = ARENA_ARRAY(&scratch, float, (size_t)n *width);
@@ -329,6 +294,7 @@ int sample_features(struct cell *c, int n, struct samples *s, struct error *err)
     struct taken t[] = {{representation_of(c), f.n, NULL},
                         {has_text && c->data->has_caption ? projection_of(c) : -1, pairs, NULL}};
     int16_t *label = ARENA_ARRAY(&s->arena, int16_t, f.n);
+    struct taking taking = {c, t, 2, label};
     int status = 0;
     CHECK(t[0].r >= 0, "%s: no representation", c->run.run_id);
     f.dim = c->features.dim[t[0].r];
@@ -336,7 +302,7 @@ int sample_features(struct cell *c, int n, struct samples *s, struct error *err)
     for (int k = 0; k < 2; k++)
         if (t[k].r >= 0)
             t[k].x = ARENA_ARRAY(&s->arena, float, (ptrdiff_t)t[k].n * c->features.dim[t[k].r]);
-    TRY(encode(c, f.n, t, 2, label, err));
+    TRY(encode(c, f.n, &taking, err));
     TRY(check_finite(c, t[0].x, (size_t)f.n * (size_t)f.dim, err));
     f.x = t[0].x;
     f.label = c->data->classes ? label : NULL;

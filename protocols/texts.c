@@ -1,5 +1,7 @@
 #include "protocols/texts.h"
 
+#include "protocols/each.h"
+
 #include <string.h>
 
 enum { TEXT_BATCH = 64 };
@@ -52,11 +54,7 @@ static void fill(const struct text_coder *t, const char *const *texts, int n, vo
 
 int texts_encode(const struct text_coder *t, const struct protocol_input *in,
                  const char *const *texts, int n, float *out, struct error *err) {
-    const struct exec_config config = {.kernels = in->kernels,
-                                       .device = in->device,
-                                       .threads = in->threads,
-                                       .batch = TEXT_BATCH,
-                                       .chunk = in->subject->chunk};
+    const struct exec_config config = each_exec(in, TEXT_BATCH);
     const struct builder *b = t->builder;
     struct arena scratch = {0};
     struct exec *exec = NULL;

@@ -1,5 +1,6 @@
 #include "protocols/tune.h"
 
+#include "protocols/each.h"
 #include "protocols/pinned.h"
 
 #include "core/log.h"
@@ -295,67 +296,33 @@ const struct model *tune_model(const struct tuned *t) {
     return &t->model;
 }
 
-static int view_sample(const void *self, const struct record *record, long sample, int epoch,
-                       struct rng *rng, void *const slots[], struct error *err) {
-    (void)sample, (void)epoch, (void)err;
-    const struct tuned *t = self;
-    subject_view(t->subject, record, rng, slots[0]);
-    return 0;
+struct visit {
+    const struct tuned *t;
+    tune_visit *visit;
+    void *to;
+};
+
+static int visit_answers(void *to, const struct each_batch *b, struct error *err) {
+    const struct visit *v = to;
+    return v->visit(v->to, b->index, b->n, exec_output(b->x, v->t->answers), err);
 }
 
 int tune_each(struct tuned *t, enum split split, const int32_t *subset, long n, tune_visit *visit,
               void *to, struct error *err) {
-    struct communicator *ranks = t->config.in->ranks;
-    const int rank = communicator_rank(ranks);
-    const long first = communicator_share(ranks, n, ANSWER_BATCH, rank);
-    const long end = communicator_share(ranks, n, ANSWER_BATCH, rank + 1);
-    const struct loader_slot slot = {"images", t->images->per_sample};
-    const struct loader_config loading = {.data = t->subject->data,
-                                          .split = split,
-                                          .subset = subset,
-                                          .subset_n = n,
-                                          .batch = ANSWER_BATCH,
-                                          .start_batch = first / ANSWER_BATCH,
-                                          .threads = t->subject->loader_threads,
-                                          .epochs = 1,
-                                          .slots = &slot,
-                                          .n_slots = 1,
-                                          .prepare = view_sample,
-                                          .self = t};
-    const struct exec_config config = {.kernels = t->config.in->kernels,
-                                       .device = t->config.in->device,
-                                       .threads = t->config.in->threads,
-                                       .batch = ANSWER_BATCH,
-                                       .chunk = t->subject->chunk};
-    struct loader *loader = NULL;
-    struct exec *x = NULL;
-    int status = 0;
-    long done = first;
-    if (first < end) {
-        status = exec_open(&x, &t->answer, &config, err);
-        if (!status)
-            status = loader_open(&loader, &loading, err);
-    }
-    TRY(communicator_agree(ranks, WAIT_LONG, status, err));
-    for (long i = communicator_rounds(ranks, n, ANSWER_BATCH); i; i--) {
-        struct batch batch = {.n = 0};
-        if (!status && done < end)
-            status = next_batch(t, loader, &batch, err);
-        TRY(communicator_agree(ranks, WAIT_LIMITED, status, err));
-        if (done == end)
-            continue;
-        CHECK(batch.n, "%ld answers for %ld images", done, n);
-        int take = batch.n < end - done ? batch.n : (int)(end - done);
-        exec_bind(x, t->images, batch.slots[0]);
-        exec_run(x, batch.n);
-        status = visit(to, batch.index, take, exec_output(x, t->answers), err);
-        done += take;
-    }
-    status = communicator_agree(ranks, WAIT_LIMITED, status, err);
-out:
-    loader_close(loader);
-    exec_close(x);
-    return status;
+    char during[96];
+    struct visit v = {t, visit, to};
+    snprintf(during, sizeof during, "%s on %s images", t->config.task->name,
+             split == SPLIT_TRAIN ? "training" : "test");
+    const struct each e = {.in = t->config.in,
+                           .graph = &t->answer,
+                           .images = t->images,
+                           .during = during,
+                           .shows = 1,
+                           .split = split,
+                           .subset = subset,
+                           .n = n,
+                           .batch = ANSWER_BATCH};
+    return each_image(&e, visit_answers, &v, err);
 }
 
 struct destination {
@@ -380,7 +347,7 @@ int tune_answers(struct tuned *t, enum split split, const int32_t *subset, long 
     const size_t width = tune_width(t);
     long *first = ARENA_ARRAY(&scratch, long, size + 1);
     for (int p = 0; p <= size; p++)
-        first[p] = communicator_share(ranks, n, ANSWER_BATCH, p);
+        first[p] = each_share(t->config.in, n, ANSWER_BATCH, p);
     struct destination d = {out + (size_t)first[communicator_rank(ranks)] * width, width};
     int status = 0;
     TRY(tune_each(t, split, subset, n, copy_answers, &d, err));
