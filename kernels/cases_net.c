@@ -1,6 +1,8 @@
 /* cases_net.c -- activations, attention, batch norm. */
 #include "kernels/cases_make.h"
 
+#include <math.h>
+
 /* n act in_place */
 static void act_forward(struct case_run *r) {
     int n = r->dim[0], in_place = r->dim[2];
@@ -229,6 +231,77 @@ static void batchnorm_backward(struct case_run *r) {
         r->k->batchnorm_backward(r->c, d[0], d[1], d[2], x, mean, rstd, gamma, y, g, acc, dx, sums);
 }
 
+/* What decides about a ReLU is never near 0: x are eighths, means lie between these. */
+struct norm_of {
+    real *x, *mean, *rstd, *gamma, *beta;
+};
+
+static struct norm_of draw_norm(struct case_run *r, int affine) {
+    const int *d = r->dim;
+    const size_t cols = (size_t)d[2];
+    struct norm_of n = {in(r, d[0], d[1] * d[2]), in(r, 1, d[2]),
+                        case_positive(r, CASE_INPUT, cols), NULL, NULL};
+    n.gamma = affine ? in(r, 1, d[2]) : NULL;
+    n.beta = affine ? in(r, 1, d[2]) : NULL;
+    if (!case_fills(r))
+        return n;
+    for (size_t i = 0; i < (size_t)d[0] * (size_t)d[1] * cols; i++)
+        n.x[i] = (real)rint(8 * (double)n.x[i]) / 8;
+    for (size_t j = 0; j < cols; j++) {
+        n.mean[j] = ((real)rint(8 * (double)n.mean[j]) + (real)0.5) / 8;
+        n.rstd[j] += (real)0.5;
+        if (affine) {
+            n.gamma[j] += n.gamma[j] < 0 ? (real)-0.5 : (real)0.5;
+            n.beta[j] /= 512;
+        }
+    }
+    return n;
+}
+
+enum { AFFINE = 1, SKIP = 2, RELU = 4, Y_IS_X = 8, Y_IS_SKIP = 16 };
+
+/* n rows cols options */
+static void batchnorm_sums(struct case_run *r) {
+    const int *d = r->dim, o = d[3];
+    const struct norm_of n = draw_norm(r, o & AFFINE);
+    real *g = in(r, d[0], d[1] * d[2]), *sums = out(r, d[0], 2 * d[2]);
+    r->flops = 7.0 * d[0] * d[1] * d[2];
+    if (r->c)
+        r->k->batchnorm_sums(r->c, d[0], d[1], d[2], n.x, n.mean, n.rstd, n.gamma, n.beta,
+                             o & RELU ? 1 : 0, g, sums);
+}
+
+/* n rows cols options; Y_IS_X: dx is g */
+static void batchnorm_input_backward(struct case_run *r) {
+    const int *d = r->dim, o = d[3], values = d[1] * d[2];
+    const struct norm_of n = draw_norm(r, o & AFFINE);
+    real *moments = in(r, d[0], 2 * d[2]), *dmoments = in(r, d[0], 2 * d[2]);
+    real *g = o & Y_IS_X ? update(r, d[0], values) : in(r, d[0], values);
+    real *dx = o & Y_IS_X ? g : out(r, d[0], values);
+    r->flops = 9.0 * d[0] * d[1] * d[2];
+    if (r->c)
+        r->k->batchnorm_input_backward(r->c, d[0], d[1], d[2], n.x, n.mean, n.rstd, n.gamma, n.beta,
+                                       o & RELU ? 1 : 0, moments, dmoments, g, dx);
+}
+
+/* kernels/cpu has none, and ref is slow. */
+static const int batchnorm_parts_shapes[][CASE_DIMS] = {
+    {0, 3, 5, AFFINE},
+    {3, 0, 5, AFFINE | RELU},
+    {2, 4, 0, RELU},
+    {1, 1, 1, AFFINE | RELU | Y_IS_X},
+    {3, 1, 8, 0},
+    {3, 2, 7, Y_IS_X},
+    {2, 15, 9, RELU},
+    {5, 16, 31, AFFINE},
+    {4, 17, 8, AFFINE | RELU},
+    {9, 33, 70, AFFINE | RELU | Y_IS_X},
+    {2, 300, 33, RELU | Y_IS_X},
+    {1, 2100, 127, AFFINE | RELU},
+    {2, 1100, 64, AFFINE | Y_IS_X},
+    {8, 256, 64, AFFINE | RELU | Y_IS_X},
+};
+
 /* The last number: of moments whether x is off. */
 static const int sample_shapes[][CASE_DIMS] = {
     {0, 3, 5},          {3, 0, 5, 1},      {2, 4, 0},     {1, 1, 1},         {3, 1, 8, 1},
@@ -263,8 +336,6 @@ static const int parameters_shapes[][CASE_DIMS] = {
     {3, 7, GAMMA | BETA},     {5, 33, BETA},           {70, 16, GAMMA | BETA},
     {1500, 40, GAMMA | BETA}, {128, 64, GAMMA | BETA}, {128, 512, GAMMA | BETA},
 };
-
-enum { AFFINE = 1, SKIP = 2, RELU = 4, Y_IS_X = 8, Y_IS_SKIP = 16 };
 
 /* rows cols options */
 static void batchnorm_apply(struct case_run *r) {
@@ -393,6 +464,9 @@ const struct kernel_case cases_net[] = {
     {"batchnorm_apply", "rows cols options", 0, batchnorm_apply, SHAPES(batchnorm_apply_shapes, 2)},
     {"batchnorm_backward", "n rows cols options", 0, batchnorm_backward,
      SHAPES(batchnorm_backward_shapes, 2)},
+    {"batchnorm_sums", "n rows cols options", 0, batchnorm_sums, SHAPES(batchnorm_parts_shapes, 1)},
+    {"batchnorm_input_backward", "n rows cols options", 0, batchnorm_input_backward,
+     SHAPES(batchnorm_parts_shapes, 1)},
     {"batchnorm_parameters", "n cols options", -1, batchnorm_parameters,
      SHAPES(parameters_shapes, 2)},
     {NULL, NULL, -1, NULL, NULL, 0, 0},

@@ -184,6 +184,19 @@ struct view_shape; /* kernels/views.h */
     KERNEL(batchnorm_backward, (const struct kctx *c, int n, int rows, int cols, const real *x,    \
                                 const real *mean, const real *rstd, const real *gamma,             \
                                 const real *y, real *g, int acc, real *dx, real *sums))            \
+    /* The same in two parts that write g or dx once, for where passes over memory are dear.  The  \
+     * first: sums alone, with the ReLU's mask made of x as batchnorm_apply makes y without a      \
+     * residual; g (n,rows,cols) stays as it is. */                                                \
+    KERNEL(batchnorm_sums, (const struct kctx *c, int n, int rows, int cols, const real *x,        \
+                            const real *mean, const real *rstd, const real *gamma,                 \
+                            const real *beta, int relu, const real *g, real *sums))                \
+    /* The second: dx (n,rows,cols) = gamma rstd g, of g behind that mask, + A + B (x - mean) as   \
+     * in batchnorm_moments_backward; dx may be g. */                                              \
+    KERNEL(batchnorm_input_backward, (const struct kctx *c, int n, int rows, int cols,             \
+                                      const real *x, const real *mean, const real *rstd,           \
+                                      const real *gamma, const real *beta, int relu,               \
+                                      const real *moments, const real *dmoments, const real *g,    \
+                                      real *dx))                                                   \
     /* dgamma and dbeta (cols) += the sums (n,2,cols) of all samples; either may be NULL */        \
     KERNEL(batchnorm_parameters, (const struct kctx *c, int n, int cols, const real *sums,         \
                                   real *dgamma, real *dbeta))                                      \

@@ -82,6 +82,14 @@ WATCH(batchnorm_backward,
       (const struct kctx *c, int n, int rows, int cols, REAL x, REAL mean, REAL rstd, REAL gamma,
        REAL y, OUT g, int acc, OUT dx, OUT sums),
       n, rows, cols, IF(y, 1) + IF(dx, dx == g ? 8 : 2) + IF(dx && acc, 4) + IF(gamma, 16))
+WATCH(batchnorm_sums,
+      (const struct kctx *c, int n, int rows, int cols, REAL x, REAL mean, REAL rstd, REAL gamma,
+       REAL beta, int relu, REAL g, OUT sums),
+      n, rows, cols, IF(gamma, 1) + IF(relu, 4))
+WATCH(batchnorm_input_backward,
+      (const struct kctx *c, int n, int rows, int cols, REAL x, REAL mean, REAL rstd, REAL gamma,
+       REAL beta, int relu, REAL moments, REAL dmoments, REAL g, OUT dx),
+      n, rows, cols, IF(gamma, 1) + IF(relu, 4) + IF(dx == g, 8))
 WATCH(batchnorm_parameters,
       (const struct kctx *c, int n, int cols, REAL sums, OUT dgamma, OUT dbeta), n, cols,
       IF(dgamma, 1) + IF(dbeta, 2))

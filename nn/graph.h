@@ -64,6 +64,9 @@ struct op {
     /* Before planning, of a graph for a device: may choose another operation that gives the same.
      * NULL: there is none. */
     void (*choose_away)(struct tensor *t);
+    /* Of a graph for a device: who, with nothing but an operation on the whole batch in between on
+     * the way back, can give source 0 what this one would, together with its own.  NULL: nobody. */
+    struct tensor *(*finisher)(const struct tensor *t);
 };
 
 enum { BACKWARD_READS_OUT = 1u << 16 };
@@ -127,6 +130,9 @@ struct tensor {
     double objective; /* not 0: the loss gains this * sum over entries, mean over samples */
     int needs_grad;
     int handed; /* who gives its gradient last fills chunk_narrow with it, and sums its rows */
+    const struct tensor *left; /* whose gradient of source 0 this one's way back gives, too; its own
+                                * gradient, behind what it masked of it, is still there; NULL */
+    int leaves;                /* somebody else gives the gradient of source 0 */
     int acc[MAX_SRC];          /* backward adds to what is in the gradient of this source */
     unsigned writes;           /* bit s: a lane's first chunk writes this parameter's gradient */
     struct tensor *grad_alias; /* the tensor whose gradient buffer this one's is */

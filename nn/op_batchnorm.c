@@ -21,6 +21,10 @@
  *   A + B (m - mean) and B;
  * - moments: dx += (A + B (m - mean)) + B (x - m).
  *
+ * On a device, where it costs a pass over memory to write what the last of these reads again, apply
+ * makes the sums alone, and moments give all of dx: of g as it is, or as apply has left it in the
+ * place of the residual's gradient (tensor.left).
+ *
  * In evaluating graphs one operation normalises with the running statistics.
  */
 #include "nn/ops.h"
@@ -29,6 +33,7 @@
 
 enum { ROWS, COLS, RELU }; /* attr: rows of a sample, columns, whether negative values become 0 */
 enum { X };                /* the first source of all but statistics */
+enum { STATISTICS = 1, GAMMA, BETA, RESIDUAL, SOURCES }; /* of apply */
 
 static const double MOMENTUM = 0.1, EPS = 1e-5; /* PyTorch's defaults */
 
@@ -38,6 +43,12 @@ static int rows(const struct chunk *c, const struct tensor *t) {
 
 static const real *value_of(const struct chunk *c, const struct tensor *t, int s) {
     return s < t->n_src && t->src[s] ? chunk_value(c, t->src[s]) : NULL;
+}
+
+/* Of a kernel's arrays those that are stored as x is, and as the value is. */
+static struct kctx stored(const struct chunk *c, const struct tensor *t, unsigned as_x,
+                          unsigned as_y) {
+    return chunk_halves(c, (t->src[X]->half ? as_x : 0) | (t->half ? as_y : 0));
 }
 
 static void set_shape(struct tensor *t, const struct tensor *x, int relu) {
@@ -54,7 +65,23 @@ static void moments_forward(const struct chunk *c, const struct tensor *t) {
                             chunk_result(c, t));
 }
 
+/* Of apply, too, which has left g. */
+static void moments_backward_left(const struct chunk *c, const struct tensor *t) {
+    const struct tensor *of = t->left;
+    const int masks = of->attr[RELU] && !value_of(c, of, RESIDUAL);
+    const real *mean = chunk_value(c, of->src[STATISTICS]);
+    const struct kctx ctx = stored(c, of, 1 << 0 | 1 << 8, 1 << 7); /* x, dx; g */
+    c->k->batchnorm_input_backward(
+        &ctx, c->n, t->attr[ROWS], t->attr[COLS], chunk_value(c, t->src[X]), mean,
+        mean + t->attr[COLS], value_of(c, of, GAMMA), value_of(c, of, BETA), masks,
+        chunk_value(c, t), chunk_grad(c, t), chunk_grad(c, of), chunk_grad_src(c, t, X));
+}
+
 static void moments_backward(const struct chunk *c, const struct tensor *t) {
+    if (t->left) {
+        moments_backward_left(c, t);
+        return;
+    }
     const struct kctx ctx = chunk_halves(c, t->src[X]->half ? 1 << 0 | 1 << 3 : 0); /* x, dx */
     c->k->batchnorm_moments_backward(&ctx, c->n, t->attr[ROWS], t->attr[COLS],
                                      chunk_value(c, t->src[X]), chunk_value(c, t), chunk_grad(c, t),
@@ -136,14 +163,7 @@ static const struct op statistics = {.name = "batchnorm_statistics",
 
 /* apply; saved: two sums for each sample */
 
-enum { STATISTICS = 1, GAMMA, BETA, RESIDUAL, SOURCES };
 enum { SUMS };
-
-/* Of a kernel's arrays those that are stored as x is, and as the value is. */
-static struct kctx stored(const struct chunk *c, const struct tensor *t, unsigned as_x,
-                          unsigned as_y) {
-    return chunk_halves(c, (t->src[X]->half ? as_x : 0) | (t->half ? as_y : 0));
-}
 
 static void apply(const struct chunk *c, const struct tensor *t, const real *mean,
                   const real *rstd) {
@@ -158,20 +178,31 @@ static void apply_forward(const struct chunk *c, const struct tensor *t) {
     apply(c, t, mean, mean + t->attr[COLS]);
 }
 
+/* Sums alone: g stays as it is. */
+static void leave(const struct chunk *c, const struct tensor *t, const real *mean, const real *rstd,
+                  real *g, real *sums) {
+    const struct kctx ctx = stored(c, t, 1 << 0, 1 << 5); /* x; g */
+    c->k->batchnorm_sums(&ctx, c->n, t->attr[ROWS], t->attr[COLS], chunk_value(c, t->src[X]), mean,
+                         rstd, value_of(c, t, GAMMA), value_of(c, t, BETA), t->attr[RELU], g, sums);
+}
+
 /* Everything but what goes through the statistics; g, that behind the ReLU, takes the place of this
  * value's gradient, unless that of x does. */
 static void apply_backward_with(const struct chunk *c, const struct tensor *t, const real *mean,
                                 const real *rstd) {
     real *g = chunk_grad_in_place(c, t), *sums = chunk_saved(c, t, SUMS);
     real *dr = chunk_grad_src(c, t, RESIDUAL);
-    real *dx = t->src[X]->needs_grad ? chunk_grad_in_place(c, t->src[X]) : NULL;
+    real *dx = t->src[X]->needs_grad && !t->leaves ? chunk_grad_in_place(c, t->src[X]) : NULL;
     real *dgamma = chunk_grad_src(c, t, GAMMA), *dbeta = chunk_grad_src(c, t, BETA);
     const struct kctx ctx = stored(c, t, 1 << 0 | 1 << 6, 1 << 4 | 1 << 5); /* x, dx; y, g */
     const struct kctx of_copy = stored(c, t, 0, 1 << 0 | 1 << 1);           /* g, dr */
-    c->k->batchnorm_backward(&ctx, c->n, t->attr[ROWS], t->attr[COLS], chunk_value(c, t->src[X]),
-                             mean, rstd, value_of(c, t, GAMMA),
-                             t->attr[RELU] ? chunk_value(c, t) : NULL, g, dx != g && t->acc[X], dx,
-                             sums);
+    if (t->leaves && !value_of(c, t, RESIDUAL))
+        leave(c, t, mean, rstd, g, sums);
+    else
+        c->k->batchnorm_backward(&ctx, c->n, t->attr[ROWS], t->attr[COLS],
+                                 chunk_value(c, t->src[X]), mean, rstd, value_of(c, t, GAMMA),
+                                 t->attr[RELU] ? chunk_value(c, t) : NULL, g, dx != g && t->acc[X],
+                                 dx, sums);
     if (dgamma || dbeta)
         c->k->batchnorm_parameters(&c->ctx, c->n, t->attr[COLS], sums, dgamma, dbeta);
     if (dr)
@@ -193,7 +224,13 @@ static void apply_flops(const struct tensor *t, double *f, double *b) {
     *b = 8.0 * (double)t->per_sample;
 }
 
-#define APPLY .forward = apply_forward, .backward = apply_backward, .flops = apply_flops, .cheap = 1
+static struct tensor *moments_of(const struct tensor *t) {
+    return t->src[STATISTICS]->src[MOMENTS];
+}
+
+#define APPLY                                                                                      \
+    .forward = apply_forward, .backward = apply_backward, .flops = apply_flops, .cheap = 1,        \
+    .finisher = moments_of
 #define READS (1u << X | 1u << STATISTICS)
 
 /* The residual's gradient, or else that of x, takes the place of this value's. */

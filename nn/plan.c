@@ -122,7 +122,7 @@ static void choose_arena(const struct graph *g, struct buffer *b) {
     b->dies = to->last;
 }
 
-static void extend(struct buffer *b, int position) {
+void extend_life(struct buffer *b, int position) {
     if (position > b->dies)
         b->dies = position;
     if (position < b->born)
@@ -130,26 +130,21 @@ static void extend(struct buffer *b, int position) {
 }
 
 /* On the way back a value is found where its phase made it again, or where it was kept. */
-static void extend_read_back(struct tensor *t, int position) {
+void extend_read_back(struct tensor *t, int position) {
     struct again *a = again_at(t, position);
-    extend(a ? &a->value : &t->value, position);
+    extend_life(a ? &a->value : &t->value, position);
 }
 
 static void extend_saved(struct tensor *t, int position) {
     struct again *a = again_at(t, position);
     for (int k = 0; k < MAX_SAVED; k++)
-        extend(a ? &a->saved[k] : &t->saved[k], position);
+        extend_life(a ? &a->saved[k] : &t->saved[k], position);
 }
 
 /* Of so many numbers of a sample that live nowhere yet. */
 static struct buffer unborn(const struct graph *g, size_t numbers, int half) {
     return (struct buffer){
         .per_sample = half ? (numbers + 1) / 2 : numbers, .born = 2 * g->n, .dies = -1};
-}
-
-/* Source 0 is in 16 bits, and its own value is not. */
-static int is_narrowed(const struct tensor *t) {
-    return t->src[0]->half && !t->half;
 }
 
 static void find_lives(struct graph *g) {
@@ -170,15 +165,15 @@ static void find_lives(struct graph *g) {
         struct tensor *t = g->tensors[i];
         if (t->kind != TENSOR_VALUE)
             continue;
-        extend(&t->value, i);
+        extend_life(&t->value, i);
         for (int s = 0; s < t->n_src; s++)
             if (is_value(t->src[s]))
-                extend(&t->src[s]->value, i);
+                extend_life(&t->src[s]->value, i);
         extend_saved(t, i);
         if (t->op->halves & HALVES_NARROW_OUT && is_narrowed(t))
-            extend(&t->narrow, i);
+            extend_life(&t->narrow, i);
         for (struct again *a = t->again; a; a = a->next_of) {
-            extend(&a->value, a->first);
+            extend_life(&a->value, a->first);
             extend_saved(t, a->first);
             for (int s = 0; s < t->n_src; s++)
                 if (is_value(t->src[s]))
@@ -193,10 +188,10 @@ static void find_lives(struct graph *g) {
         CHECK(!t->objective || t->grad.dies < 0, "objective %s is used by another operation",
               t->name);
         struct tensor *owner = t->grad_alias ? t->grad_alias : t;
-        extend(&owner->grad, position);
+        extend_life(&owner->grad, position);
         /* What multiplies its gradient with its source needs both alike. */
         if (t->op->halves & HALVES_NARROW && is_narrowed(t))
-            extend(&t->narrow, position);
+            extend_life(&t->narrow, position);
         if (t->op->backward_reads & BACKWARD_READS_OUT)
             extend_read_back(t, position);
         extend_saved(t, position);
@@ -215,45 +210,8 @@ static void find_lives(struct graph *g) {
                 u->grad_alias = owner;
                 t->acc[s] = 1;
             }
-            extend(u->grad_alias ? &u->grad_alias->grad : &u->grad, position);
+            extend_life(u->grad_alias ? &u->grad_alias->grad : &u->grad, position);
         }
-    }
-}
-
-/* Who gives t its gradient last, or NULL. */
-static struct tensor *last_giver(const struct graph *g, const struct tensor *t) {
-    for (int i = t->number + 1; i < g->n; i++) {
-        struct tensor *u = g->tensors[i];
-        for (int s = 0; s < u->n_src && is_value(u) && u->needs_grad; s++)
-            if (u->src[s] == t && !(u->op->stops & 1u << s))
-                return u;
-    }
-    return NULL;
-}
-
-/* How many operations would hand t's gradient on in 16 bits: one alone can be the last. */
-static int count_handers(const struct graph *g, const struct tensor *t) {
-    int n = 0;
-    for (int i = t->number + 1; i < g->n; i++) {
-        const struct tensor *u = g->tensors[i];
-        n += is_value(u) && u->op->halves & HALVES_HANDS_NARROW && u->src[0] == t;
-    }
-    return n;
-}
-
-/* What is to be copied to 16 bits and summed is, where it can be, by the kernel that finishes it: a
- * pass over memory less.  Behind an activation it is not finished. */
-static void find_handed(struct graph *g) {
-    for (int i = 0; i < g->n; i++) {
-        struct tensor *t = g->tensors[i];
-        if (!is_value(t) || !t->needs_grad || !t->op->handed_sums || !is_narrowed(t) ||
-            t->saved_per_sample[0] || t->objective)
-            continue;
-        const struct tensor *u = last_giver(g, t);
-        t->handed =
-            u && u->op->halves & HALVES_HANDS_NARROW && u->src[0] == t && count_handers(g, t) == 1;
-        if (t->handed)
-            extend(&t->narrow, way_back(g, u));
     }
 }
 
@@ -290,7 +248,7 @@ void graph_plan(struct graph *g) {
     g->again = ARENA_ARRAY(&g->arena, struct again *, 2 * g->n + 1);
     int n_again = g->train && (g->recompute || !g->keep_cheap) ? find_again(g) : 0;
     find_lives(g);
-    find_handed(g);
+    find_passes(g);
     struct pieces pieces[2] = {{0}};
     for (int i = 0; i < 2; i++)
         pieces[i].list = ARENA_ARRAY(&g->arena, struct piece,

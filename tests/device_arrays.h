@@ -10,7 +10,7 @@
 /* Half a unit of 8 bits, and what comes from rounding on the way. */
 static const double rounding = 1.0 / 256;
 
-enum { MOST = 12 };
+enum { MOST = 16 };
 struct array {
     size_t n;
     int half;
@@ -65,6 +65,7 @@ static void close_bench(struct bench *b) {
 
 /* Draws the next array of n numbers; its number. */
 static int draw(struct bench *b, size_t n, int half) {
+    assert_true(b->n < MOST);
     struct error err;
     struct array *a = &b->arrays[b->n];
     struct rng r = rng_at((struct rng_key){17, RNG_TEST}, 0, (uint32_t)b->n);

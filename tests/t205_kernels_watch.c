@@ -23,9 +23,15 @@ static const struct shown {
     int number, bits;
 } shown[] = {
     {"batchnorm_moments", 3, 0}, /* how the input was made */
-    {"gather_forward", 4, 3},          {"branch_forward", 3, 15}, {"branch_backward", 3, 59},
-    {"attention_flash_forward", 4, 3}, {"conv2d_pack", 9, 0},     {"conv2d_forward", 9, 1},
-    {"channelwise_fc_forward", 4, 1},  {"render_views", 5, 0}, /* what tasks ask for */
+    {"gather_forward", 4, 3},
+    {"branch_forward", 3, 15},
+    {"branch_backward", 3, 59},
+    {"attention_flash_forward", 4, 3},
+    {"conv2d_pack", 9, 0},
+    {"conv2d_forward", 9, 1},
+    {"channelwise_fc_forward", 4, 1},
+    {"batchnorm_sums", 3, 5},
+    {"render_views", 5, 0}, /* what tasks ask for */
 };
 
 static void forget_the_unseen(const char *kernel, int dim[CASE_DIMS]) {

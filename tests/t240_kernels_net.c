@@ -190,6 +190,45 @@ static void test_batchnorm(void **state) {
     }
 }
 
+static void assert_alike(const char *backend, const char *what, const real *x, const real *other,
+                         int n) {
+    for (int i = 0; i < n; i++)
+        if (fabs((double)(x[i] - other[i])) > 1e-5 * (1 + fabs((double)other[i])))
+            fail_msg("%s: %s[%d] = %.9g, in one piece %.9g", backend, what, i, x[i], other[i]);
+}
+
+/* The way back in the parts that write as little as can be: behind a residual, whose gradient holds
+ * g, and with the mask made of x. */
+static void test_batchnorm_parts(void **state) {
+    struct fixture *f = *state;
+    enum { N = 3, EACH = 11, COLS = 9, ALL = N * EACH * COLS };
+    real *x = draw(f, ALL), *mean = draw(f, COLS), *gamma = draw(f, COLS), *beta = draw(f, COLS);
+    real *residual = draw(f, ALL), *dy = draw(f, ALL), *moments = draw(f, N * 2 * COLS);
+    real *dmoments = draw(f, N * 2 * COLS), rstd[COLS];
+    for (int j = 0; j < COLS; j++)
+        rstd[j] = 0.5f + (real)fabs(gamma[j]);
+    EACH_BACKEND(k) {
+        for (int skips = 0; skips < 2; skips++) {
+            real y[ALL], g[ALL], dx[ALL], again[ALL], sums[N * 2 * COLS], own[N * 2 * COLS];
+            k->batchnorm_apply(&f->c, N * EACH, COLS, x, mean, rstd, gamma, beta,
+                               skips ? residual : NULL, 1, y);
+            memcpy(g, dy, sizeof g);
+            k->batchnorm_backward(&f->c, N, EACH, COLS, x, mean, rstd, gamma, y, g, 0, dx, sums);
+            k->batchnorm_moments_backward(&f->c, N, EACH, COLS, x, moments, dmoments, dx);
+            k->batchnorm_sums(&f->c, N, EACH, COLS, x, mean, rstd, gamma, beta, !skips,
+                              skips ? g : dy, own);
+            k->batchnorm_input_backward(&f->c, N, EACH, COLS, x, mean, rstd, gamma, beta, !skips,
+                                        moments, dmoments, skips ? g : dy, again);
+            assert_alike(k->name, "sums", own, sums, LENGTH(own));
+            assert_alike(k->name, "dx", again, dx, ALL);
+            memcpy(again, skips ? g : dy, sizeof again);
+            k->batchnorm_input_backward(&f->c, N, EACH, COLS, x, mean, rstd, gamma, beta, !skips,
+                                        moments, dmoments, again, again);
+            assert_alike(k->name, "dx", again, dx, ALL);
+        }
+    }
+}
+
 /* The statistics keep their digits far from zero, where the first rows are not like the others, and
  * where nothing varies. */
 static void test_batchnorm_digits(void **state) {
@@ -341,6 +380,7 @@ int main(void) {
         cmocka_unit_test(test_biased_attention),
         cmocka_unit_test(test_causal_is_blind),
         cmocka_unit_test(test_batchnorm),
+        cmocka_unit_test(test_batchnorm_parts),
         cmocka_unit_test(test_batchnorm_digits),
         cmocka_unit_test(test_softmax),
         cmocka_unit_test(test_softmax_properties),

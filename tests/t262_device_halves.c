@@ -405,6 +405,21 @@ static void check_handed(const struct net *n, const char *name) {
         assert_int_equal(handed, 0);
 }
 
+/* Every batch norm whose input nothing else reads leaves its gradient to what takes the moments. */
+static void check_left(const struct net *n, const char *name) {
+    int left = 0, norms = 0;
+    for (int i = 0; i < n->graph.n; i++) {
+        const struct tensor *t = n->graph.tensors[i];
+        norms += t->op && t->op->finisher && t->needs_grad;
+        left += t->left != NULL;
+    }
+    if (strstr(name, "resnet") || !strcmp(name, "pad_shortcut") || !strcmp(name, "bottleneck") ||
+        !strcmp(name, "alexnet"))
+        assert_true(norms > 3 && left == norms);
+    if (!strcmp(name, "batch norm")) /* one's input has another reader */
+        assert_true(norms == 2 && left == 1);
+}
+
 static int is_too_small(const char *name) {
     int found = 0;
     for (size_t i = 0; i < sizeof too_small / sizeof *too_small; i++)
@@ -432,6 +447,7 @@ static void compare_networks(const char *cudnn, int libraries) {
         open_net(&n, &cases[i], &(struct net_run){.threads = 1, .device = d}, &x, data);
         halves += halves_of(&n);
         check_handed(&n, cases[i].name);
+        check_left(&n, cases[i].name);
         close_net(&n, x, data);
         if (is_too_small(cases[i].name))
             continue;

@@ -181,6 +181,32 @@ static void check_norm_backward(struct bench *b, const struct norm_case *k, cons
     same(b, dx, "batchnorm_moments_backward");
 }
 
+/* In the parts that write as little as can be. */
+static void check_norm_parts(struct bench *b, const struct norm_case *k, const int *of) {
+    const struct kernels *there = b->d->kernels, *ref = kernels_ref();
+    size_t n = (size_t)k->n * (size_t)k->rows * (size_t)k->cols;
+    int g = draw(b, n, k->half_y), sums = draw(b, 2 * (size_t)k->n * (size_t)k->cols, 0);
+    int dx = draw(b, n, k->half_x);
+    b->there.halves = (k->half_x ? 1 << 0 : 0) | (k->half_y ? 1 << 5 : 0);
+    there->batchnorm_sums(&b->there, k->n, k->rows, k->cols, THERE(of[0]), THERE(of[1]),
+                          THERE(of[2]), THERE(of[3]), THERE(of[4]), k->relu, THERE(g), THERE(sums));
+    ref->batchnorm_sums(&b->here, k->n, k->rows, k->cols, HERE(of[0]), HERE(of[1]), HERE(of[2]),
+                        HERE(of[3]), HERE(of[4]), k->relu, HERE(g), HERE(sums));
+    same(b, sums, "batchnorm_sums");
+    b->there.halves = (k->half_x ? 1 << 0 | 1 << 8 : 0) | (k->half_y ? 1 << 7 : 0);
+    const int to_be[] = {dx, g}; /* g's place where both are stored alike */
+    for (int i = 0; i < (k->half_x == k->half_y ? 2 : 1); i++) {
+        const int to = to_be[i];
+        there->batchnorm_input_backward(&b->there, k->n, k->rows, k->cols, THERE(of[0]),
+                                        THERE(of[1]), THERE(of[2]), THERE(of[3]), THERE(of[4]),
+                                        k->relu, THERE(of[5]), THERE(of[7]), THERE(g), THERE(to));
+        ref->batchnorm_input_backward(&b->here, k->n, k->rows, k->cols, HERE(of[0]), HERE(of[1]),
+                                      HERE(of[2]), HERE(of[3]), HERE(of[4]), k->relu, HERE(of[5]),
+                                      HERE(of[7]), HERE(g), HERE(to));
+        same(b, to, "batchnorm_input_backward");
+    }
+}
+
 /* A ReLU's mask comes from y as it is stored, so both have the same: rounding makes no 0. */
 static void check_norm(struct bench *b, const struct norm_case *k) {
     size_t cols = (size_t)k->cols, n = (size_t)k->n * (size_t)k->rows * cols;
@@ -193,6 +219,7 @@ static void check_norm(struct bench *b, const struct norm_case *k) {
     int y = draw(b, n, k->half_y);
     check_norm_forward(b, k, of, y);
     check_norm_backward(b, k, of, y);
+    check_norm_parts(b, k, of);
     clear_bench(b);
 }
 

@@ -1,22 +1,7 @@
-/* batchnorm.cu -- formulas in kernels/ref/batchnorm.c; a strip for each sample and 32 columns.
- * X: how x and its gradient are stored, Y: the output, its gradient and the residual. */
-#include "kernels/cuda/half.cuh"
-#include "kernels/cuda/team.cuh"
+/* batchnorm.cu -- forward, and what is small on the way back. */
+#include "kernels/cuda/batchnorm.cuh"
 
 namespace {
-
-/* Of strips whose rows lie one after the other. */
-struct sample_rows {
-    int rows;
-    size_t cols;
-    __device__ size_t at(size_t sample, int row, int col) const {
-        return (sample * (size_t)rows + (size_t)row) * cols + (size_t)col;
-    }
-    /* Of two numbers for each column of a sample the first. */
-    __device__ size_t pair(size_t sample, int col) const {
-        return 2 * sample * cols + (size_t)col;
-    }
-};
 
 /* In doubles, so that the variance can be had from sums over the same pass. */
 template <class X, int N> struct batchnorm_moments {
@@ -45,107 +30,6 @@ template <class X, int N> struct batchnorm_moments {
         double mean = r.rows ? sum / r.rows : 0, rest = r.rows ? squares / r.rows - mean * mean : 0;
         moments[own] = (float)mean;
         moments[own + r.cols] = (float)(rest > 0 ? rest : 0);
-    }
-};
-
-template <class X, int N> struct batchnorm_moments_slope {
-    sample_rows r;
-    const X *x;
-    const float *moments, *dmoments;
-    X *dx;
-    struct pixels {
-        several<X, N> x, dx;
-    };
-    __device__ void operator()(size_t sample, int group, const strip_team &team) const {
-        const int col = group * N;
-        if (team.rank >= r.rows)
-            return;
-        float mean[N], a[N], b[N];
-        for (int k = 0; k < N; k++) {
-            size_t own = r.pair(sample, col + k);
-            mean[k] = moments[own];
-            a[k] = dmoments[own];
-            b[k] = dmoments[own + r.cols];
-        }
-        team_batches<TEAM_BATCH / N>(
-            team, r.rows,
-            [&](int i) {
-                size_t at = r.at(sample, i, col);
-                return pixels{take<N>(x + at), take<N>(dx + at)};
-            },
-            [&](int i, pixels p) {
-                for (int k = 0; k < N; k++)
-                    p.dx.v[k] = p.dx.v[k] + a[k] + b[k] * (p.x.v[k] - mean[k]);
-                put<N>(dx + r.at(sample, i, col), p.dx);
-            });
-    }
-};
-
-/* What batchnorm_backward has of a column and of all of them. */
-template <class X, class Y> struct batchnorm_back {
-    const X *x;
-    const float *mean, *rstd, *gamma;
-    const Y *y;
-    Y *g;
-    int acc;
-    X *dx; /* NULL: not wanted; then it may be g */
-    float *sums;
-};
-
-template <class X, class Y, int N> struct batchnorm_backward {
-    sample_rows r;
-    batchnorm_back<X, Y> b;
-    int in_place; /* dx is g */
-    struct pixels {
-        several<X, N> x, dx;
-        several<Y, N> y, g;
-    };
-    /* Of a column mean, rstd and gamma. */
-    struct column {
-        float mean, rstd, gamma;
-    };
-    __device__ pixels load(size_t at) const {
-        pixels p = {take<N>(b.x + at), {}, {}, take<N>(b.g + at)};
-        if (b.y)
-            p.y = take<N>(b.y + at);
-        if (b.dx && b.acc)
-            p.dx = take<N>(b.dx + at);
-        return p;
-    }
-    /* g as it is kept, or would be. */
-    __device__ void close(size_t at, pixels p, const column *c, float *sum_g, float *sum_gx) const {
-        for (int k = 0; k < N; k++) {
-            float own = !b.y || p.y.v[k] > 0 ? (float)p.g.v[k] : 0;
-            float before = b.acc ? (float)p.dx.v[k] : 0;
-            p.g.v[k] = own;
-            sum_g[k] += own;
-            sum_gx[k] += own * (p.x.v[k] - c[k].mean) * c[k].rstd;
-            p.dx.v[k] = own * c[k].rstd * c[k].gamma + 0.0f + before;
-        }
-        if (b.y && !in_place)
-            put<N>(b.g + at, p.g);
-        if (b.dx)
-            put<N>(b.dx + at, p.dx);
-    }
-    __device__ void operator()(size_t sample, int group, const strip_team &team) const {
-        const int col = group * N;
-        const bool works = team.rank < r.rows;
-        float sum_g[N] = {}, sum_gx[N] = {};
-        column c[N];
-        for (int k = 0; k < N; k++)
-            c[k] = {works ? b.mean[col + k] : 0, works ? b.rstd[col + k] : 0,
-                    works && b.gamma ? b.gamma[col + k] : 1};
-        team_batches<TEAM_BATCH / N>(
-            team, r.rows, [&](int i) { return load(r.at(sample, i, col)); },
-            [&](int i, pixels p) { close(r.at(sample, i, col), p, c, sum_g, sum_gx); });
-        for (int k = 0; k < N; k++) {
-            sum_g[k] = team.total(sum_g[k]);
-            sum_gx[k] = team.total(sum_gx[k]);
-        }
-        for (int k = 0; k < N && !team.rank; k++) {
-            b.sums[r.pair(sample, col + k)] = sum_gx[k];
-            b.sums[r.pair(sample, col + k) + r.cols] = sum_g[k];
-        }
     }
 };
 
@@ -179,8 +63,9 @@ template <class X, class Y, int N> struct batchnorm {
             rest = take<N>(residual + i);
         for (int k = 0; k < N; k++) {
             size_t j = first + (size_t)k;
-            float v = (in.v[k] - mean[j]) * rstd[j] * (gamma ? gamma[j] : 1) +
-                      (beta ? beta[j] : 0) + (residual ? (float)rest.v[k] : 0);
+            float v =
+                norm_value(in.v[k], mean[j], rstd[j], gamma ? gamma[j] : 1, beta ? beta[j] : 0) +
+                (residual ? (float)rest.v[k] : 0);
             out.v[k] = relu && v < 0 ? 0 : v;
         }
         put<N>(y + i, out);
@@ -291,29 +176,6 @@ struct reciprocal_root {
     }
 };
 
-/* Neighbouring columns of a thread, where they lie so that they can be had at once. */
-enum { PAIR = 2 };
-
-/* Numbers of 16 bits, where a warp has work for all lanes then. */
-template <class T> bool in_pairs(size_t cols, const T *x) {
-    return cols >= PAIR * CUDA_WARP && cuda_in_groups<PAIR>(cols, x);
-}
-
-/* Each thread of a column has some tens of rows, so that many are under way. */
-int team_of_rows(int rows) {
-    enum { EACH = 32 };
-    int size = 1;
-    while (size < CUDA_WARP && size * EACH < rows)
-        size *= 2;
-    return size;
-}
-
-/* N columns of a thread. */
-template <int N, class W>
-void samples(const struct kctx *c, int n, int rows, int cols, const W &work, FROM_CALLER) {
-    strips(c, (size_t)n, cols / N, team_of_rows(rows), work, where);
-}
-
 template <class X>
 void moments_of(const struct kctx *c, int n, int rows, int cols, const X *x, float *moments) {
     const char *where = "cuda_batchnorm_moments";
@@ -324,34 +186,6 @@ void moments_of(const struct kctx *c, int n, int rows, int cols, const X *x, flo
             return;
         }
     samples<1>(c, n, rows, cols, batchnorm_moments<X, 1>{r, x, moments}, where);
-}
-
-template <class X>
-void slope_of(const struct kctx *c, int n, int rows, int cols, const X *x, const float *moments,
-              const float *dmoments, X *dx) {
-    const char *where = "cuda_batchnorm_moments_backward";
-    const sample_rows r = {rows, (size_t)cols};
-    if constexpr (sizeof(X) < sizeof(float))
-        if (in_pairs(r.cols, x) && in_pairs(r.cols, dx)) {
-            samples<PAIR>(c, n, rows, cols,
-                          batchnorm_moments_slope<X, PAIR>{r, x, moments, dmoments, dx}, where);
-            return;
-        }
-    samples<1>(c, n, rows, cols, batchnorm_moments_slope<X, 1>{r, x, moments, dmoments, dx}, where);
-}
-
-template <class X, class Y>
-void backward_of(const struct kctx *c, int n, const sample_rows &r, const batchnorm_back<X, Y> &b) {
-    const char *where = "cuda_batchnorm_backward";
-    const int cols = (int)r.cols, in_place = (const void *)b.dx == (const void *)b.g;
-    if constexpr (sizeof(X) < sizeof(float) && sizeof(Y) < sizeof(float))
-        if (in_pairs(r.cols, b.x) && in_pairs(r.cols, b.y) && in_pairs(r.cols, b.g) &&
-            in_pairs(r.cols, b.dx)) {
-            samples<PAIR>(c, n, r.rows, cols, batchnorm_backward<X, Y, PAIR>{r, b, in_place},
-                          where);
-            return;
-        }
-    samples<1>(c, n, r.rows, cols, batchnorm_backward<X, Y, 1>{r, b, in_place}, where);
 }
 
 struct apply_to {
@@ -385,32 +219,6 @@ void cuda_batchnorm_moments(const struct kctx *c, int n, int rows, int cols, con
         moments_of(c, n, rows, cols, cuda_halves(x), moments);
     else
         moments_of(c, n, rows, cols, x, moments);
-}
-
-void cuda_batchnorm_moments_backward(const struct kctx *c, int n, int rows, int cols, const real *x,
-                                     const real *moments, const real *dmoments, real *dx) {
-    if (c->halves)
-        slope_of(c, n, rows, cols, cuda_halves(x), moments, dmoments, cuda_halves(dx));
-    else
-        slope_of(c, n, rows, cols, x, moments, dmoments, dx);
-}
-
-void cuda_batchnorm_backward(const struct kctx *c, int n, int rows, int cols, const real *x,
-                             const real *mean, const real *rstd, const real *gamma, const real *y,
-                             real *g, int acc, real *dx, real *sums) {
-    enum { X = 1 << 0 | 1 << 6, Y = 1 << 4 | 1 << 5 };
-    const sample_rows r = {rows, (size_t)cols};
-    if (!c->halves)
-        backward_of<real, real>(c, n, r, {x, mean, rstd, gamma, y, g, acc, dx, sums});
-    else if (c->halves == X)
-        backward_of<bfloat16, real>(
-            c, n, r, {cuda_halves(x), mean, rstd, gamma, y, g, acc, cuda_halves(dx), sums});
-    else if (c->halves == (X | Y))
-        backward_of<bfloat16, bfloat16>(c, n, r,
-                                        {cuda_halves(x), mean, rstd, gamma, cuda_halves(y),
-                                         cuda_halves(g), acc, cuda_halves(dx), sums});
-    else
-        cuda_no_halves(c, __func__);
 }
 
 void cuda_batchnorm_parameters(const struct kctx *c, int n, int cols, const real *sums,

@@ -85,6 +85,48 @@ void ref_batchnorm_backward(const struct kctx *c, int n, int rows, int cols, con
     }
 }
 
+/* g behind a ReLU whose input x alone decides. */
+static double masked(const real *x, double mean, double rstd, double gamma, double beta, int relu,
+                     real g) {
+    double v = ((double)*x - mean) * rstd * gamma + beta;
+    return !relu || (real)v > 0 ? (double)g : 0;
+}
+
+void ref_batchnorm_sums(const struct kctx *c, int n, int rows, int cols, const real *x,
+                        const real *mean, const real *rstd, const real *gamma, const real *beta,
+                        int relu, const real *g, real *sums) {
+    (void)c;
+    size_t width = (size_t)cols, sample = (size_t)rows * width;
+    for (size_t own = 0; own < (size_t)n * width; own++) {
+        size_t j = own % width, first = own / width * sample + j;
+        double m = (double)mean[j], s = (double)rstd[j], sum_g = 0, sum_gx = 0;
+        for (size_t at = first; at < first + sample; at += width) {
+            double here = masked(x + at, m, s, gamma ? (double)gamma[j] : 1,
+                                 beta ? (double)beta[j] : 0, relu, g[at]);
+            sum_g += here;
+            sum_gx += here * ((double)x[at] - m) * s;
+        }
+        sums[own / width * 2 * width + j] = (real)sum_gx;
+        sums[own / width * 2 * width + width + j] = (real)sum_g;
+    }
+}
+
+void ref_batchnorm_input_backward(const struct kctx *c, int n, int rows, int cols, const real *x,
+                                  const real *mean, const real *rstd, const real *gamma,
+                                  const real *beta, int relu, const real *moments,
+                                  const real *dmoments, const real *g, real *dx) {
+    (void)c;
+    size_t width = (size_t)cols, sample = (size_t)rows * width;
+    for (size_t at = 0; at < (size_t)n * sample; at++) {
+        size_t j = at % width, own = at / sample * 2 * width + j;
+        double scale = gamma ? (double)gamma[j] : 1, s = (double)rstd[j];
+        double here =
+            masked(x + at, (double)mean[j], s, scale, beta ? (double)beta[j] : 0, relu, g[at]);
+        dx[at] = (real)(scale * s * here + (double)dmoments[own] +
+                        (double)dmoments[own + width] * ((double)x[at] - (double)moments[own]));
+    }
+}
+
 /* to (cols), which may be NULL, gains the sums, of each sample `stride` reals apart. */
 static void add_samples(int n, size_t cols, size_t stride, const real *sums, real *to) {
     for (size_t j = 0; j < cols && to; j++) {
