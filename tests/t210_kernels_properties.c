@@ -2,71 +2,17 @@
 #define ISA properties
 #include "kernels/cpu/vmath.h"
 
-#include "core/arena.h"
-#include "core/rng.h"
-#include "kernels/kernels.h"
+#define KERNEL_SEED 210
+#include "tests/kernel_fixture.h"
 
 #include <float.h>
-#include <math.h>
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
 #include <stdlib.h>
-
-#include <cmocka.h>
-
-struct fixture {
-    struct slab workspace;
-    struct arena arena;
-    struct kctx c;
-    uint32_t draws;
-};
-
-static int setup(void **state) {
-    static struct fixture f;
-    struct error err;
-    *state = &f;
-    int status = slab_alloc(&f.workspace, sizeof(real) * KERNEL_WORKSPACE, "workspace", &err);
-    f.c = (struct kctx){.threads = 1, .workspace = f.workspace.data};
-    return status;
-}
-
-static int teardown(void **state) {
-    struct fixture *f = *state;
-    arena_free(&f->arena);
-    slab_free(&f->workspace);
-    return 0;
-}
-
-static real *zeros(struct fixture *f, int n) {
-    return ARENA_ARRAY(&f->arena, real, n + 1);
-}
-
-/* n draws of N(0, 1), different at every call */
-static real *draw(struct fixture *f, int n) {
-    real *x = zeros(f, n);
-    struct rng r = rng_at((struct rng_key){.seed = 210, .purpose = RNG_TEST}, 0, f->draws++);
-    for (int i = 0; i < n; i++)
-        x[i] = (real)rng_normal(&r);
-    return x;
-}
-
-static double dot(int n, const real *a, const real *b) {
-    double sum = 0;
-    for (int i = 0; i < n; i++)
-        sum += (double)a[i] * b[i];
-    return sum;
-}
 
 /* Two sums of n products of N(0, 1) numbers. */
 static void assert_close(double a, double b, int n) {
     if (!(fabs(a - b) < 2e-6 * sqrt(n + 1.0)))
         fail_msg("%.9g and %.9g, %d terms", a, b, n);
 }
-
-#define EACH_BACKEND(k)                                                                            \
-    for (const struct kernels *const *each = kernels_all(), *k = *each; k; k = *++each)
 
 static void test_softmax(void **state) {
     struct fixture *f = *state;

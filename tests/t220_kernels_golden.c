@@ -1,58 +1,8 @@
 /* Single operations on every backend against PyTorch (tests/golden/kernels.py). */
-#include "core/arena.h"
-#include "kernels/kernels.h"
+#define KERNEL_SEED 220
+#include "tests/kernel_fixture.h"
+
 #include "tests/golden/kernels.h"
-
-#include <math.h>
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <string.h>
-
-#include <cmocka.h>
-
-struct fixture {
-    struct slab workspace;
-    struct arena arena;
-    struct kctx c;
-};
-
-static int setup(void **state) {
-    static struct fixture f;
-    struct error err;
-    *state = &f;
-    int status = slab_alloc(&f.workspace, sizeof(real) * KERNEL_WORKSPACE, "workspace", &err);
-    f.c = (struct kctx){.threads = 1, .workspace = f.workspace.data};
-    return status;
-}
-
-static int teardown(void **state) {
-    struct fixture *f = *state;
-    arena_free(&f->arena);
-    slab_free(&f->workspace);
-    return 0;
-}
-
-static real *copy(struct fixture *f, const double *golden, size_t n) {
-    real *x = ARENA_ARRAY(&f->arena, real, n);
-    for (size_t i = 0; i < n; i++)
-        x[i] = (real)golden[i];
-    return x;
-}
-
-static void assert_equals(const char *backend, const char *what, const real *x,
-                          const double *golden, size_t n) {
-    for (size_t i = 0; i < n; i++)
-        if (!(fabs(x[i] - golden[i]) < 3e-6 * fmax(1, fabs(golden[i]))))
-            fail_msg("%s: %s[%zu] = %.9g, PyTorch has %.9g", backend, what, i, x[i], golden[i]);
-}
-
-#define LENGTH(array) (sizeof(array) / sizeof *(array))
-#define COPY(name) copy(f, golden_##name, LENGTH(golden_##name))
-#define SAME(x, key) assert_equals(k->name, #key, x, golden_##key, LENGTH(golden_##key))
-#define EACH_BACKEND(k)                                                                            \
-    for (const struct kernels *const *each = kernels_all(), *k = *each; k; k = *++each)
 
 static void test_layernorm(void **state) {
     struct fixture *f = *state;
