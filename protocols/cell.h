@@ -78,7 +78,8 @@ struct cell {
     const char *no_room; /* why nothing is pretrained: the device has not the memory; NULL */
     struct feature_set features; /* names from the start, data after extraction */
     struct slab feature_slab[SPLITS];
-    int extracted;
+    char wanted[MAX_REPRESENTATIONS], extracted[MAX_REPRESENTATIONS];
+    int labelled; /* the labels are there, and what was extracted */
     long steps; /* in the whole pretraining; of a budget in seconds a guess until it is measured */
     long done;  /* of them */
     double train_seconds;  /* that they took */
@@ -103,8 +104,11 @@ struct protocol_input cell_input(const struct cell *c, struct arena *a);
  * status becomes "failed" and evaluations get rows that say so.  Nor is it one that a device has
  * not the memory: nothing is trained, and no_room says why. */
 int cell_pretrain(struct cell *c, struct error *err);
-/* Features of both splits of what is judged, from the cache beside the checkpoint or computed; of a
- * cell without a folder computed. */
+/* Features are those of these data from here on, and cell_extract has what the protocol reads among
+ * its own; protocol -1: all. */
+void cell_want(struct cell *c, int protocol, const struct dataset *data);
+/* What is wanted of both splits of what is judged, from the cache beside the checkpoint or
+ * computed; of a cell without a folder computed. */
 int cell_extract(struct cell *c, struct error *err);
 /* The same, of the data of a row, by all ranks for the first one, where that one says that they are
  * wanted; one process does nothing.  After an error cell_extract is not spared. */

@@ -45,10 +45,20 @@ void cell_judge(struct cell *c, const struct dataset *data) {
         return;
     for (int i = 0; i < SPLITS; i++)
         slab_free(&c->feature_slab[i]);
-    c->extracted = 0;
+    c->labelled = 0;
+    memset(c->wanted, 0, sizeof c->wanted);
+    memset(c->extracted, 0, sizeof c->extracted);
     c->judged = c->subject.data = data;
     c->features.classes = data->classes;
     c->features.train = c->features.test = (struct feature_split){.n = 0};
+}
+
+void cell_want(struct cell *c, int protocol, const struct dataset *data) {
+    cell_judge(c, data);
+    if (protocol < 0)
+        memset(c->wanted, 1, (size_t)c->features.n_representations);
+    else if (protocols[protocol]->wants)
+        protocols[protocol]->wants(c->settings.protocol[protocol], &c->features, c->wanted);
 }
 
 int cell_has_row(const struct cell *c, const struct run *r, int protocol,
@@ -127,7 +137,11 @@ static int judge(struct cell *c, int number, struct arena *scratch, struct eval 
                  struct error *err) {
     const struct protocol *p = protocols[number];
     struct mask_pictures masks = {0};
-    int status = p->no_features ? 0 : cell_extract(c, err);
+    int status = 0;
+    if (!p->no_features) {
+        cell_want(c, number, c->judged);
+        status = cell_extract(c, err);
+    }
     if (p->shared && c->context->ranks)
         return run_shared(c, number, status, scratch, e, err);
     if (status)

@@ -5,6 +5,7 @@
 
 #include "core/file.h"
 #include "core/log.h"
+#include "core/memory.h"
 #include "core/sha256.h"
 #include "nn/safetensors.h"
 
@@ -31,13 +32,17 @@ static struct feature_split *split_of(struct cell *c, enum split split) {
     return split == SPLIT_TRAIN ? &c->features.train : &c->features.test;
 }
 
-/* The slab of a split: every representation (n, dim), then the labels (n). */
+static size_t reals_of(const struct cell *c) {
+    size_t all = 0;
+    for (int r = 0; r < c->features.n_representations; r++)
+        all += c->wanted[r] ? (size_t)c->features.dim[r] : 0;
+    return all;
+}
+
+/* The slab of a split: every representation that is wanted (n, dim), then the labels (n). */
 static int allocate(struct cell *c, enum split split, struct error *err) {
     struct feature_set *f = &c->features;
-    size_t n = (size_t)c->judged->count[split], all = 0;
-    for (int r = 0; r < f->n_representations; r++)
-        all += n * (size_t)f->dim[r];
-    slab_free(&c->feature_slab[split]);
+    const size_t n = (size_t)c->judged->count[split], all = n * reals_of(c);
     int status =
         slab_alloc(&c->feature_slab[split], (all + n) * sizeof(float), "extracted features", err);
     if (status)
@@ -47,8 +52,8 @@ static int allocate(struct cell *c, enum split split, struct error *err) {
     void *labels = x + all;
     s->n = (int)n;
     for (int r = 0; r < f->n_representations; r++) {
-        s->x[r] = x;
-        x += n * (size_t)f->dim[r];
+        s->x[r] = c->wanted[r] ? x : NULL;
+        x += c->wanted[r] ? n * (size_t)f->dim[r] : 0;
     }
     s->label = labels;
     return 0;
@@ -63,6 +68,8 @@ static int take(void *to, const struct each_batch *b, struct error *err) {
     (void)err;
     const struct taking *t = to;
     for (int r = 0; r < t->c->features.n_representations; r++) {
+        if (!t->c->wanted[r])
+            continue;
         size_t dim = (size_t)t->c->features.dim[r];
         memcpy((float *)t->into->x[r] + (size_t)b->at * dim,
                exec_output(b->x, t->c->encoded.representation[r]),
@@ -70,6 +77,22 @@ static int take(void *to, const struct each_batch *b, struct error *err) {
     }
     memcpy((int32_t *)t->into->label + b->at, b->label, sizeof(int32_t) * (size_t)b->n);
     return 0;
+}
+
+/* Where nothing but labels is wanted no image is decoded; every rank reads all of them. */
+static int read_labels(struct cell *c, enum split split, struct error *err) {
+    struct record r = {.no_pixels = 1, .no_mask = 1};
+    const struct feature_split *s = split_of(c, split);
+    int status = 0;
+    for (long i = 0; i < s->n; i++) {
+        if (i % EXTRACT_BATCH == 0)
+            TRY(subject_stopped(&c->subject, "reading labels", err));
+        TRY(dataset_read(c->judged, split, i, &r, err));
+        ((int32_t *)s->label)[i] = r.label;
+    }
+out:
+    record_free(&r);
+    return status;
 }
 
 static int compute(struct cell *c, enum split split, struct communicator *ranks,
@@ -111,8 +134,9 @@ static void collect_split(struct cell *c, enum split split, struct communicator 
     struct communicator_block *to = ARENA_ARRAY(&scratch, struct communicator_block, ranks->size);
     struct communicator_block *from = ARENA_ARRAY(&scratch, struct communicator_block, ranks->size);
     for (int r = 0; r < c->features.n_representations; r++)
-        collect(ranks, (float *)s->x[r], s->n, sizeof(float) * (size_t)c->features.dim[r], to,
-                from);
+        if (c->wanted[r])
+            collect(ranks, (float *)s->x[r], s->n, sizeof(float) * (size_t)c->features.dim[r], to,
+                    from);
     collect(ranks, (int32_t *)s->label, s->n, sizeof(int32_t), to, from);
     arena_free(&scratch);
 }
@@ -123,48 +147,73 @@ static char *cache_path(struct cell *c, enum split split) {
                         *own ? "-" : "", split_names[split]);
 }
 
-/* 1 when the split's slab was filled from the cache. */
+/* The arrays that a cache of the split holds, in *list (n_representations + 1); their number. */
+static int cached_arrays(const struct cell *c, enum split split, struct st_tensor *list) {
+    const struct feature_set *f = &c->features;
+    const struct feature_split *s = split == SPLIT_TRAIN ? &f->train : &f->test;
+    int n = 0;
+    for (int r = 0; r < f->n_representations; r++)
+        if (c->wanted[r])
+            list[n++] =
+                (struct st_tensor){.name = f->names[r],
+                                   .dtype = "F32",
+                                   .ndim = 2,
+                                   .dim = {s->n, f->dim[r]},
+                                   .data = s->x[r],
+                                   .bytes = sizeof(float) * (size_t)s->n * (size_t)f->dim[r]};
+    list[n++] = (struct st_tensor){.name = "label",
+                                   .dtype = "I32",
+                                   .ndim = 1,
+                                   .dim = {s->n},
+                                   .data = s->label,
+                                   .bytes = sizeof(int32_t) * (size_t)s->n};
+    return n;
+}
+
+/* 1 when the split's slab was filled from the cache, which may hold more than is wanted. */
 static int load_cache(struct cell *c, enum split split, const char *key) {
+    struct st_tensor list[MAX_REPRESENTATIONS + 1];
     struct st_file *f = NULL;
     struct error ignored;
     const char *path = cache_path(c, split);
     if (!file_exists(path) || st_open(&f, path, &ignored))
         return 0;
-    const struct st_tensor *t = st_find(f, "features");
     const char *stored = st_meta(f, "key");
-    int hit = t && stored && !strcmp(stored, key) && t->bytes == c->feature_slab[split].bytes &&
-              !st_check(f, &ignored);
-    if (hit)
-        memcpy(c->feature_slab[split].data, t->data, t->bytes);
+    const int n = cached_arrays(c, split, list);
+    int hit = stored && !strcmp(stored, key) && !st_check(f, &ignored);
+    for (int i = 0; i < n && hit; i++) {
+        const struct st_tensor *t = st_find(f, list[i].name);
+        hit = t && t->bytes == list[i].bytes;
+        if (hit)
+            memcpy((void *)list[i].data, t->data, t->bytes);
+    }
     st_close(f);
     return hit;
 }
 
 static int save_cache(struct cell *c, enum split split, const char *key, struct error *err) {
-    const struct slab *s = &c->feature_slab[split];
-    if (s->bytes > (size_t)c->context->machine->cache_mib << 20)
+    struct st_tensor list[MAX_REPRESENTATIONS + 1];
+    if (c->feature_slab[split].bytes > (size_t)c->context->machine->cache_mib << 20)
         return 0;
-    const struct st_tensor t = {.name = "features",
-                                .dtype = "F32",
-                                .ndim = 1,
-                                .dim = {(int64_t)(s->bytes / sizeof(float))},
-                                .data = s->data,
-                                .bytes = s->bytes};
     const struct st_meta meta[] = {{"key", key}, {ST_HASH, NULL}};
-    return st_write(cache_path(c, split), &t, 1, meta, 2, err);
+    return st_write(cache_path(c, split), list, cached_arrays(c, split, list), meta, 2, err);
 }
 
 /* By all ranks; the folder is the first one's. */
 static int extract_split(struct cell *c, enum split split, struct communicator *ranks,
                          struct error *err) {
     char key[160];
-    const int keeps = c->folder && !communicator_rank(ranks);
+    const int images = reals_of(c) > 0, keeps = c->folder && images && !communicator_rank(ranks);
     int hit = 0, status = allocate(c, split, err);
     if (!status && keeps) {
         feature_key(c, split, key);
         hit = load_cache(c, split, key);
     }
     TRY(communicator_agree(ranks, WAIT_LONG, status, err));
+    if (!images) {
+        status = communicator_agree(ranks, WAIT_LONG, read_labels(c, split, err), err);
+        goto out;
+    }
     communicator_broadcast(ranks, WAIT_LIMITED, &hit, sizeof hit);
     if (hit)
         goto out;
@@ -177,12 +226,41 @@ out:
     return status;
 }
 
+/* Both splits lie in memory until the data are others'. */
+static void ask_room(const struct cell *c) {
+    const double images =
+        (double)c->judged->count[SPLIT_TRAIN] + (double)c->judged->count[SPLIT_TEST];
+    const double needed = images * (double)(reals_of(c) + 1) * sizeof(float);
+    const double there = (double)memory_available();
+    if (needed <= there || !there)
+        return;
+    log_message(LOG_WARN,
+                "%s: features of %s need %s of memory, %s are free: it may end there; "
+                "--PROTOCOL.representations final takes those of the last layer alone",
+                c->run.run_id, c->judged->name, memory_text(needed).text, memory_text(there).text);
+}
+
 static int extract(struct cell *c, struct communicator *ranks, struct error *err) {
-    int status = 0;
-    for (int split = 0; split < SPLITS && !c->extracted; split++)
+    int status = 0, lacks = !c->labelled;
+    for (int r = 0; r < c->features.n_representations; r++) {
+        lacks |= c->wanted[r] && !c->extracted[r];
+        c->wanted[r] |= c->extracted[r]; /* it stays */
+    }
+    if (!lacks)
+        return 0;
+    c->labelled = 0;
+    for (int split = 0; split < SPLITS; split++)
+        slab_free(&c->feature_slab[split]);
+    ask_room(c);
+    for (int split = 0; split < SPLITS; split++)
         TRY(extract_split(c, (enum split)split, ranks, err));
-    c->extracted = 1;
+    memcpy(c->extracted, c->wanted, sizeof c->extracted);
+    c->labelled = 1;
 out:
+    if (status) { /* who asks next may want less */
+        memset(c->wanted, 0, sizeof c->wanted);
+        memset(c->extracted, 0, sizeof c->extracted);
+    }
     return status;
 }
 
@@ -202,5 +280,6 @@ int cell_extract_shared(struct cell *c, const struct dataset *data, int wanted, 
     if (communicator_rank(ranks))
         c->model.version++;
     cell_judge(c, data);
+    communicator_broadcast(ranks, WAIT_LIMITED, c->wanted, sizeof c->wanted);
     return extract(c, ranks, err);
 }

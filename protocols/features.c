@@ -11,8 +11,6 @@ static int judge(struct cell *c, const struct dataset *data, struct error *err) 
     if (data->channels != c->data->channels)
         return error_set(err, STATUS_USAGE, "%s has %d channels, the encoder takes %d", data->name,
                          data->channels, c->data->channels);
-    c->judged = c->subject.data = data;
-    c->features.classes = data->classes;
     snprintf(c->run.run_id, sizeof c->run.run_id, "features");
     return 0;
 }
@@ -56,6 +54,7 @@ int features_write(struct settings *s, const struct features_wanted *f,
     TRY(opened_open(&o, s, f->weights, f->data, CELL_LOGITS, context, err));
     TRY(suite_open_data(&data, f->data, s, err));
     TRY(judge(&o.cell, &data, err));
+    cell_want(&o.cell, -1, &data);
     TRY(cell_extract(&o.cell, err));
     TRY(write_all(&o.cell, f->out, err));
 out:

@@ -123,10 +123,16 @@ out:
     return status;
 }
 
+static void wants(const void *self, const struct feature_set *f, char *wanted) {
+    const struct knn *o = self;
+    representations_want(f, o->representations, wanted);
+}
+
 const struct protocol protocol_knn = {.name = "knn",
                                       .title = "k-nearest neighbours",
                                       .version = "2.0",
                                       .uses_labels = 1,
+                                      .wants = wants,
                                       .options = options,
                                       .state_size = sizeof(struct knn),
                                       .run = run};

@@ -137,10 +137,16 @@ out:
     return status;
 }
 
+static void wants(const void *self, const struct feature_set *f, char *wanted) {
+    const struct linear *o = self;
+    representations_want(f, o->representations, wanted);
+}
+
 const struct protocol protocol_linear = {.name = "linear",
                                          .title = "Linear probe",
                                          .version = "2.0",
                                          .uses_labels = 1,
+                                         .wants = wants,
                                          .options = options,
                                          .state_size = sizeof(struct linear),
                                          .run = run};

@@ -38,14 +38,41 @@ struct lit {
 
 /* ---- frozen features: CLS and mean of the last layer, or what there is of it ---- */
 
+/* All of the last layer. */
+static const struct representation *frozen(const struct feature_set *f, struct arena *a) {
+    struct representation *list;
+    int n = representations_list(f, "final", a, &list);
+    CHECK(n > 0, "%d representations, none of a layer", f->n_representations);
+    return &list[n - 1];
+}
+
+/* The number of METHOD_PROJECTION; n_representations: there is none. */
+static int projection(const struct feature_set *f) {
+    int r = 0;
+    while (r < f->n_representations && strcmp(f->names[r], METHOD_PROJECTION))
+        r++;
+    return r;
+}
+
+/* Either is wanted: of a tower of its own the projection, and to tune one the last layer. */
+void lit_wants(const void *self, const struct feature_set *f, char *wanted) {
+    (void)self;
+    struct arena scratch = {0};
+    const struct representation *what = frozen(f, &scratch);
+    const int r = projection(f);
+    for (int p = 0; p < what->n_parts; p++)
+        wanted[what->part[p]] = 1;
+    if (r < f->n_representations)
+        wanted[r] = 1;
+    arena_free(&scratch);
+}
+
 /* Standardised by the training split. */
 static int gather(struct lit *l, struct error *err) {
     const struct feature_set *f = l->in->features;
     const struct feature_split *splits[SPLITS] = {&f->train, &f->test};
-    struct representation *list;
-    int n = representations_list(f, "final", &l->arena, &list), status = 0;
-    CHECK(n > 0, "%s has no representation", l->in->subject->name);
-    const struct representation *what = &list[n - 1]; /* all of the layer */
+    const struct representation *what = frozen(f, &l->arena);
+    int status = 0;
     struct rows rows = {.slab = {0}};
     l->dim = what->dim;
     float *mean = ARENA_ARRAY(&l->arena, float, l->dim),
@@ -345,9 +372,7 @@ int lit_open(struct lit **out, const struct protocol_input *in, const struct lit
     if (l->tuned)
         return tune(l, classes, err);
     const struct feature_set *f = in->features;
-    int r = 0;
-    while (r < f->n_representations && strcmp(f->names[r], METHOD_PROJECTION))
-        r++;
+    const int r = projection(f);
     l->coder = *in->subject->text;
     CHECK(r < f->n_representations && f->dim[r] == (int)l->coder.features->per_sample,
           "%s has no %s of images like that of texts", in->subject->method->name,

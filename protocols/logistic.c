@@ -152,10 +152,16 @@ out:
     return status;
 }
 
+static void wants(const void *self, const struct feature_set *f, char *wanted) {
+    const struct logistic *o = self;
+    representations_want(f, o->representations, wanted);
+}
+
 const struct protocol protocol_logistic = {.name = "logistic",
                                            .title = "Logistic regression",
                                            .version = "1.0",
                                            .uses_labels = 1,
+                                           .wants = wants,
                                            .options = options,
                                            .state_size = sizeof(struct logistic),
                                            .run = run};

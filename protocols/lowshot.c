@@ -366,10 +366,16 @@ out:
     return status;
 }
 
+static void wants(const void *self, const struct feature_set *f, char *wanted) {
+    const struct lowshot *o = self;
+    representations_want(f, o->representations, wanted);
+}
+
 const struct protocol protocol_lowshot = {.name = "lowshot",
                                           .title = "Few labelled images",
                                           .version = "1.0",
                                           .uses_labels = 1,
+                                          .wants = wants,
                                           .options = options,
                                           .state_size = sizeof(struct lowshot),
                                           .run = run};

@@ -16,7 +16,7 @@
 
 enum { MAX_REPRESENTATIONS = 64 };
 
-/* One split, every representation: x[r] is (n, dim[r]). */
+/* One split, every representation: x[r] is (n, dim[r]), NULL where it was not extracted. */
 struct feature_split {
     int n;
     const float *x[MAX_REPRESENTATIONS];
@@ -97,8 +97,11 @@ struct protocol {
     int uses_masks;    /* likewise */
     int leaves_masks;  /* it fills protocol_input.masks */
     int no_features;   /* nothing is extracted before it runs */
-    int square;        /* the encoder has to take square images */
-    int shared;        /* several ranks run it together: same input, same outcome on all */
+    /* Marks those of the features that a run with these options reads (n_representations), by the
+     * names and widths in f.  NULL: it reads labels alone. */
+    void (*wants)(const void *self, const struct feature_set *f, char *wanted);
+    int square; /* the encoder has to take square images */
+    int shared; /* several ranks run it together: same input, same outcome on all */
     const struct option_def *options;
     size_t state_size;
     /* Fills everything in *out except protocol, dataset, class names, version and time. */

@@ -113,10 +113,22 @@ int representations_list(const struct feature_set *f, const char *which, struct 
     return l.n;
 }
 
+void representations_want(const struct feature_set *f, const char *which, char *wanted) {
+    struct arena scratch = {0};
+    struct representation *list;
+    int n = representations_list(f, which, &scratch, &list);
+    for (int i = 0; i < n; i++)
+        for (int p = 0; p < list[i].n_parts; p++)
+            wanted[list[i].part[p]] = 1;
+    arena_free(&scratch);
+}
+
 int rows_open(struct rows *r, const struct feature_set *f, const struct feature_split *split,
               const struct representation *what, const int32_t *index, int n, struct error *err) {
     *r = (struct rows){
         .features = {.n = index ? n : split->n, .dim = what->dim, .classes = f->classes}};
+    for (int p = 0; p < what->n_parts; p++)
+        CHECK(split->x[what->part[p]] || !split->n, "%s was not extracted", what->name);
     if (!index && what->n_parts == 1) { /* they lie there as they are wanted */
         r->features.x = split->x[what->part[0]];
         r->features.label = split->label;

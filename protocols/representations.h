@@ -34,6 +34,9 @@ struct representation {
 int representations_list(const struct feature_set *f, const char *which, struct arena *a,
                          struct representation **out);
 
+/* Marks those of f that such a list is made of: wanted (n_representations). */
+void representations_want(const struct feature_set *f, const char *which, char *wanted);
+
 /* One representation of some rows of a split. */
 struct rows {
     struct features features; /* what probes take */

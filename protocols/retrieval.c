@@ -93,6 +93,7 @@ const struct protocol protocol_retrieval = {.name = "retrieval",
                                             .title = "Image-text retrieval",
                                             .version = "1.2",
                                             .uses_captions = 1,
+                                            .wants = lit_wants,
                                             .options = options,
                                             .state_size = sizeof(struct retrieval),
                                             .run = run};

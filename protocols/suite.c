@@ -262,14 +262,18 @@ static int evaluate_on(struct cell *c, const struct suite_cell *one, const struc
     return status;
 }
 
-/* Where ranks cannot extract the features the first one tries alone, and fails row by row. */
+/* What all rows read is extracted at once.  Where ranks cannot extract the features the first one
+ * tries alone, and fails row by row. */
 static int share_features(struct cell *c, const struct suite_cell *one, const struct suite_lists *l,
                           struct dataset *data, struct error *err) {
     int wanted = 0;
     for (int i = 0; i < suite_rows(one, l) && !communicator_rank(c->context->ranks); i++) {
         const struct suite_row row = suite_row(one, l, i);
-        wanted |= row.data == data && !protocols[row.protocol]->no_features &&
-                  cell_can_judge(c, row.protocol, row.data);
+        if (row.data != data || protocols[row.protocol]->no_features ||
+            !cell_can_judge(c, row.protocol, row.data))
+            continue;
+        cell_want(c, row.protocol, data);
+        wanted = 1;
     }
     struct error why;
     int status = cell_extract_shared(c, data, wanted, &why);

@@ -118,28 +118,52 @@ static void estimate_evaluation(struct dry *d, const struct suite_cell *one, con
     }
 }
 
-/* Weights and optimizer state twice (a checkpoint is written beside the old one), the journal and
- * the table of steps, features of both splits where they are kept. */
-static double disk_of(const struct cell *c) {
-    const double per_step = 400;
-    double features = 0, bytes = 2.0 * (double)c->model.slab.bytes + per_step * (double)c->steps;
-    int dim = 0;
-    for (int r = 0; r < c->features.n_representations; r++)
-        dim += c->features.dim[r];
-    for (int s = 0; s < SPLITS; s++) {
-        double split = (double)c->data->count[s] * dim * sizeof(float);
-        features += split <= (double)c->context->machine->cache_mib * (1 << 20) ? split : 0;
+/* Bytes of an image's features, as far as the rows on these data read them, and its label. */
+static double feature_bytes(const struct dry *d, const struct suite_cell *one, const struct cell *c,
+                            const struct dataset *data) {
+    const struct suite_lists *l = &d->u->lists;
+    char wanted[MAX_REPRESENTATIONS] = {0};
+    double reals = 0;
+    for (int i = 0; i < suite_rows(one, l) && d->stages & SUITE_EVALUATE; i++) {
+        const struct suite_row row = suite_row(one, l, i);
+        const struct protocol *p = protocols[row.protocol];
+        if (row.data == data && !p->no_features && p->wants)
+            p->wants(c->settings.protocol[row.protocol], &c->features, wanted);
     }
-    return bytes + features;
+    for (int r = 0; r < c->features.n_representations; r++)
+        reals += wanted[r] ? c->features.dim[r] : 0;
+    return reals ? (reals + 1) * sizeof(float) : 0;
 }
 
-static int measure(struct dry *d, struct cell *c, struct needs *n, struct error *err) {
+/* Weights and optimizer state twice (a checkpoint is written beside the old one), the journal and
+ * the table of steps, features of both splits where they are kept; and the memory that these take,
+ * one dataset after the other. */
+static void measure_files(const struct dry *d, const struct suite_cell *one, const struct cell *c,
+                          struct needs *n) {
+    const double per_step = 400, most = (double)c->context->machine->cache_mib * (1 << 20);
+    n->disk = 2.0 * (double)c->model.slab.bytes + per_step * (double)c->steps;
+    for (int k = 0; k < one->n_judged; k++) {
+        const struct dataset *data = &one->judged[k];
+        const double each = feature_bytes(d, one, c, data);
+        double both = 0;
+        for (int s = 0; s < SPLITS; s++) {
+            double split = (double)data->count[s] * each;
+            n->disk += split <= most ? split : 0;
+            both += split;
+        }
+        if (!c->context->device)
+            n->memory = fmax(n->memory, both + (double)c->model.slab.bytes);
+    }
+}
+
+static int measure(struct dry *d, const struct suite_cell *one, struct cell *c, struct needs *n,
+                   struct error *err) {
     struct trainer_needs needs;
     cell_share_moments(c);
     int status = cell_needs(c, &needs, err);
     n->parameters = (long)model_parameters(&c->model);
-    n->disk = disk_of(c);
     n->memory = (double)needs.bytes;
+    measure_files(d, one, c, n);
     estimate_time(d, c, n);
     return status;
 }
@@ -244,7 +268,7 @@ static int show_cell(struct dry *d, const struct suite_cell *one, struct needs *
         return status;
     cell_name(&c);
     if (!one->why && !needs->parameters)
-        status = measure(d, &c, needs, err);
+        status = measure(d, one, &c, needs, err);
     if (!status)
         print_cell(d, one, &c, state_of(d, one, &c), needs);
     cell_close(&c);

@@ -136,6 +136,7 @@ const struct protocol protocol_zeroshot = {.name = "zeroshot",
                                            .title = "Zero-shot, or locked-image text tuning",
                                            .version = "1.1",
                                            .uses_labels = 1,
+                                           .wants = lit_wants,
                                            .options = options,
                                            .state_size = sizeof(struct zeroshot),
                                            .run = run};

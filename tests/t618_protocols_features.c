@@ -1,6 +1,10 @@
 /* Features of an image are a function of the image and the weights: of no batch that it was in, no
- * piece of a batch that a thread took, and no number of threads. */
+ * piece of a batch that a thread took, and no number of threads.  Those are extracted, and kept,
+ * that somebody reads. */
+#include "tests/place.h"
 #include "tests/subject_fixture.h"
+
+#include <sys/stat.h>
 
 enum { IMAGES = 10 };
 
@@ -72,7 +76,118 @@ static void features_are_an_images_own(void **state) {
     free(f);
 }
 
+static int number_of(const struct protocol *p) {
+    int i = 0;
+    while (protocols[i] != p)
+        i++;
+    return i;
+}
+
+/* A cell with a folder, whose protocols read different features. */
+struct kept {
+    struct settings *settings;
+    struct dataset data;
+    struct context context;
+    struct cell *cell;
+};
+
+static void open_kept(struct kept *k, const char *out) {
+    struct error err;
+    char text[512];
+    k->settings = calloc(1, sizeof *k->settings);
+    k->cell = calloc(1, sizeof *k->cell);
+    settings_init(k->settings);
+    snprintf(text, sizeof text,
+             "methods = random\nseeds = 0\npatch = 4\nbatch = 4\nbackbone = vit-micro\nout = %s\n"
+             "[linear]\nrepresentations = final\n[knn]\nrepresentations = plain\n",
+             out);
+    k->context = (struct context){.kernels = kernels_cpu(),
+                                  .threads = 1,
+                                  .loader_threads = 1,
+                                  .machine = &k->settings->machine};
+    if (options_load_text(&k->settings->options, text, "test", &err) ||
+        dataset_open(&k->data, "shapes:size=16,train=12,test=5", &err) ||
+        cell_open(k->cell, k->settings, method_find("random"), &k->data, 0, &k->context, &err))
+        fail_msg("%s", err.message);
+}
+
+static void close_kept(struct kept *k) {
+    cell_close(k->cell);
+    dataset_close(&k->data);
+    settings_free(k->settings);
+    free(k->settings);
+    free(k->cell);
+}
+
+static void take(struct kept *k, const struct protocol *p) {
+    struct error err;
+    cell_want(k->cell, number_of(p), &k->data);
+    if (cell_extract(k->cell, &err))
+        fail_msg("%s", err.message);
+}
+
+/* How many representations of both splits are there, besides the labels. */
+static int there(const struct kept *k) {
+    const struct feature_set *f = &k->cell->features;
+    struct record r = {.no_pixels = 1};
+    struct error err;
+    int n = 0;
+    for (int i = 0; i < f->n_representations; i++) {
+        assert_int_equal(!f->train.x[i], !f->test.x[i]);
+        n += f->train.x[i] != NULL;
+    }
+    assert_int_equal(f->train.n, 12);
+    for (int i = 0; i < 12; i++) {
+        assert_int_equal(dataset_read(&k->data, SPLIT_TRAIN, i, &r, &err), 0);
+        assert_int_equal(f->train.label[i], r.label);
+    }
+    record_free(&r);
+    return n;
+}
+
+static ino_t file_of(const struct kept *k) {
+    struct stat s;
+    char path[512];
+    snprintf(path, sizeof path, "%s/features-train.safetensors", k->cell->folder);
+    return stat(path, &s) ? 0 : s.st_ino;
+}
+
+static void what_is_read_is_extracted(void **state) {
+    const char *out = in(*state, "out");
+    struct kept k;
+    open_kept(&k, out);
+    const struct feature_set *f = &k.cell->features;
+    const int last = f->n_representations - 1; /* the last layer's mean, CLS in front of it */
+    take(&k, &protocol_finetune);
+    assert_int_equal(there(&k), 0);
+    assert_int_equal(file_of(&k), 0);
+    take(&k, &protocol_linear);
+    assert_int_equal(there(&k), 2);
+    const size_t bytes = sizeof(float) * 12 * (size_t)f->dim[last];
+    float *mean = malloc(bytes);
+    memcpy(mean, f->train.x[last], bytes);
+    const ino_t small = file_of(&k);
+    assert_true(small != 0);
+    take(&k, &protocol_finetune); /* needs no more */
+    assert_int_equal(there(&k), 2);
+    take(&k, &protocol_knn);
+    assert_int_equal(there(&k), f->n_representations);
+    assert_memory_equal(f->train.x[last], mean, bytes);
+    const ino_t all = file_of(&k);
+    assert_true(all != 0);
+    close_kept(&k);
+    open_kept(&k, out); /* a part of what is kept serves, and stays */
+    take(&k, &protocol_linear);
+    assert_int_equal(there(&k), 2);
+    assert_memory_equal(k.cell->features.train.x[last], mean, bytes);
+    assert_int_equal(file_of(&k), all);
+    close_kept(&k);
+    free(mean);
+}
+
 int main(void) {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(features_are_an_images_own)};
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(features_are_an_images_own),
+        cmocka_unit_test_setup_teardown(what_is_read_is_extracted, set_up, tear_down)};
     return cmocka_run_group_tests_name("features", tests, NULL, NULL);
 }

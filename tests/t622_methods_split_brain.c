@@ -409,6 +409,7 @@ static void extract(struct settings *s, const struct dataset *data, int change, 
     for (int g = 0; g < c->model.n_groups; g++)
         if (change && !strcmp(c->model.groups[g].name, "encoder_ab"))
             c->model.value[c->model.groups[g].offset] += (real)0.5;
+    cell_want(c, -1, data);
     assert_int_equal(cell_extract(c, &err), 0);
     memcpy(features, c->features.train.x[0], sizeof(float) * (size_t)c->features.dim[0]);
     cell_close(c);

@@ -54,8 +54,10 @@ static void ask(const struct files *f, const struct golden_network *g, struct da
         "templates = {}\n",
         f->weights, f->vocabulary, g->heads, g->text_heads);
     if (options_load_text(&s->options, text, "test", &err) ||
-        cell_build(cell, s, method_find("weights"), data, 0, &context, 0, &err) ||
-        cell_extract(cell, &err))
+        cell_build(cell, s, method_find("weights"), data, 0, &context, 0, &err))
+        fail_msg("%s", err.message);
+    cell_want(cell, at, data);
+    if (cell_extract(cell, &err))
         fail_msg("%s", err.message);
     const struct protocol_input in = {.subject = &cell->subject,
                                       .features = &cell->features,

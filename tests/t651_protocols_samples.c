@@ -110,6 +110,7 @@ static void features_are_those_of_the_protocols(void **state) {
     struct samples s = take(f);
     struct error err;
     int r = 0;
+    cell_want(&f->cell, -1, f->cell.data);
     assert_int_equal(cell_extract(&f->cell, &err), 0);
     assert_int_equal(s.features.n, TEST);
     while (strcmp(f->cell.features.names[r], s.features.representation))
