@@ -10,7 +10,7 @@
 #include <stdio.h>
 #include <string.h>
 
-enum { ANSWER_BATCH = 64 };
+enum { ANSWER_BATCH = 64, MANY = 10000 }; /* images whose answers take a while */
 
 struct tuned {
     struct arena arena;
@@ -317,7 +317,7 @@ int tune_each(struct tuned *t, enum split split, const int32_t *subset, long n, 
                            .graph = &t->answer,
                            .images = t->images,
                            .during = during,
-                           .shows = 1,
+                           .shows = n >= MANY,
                            .split = split,
                            .subset = subset,
                            .n = n,
