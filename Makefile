@@ -10,6 +10,7 @@
 # make info       what was found on this machine
 # make format     clang-format in place          make tidy, make cppcheck   one analysis alone
 # make install    into $(DESTDIR)$(PREFIX)       make clean                 remove the build folder
+# make portable   $(BUILD)/ssvbench.tar.gz, for machines without the packages; with the programs of ALSO
 # Variables: CC, O (optimisation), CFLAGS, CPPFLAGS, LDFLAGS, PREFIX, DESTDIR, JOBS, STATES, WERROR=1,
 # SAN=1 (sanitizers), BUILD (output folder; changed flags rebuild everything, so give each set its own)
 
@@ -30,7 +31,9 @@ SANITIZE := $(if $(SAN),-fsanitize=address -fsanitize=undefined -fno-sanitize-re
 SANITIZE += $(if $(FUZZING),-fsanitize=fuzzer-no-link)
 CPPFLAGS_ALL := -I. -D_GNU_SOURCE $(shell pkg-config --cflags $(PKGS) 2>/dev/null) $(CPPFLAGS)
 CFLAGS_ALL := -std=c11 $(O) -g -fopenmp $(WARN) $(SANITIZE) $(CFLAGS)
-LIBS   := $(LDFLAGS) $(shell pkg-config --libs $(PKGS) 2>/dev/null) -lhdf5_hl -lcsv -lm -lpthread -ldl
+# A private folder first, which there is in what `make portable` makes.
+OWN_LIBS := '-Wl,--disable-new-dtags,-rpath,$$ORIGIN/../lib/ssvbench'
+LIBS   := $(LDFLAGS) $(OWN_LIBS) $(shell pkg-config --libs $(PKGS) 2>/dev/null) -lhdf5_hl -lcsv -lm -lpthread -ldl
 
 # The program's own folders; kernels/cpu is compiled once per instruction set.
 FOLDERS := core kernels kernels/ref nn data weights results methods protocols reports
@@ -255,7 +258,7 @@ format-check:
 includes exit-codes:
 	tools/check-$@
 shellcheck:
-	shellcheck -e SC2016 $(wildcard tests/cuda/*.sh .ci/run tools/*.sh tools/run-tests tools/run-fuzz tools/check-* tests/*.sh)
+	shellcheck -e SC2016 $(wildcard tests/cuda/*.sh .ci/run tools/*.sh tools/run-tests tools/run-fuzz tools/portable tools/check-* tests/*.sh)
 # One process looks across files, too, and takes functions of one name in two files for the same.
 cppcheck:
 	@echo cppcheck
@@ -311,9 +314,15 @@ install: all $(MANUALS:%=$(BUILD)/share/%)
 	install -D -m 644 -t $(DESTDIR)$(PREFIX)/share/ssvbench/suites $(wildcard suites/*.ini)
 	@for file in $(MANUALS); do install -D -m 644 $(BUILD)/share/$$file $(DESTDIR)$(PREFIX)/share/$$file || exit; done
 	$(if $(wildcard reports/*.gp),install -D -m 644 -t $(DESTDIR)$(PREFIX)/share/ssvbench $(wildcard reports/*.gp))
+portable: all $(ALSO)
+	@rm -rf $(BUILD)/portable
+	@+$(AGAIN) install DESTDIR= PREFIX=$(abspath $(BUILD)/portable)
+	$(if $(ALSO),install -t $(BUILD)/portable/bin $(ALSO))
+	@tools/portable $(BUILD)/portable $(BUILD)/ssvbench.tar.gz
+	@ls -l $(BUILD)/ssvbench.tar.gz
 clean:
 	rm -rf $(BUILD) build-asan build-fuzz
 
 .PHONY: all demo test test-long test-cuda cuda-plans tests asan asan-programs fuzz fuzz-now bench check format format-check includes \
-  exit-codes shellcheck cppcheck warnings tidy info install clean FORCE
+  exit-codes shellcheck cppcheck warnings tidy info install portable clean FORCE
 .DELETE_ON_ERROR:
