@@ -122,6 +122,7 @@ struct sample {
     const void *runtime;     /* the builder's */
     struct rng *view, *mask; /* fresh for (seed, purpose, epoch, sample) */
     int renders;             /* the builder's */
+    int whole;               /* of a view: all of the record, though the method would cut it */
     void *const *slots;
 };
 

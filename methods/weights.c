@@ -159,7 +159,10 @@ static int stamp(const void *self, char sha256[65], struct error *err) {
 
 static void view(const void *self, const struct sample *s, float *out) {
     (void)self;
-    preprocess(s->record, &((const struct foreign *)s->runtime)->network.preprocessing, out);
+    struct preprocessing p = ((const struct foreign *)s->runtime)->network.preprocessing;
+    if (s->whole)
+        p.fit = FIT_SQUASH;
+    preprocess(s->record, &p, out);
 }
 
 static struct tensor *classify(const void *self, struct builder *b, const struct encoded *e) {
@@ -194,7 +197,7 @@ static void fill_text(const void *self, const void *runtime, const char *text, v
 const struct method method_weights = {.name = "weights",
                                       .title = "Published weights",
                                       .cite = "a safetensors file, weights.file",
-                                      .version = 1,
+                                      .version = 2, /* 2: masks lie over what the encoder saw */
                                       .backbones = BACKBONE_ANY,
                                       .options = options,
                                       .state_size = sizeof(struct weights),

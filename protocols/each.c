@@ -17,7 +17,10 @@ static int prepare(const void *self, const struct record *record, long sample, i
                    struct rng *rng, void *const slots[], struct error *err) {
     (void)sample, (void)epoch, (void)err;
     const struct each *e = self;
-    subject_view(e->in->subject, record, rng, slots[IMAGES]);
+    if (e->whole)
+        subject_view_whole(e->in->subject, record, rng, slots[IMAGES]);
+    else
+        subject_view(e->in->subject, record, rng, slots[IMAGES]);
     *(int32_t *)slots[LABEL] = record->label;
     return 0;
 }

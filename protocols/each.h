@@ -19,6 +19,7 @@ struct each {
     const struct tensor *images;     /* its one input */
     const char *during;              /* for messages: "features of cifar10/test" */
     int shows;                       /* whether there is a line of progress, too */
+    int whole;                       /* all of an image, as for masks: subject_view_whole */
     enum split split;
     const int32_t *subset; /* (n) rows of the split, in this order; NULL: its first n */
     long n;

@@ -136,7 +136,7 @@ static void prepare(const void *self, const struct subject *subject, const struc
         record_crop(s->record, s->norm, &box, flip, INTERPOLATION_BICUBIC, side, &scratch);
     if (o->randaugment > 0)
         augment(o, s->norm, s->view, &r);
-    subject_view(subject, &r, s->view, s->slots[IMAGES]);
+    subject_view_whole(subject, &r, s->view, s->slots[IMAGES]);
     struct erasing erasing = erasing_mae;
     erasing.probability = o->erasing;
     const struct image image = {r.channels, side, side, s->slots[IMAGES]};

@@ -67,6 +67,10 @@ void subject_encode(const struct subject *s, struct builder *b, struct tensor *i
                     enum encoding what, struct encoded *out);
 /* A record as the encoder's input (channels, side, side); thread-safe. */
 void subject_view(const struct subject *s, const struct record *r, struct rng *rng, float *out);
+/* The same of all of the record, whatever its ratio: what a mask lies over, or was cut out already.
+ * Published weights want the middle of an image otherwise. */
+void subject_view_whole(const struct subject *s, const struct record *r, struct rng *rng,
+                        float *out);
 int subject_stopped(const struct subject *s, const char *during, struct error *err);
 
 /* What a protocol of masks leaves of the first test images, for pictures: classes or MASK_IGNORE in

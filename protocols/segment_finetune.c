@@ -161,7 +161,7 @@ static void prepare(const void *self, const struct subject *subject, const struc
                           .pixels = arena_alloc(&scratch, bytes),
                           .label = -1};
     cut_out(r, &c, part.pixels);
-    subject_view(subject, &part, s->view, s->slots[0]);
+    subject_view_whole(subject, &part, s->view, s->slots[0]);
     take_classes(r, &c, *w->grid, s->slots[1]);
     arena_free(&scratch);
 }

@@ -27,6 +27,17 @@ expect "as a method among others" 0 'weights +[0-9.]+ n=1' "$program" run --meth
     --weights.file timm/model.safetensors --protocols knn --out among
 expect "its run is evaluated again" 0 'finetune top-1' \
     "$program" eval --protocols finetune --finetune.epochs 1 --finetune.lr 0.001 judged/weights-*
+# What is trained on, and what masks lie over, is all of a record: the middle that weights want is for tests
+# of images alone.
+said() {
+    "$program" eval finetune,segment --finetune.epochs 1 --finetune.lr 0.001 --segment.epochs 2 \
+        --weights timm/model.safetensors --weights.crop "$1" --out "crop$1" 2>&1 |
+        sed -nE 's/.*(loss|miou) ([0-9.]+).*/\1 \2/p'
+}
+said 1 >all.txt
+said 0.5 >middle.txt
+expect "masks lie over what the encoder sees" 0 'miou [0-9]' cat all.txt
+expect "whatever the middle" 0 '' cmp all.txt middle.txt
 expect "positions for another size" 0 'resampled from 2 x 2 to 3 x 4' \
     "$program" features "$data" --weights timm/model.safetensors --weights.image 24x32 --out other.h5
 expect "what takes squares alone says so" 0 'finetune skipped: finetune takes square images' \
