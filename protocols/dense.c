@@ -69,8 +69,8 @@ static void build(struct dense *d) {
     d->features = e.tokens ? e.tokens : e.map;
     const int *dim = d->features->dim;
     if (e.tokens) {
-        int side = s->backbone->image / s->backbone->vit.patch;
-        d->shape = (struct dense_shape){{side, side}, side * side, dim[1], 0};
+        int rows = vit_rows(&s->backbone->vit), cols = vit_cols(&s->backbone->vit);
+        d->shape = (struct dense_shape){{rows, cols}, rows * cols, dim[1], 0};
         d->skip = (size_t)dim[1];
         find_attention(d);
     } else {

@@ -16,24 +16,25 @@ static const double PERPLEXITY = 30, MEMORY = 1 << 30;
 
 /* ---- pictures ---- */
 
-/* Colours back in place: (channels,side,side) normalised -> (side,side,3). */
+/* Colours back in place: (channels,height,width) normalised -> (height,width,3). */
 static void to_bytes(const struct cell *c, float *image, uint8_t *rgb) {
     struct arena scratch = {0};
-    int side = c->backbone.image, channels = c->backbone.channels, area = side * side;
+    int height = c->backbone.image, width = backbone_wide(&c->backbone);
+    int channels = c->backbone.channels, area = height * width;
     for (int k = 0; k < channels; k++)
         for (int i = 0; i < area; i++) {
             float *x = &image[k * area + i];
             *x = (float)(*x * c->norm.std[k] + c->norm.mean[k]);
         }
-    struct canvas canvas = canvas_from_image(&scratch, channels, side, side, image);
+    struct canvas canvas = canvas_from_image(&scratch, channels, height, width, image);
     memcpy(rgb, canvas.pixels, (size_t)area * RGB);
     arena_free(&scratch);
 }
 
 int sample_images(const struct cell *c, const struct dataset *d, int n, struct sample_pictures *p,
                   struct arena *a, struct error *err) {
-    const int side = c->backbone.image;
-    const size_t area = (size_t)side * (size_t)side;
+    const int height = c->backbone.image, width = backbone_wide(&c->backbone);
+    const size_t area = (size_t)height * (size_t)width;
     float *image = ARENA_ARRAY(a, float, area *(size_t)c->backbone.channels);
     uint8_t *rgb = arena_alloc(a, (size_t)n * area * RGB);
     int16_t *label = ARENA_ARRAY(a, int16_t, n);
@@ -41,12 +42,15 @@ int sample_images(const struct cell *c, const struct dataset *d, int n, struct s
     int status = 0;
     for (int i = 0; i < n; i++) {
         TRY(dataset_read(d, SPLIT_TEST, i, &r, err));
-        view_plain(&r, &c->norm, side, image);
+        if (height == width)
+            view_plain(&r, &c->norm, height, image);
+        else /* published weights, which need no dice */
+            subject_view_whole(&c->subject, &r, NULL, image);
         to_bytes(c, image, rgb + (size_t)i * area * RGB);
         label[i] = (int16_t)r.label;
     }
     *p = (struct sample_pictures){
-        .n = n, .height = side, .width = side, .rgb = rgb, .label = d->classes ? label : NULL};
+        .n = n, .height = height, .width = width, .rgb = rgb, .label = d->classes ? label : NULL};
 out:
     record_free(&r);
     return status;

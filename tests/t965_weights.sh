@@ -42,6 +42,10 @@ expect "positions for another size" 0 'resampled from 2 x 2 to 3 x 4' \
     "$program" features "$data" --weights timm/model.safetensors --weights.image 24x32 --out other.h5
 expect "what takes squares alone says so" 0 'finetune skipped: finetune takes square images' \
     "$program" eval finetune,knn --weights timm/model.safetensors --weights.image 24x32 --out wide
+expect "their pictures are kept as they are" 0 'knn top-1' env SSVBENCH_SAMPLES=2 \
+    "$program" eval knn --weights timm/model.safetensors --weights.image 24x32 --out pictures
+expect "and drawn" 0 'figures are in' "$program" report pictures --only attention --format svg
+expect "with attention to all places" 0 '' test -s pictures/figures/attention.svg
 expect "classify has nothing to say" 0 'classify: no classifier came' \
     "$program" eval classify --weights timm/model.safetensors --out judged
 expect "a size that patches do not fill" 2 'multiples' \
