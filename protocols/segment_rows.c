@@ -51,6 +51,18 @@ void confusion_of_logits(int64_t *confusion, const struct record *r, const float
 /* The metrics of classes, each with a row a seed: rows of a name stand together. */
 enum { MIOU, PIXEL_ACCURACY, IOU };
 
+/* "iou.road"; where a row has no room for the name, what fits of it and the number of the class, so
+ * that no two classes have one row. */
+static void name_iou(struct metric_row *row, const char *class, int number) {
+    char end[12] = "";
+    if ((size_t)snprintf(row->name, sizeof row->name, "iou.%s", class) < sizeof row->name)
+        return;
+    size_t room = sizeof row->name - 1 - (size_t)snprintf(end, sizeof end, "~%d", number);
+    while (((unsigned char)row->name[room] & 0xc0) == 0x80) /* within a character of UTF-8 */
+        room--;
+    snprintf(row->name + room, sizeof row->name - room, "%s", end);
+}
+
 void segment_reserve(struct eval *e, const struct protocol_input *in, int n_seeds, int more) {
     const struct dataset *d = in->subject->data;
     int names = IOU + d->mask_classes;
@@ -73,7 +85,7 @@ void segment_reserve(struct eval *e, const struct protocol_input *in, int n_seed
         if (name < IOU)
             snprintf(row->name, sizeof row->name, "%s", name == MIOU ? "miou" : "pixel_accuracy");
         else
-            snprintf(row->name, sizeof row->name, "iou.%s", d->mask_names[name - IOU]);
+            name_iou(row, d->mask_names[name - IOU], name - IOU);
     }
     snprintf(e->selected_on, sizeof e->selected_on, "val");
 }

@@ -1,5 +1,6 @@
 /* Segmentation by an encoder that is trained further: it learns what can be seen, which it could
  * not if crops and mirrors of masks were not those of their images, and threads change nothing. */
+#include "protocols/segment_rows.h"
 #include "protocols/segmentation.h"
 
 #include "tests/jpeg_files.h"
@@ -97,6 +98,26 @@ static void learns_what_can_be_seen(void **state) {
     free(f);
 }
 
+/* A row has room for 31 bytes; the second cut would fall within a letter. */
+static void long_names_are_told_apart(void **state) {
+    (void)state;
+    static const char *const names[] = {
+        "a screen that shows a film, silver", "a screen that shows a film, white",
+        "ein Schirm, auf dem man \xc3\xa4\xc3\xa4ltere Filme sieht", "twenty-seven bytes, exactly"};
+    static const char *const wanted[] = {
+        "iou.a screen that shows a fil~0", "iou.a screen that shows a fil~1",
+        "iou.ein Schirm, auf dem man ~2", "iou.twenty-seven bytes, exactly"};
+    const struct dataset d = {.mask_classes = 4, .mask_names = names, .count = {1, 1}};
+    const struct subject s = {.data = &d};
+    struct arena a = {0};
+    const struct protocol_input in = {.subject = &s, .arena = &a};
+    struct eval e = {0};
+    segment_reserve(&e, &in, 1, 0);
+    for (int i = 0; i < 4; i++)
+        assert_string_equal(e.metrics[2 + i].name, wanted[i]);
+    arena_free(&a);
+}
+
 static void threads_change_nothing(void **state) {
     (void)state;
     struct subject_fixture *f = malloc(sizeof *f);
@@ -140,6 +161,7 @@ static void says_what_stops_it(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(learns_what_can_be_seen, set_up, tear_down),
+        cmocka_unit_test(long_names_are_told_apart),
         cmocka_unit_test(threads_change_nothing),
         cmocka_unit_test(says_what_stops_it),
     };
