@@ -32,6 +32,8 @@ char *option_allowed(const struct option_def *def, struct arena *a) {
         return arena_printf(a, "at least %s", real_text(def->min, a));
     if (no_min)
         return arena_printf(a, "at most %s", real_text(def->max, a));
+    if (def->type == OPT_REAL && def->min < 0)
+        return arena_printf(a, "%s, or 0 to %s", real_text(def->min, a), real_text(def->max, a));
     return arena_printf(a, "%s to %s", real_text(def->min, a), real_text(def->max, a));
 }
 
@@ -46,8 +48,10 @@ static int refuse(const struct option_def *def, const char *key, const char *tex
     return err->status;
 }
 
+/* A real that may be below 0 is one that is not: its least value stands for "not given". */
 static int in_range(const struct option_def *def, double x) {
-    return x >= def->min && x <= def->max;
+    int given = def->type != OPT_REAL || x >= 0 || def->min <= -DBL_MAX;
+    return given ? x >= def->min && x <= def->max : x == def->min;
 }
 
 static int parse_int(const struct option_def *def, const char *key, const char *text, int *out,

@@ -63,8 +63,13 @@ static int read_vocabulary(const struct weights *o, struct foreign *f, struct er
     const struct text *text = &f->network.text;
     const struct text_tower t = {
         .vocabulary = o->vocabulary, .vocabulary_size = text->vocabulary, .context = text->context};
-    if (!*o->vocabulary || !text->vocabulary)
+    if (!*o->vocabulary)
         return 0;
+    if (!text->vocabulary)
+        return error_set(err, STATUS_USAGE,
+                         "weights.vocabulary: %s has no text tower that would read %s: leave it "
+                         "out",
+                         o->file, o->vocabulary);
     int status = text_tower_vocabulary(&t, NULL, 0, &f->bpe, err);
     if (!status && f->bpe.vocabulary != text->vocabulary)
         status = error_set(err, STATUS_USAGE,

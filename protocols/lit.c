@@ -363,14 +363,27 @@ out:
     return status;
 }
 
+/* Images and texts had a space of their own, and half of it is not here. */
+static void warn_of_half(const struct lit *l) {
+    const struct feature_set *f = l->in->features;
+    for (int r = 0; r < f->n_representations; r++)
+        if (!strcmp(f->names[r], METHOD_PROJECTION))
+            log_message(LOG_WARN,
+                        "%s: the text tower of these weights is not here (theirs needs "
+                        "--weights.vocabulary), so another is tuned: this is no zero-shot result",
+                        l->in->subject->name);
+}
+
 int lit_open(struct lit **out, const struct protocol_input *in, const struct lit_options *o,
              const struct lit_classes *classes, struct error *err) {
     struct arena arena = {0};
     struct lit *l = ARENA_NEW(&arena, struct lit);
     *l = (struct lit){.arena = arena, .in = in, .o = o, .tuned = !in->subject->text};
     *out = l;
-    if (l->tuned)
+    if (l->tuned) {
+        warn_of_half(l);
         return tune(l, classes, err);
+    }
     const struct feature_set *f = in->features;
     const int r = projection(f);
     l->coder = *in->subject->text;

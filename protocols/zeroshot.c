@@ -62,6 +62,15 @@ out:
     return status;
 }
 
+int zeroshot_check_templates(const char *templates, struct error *err) {
+    static const char *const name = "class";
+    struct arena a = {0};
+    const char **texts;
+    int n, status = zeroshot_prompts(templates, &name, 1, &a, &texts, &n, err);
+    arena_free(&a);
+    return status;
+}
+
 static double norm_of(const float *x, int dim) {
     double sum = 0;
     for (int k = 0; k < dim; k++)

@@ -212,6 +212,26 @@ static void test_lists(void **state) {
     assert_int_equal(options_assign(&f->set, "probe.k", many, FROM_FLAG, &err), STATUS_USAGE);
 }
 
+struct maybe {
+    double rate;
+};
+static const struct option_def maybe_options[] = {
+    OPTION_REAL(struct maybe, rate, -1, -1, 10, "-1: chosen"), OPTION_END};
+
+/* A number that may be left to the program is -1 then, and nothing else below 0. */
+static void test_left_to_the_program(void **state) {
+    struct fixture *f = *state;
+    struct maybe maybe;
+    options_add(&f->set, "maybe", "Maybe", maybe_options, &maybe);
+    accept(f, "maybe.rate", "0");
+    accept(f, "maybe.rate", "-1");
+    assert_true(maybe.rate == -1);
+    struct error err = {0};
+    int status = options_assign(&f->set, "maybe.rate", "-0.5", FROM_FLAG, &err);
+    expect_refusal(status, &err,
+                   (const char *const[3]){"maybe.rate", "out of range (-1, or 0 to 10)", NULL});
+}
+
 static void test_values_refused(void **state) {
     struct fixture *f = *state;
     static const struct {
@@ -445,10 +465,19 @@ static void test_file_refused(void **state) {
 int main(void) {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
     const struct CMUnitTest tests[] = {
-        TEST(test_defaults),     TEST(test_values_taken),   TEST(test_text_is_owned),
-        TEST(test_lists),        TEST(test_values_refused), TEST(test_unknown_names),
-        TEST(test_flags),        TEST(test_flags_refused),  TEST(test_environment),
-        TEST(test_precedence),   TEST(test_file),           TEST(test_file_forms),
+        TEST(test_defaults),
+        TEST(test_values_taken),
+        TEST(test_text_is_owned),
+        TEST(test_lists),
+        TEST(test_left_to_the_program),
+        TEST(test_values_refused),
+        TEST(test_unknown_names),
+        TEST(test_flags),
+        TEST(test_flags_refused),
+        TEST(test_environment),
+        TEST(test_precedence),
+        TEST(test_file),
+        TEST(test_file_forms),
         TEST(test_file_refused),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

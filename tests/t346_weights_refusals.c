@@ -82,6 +82,45 @@ static void test_refusals(void **state) {
     refuse(folder->path, &o, "no family");
 }
 
+/* What is said of a part that the network does not have is not passed over. */
+static void test_parts_that_are_not_there(void **state) {
+    const struct folder *folder = *state;
+    const struct golden_network *resnet = golden("cifar_b"), *vit = golden("timm");
+    const struct network_options of_resnet[] = {
+        {.heads = 2}, {.text_heads = 2}, {.activation = "gelu"}, {.pool = "mean"}};
+    static const char *const says[] = {"weights.heads", "weights.text_heads", "weights.activation",
+                                       "weights.pool"};
+    write_file(resnet, folder->path, -1, NULL);
+    for (size_t i = 0; i < sizeof says / sizeof *says; i++)
+        refuse(folder->path, &of_resnet[i], says[i]);
+    write_file(vit, folder->path, -1, NULL);
+    const struct network_options of_vit = {.heads = 4, .text_heads = 2};
+    refuse(folder->path, &of_vit, "weights.text_heads");
+}
+
+/* What lies beside timm's weights says what its classifier looks at. */
+static void test_pooling_beside_the_file(void **state) {
+    const struct folder *folder = *state;
+    static const char *const texts[] = {"{\"global_pool\": \"token\"}",
+                                        "{\"global_pool\": \"avg\"}",
+                                        "{\"model_args\": {\"global_pool\": \"avg\"}}"};
+    static const enum pool_kind want[] = {POOL_CLS, POOL_MEAN, POOL_MEAN};
+    const struct golden_network *g = golden("timm");
+    char image[32], config[NAME];
+    const struct network_options o = options_of(g, image);
+    snprintf(config, sizeof config, "%s/config.json", folder->name);
+    write_file(g, folder->path, -1, NULL);
+    for (size_t i = 0; i < sizeof texts / sizeof *texts; i++) {
+        struct loaded s;
+        struct error err = {0};
+        assert_int_equal(file_write_atomic(config, texts[i], strlen(texts[i]), &err), 0);
+        assert_int_equal(open_subject(&s, folder->path, &o, 1, &err), 0);
+        assert_int_equal(s.network.backbone.vit.pool, want[i]);
+        close_subject(&s);
+    }
+    unlink(config);
+}
+
 /* A copy whose tensors may be changed. */
 static struct golden_network changeable(const struct golden_network *g, struct arena *a,
                                         struct golden_tensor **tensors) {
@@ -163,6 +202,24 @@ static void test_dino_by_its_head(void **state) {
     }
 }
 
+/* As MoCo's third version has it on a ViT. */
+static void test_projection_heads_of_vits(void **state) {
+    const struct folder *folder = *state;
+    const struct golden_network *g = golden("timm");
+    struct arena a = {0};
+    struct golden_tensor *tensors;
+    struct golden_network copy = with_another(g, "head.6.weight", &a, &tensors);
+    struct loaded s;
+    struct error err = {0};
+    char image[32];
+    const struct network_options o = options_of(g, image);
+    write_file(&copy, folder->path, -1, NULL);
+    assert_int_equal(open_subject(&s, folder->path, &o, 1, &err), 0);
+    assert_int_equal(s.coverage.spared, 1);
+    close_subject(&s);
+    arena_free(&a);
+}
+
 static void test_selective_kernels(void **state) {
     const struct folder *folder = *state;
     const struct golden_network *g = golden("simclr_v2");
@@ -238,8 +295,11 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(test_every_tensor_counts, setup, teardown),
         cmocka_unit_test_setup_teardown(test_refusals, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_parts_that_are_not_there, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_pooling_beside_the_file, setup, teardown),
         cmocka_unit_test_setup_teardown(test_prefixes, setup, teardown),
         cmocka_unit_test_setup_teardown(test_dino_by_its_head, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_projection_heads_of_vits, setup, teardown),
         cmocka_unit_test_setup_teardown(test_selective_kernels, setup, teardown),
         cmocka_unit_test_setup_teardown(test_tables_of_other_grids, setup, teardown),
         cmocka_unit_test(test_relative_table_by_hand),

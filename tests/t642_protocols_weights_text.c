@@ -51,7 +51,7 @@ static void ask(const struct files *f, const struct golden_network *g, struct da
         &a,
         "methods = weights\nbackbone = own\nseeds = 0\n"
         "[weights]\nfile = %s\nvocabulary = %s\nheads = %d\ntext_heads = %d\n[zeroshot]\n"
-        "templates = {}\n",
+        "templates = {}\nlit_epochs = 1\n",
         f->weights, f->vocabulary, g->heads, g->text_heads);
     if (options_load_text(&s->options, text, "test", &err) ||
         cell_build(cell, s, method_find("weights"), data, 0, &context, 0, &err))
@@ -174,6 +174,66 @@ static void check(const char *name) {
     unlink(f.vocabulary);
 }
 
+/* The images' tower alone has another tuned to it, and that is said. */
+static void half_of_clip(void **state) {
+    (void)state;
+    const struct golden_network *g = golden("open_clip");
+    struct files f;
+    struct dataset data;
+    struct error err = {0};
+    struct eval e = {.outcome = OUTCOME_OK};
+    struct arena a = {0};
+    char *said;
+    size_t n;
+    write_files(&f, "open_clip");
+    unlink(f.vocabulary);
+    const char *lines = arena_printf(&a, "%s.log", f.weights);
+    f.vocabulary[0] = '\0';
+    assert_int_equal(dataset_open(&data, "shapes:size=16,train=4,test=20", &err), 0);
+    const int own = dup(STDERR_FILENO);
+    assert_non_null(freopen(lines, "w", stderr));
+    ask(&f, g, &data, &a, &e);
+    fflush(stderr);
+    dup2(own, STDERR_FILENO);
+    close(own);
+    assert_int_equal(file_read(lines, &a, &said, &n, &err), 0);
+    assert_non_null(strstr(said, "this is no zero-shot result"));
+    dataset_close(&data);
+    arena_free(&a);
+    unlink(lines);
+    unlink(f.weights);
+}
+
+static void nobody_reads(void **state) {
+    (void)state;
+    const struct golden_network *g = golden("timm");
+    const struct context context = {.kernels = kernels_cpu(), .threads = 1, .loader_threads = 1};
+    struct settings *s = calloc(1, sizeof *s);
+    struct cell *cell = calloc(1, sizeof *cell);
+    struct files f;
+    struct dataset data;
+    struct error err = {0};
+    struct arena a = {0};
+    write_files(&f, "timm");
+    settings_init(s);
+    const char *text = arena_printf(&a,
+                                    "methods = weights\nbackbone = own\nseeds = 0\n[weights]\n"
+                                    "file = %s\nvocabulary = %s\nheads = %d\n",
+                                    f.weights, f.vocabulary, g->heads);
+    assert_int_equal(options_load_text(&s->options, text, "test", &err), 0);
+    assert_int_equal(dataset_open(&data, "shapes:size=16,train=4,test=4", &err), 0);
+    assert_int_equal(cell_build(cell, s, method_find("weights"), &data, 0, &context, 0, &err),
+                     STATUS_USAGE);
+    assert_non_null(strstr(err.message, "has no text tower"));
+    dataset_close(&data);
+    settings_free(s);
+    free(s);
+    free(cell);
+    arena_free(&a);
+    unlink(f.weights);
+    unlink(f.vocabulary);
+}
+
 static void a_vit(void **state) {
     (void)state;
     check("open_clip");
@@ -185,6 +245,8 @@ static void a_resnet(void **state) {
 }
 
 int main(void) {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(a_vit), cmocka_unit_test(a_resnet)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(a_vit), cmocka_unit_test(a_resnet),
+                                       cmocka_unit_test(half_of_clip),
+                                       cmocka_unit_test(nobody_reads)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

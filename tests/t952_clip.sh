@@ -20,6 +20,7 @@ expect "every metric has its line" 0 'image_to_text_r10,[0-9.]+' "$program" repo
 expect "the same again finds its results" 0 '' "$program" run --methods clip
 expect "classes by their names" 0 'zeroshot top-1 [0-9.]+ %' "$program" run --methods random,clip --protocols zeroshot
 expect "a template without a place for the name" 2 'zeroshot.templates: "a photo" must have' "$program" run --methods clip --protocols zeroshot --zeroshot.templates 'a photo'
+expect "before anything is trained" 2 'must have \{\} once' "$program" run --dry-run --zeroshot.templates 'a photo'
 runs "the learnt vocabulary is the same again" 1
 
 printf '#version: 0.2\na b\nc d\n' >vocabulary.txt

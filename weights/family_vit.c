@@ -25,7 +25,8 @@ static int describe(const struct family *f, const struct source *s, const struct
                     struct network *n, struct error *err) {
     struct vit *v = &n->backbone.vit;
     v->norm_pooled = source_find(s, "fc_norm.weight") != NULL;
-    v->pool = v->norm_pooled ? POOL_MEAN : POOL_CLS;
+    const char *pool = source_text(s, "model_args.global_pool", source_text(s, "global_pool", ""));
+    v->pool = v->norm_pooled || !strcmp(pool, "avg") ? POOL_MEAN : POOL_CLS;
     v->layer_scale = source_find(s, "blocks.0.ls1.gamma") ? 1 : 0; /* whatever, to be replaced */
     return describe_vit(f, s, &timm_names, o, n, err);
 }
@@ -57,6 +58,12 @@ static const char *const mae_signs[] = {"patch_embed.proj.weight", "cls_token",
 static const char *const dino_signs[] = {"patch_embed.proj.weight", "cls_token",
                                          "*head.mlp.0.weight", NULL};
 
+/* MoCo's third version has three layers in place of the classifier. */
+static const struct spare_rule timm_spare[] = {{"head.*.*", "a projection head, of training"},
+                                               {"projector.*", "a projection head, of training"},
+                                               {"predictor.*", "a predictor, of training"},
+                                               {NULL, NULL}};
+
 const struct family family_timm_vit = {
     .name = "timm-vit",
     .title = "timm's ViT, with CLS or average pooling, and this program's",
@@ -67,6 +74,7 @@ const struct family family_timm_vit = {
     .resampling = RESAMPLE_ANTIALIAS,
     .signs = signs,
     .rules = rules,
+    .spare = timm_spare,
     .describe = describe_timm};
 
 static const struct spare_rule mae_spare[] = {

@@ -105,6 +105,27 @@ static void find_image(const struct source *s, struct network_options *o, char t
     o->image = text;
 }
 
+/* What is said of a part that this network does not have would be passed over. */
+static int check_parts(const struct network *n, const struct network_options *o,
+                       struct error *err) {
+    const int is_vit = n->backbone.kind == BACKBONE_VIT, reads = n->text.vocabulary > 0;
+    const int pools =
+        is_vit && (!n->backbone.vit.norm_pooled || !strcmp(is_set(o->pool) ? o->pool : "", "mean"));
+    const struct {
+        const char *name;
+        int said, there;
+    } parts[] = {{"heads", o->heads > 0, is_vit || n->backbone.resnet.clip_heads},
+                 {"text_heads", o->text_heads > 0, reads},
+                 {"activation", is_set(o->activation), is_vit || reads},
+                 {"pool", is_set(o->pool), pools}};
+    for (size_t i = 0; i < sizeof parts / sizeof *parts; i++)
+        if (parts[i].said && !parts[i].there)
+            return error_set(err, STATUS_USAGE,
+                             "weights.%s: there is no such choice for %s (%s): leave it out",
+                             parts[i].name, n->name, n->family->title);
+    return 0;
+}
+
 static int describe(struct network *n, struct source *s, const struct network_options *given,
                     struct error *err) {
     struct network_options o = *given;
@@ -121,10 +142,11 @@ static int describe(struct network *n, struct source *s, const struct network_op
     find_image(s, &o, image);
     TRY(n->family->describe(s, &o, n, err));
     n->backbone.name = n->name;
+    TRY(check_parts(n, &o, err));
     if (is_set(o.activation))
         n->backbone.vit.act = n->text.act =
             strcmp(o.activation, "quick_gelu") ? ACT_GELU : ACT_QUICK_GELU;
-    if (is_set(o.pool) && !n->backbone.vit.norm_pooled)
+    if (is_set(o.pool))
         n->backbone.vit.pool = strcmp(o.pool, "mean") ? POOL_CLS : POOL_MEAN;
     prepare_as_file(s, &n->preprocessing);
     TRY(prepare_as_told(&o, &n->preprocessing, err));
