@@ -11,11 +11,14 @@ static const struct option_def export_options[] = {
     OPTION_TEXT(struct export_weights_flags, format, "timm", EXPORT_FORMATS, "whose names it gets"),
     OPTION_END};
 
-/* Runs of this program see the whole image, resized. */
+/* As published weights want it; runs of this program see the whole image, resized. */
 static struct preprocessing preparation(const struct cell *c) {
+    if (c->method->prepared)
+        return *c->method->prepared(c->encode_builder.runtime);
     return (struct preprocessing){.height = c->backbone.image,
                                   .width = backbone_wide(&c->backbone),
                                   .crop = 1,
+                                  .fit = FIT_SQUASH,
                                   .interpolation = INTERPOLATION_BILINEAR,
                                   .norm = c->norm};
 }

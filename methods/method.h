@@ -181,6 +181,7 @@ struct stage {
     double (*share)(const void *self);
 };
 
+struct preprocessing;
 struct show;
 
 struct method {
@@ -225,6 +226,7 @@ struct method {
     int (*weights)(const void *self, const void *runtime, struct model *m, struct error *err);
     int (*stamp)(const void *self, char sha256[65], struct error *err);
     struct tensor *(*classify)(const void *self, struct builder *b, const struct encoded *e);
+    const struct preprocessing *(*prepared)(const void *runtime); /* images, for `view` */
     /* A picture of what the method does, see show.h; NULL: there is none. */
     int (*show)(struct show *s, struct error *err);
     int shows_kinds; /* it has pictures as large as the images (show_kinds), which samples.h5 keeps

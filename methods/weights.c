@@ -170,6 +170,10 @@ static void view(const void *self, const struct sample *s, float *out) {
     preprocess(s->record, &p, out);
 }
 
+static const struct preprocessing *prepared(const void *runtime) {
+    return &((const struct foreign *)runtime)->network.preprocessing;
+}
+
 static struct tensor *classify(const void *self, struct builder *b, const struct encoded *e) {
     (void)self;
     const struct foreign *f = b->runtime;
@@ -211,6 +215,7 @@ const struct method method_weights = {.name = "weights",
                                       .weights = fill,
                                       .stamp = stamp,
                                       .classify = classify,
+                                      .prepared = prepared,
                                       .project = project,
                                       .encode_text = encode_text,
                                       .text = fill_text};

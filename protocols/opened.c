@@ -3,6 +3,8 @@
 #include "core/file.h"
 #include "nn/checkpoint.h"
 
+#include <sys/stat.h>
+
 int settings_take_weights(struct settings *s, const char *file, const char *as, struct error *err) {
     const char *const settings[][2] = {{"weights.file", file},
                                        {"weights.as", as},
@@ -22,6 +24,12 @@ static int choose_method(struct opened *o, struct settings *s, const char *named
     if (!file_exists(o->file))
         o->file = arena_strdup(&o->arena, named);
     struct st_file *f;
+    struct stat info;
+    if (!stat(o->file, &info) && S_ISDIR(info.st_mode))
+        return error_set(err, STATUS_USAGE,
+                         "%s holds no checkpoint.safetensors: name the folder of a run that was "
+                         "pretrained, or the file of published weights",
+                         named);
     int status = st_open(&f, o->file, err);
     if (status)
         return status;

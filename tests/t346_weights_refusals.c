@@ -121,6 +121,48 @@ static void test_pooling_beside_the_file(void **state) {
     unlink(config);
 }
 
+/* How images are prepared as Hugging Face's and timm's files say it. */
+static void test_preparation_beside_the_file(void **state) {
+    const struct folder *folder = *state;
+    static const struct {
+        const char *file, *text;
+        enum fitting fit;
+        double crop, std;
+    } cases[] = {
+        {"preprocessor_config.json",
+         "{\"size\": 256, \"crop_size\": 224, \"do_center_crop\": true, \"resample\": 3}", FIT_CROP,
+         0.875, 0.5},
+        {"preprocessor_config.json",
+         "{\"size\": {\"shortest_edge\": 248}, \"crop_size\": {\"height\": 224, \"width\": 224}, "
+         "\"do_center_crop\": true, \"image_std\": [0.2, 0.2, 0.2]}",
+         FIT_CROP, 224 / 248.0, 0.2},
+        {"preprocessor_config.json",
+         "{\"size\": {\"height\": 224, \"width\": 224}, \"do_center_crop\": false, "
+         "\"do_normalize\": false}",
+         FIT_SQUASH, 0.9, 1},
+        {"config.json", "{\"pretrained_cfg\": {\"crop_pct\": 1.0, \"crop_mode\": \"squash\"}}",
+         FIT_SQUASH, 1, 0.5},
+        {"config.json", "{\"pretrained_cfg\": {\"crop_pct\": 0.95, \"crop_mode\": \"center\"}}",
+         FIT_CROP, 0.95, 0.5}};
+    const struct golden_network *g = golden("timm");
+    char image[32], path[NAME];
+    const struct network_options o = options_of(g, image);
+    write_file(g, folder->path, -1, NULL);
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        struct loaded s;
+        struct error err = {0};
+        snprintf(path, sizeof path, "%s/%s", folder->name, cases[i].file);
+        assert_int_equal(file_write_atomic(path, cases[i].text, strlen(cases[i].text), &err), 0);
+        assert_int_equal(open_subject(&s, folder->path, &o, 1, &err), 0);
+        const struct preprocessing *p = &s.network.preprocessing;
+        assert_int_equal(p->fit, cases[i].fit);
+        assert_true(fabs(p->crop - cases[i].crop) < 1e-6);
+        assert_true(p->norm.std[1] == cases[i].std);
+        close_subject(&s);
+        unlink(path);
+    }
+}
+
 /* A copy whose tensors may be changed. */
 static struct golden_network changeable(const struct golden_network *g, struct arena *a,
                                         struct golden_tensor **tensors) {
@@ -297,6 +339,7 @@ int main(void) {
         cmocka_unit_test_setup_teardown(test_refusals, setup, teardown),
         cmocka_unit_test_setup_teardown(test_parts_that_are_not_there, setup, teardown),
         cmocka_unit_test_setup_teardown(test_pooling_beside_the_file, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_preparation_beside_the_file, setup, teardown),
         cmocka_unit_test_setup_teardown(test_prefixes, setup, teardown),
         cmocka_unit_test_setup_teardown(test_dino_by_its_head, setup, teardown),
         cmocka_unit_test_setup_teardown(test_projection_heads_of_vits, setup, teardown),

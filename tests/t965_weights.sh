@@ -12,6 +12,14 @@ expect "and written for timm" 0 'vit-micro for timm' "$program" export-weights o
 expect "with what timm wants to know" 0 '"num_heads": 4' cat timm/config.json
 expect "and for transformers" 0 'vit-micro for hf' "$program" export-weights out/mae-* --format hf --out hf
 expect "with the preparation of images" 0 '"image_mean"' cat hf/preprocessor_config.json
+expect "a run sees all of an image" 0 '"crop_mode": "squash"' cat timm/config.json
+expect "published weights are written on" 0 'vit-micro for hf' \
+    "$program" export-weights timm/model.safetensors --weights.fit crop --weights.crop 0.5 --format hf --out half
+expect "features of half of an image" 0 'the middle 0.5 of it' "$program" features "$data" \
+    --weights timm/model.safetensors --weights.fit crop --weights.crop 0.5 --weights.interpolation bilinear --out half.h5
+expect "as they want images" 0 'the middle 0.5 of it' \
+    "$program" features "$data" --weights half/model.safetensors --out written.h5
+expect "so features are the same" 0 '' cmp half.h5 written.h5
 expect "features of a run" 0 '12 representations of 40 and 12 images' \
     "$program" features "$data" --weights out/mae-* --out run.h5
 for format in timm hf; do
@@ -82,4 +90,6 @@ expect "its features" 0 '' "$program" features "$data" --weights convnet/simclr-
 expect "are read again" 0 'tensors: [0-9]+ loaded' \
     "$program" features "$data" --weights torchvision/model.safetensors --weights.image 16 --out again.h5
 expect "and are the same bits" 0 '' cmp run.h5 again.h5
+expect "a folder without a checkpoint" 2 'judged holds no checkpoint.safetensors' \
+    "$program" features "$data" --weights judged --out other.h5
 expect "features of nothing" 2 'features needs one dataset' "$program" features "$data"

@@ -117,10 +117,30 @@ static json_t *reals(const double *x, int n) {
 static json_t *preparation(const struct exporting *e, const struct preprocessing *p) {
     static const char *const how[] = {"bilinear", "bicubic"};
     int channels = e->b->channels;
-    return json_pack("{s:o, s:o, s:[i,i,i], s:f, s:s, s:i}", "mean", reals(p->norm.mean, channels),
-                     "std", reals(p->norm.std, channels), "input_size", channels, p->height,
-                     p->width, "crop_pct", p->crop, "interpolation", how[p->interpolation],
-                     "num_classes", 0);
+    return json_pack(
+        "{s:o, s:o, s:[i,i,i], s:f, s:s, s:s, s:i}", "mean", reals(p->norm.mean, channels), "std",
+        reals(p->norm.std, channels), "input_size", channels, p->height, p->width, "crop_pct",
+        p->fit == FIT_SQUASH ? 1 : p->crop, "crop_mode", p->fit == FIT_SQUASH ? "squash" : "center",
+        "interpolation", how[p->interpolation], "num_classes", 0);
+}
+
+/* The processor of its ViT takes the whole image; another one takes the middle of a square. */
+static json_t *hf_preparation(const struct exporting *e, const struct preprocessing *p) {
+    const int crop = p->fit == FIT_CROP;
+    json_t *size = crop ? json_pack("{s:i}", "shortest_edge", (int)floor(p->height / p->crop))
+                        : json_pack("{s:i, s:i}", "height", p->height, "width", p->width);
+    json_t *config = json_pack("{s:s, s:b, s:o, s:b, s:b, s:o, s:o, s:i}", "image_processor_type",
+                               crop ? "BitImageProcessor" : "ViTImageProcessor", "do_resize", 1,
+                               "size", size, "do_rescale", 1, "do_normalize", 1, "image_mean",
+                               reals(p->norm.mean, e->b->channels), "image_std",
+                               reals(p->norm.std, e->b->channels), "resample",
+                               p->interpolation == INTERPOLATION_BICUBIC ? 3 : 2);
+    if (crop) {
+        json_object_set_new(config, "do_center_crop", json_true());
+        json_object_set_new(config, "crop_size",
+                            json_pack("{s:i, s:i}", "height", p->height, "width", p->width));
+    }
+    return config;
 }
 
 static const char *timm_vit_name(const struct vit *v) {
@@ -210,16 +230,19 @@ static const char *lacking_resnet(const struct exporting *e) {
                     : NULL;
 }
 
-static int choose(struct exporting *e, const char *format, struct error *err) {
+static int choose(struct exporting *e, const struct preprocessing *p, const char *format,
+                  struct error *err) {
     int timm = !strcmp(format, "timm"), hf = !strcmp(format, "hf");
     const char *lacks = NULL;
     if (e->b->kind == BACKBONE_VIT) {
         e->family = hf ? &family_hf_vit : &family_timm_vit;
-        lacks = timm || hf ? lacking_vit(&e->b->vit, timm) : "no ViT with such names";
+        lacks = !timm && !hf ? "no ViT with such names" : lacking_vit(&e->b->vit, timm);
+        if (hf && !lacks && p->fit == FIT_CROP && p->height != p->width)
+            lacks = "no preparation of the middle of images that are not square";
     } else if (e->b->kind == BACKBONE_RESNET) {
         e->family = &family_torchvision;
         lacks = e->b->resnet.clip_heads ? "no ResNet that ends in attention"
-                : hf                    ? "its ResNets are others: --format timm"
+                : hf                    ? "no ResNet of torchvision's: --format timm"
                 : timm                  ? lacking_resnet(e)
                                         : NULL;
     } else {
@@ -252,12 +275,7 @@ static int write_configs(struct exporting *e, const struct preprocessing *p, con
     TRY(write_json(arena_printf(&e->arena, "%s/config.json", folder), config, err));
     if (!hf)
         goto out;
-    config = json_pack("{s:s, s:b, s:b, s:b, s:{s:i,s:i}, s:o, s:o, s:i}", "image_processor_type",
-                       "ViTImageProcessor", "do_resize", 1, "do_rescale", 1, "do_normalize", 1,
-                       "size", "height", p->height, "width", p->width, "image_mean",
-                       reals(p->norm.mean, e->b->channels), "image_std",
-                       reals(p->norm.std, e->b->channels), "resample",
-                       p->interpolation == INTERPOLATION_BICUBIC ? 3 : 2);
+    config = hf_preparation(e, p);
     status =
         write_json(arena_printf(&e->arena, "%s/preprocessor_config.json", folder), config, err);
 out:
@@ -270,7 +288,7 @@ int export_encoder(const struct model *m, int group, const struct backbone *b,
     struct exporting e = {.model = m, .b = b};
     const struct st_meta meta = {"format", "pt"};
     int status = 0;
-    TRY(choose(&e, format, err));
+    TRY(choose(&e, p, format, err));
     e.list = ARENA_ARRAY(&e.arena, struct st_tensor, PARTS * m->groups[group].n_params + 1);
     for (const struct param *q = m->groups[group].first; q; q = q->next)
         add_param(&e, q);

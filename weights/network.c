@@ -42,6 +42,31 @@ static void take_list(const struct source *s, const char *const *paths, double o
     }
 }
 
+/* Of the shorter side, or both: 256, {"shortest_edge": 256} or {"height": 256, "width": 256}. */
+static double processor_side(const struct source *s, const char *name) {
+    static const char *const parts[] = {"", ".shortest_edge", ".height"};
+    char path[64];
+    double side = 0;
+    for (size_t i = 0; i < sizeof parts / sizeof *parts && side <= 0; i++) {
+        snprintf(path, sizeof path, "%s%s", name, parts[i]);
+        side = source_number(s, path, 0);
+    }
+    return side;
+}
+
+/* Hugging Face's preprocessor_config.json. */
+static void prepare_as_processor(const struct source *s, struct preprocessing *p) {
+    const double least = 1e-6; /* so that input / crop is not cut to one pixel less */
+    double cropped = source_number(s, "do_center_crop", -1);
+    double resized = processor_side(s, "size"), left = processor_side(s, "crop_size");
+    if (cropped >= 0)
+        p->fit = cropped > 0 ? FIT_CROP : FIT_SQUASH;
+    if (cropped > 0 && left > 0 && resized >= left)
+        p->crop = left == resized ? 1 : left / (resized + least);
+    if (source_number(s, "do_normalize", 1) == 0)
+        p->norm = (struct normalization)NORM_NONE;
+}
+
 static void prepare_as_file(const struct source *s, struct preprocessing *p) {
     static const char *const means[] = {"pretrained_cfg.mean", "mean", "image_mean",
                                         "preprocess_cfg.mean", NULL};
@@ -59,11 +84,10 @@ static void prepare_as_file(const struct source *s, struct preprocessing *p) {
     int pil = (int)source_number(s, "resample", 0);
     if (pil == PIL_BILINEAR || pil == PIL_BICUBIC)
         p->interpolation = pil == PIL_BICUBIC ? INTERPOLATION_BICUBIC : INTERPOLATION_BILINEAR;
-    double cropped = source_number(s, "do_center_crop", -1);
-    if (cropped >= 0)
-        p->fit = cropped > 0 ? FIT_CROP : FIT_SQUASH;
-    if (!strcmp(source_text(s, "preprocess_cfg.resize_mode", ""), "squash"))
+    if (!strcmp(source_text(s, "preprocess_cfg.resize_mode", ""), "squash") ||
+        !strcmp(source_text(s, "pretrained_cfg.crop_mode", ""), "squash"))
         p->fit = FIT_SQUASH;
+    prepare_as_processor(s, p);
 }
 
 static int is_set(const char *text) {
