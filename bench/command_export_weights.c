@@ -23,6 +23,18 @@ static struct preprocessing preparation(const struct cell *c) {
                                   .norm = c->norm};
 }
 
+/* Whether the network is one encoder on images as they are: split-brain has two, on Lab. */
+static int is_plain(const struct cell *c) {
+    int plain = !c->method->view;
+    if (!c->method->encode)
+        return 1;
+    for (int i = 0; i < c->encode.n; i++) {
+        const struct param *p = c->encode.tensors[i]->param;
+        plain &= !p || p->group == c->encode_builder.encoder;
+    }
+    return plain;
+}
+
 static int run(struct invocation *call, struct error *err) {
     struct context context;
     struct opened o = {.has_cell = 0};
@@ -35,7 +47,7 @@ static int run(struct invocation *call, struct error *err) {
                          "export-weights needs one run's folder, checkpoint or safetensors file");
     TRY(invocation_context(call, &context, err));
     TRY(opened_open(&o, call->settings, call->argv[1], "shapes:train=1,test=1", 0, &context, err));
-    if (o.cell.method->encode) {
+    if (!is_plain(&o.cell)) {
         status = error_set(err, STATUS_USAGE,
                            "%s has an encoder that no other library has: it cannot be exported",
                            o.cell.method->name);

@@ -45,7 +45,21 @@ static int sync_folder_of(const char *path) {
     return failed ? -1 : 0;
 }
 
+/* A device or a pipe must not give way to a file: root would lose /dev/null. */
+static int refuse_special(const char *path, struct error *err) {
+    struct stat there;
+    if (lstat(path, &there) || S_ISREG(there.st_mode) || S_ISLNK(there.st_mode) ||
+        S_ISDIR(there.st_mode))
+        return 0; /* a folder is not replaced by rename */
+    return error_set(
+        err, STATUS_USAGE,
+        "%s: a device or a pipe, which no file takes the place of: choose another path", path);
+}
+
 int file_commit(const char *tmp_path, const char *path, struct error *err) {
+    int status = refuse_special(path, err);
+    if (status)
+        return status;
     int fd = open(tmp_path, O_RDONLY | O_CLOEXEC);
     if (fd < 0)
         return write_failed(tmp_path, "open it again", err);

@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 enum { PATH_ROOM = 4096 };
 
@@ -47,9 +48,12 @@ int arrays_write(const char *path, const struct named_array *list, int n, struct
     }
     if (file >= 0)
         bad |= H5Fclose(file) < 0;
-    if (!bad && rename(unfinished, path) == 0)
-        return 0;
-    return file_blame_writing(path, unfinished, err);
+    if (bad)
+        return file_blame_writing(path, unfinished, err);
+    int status = file_commit(unfinished, path, err);
+    if (status)
+        unlink(unfinished);
+    return status;
 }
 
 /* The dataset of a file that is open, or a negative number with the reason in *err. */

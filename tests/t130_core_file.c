@@ -191,6 +191,21 @@ static void test_commit(void **state) {
     assert_false(file_exists(tmp));
 }
 
+/* Nobody wants a file where /dev/null was. */
+static void test_pipes_stay(void **state) {
+    struct place *here = *state;
+    char *path = in(here, "a_pipe");
+    struct stat there;
+    struct error err = {0};
+    assert_int_equal(mkfifo(path, 0600), 0);
+    assert_int_equal(file_write_atomic(path, "x", 1, &err), STATUS_USAGE);
+    assert_non_null(strstr(err.message, "pipe: a device or a pipe"));
+    assert_int_equal(lstat(path, &there), 0);
+    assert_true(S_ISFIFO(there.st_mode));
+    assert_false(file_exists(in(here, "a_pipe.tmp")));
+    unlink(path);
+}
+
 static void test_make_folders(void **state) {
     struct place *here = *state;
     struct error err = {0};
@@ -236,12 +251,19 @@ static void test_sha256(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_write_and_read),      cmocka_unit_test(test_binary_and_large),
-        cmocka_unit_test(test_relative_path),       cmocka_unit_test(test_read_pipe),
-        cmocka_unit_test(test_read_failures),       cmocka_unit_test(test_no_folder),
-        cmocka_unit_test(test_write_fails_halfway), cmocka_unit_test(test_rename_fails),
-        cmocka_unit_test(test_tmp_is_in_the_way),   cmocka_unit_test(test_commit),
-        cmocka_unit_test(test_make_folders),        cmocka_unit_test(test_sha256),
+        cmocka_unit_test(test_write_and_read),
+        cmocka_unit_test(test_binary_and_large),
+        cmocka_unit_test(test_relative_path),
+        cmocka_unit_test(test_read_pipe),
+        cmocka_unit_test(test_read_failures),
+        cmocka_unit_test(test_no_folder),
+        cmocka_unit_test(test_write_fails_halfway),
+        cmocka_unit_test(test_rename_fails),
+        cmocka_unit_test(test_tmp_is_in_the_way),
+        cmocka_unit_test(test_commit),
+        cmocka_unit_test(test_pipes_stay),
+        cmocka_unit_test(test_make_folders),
+        cmocka_unit_test(test_sha256),
     };
     return cmocka_run_group_tests(tests, set_up, tear_down);
 }

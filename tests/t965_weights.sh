@@ -82,6 +82,19 @@ cp hf/model.safetensors timm/model.safetensors
 expect "a file that was replaced" 2 'another file than the one that was asked for' \
     "$program" eval --protocols knn --knn.k 3 judged/weights-*
 
+expect "DINO" 0 'dino' "$program" run --methods dino --protocols knn --out dino
+expect "is written as its teacher" 0 'vit-micro for timm' "$program" export-weights dino/dino-* --out teacher
+expect "whose features" 0 '' "$program" features "$data" --weights dino/dino-* --out run.h5
+expect "are read again" 0 'tensors: [0-9]+ loaded' \
+    "$program" features "$data" --weights teacher/model.safetensors --out again.h5
+expect "bit by bit" 0 '' cmp run.h5 again.h5
+expect "two halves on other colours" 0 'split_brain' \
+    "$program" run --methods split_brain --protocols knn --out halves
+expect "are nobody's network" 2 'no other library has' "$program" export-weights halves/split_brain-* --out other
+mkfifo pipe
+expect "a pipe stays one" 2 'pipe: a device or a pipe' \
+    "$program" features "$data" --weights timm/model.safetensors --out pipe
+rm pipe
 expect "a small ResNet" 0 'simclr' "$program" run --methods simclr --backbone resnet-micro --protocols knn --out convnet
 expect "is none of timm's" 2 'stem of 3 x 3; --format torchvision' "$program" export-weights convnet/simclr-* --out other
 expect "but has torchvision's names" 0 'for torchvision' \
