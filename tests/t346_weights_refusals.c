@@ -163,6 +163,33 @@ static void test_preparation_beside_the_file(void **state) {
     }
 }
 
+/* What lies beside a file and cannot be had is not passed over. */
+static void test_files_beside_that_are_refused(void **state) {
+    const struct folder *folder = *state;
+    static const struct {
+        const char *network, *file, *text, *says;
+    } cases[] = {
+        {"hf_vit", "config.json", "{\"hidden_act\": \"relu\"}", "hidden_act beside it is \"relu\""},
+        {"hf_clip", "config.json", "{\"vision_config\": {\"hidden_act\": \"gelu_new\"}}",
+         "gelu_new"},
+        {"timm", "config.json", "{\"pretrained_cfg\": {\"interpolation\": \"lanczos\"}}",
+         "\"lanczos\""},
+        {"hf_vit", "preprocessor_config.json", "{\"resample\": 0}", "PIL's filter 0"},
+        {"timm", "config.json", "{\"pretrained_cfg\": {\"crop_pct\": 1e-9}}", "share of the image"},
+        {"timm", "config.json", "[]", "config.json: not a JSON object: mend it"}};
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        const struct golden_network *g = golden(cases[i].network);
+        struct error err = {0};
+        char image[32], path[NAME];
+        const struct network_options o = options_of(g, image);
+        snprintf(path, sizeof path, "%s/%s", folder->name, cases[i].file);
+        write_file(g, folder->path, -1, NULL);
+        assert_int_equal(file_write_atomic(path, cases[i].text, strlen(cases[i].text), &err), 0);
+        refuse(folder->path, &o, cases[i].says);
+        unlink(path);
+    }
+}
+
 /* A copy whose tensors may be changed. */
 static struct golden_network changeable(const struct golden_network *g, struct arena *a,
                                         struct golden_tensor **tensors) {
@@ -340,6 +367,7 @@ int main(void) {
         cmocka_unit_test_setup_teardown(test_parts_that_are_not_there, setup, teardown),
         cmocka_unit_test_setup_teardown(test_pooling_beside_the_file, setup, teardown),
         cmocka_unit_test_setup_teardown(test_preparation_beside_the_file, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_files_beside_that_are_refused, setup, teardown),
         cmocka_unit_test_setup_teardown(test_prefixes, setup, teardown),
         cmocka_unit_test_setup_teardown(test_dino_by_its_head, setup, teardown),
         cmocka_unit_test_setup_teardown(test_projection_heads_of_vits, setup, teardown),

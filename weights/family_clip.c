@@ -261,9 +261,12 @@ static int describe_hf(const struct source *s, const struct network_options *o, 
     int status = describe_vit(&family_hf_clip, s, &names, o, n, err);
     if (!status)
         status = describe_text(s, &text, o, n, err);
-    activate(n, strcmp(source_text(s, "vision_config.hidden_act", "quick_gelu"), "gelu")
-                    ? ACT_QUICK_GELU
-                    : ACT_GELU);
+    if (!status)
+        status = describe_activation(s, "vision_config.hidden_act", ACT_QUICK_GELU,
+                                     &n->backbone.vit.act, err);
+    if (!status)
+        status = describe_activation(s, "text_config.hidden_act", n->backbone.vit.act, &n->text.act,
+                                     err);
     return status;
 }
 

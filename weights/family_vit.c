@@ -120,6 +120,9 @@ static const struct vit_names hf_names = {.patch = "embeddings.patch_embeddings.
 static int describe_hf(const struct source *s, const struct network_options *o, struct network *n,
                        struct error *err) {
     struct vit_names names = hf_names;
+    int status = describe_activation(s, "hidden_act", ACT_GELU, &n->backbone.vit.act, err);
+    if (status)
+        return status;
     n->backbone.vit.norm_eps = source_number(s, "layer_norm_eps", 1e-12);
     if (family_find(&family_hf_vit, s, "layers.0.layernorm_before.weight")) { /* since version 5 */
         names.block = "layers.%d.layernorm_before.weight";

@@ -8,10 +8,16 @@
 #include <stdlib.h>
 #include <string.h>
 
+static const double LEAST_CROP = 0.01;
+
 /* ---- how images are prepared: the family's way, then the files', then the user's ---- */
 
 static const char *const interpolations[] = {
     [INTERPOLATION_BILINEAR] = "bilinear", [INTERPOLATION_BICUBIC] = "bicubic"};
+
+static int is_set(const char *text) {
+    return text && *text;
+}
 
 static int read_three(const char *name, const char *text, double out[4], struct error *err) {
     enum { COLORS = 3 };
@@ -67,31 +73,43 @@ static void prepare_as_processor(const struct source *s, struct preprocessing *p
         p->norm = (struct normalization)NORM_NONE;
 }
 
-static void prepare_as_file(const struct source *s, struct preprocessing *p) {
+/* By name, or by PIL's number.  Status 2 for a filter that is not here, unless the user says one.
+ */
+static int find_filter(const struct source *s, const struct network_options *o,
+                       struct preprocessing *p, struct error *err) {
+    static const int pil[] = {[INTERPOLATION_BILINEAR] = 2, [INTERPOLATION_BICUBIC] = 3};
+    const char *name = source_text(s, "pretrained_cfg.interpolation",
+                                   source_text(s, "preprocess_cfg.interpolation", ""));
+    const double number = source_number(s, "resample", -1);
+    int by_name = -1, by_number = -1;
+    for (int i = INTERPOLATION_BILINEAR; i <= INTERPOLATION_BICUBIC; i++) {
+        by_name = strcmp(name, interpolations[i]) ? by_name : i;
+        by_number = number == pil[i] ? i : by_number;
+    }
+    if (by_name >= 0 || by_number >= 0)
+        p->interpolation = by_number >= 0 ? by_number : by_name;
+    if (is_set(o->interpolation) || ((by_name >= 0 || !*name) && (by_number >= 0 || number < 0)))
+        return 0;
+    return error_set(err, STATUS_USAGE,
+                     "%s: images are resized by \"%.40s\" (PIL's filter %g) as the files beside it "
+                     "have it, which is not here: choose one with --weights.interpolation",
+                     s->path, name, number);
+}
+
+static int prepare_as_file(const struct source *s, const struct network_options *o,
+                           struct preprocessing *p, struct error *err) {
     static const char *const means[] = {"pretrained_cfg.mean", "mean", "image_mean",
                                         "preprocess_cfg.mean", NULL};
     static const char *const stds[] = {"pretrained_cfg.std", "std", "image_std",
                                        "preprocess_cfg.std", NULL};
-    enum { PIL_BILINEAR = 2, PIL_BICUBIC = 3 };
     take_list(s, means, p->norm.mean);
     take_list(s, stds, p->norm.std);
     p->crop = source_number(s, "pretrained_cfg.crop_pct", source_number(s, "crop_pct", p->crop));
-    const char *how = source_text(s, "pretrained_cfg.interpolation",
-                                  source_text(s, "preprocess_cfg.interpolation", ""));
-    for (int i = INTERPOLATION_BILINEAR; i <= INTERPOLATION_BICUBIC; i++)
-        if (!strcmp(how, interpolations[i]))
-            p->interpolation = i;
-    int pil = (int)source_number(s, "resample", 0);
-    if (pil == PIL_BILINEAR || pil == PIL_BICUBIC)
-        p->interpolation = pil == PIL_BICUBIC ? INTERPOLATION_BICUBIC : INTERPOLATION_BILINEAR;
     if (!strcmp(source_text(s, "preprocess_cfg.resize_mode", ""), "squash") ||
         !strcmp(source_text(s, "pretrained_cfg.crop_mode", ""), "squash"))
         p->fit = FIT_SQUASH;
     prepare_as_processor(s, p);
-}
-
-static int is_set(const char *text) {
-    return text && *text;
+    return find_filter(s, o, p, err);
 }
 
 static int prepare_as_told(const struct network_options *o, struct preprocessing *p,
@@ -111,9 +129,9 @@ static int prepare_as_told(const struct network_options *o, struct preprocessing
         if (!(p->norm.std[i] > 0))
             status = error_set(err, STATUS_USAGE, "a deviation of %g: std must be above 0",
                                p->norm.std[i]);
-    if (!(p->crop > 0 && p->crop <= 1))
-        status = error_set(err, STATUS_USAGE, "a crop of %g is no share of the image in (0, 1]",
-                           p->crop);
+    if (!(p->crop >= LEAST_CROP && p->crop <= 1))
+        status = error_set(err, STATUS_USAGE, "a crop of %g is no share of the image in [%g, 1]",
+                           p->crop, LEAST_CROP);
 out:
     return status;
 }
@@ -172,7 +190,7 @@ static int describe(struct network *n, struct source *s, const struct network_op
             strcmp(o.activation, "quick_gelu") ? ACT_GELU : ACT_QUICK_GELU;
     if (is_set(o.pool))
         n->backbone.vit.pool = strcmp(o.pool, "mean") ? POOL_CLS : POOL_MEAN;
-    prepare_as_file(s, &n->preprocessing);
+    TRY(prepare_as_file(s, &o, &n->preprocessing, err));
     TRY(prepare_as_told(&o, &n->preprocessing, err));
 out:
     return status;

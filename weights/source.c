@@ -22,12 +22,15 @@ static int read_beside(struct source *s, const char *name, struct error *err) {
         return status;
     json_error_t problem;
     json_t *object = json_loadb(text, bytes, 0, &problem);
-    if (!json_is_object(object)) {
+    if (object && !json_is_object(object)) {
         json_decref(object);
+        return error_set(err, STATUS_USAGE, "%s: not a JSON object: mend it, or move it away",
+                         path);
+    }
+    if (!object)
         return error_set(err, STATUS_USAGE,
                          "%s: not a JSON object (line %d: %s): mend it, or move it away", path,
                          problem.line, problem.text);
-    }
     json_object_update_missing(s->config, object);
     json_decref(object);
     return 0;
