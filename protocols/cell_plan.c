@@ -27,7 +27,9 @@ static int resolve_budget(struct cell *c, struct error *err) {
     p->epochs = epochs ? c->budget.amount : nothing;
     p->budget = epochs ? "" : budget_text(&c->budget, &c->arena);
     if (!c->method->trains) { /* nothing that only training reads may split the runs */
-        p->epochs = nothing, p->batch = 1;
+        p->epochs = nothing, p->batch = p->accumulate = 1;
+        p->lr = p->weight_decay = p->warmup = 0;
+        p->stop_on_collapse = 0;
         p->budget = "";
     }
     return 0;
@@ -93,8 +95,16 @@ static int take_own(struct cell *c, struct error *err) {
         return status;
     p->backbone = BACKBONE_OWN;
     p->image = c->backbone.image;
-    if (c->backbone.kind == BACKBONE_VIT)
-        p->patch = c->backbone.vit.patch;
+    p->position = "sincos", p->pool = "cls";
+    p->drop_path = p->layer_scale = 0;
+    p->relative_positions = 0;
+    if (c->backbone.kind == BACKBONE_VIT) {
+        const struct vit *v = &c->backbone.vit;
+        p->patch = v->patch;
+        p->pool = v->pool == POOL_MEAN ? "mean" : "cls";
+        p->position = v->position == POSITION_LEARNED ? "learned" : "sincos";
+        p->relative_positions = v->relative_positions;
+    }
     return 0;
 }
 

@@ -5,13 +5,34 @@
 
 #include <sys/stat.h>
 
+/* What a user says of encoders that are made here would change nothing of one that is there. */
+static int refuse_plan(const struct settings *s, struct error *err) {
+    static const char *const plan[][2] = {{"methods", ""},
+                                          {"backbone", ""},
+                                          {"seeds", ""},
+                                          {"image", "weights.image"},
+                                          {"pool", "weights.pool"},
+                                          {"patch", ""},
+                                          {"position", ""},
+                                          {"drop_path", ""},
+                                          {"layer_scale", ""},
+                                          {"relative_positions", ""}};
+    for (size_t i = 0; i < sizeof plan / sizeof *plan; i++)
+        if (options_origin(&s->options, plan[i][0]) == FROM_FLAG)
+            return error_set(err, STATUS_USAGE,
+                             "--%s is of encoders that are made here, and changes nothing of "
+                             "published weights: %s%s",
+                             plan[i][0], *plan[i][1] ? "there is --" : "leave it out", plan[i][1]);
+    return 0;
+}
+
 int settings_take_weights(struct settings *s, const char *file, const char *as, struct error *err) {
     const char *const settings[][2] = {{"weights.file", file},
                                        {"weights.as", as},
                                        {"methods", "weights"},
                                        {"backbone", BACKBONE_OWN},
                                        {"seeds", "0"}};
-    int status = 0;
+    int status = refuse_plan(s, err);
     for (size_t i = 0; i < sizeof settings / sizeof *settings && !status; i++)
         if (*settings[i][1])
             status = options_assign(&s->options, settings[i][0], settings[i][1], FROM_FLAG, err);

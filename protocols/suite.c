@@ -92,6 +92,18 @@ static int read_shard(struct suite *u, const struct settings *s, struct error *e
     return 0;
 }
 
+/* Of the seeds, and of the backbones, one is enough for weights that nobody trains or draws here:
+ * others would give the same numbers, which are no repetition. */
+static void list_places(struct suite *u) {
+    const struct suite_lists *l = &u->lists;
+    u->place = ARENA_ARRAY(&u->lists.arena, struct suite_place, u->n_pairs * l->n_seeds);
+    for (int i = 0; i < u->n_pairs; i++) {
+        int seeds = l->methods[u->pair[i].method]->own ? 1 : l->n_seeds;
+        for (int s = 0; s < seeds; s++)
+            u->place[u->n_places++] = (struct suite_place){i, s};
+    }
+}
+
 /* Of the sweep each method has the points that concern it. */
 static void list_pairs(struct suite *u) {
     const struct suite_lists *l = &u->lists;
@@ -105,15 +117,12 @@ static void list_pairs(struct suite *u) {
                                .backbone = at / l->n_methods % l->n_backbones,
                                .data = at / l->n_methods / l->n_backbones};
         const struct method *m = l->methods[p.method];
-        if (!sweep_has(&u->sweep, point, m))
+        if (!sweep_has(&u->sweep, point, m) || (m->own && p.backbone))
             continue;
         p.label = sweep_label(&u->sweep, point, m, a);
         u->pair[u->n_pairs++] = p;
     }
-}
-
-static int all_cells(const struct suite *u) {
-    return u->n_pairs * u->lists.n_seeds;
+    list_places(u);
 }
 
 static const struct settings *settings_of(const struct suite *u, const struct suite_pair *p) {
@@ -122,17 +131,18 @@ static const struct settings *settings_of(const struct suite *u, const struct su
 
 static struct suite_cell cell_of_all(const struct suite *u, int i) {
     const struct suite_lists *l = &u->lists;
-    const struct suite_pair *p = &u->pair[i / l->n_seeds];
+    const struct suite_place *at = &u->place[i];
+    const struct suite_pair *p = &u->pair[at->pair];
     int own = !l->n_eval_data;
     return (struct suite_cell){.settings = settings_of(u, p),
                                .method = l->methods[p->method],
                                .data = &u->data[p->data],
                                .judged = own ? &u->data[p->data] : &u->data[l->n_data],
                                .n_judged = own ? 1 : l->n_eval_data,
-                               .seed = l->seeds[i % l->n_seeds],
+                               .seed = l->seeds[at->seed],
                                .why = p->why,
                                .label = p->label,
-                               .pair = i / l->n_seeds};
+                               .pair = at->pair};
 }
 
 /* FLOPs are known when the graphs are. */
@@ -154,9 +164,9 @@ static int check_pairs(struct suite *u, const struct context *context, struct er
                        &u->lists.arena, &p->why, err));
         meaningless += p->why != NULL;
     }
-    for (int i = 0; i < all_cells(u); i += l->n_seeds) {
+    for (int i = 0; i < u->n_places; i++) {
         const struct suite_cell one = cell_of_all(u, i);
-        if (!one.why && !strncmp(one.settings->plan.budget, "flops", 5))
+        if (!u->place[i].seed && !one.why && !strncmp(one.settings->plan.budget, "flops", 5))
             TRY(check_budget(&one, context, err));
     }
     if (meaningless == u->n_pairs)
@@ -191,7 +201,7 @@ void suite_close(struct suite *u) {
 }
 
 int suite_cells(const struct suite *u) {
-    return (all_cells(u) - u->shard + u->shards - 1) / u->shards;
+    return (u->n_places - u->shard + u->shards - 1) / u->shards;
 }
 
 struct suite_cell suite_cell(const struct suite *u, int i) {

@@ -48,6 +48,10 @@ struct suite_pair {
     const char *label;                 /* its values of swept options, or "" */
 };
 
+struct suite_place {
+    int pair, seed; /* its number in the list */
+};
+
 /* A suite with its datasets open and every pair looked at. */
 struct suite {
     struct suite_lists lists;
@@ -56,8 +60,9 @@ struct suite {
     struct sweep sweep;
     struct settings **settings; /* (n_backbones, points of the sweep), each with one of them */
     int n_settings;
-    struct suite_pair *pair; /* (n_pairs) */
-    int n_pairs;
+    struct suite_pair *pair;   /* (n_pairs) */
+    struct suite_place *place; /* (n_places) of each cell, a pair's one after the other */
+    int n_pairs, n_places;
     int shard, shards; /* cells shard, shard + shards, ... are this program's */
 };
 /* Status 2 when anything is wrong with the suite, or no pair has a meaning. */

@@ -46,6 +46,16 @@ said 1 >all.txt
 said 0.5 >middle.txt
 expect "masks lie over what the encoder sees" 0 'miou [0-9]' cat all.txt
 expect "whatever the middle" 0 '' cmp all.txt middle.txt
+expect "seeds change nothing of it: it has one run" 0 'weights, vit-micro.8 +=?[0-9.]+ n=1' "$program" run --methods random,weights \
+    --weights.file timm/model.safetensors --protocols knn --seeds 0,1 --backbone vit-micro,resnet-micro --out seeds
+expect "whatever the backbones" 0 '^1$' sh -c 'ls -d seeds/weights-* | wc -l'
+expect "nor does what is said of other encoders" 0 '^1$' sh -c '"$0" run --methods random,weights \
+    --weights.file timm/model.safetensors --protocols knn --pool mean --lr 0.1 --out seeds >said 2>&1 &&
+    ls -d seeds/weights-* | wc -l' "$program"
+expect "which eval refuses" 2 '--pool is of encoders that are made here.*: there is --weights.pool' \
+    "$program" eval knn --weights timm/model.safetensors --pool mean --out other
+expect "in features, too" 2 '--patch is of encoders that are made here.*: leave it out' \
+    "$program" features "$data" --weights timm/model.safetensors --patch 4 --out other.h5
 expect "positions for another size" 0 'resampled from 2 x 2 to 3 x 4' \
     "$program" features "$data" --weights timm/model.safetensors --weights.image 24x32 --out other.h5
 expect "what takes squares alone says so" 0 'finetune skipped: finetune takes square images' \
