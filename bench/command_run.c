@@ -119,6 +119,23 @@ out:
     return status;
 }
 
+/* A run keeps what it was made with, and where. */
+static int refuse_stored(const struct invocation *call, struct error *err) {
+    struct arena a = {0};
+    const struct settings *s = call->settings;
+    const char *name = settings_flag_of_pretraining(s, &a);
+    if (!name && options_origin(&s->options, "out") == FROM_FLAG)
+        name = "out";
+    int status = !name
+                     ? 0
+                     : error_set(err, STATUS_USAGE,
+                                 "--%s is stored with a run, and eval changes nothing of it: leave "
+                                 "it out%s",
+                                 name, strcmp(name, "data") ? "" : "; other data: --eval_data");
+    arena_free(&a);
+    return status;
+}
+
 static int eval(struct invocation *call, struct error *err) {
     if (*call->own.eval.weights)
         return eval_weights(call, err);
@@ -132,7 +149,8 @@ static int eval(struct invocation *call, struct error *err) {
                          "\"%s\": of runs protocols are named by a flag, eval --protocols %s "
                          "RUN-FOLDER...; of published weights with --weights FILE",
                          call->argv[1], call->argv[1]);
-    return compute(call, evaluate_folders, 0, err);
+    int status = refuse_stored(call, err);
+    return status ? status : compute(call, evaluate_folders, 0, err);
 }
 
 const struct command command_run = {

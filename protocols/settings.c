@@ -251,6 +251,24 @@ out:
     return status;
 }
 
+static int is_of_pretraining(const struct settings *s, const struct option_section *section) {
+    int is = section->defs == plan_options;
+    for (int i = 0; methods[i]; i++)
+        is |= methods[i]->options && section->values == s->method[i];
+    return is;
+}
+
+const char *settings_flag_of_pretraining(const struct settings *s, struct arena *a) {
+    for (int i = 0; i < s->options.n; i++) {
+        const struct option_section *section = &s->options.sections[i];
+        for (int d = 0; is_of_pretraining(s, section) && section->defs[d].type != OPT_END; d++)
+            if (section->origins[d] == FROM_FLAG)
+                return arena_printf(a, "%s%s%s", section->name, *section->name ? "." : "",
+                                    section->defs[d].name);
+    }
+    return NULL;
+}
+
 void settings_free(struct settings *s) {
     options_free(&s->options);
 }

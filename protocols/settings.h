@@ -85,6 +85,9 @@ int settings_settle(struct settings *s, struct error *err);
 /* Of a stored configuration what decides the weights: without the sections of protocols, whose
  * options another version of the program may not know. */
 char *settings_without_protocols(const char *stored, struct arena *a);
+/* The name of an option of pretraining, the plan's or a method's, that was given as a flag, in a;
+ * NULL: none was. */
+const char *settings_flag_of_pretraining(const struct settings *s, struct arena *a);
 /* For a run of one method: what its functions get as self is then settings_method. */
 void settings_use(struct settings *s, const struct method *m);
 const void *settings_method(const struct settings *s, const struct method *m);
