@@ -174,3 +174,5 @@ expect "verify knows all of the rows" 0 ' 0 findings' "$program" verify moved
 expect "one more dataset, later" 0 'knn top-1' "$program" eval --eval_data "more=shapes:size=16,train=40,test=20" --protocols knn moved/mae*
 expect "other content under the same name" 0 'knn top-1' "$program" eval --eval_data "more=shapes:size=16,train=50,test=20" --protocols knn moved/mae*
 expect "a rerun evaluates on all of them" 0 'the same bits' "$program" rerun --quiet moved/mae* --into again
+expect "one more protocol, of one of them" 0 'logistic top-1' "$program" eval --protocols logistic moved/mae*
+expect "a rerun compares what was there" 0 'the same bits' "$program" rerun --quiet moved/mae* --into again_one
