@@ -26,7 +26,14 @@ static int rerun(struct invocation *call, struct error *err) {
                       "rerun needs one run, such as mae-vit-micro-shapes-s0-1234abcd in %s", out);
         goto out;
     }
-    const char *folder = call->argv[1];
+    const char *folder = call->argv[1], *flag = settings_flag_of_run(call->settings, 1, &a);
+    if (flag) {
+        status = error_set(err, STATUS_USAGE,
+                           "--%s is stored with a run, and a rerun is made with what is stored: "
+                           "leave it out",
+                           flag);
+        goto out;
+    }
     if (!file_exists(arena_printf(&a, "%s/run.h5", folder)))
         folder = arena_printf(&a, "%s/%s", out, folder);
     const char *into = call->own.rerun.into;

@@ -123,7 +123,7 @@ out:
 static int refuse_stored(const struct invocation *call, struct error *err) {
     struct arena a = {0};
     const struct settings *s = call->settings;
-    const char *name = settings_flag_of_pretraining(s, &a);
+    const char *name = settings_flag_of_run(s, 0, &a);
     if (!name && options_origin(&s->options, "out") == FROM_FLAG)
         name = "out";
     int status = !name

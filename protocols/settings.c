@@ -251,17 +251,21 @@ out:
     return status;
 }
 
-static int is_of_pretraining(const struct settings *s, const struct option_section *section) {
-    int is = section->defs == plan_options;
+static int is_of_run(const struct settings *s, const struct option_section *section,
+                     int protocols_too) {
+    int is = section->defs == plan_options || (protocols_too && section->defs == judging_options);
     for (int i = 0; methods[i]; i++)
         is |= methods[i]->options && section->values == s->method[i];
+    for (int i = 0; protocols[i] && protocols_too; i++)
+        is |= section->values == s->protocol[i];
     return is;
 }
 
-const char *settings_flag_of_pretraining(const struct settings *s, struct arena *a) {
+const char *settings_flag_of_run(const struct settings *s, int protocols_too, struct arena *a) {
     for (int i = 0; i < s->options.n; i++) {
         const struct option_section *section = &s->options.sections[i];
-        for (int d = 0; is_of_pretraining(s, section) && section->defs[d].type != OPT_END; d++)
+        const int is = is_of_run(s, section, protocols_too);
+        for (int d = 0; is && section->defs[d].type != OPT_END; d++)
             if (section->origins[d] == FROM_FLAG)
                 return arena_printf(a, "%s%s%s", section->name, *section->name ? "." : "",
                                     section->defs[d].name);
