@@ -13,8 +13,8 @@ int stream_written(FILE *out, const char *what, struct error *err);
 /* Writes path.tmp, fsyncs it, renames it over path and fsyncs the folder.  Status 3 names the path
  * and the reason; the old file stays. */
 int file_write_atomic(const char *path, const void *data, size_t bytes, struct error *err);
-/* The last three steps alone, for a writer that made path.tmp itself (HDF5).  Status 2 where path is
- * a device or a pipe. */
+/* The last three steps alone, for a writer that made path.tmp itself (HDF5).  Status 2 where path
+ * is a device or a pipe. */
 int file_commit(const char *tmp_path, const char *path, struct error *err);
 /* Makes an empty file at a path where there is nothing: status 3 with the reason. */
 int file_claim(const char *path, struct error *err);
