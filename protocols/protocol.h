@@ -107,6 +107,8 @@ struct protocol {
     int square; /* the encoder has to take square images */
     int shared; /* several ranks run it together: same input, same outcome on all */
     const struct option_def *options;
+    /* What is wrong with an option's text, before anything is run; NULL: nothing ever is. */
+    int (*check)(const char *option, const char *value, struct error *err);
     size_t state_size;
     /* Fills everything in *out except protocol, dataset, class names, version and time. */
     int (*run)(const void *self, const struct protocol_input *in, struct eval *out,

@@ -4,7 +4,6 @@
 #include "protocols/protocol.h"
 #include "protocols/suite.h"
 #include "protocols/sweep.h"
-#include "protocols/zeroshot.h"
 
 #include <limits.h>
 #include <string.h>
@@ -174,9 +173,10 @@ static int check_input(const struct option_set *set, const struct option_def *de
     for (size_t i = 0; (in_plan || in_judging) && i < sizeof lists / sizeof *lists; i++)
         if (!strcmp(def->name, lists[i].name))
             return lists[i].check(value, err);
-    for (const struct option_def *d = protocol_zeroshot.options; d->type != OPT_END; d++)
-        if (d == def && !strcmp(def->name, "templates"))
-            return zeroshot_check_templates(value, err);
+    for (int i = 0; protocols[i]; i++)
+        for (const struct option_def *d = protocols[i]->options; d->type != OPT_END; d++)
+            if (d == def && protocols[i]->check)
+                return protocols[i]->check(def->name, value, err);
     if (in_plan && (!strcmp(def->name, "epochs") || !strcmp(def->name, "budget")))
         return check_budget(set, def, value, origin, err);
     return 0;

@@ -62,11 +62,13 @@ out:
     return status;
 }
 
-int zeroshot_check_templates(const char *templates, struct error *err) {
+static int check(const char *option, const char *value, struct error *err) {
     static const char *const name = "class";
     struct arena a = {0};
     const char **texts;
-    int n, status = zeroshot_prompts(templates, &name, 1, &a, &texts, &n, err);
+    int n, status = 0;
+    if (!strcmp(option, "templates"))
+        status = zeroshot_prompts(value, &name, 1, &a, &texts, &n, err);
     arena_free(&a);
     return status;
 }
@@ -147,5 +149,6 @@ const struct protocol protocol_zeroshot = {.name = "zeroshot",
                                            .uses_labels = 1,
                                            .wants = lit_wants,
                                            .options = options,
+                                           .check = check,
                                            .state_size = sizeof(struct zeroshot),
                                            .run = run};

@@ -9,8 +9,6 @@
  * '_' in a name becomes a blank.  Status 2 for a template without {} or with two. */
 int zeroshot_prompts(const char *templates, const char *const *names, int classes, struct arena *a,
                      const char ***texts, int *n, struct error *err);
-/* Whether these templates can be used, before anything is trained for them. */
-int zeroshot_check_templates(const char *templates, struct error *err);
 /* Radford et al. 2021, section 3.1.4: a class is the mean of its n texts' unit vectors, made unit
  * length.  texts (classes, n, dim) -> out (classes, dim). */
 void zeroshot_classes(const float *texts, int classes, int n, int dim, float *out);
