@@ -99,6 +99,11 @@ static int read_header(struct st_file *f, json_t **header, struct error *err) {
                          f->path);
     for (int i = 0; i < ST_LENGTH_BYTES; i++)
         length |= (uint64_t)f->map[i] << 8 * i;
+    if (length > ST_HEADER_MAX && f->map[0] == '{')
+        return error_set(err, STATUS_USAGE,
+                         "%s: JSON without tensors, such as the index of a checkpoint in several "
+                         "files: make one safetensors file of these and name that",
+                         f->path);
     if (length > ST_HEADER_MAX || length > f->size - ST_LENGTH_BYTES)
         return UNSOUND(f, err, "a header of %" PRIu64 " bytes in a file of %zu", length, f->size);
     json_error_t problem;

@@ -344,6 +344,16 @@ static void test_relative_table_by_hand(void **state) {
         assert_true(fabs((double)out[i] - want[i]) < 1e-5);
 }
 
+static void test_index_of_parts(void **state) {
+    const struct folder *folder = *state;
+    static const char index[] =
+        "{\"metadata\": {}, \"weight_map\": {\"a\": \"model-00001.safetensors\"}}";
+    const struct network_options o = {.heads = 0};
+    struct error err = {0};
+    assert_int_equal(file_write_atomic(folder->path, index, sizeof index - 1, &err), 0);
+    refuse(folder->path, &o, "JSON without tensors");
+}
+
 static void test_not_finite(void **state) {
     const struct folder *folder = *state;
     const struct golden_network *g = &golden_networks[0];
@@ -374,6 +384,7 @@ int main(void) {
         cmocka_unit_test_setup_teardown(test_selective_kernels, setup, teardown),
         cmocka_unit_test_setup_teardown(test_tables_of_other_grids, setup, teardown),
         cmocka_unit_test(test_relative_table_by_hand),
+        cmocka_unit_test_setup_teardown(test_index_of_parts, setup, teardown),
         cmocka_unit_test_setup_teardown(test_not_finite, setup, teardown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
