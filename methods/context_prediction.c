@@ -78,8 +78,7 @@ struct layout {
     int patch, step, jitter; /* side, from a patch to the next, most that one moves */
 };
 
-static struct layout layout_of(const struct context_prediction *c, int height, int width) {
-    int patch = (int)lround(c->patch * (height < width ? height : width));
+static struct layout layout_with(const struct context_prediction *c, int patch) {
     return (struct layout){.patch = patch,
                            .step = patch + (int)lround(c->gap * patch),
                            .jitter = (int)lround(c->jitter * patch)};
@@ -90,33 +89,49 @@ static int extent(const struct layout *l) {
     return l->step + l->patch + 2 * l->jitter;
 }
 
+/* Shares become whole pixels, and what is rounded up may add up to more than the image has: patches
+ * are then smaller, by a pixel in most cases.  Images of one dataset may differ in size, so that
+ * what was checked for one holds for all. */
+static struct layout layout_of(const struct context_prediction *c, int height, int width) {
+    int least = height < width ? height : width;
+    int patch = (int)lround(c->patch * least);
+    struct layout l = layout_with(c, patch > 1 ? patch : 1);
+    while (extent(&l) > least && l.patch > 1)
+        l = layout_with(c, l.patch - 1);
+    return l;
+}
+
 static int check(const struct context_prediction *c, int height, int width, struct error *err) {
     const struct layout l = layout_of(c, height, width);
-    int least = height < width ? height : width;
+    const double share = (2 + c->gap + 2 * c->jitter) * c->patch;
+    if (share > 1 + 1e-9) /* of rounded decimals */
+        return error_set(
+            err, STATUS_USAGE,
+            "two patches of %g of the image's side, a gap of %g of a patch and a jitter "
+            "of %g take %g of the side: choose a smaller context_prediction.patch, gap "
+            "or jitter",
+            c->patch, c->gap, c->jitter, share);
     if (l.patch < 2)
         return error_set(err, STATUS_USAGE,
-                         "context_prediction.patch %g is %d pixels of a %d x %d image: choose a "
+                         "context_prediction.patch %g is %d pixel%s of a %d x %d image: choose a "
                          "larger share",
-                         c->patch, l.patch, height, width);
-    if (extent(&l) > least)
-        return error_set(err, STATUS_USAGE,
-                         "two patches of %d pixels, %d apart, with a jitter of %d need %d pixels, "
-                         "and images have %d x %d: choose a smaller context_prediction.patch, gap "
-                         "or jitter",
-                         l.patch, l.step - l.patch, l.jitter, extent(&l), height, width);
+                         c->patch, l.patch, l.patch == 1 ? "" : "s", height, width);
     return 0;
 }
 
 /* The first pixels of both patches along one axis of `length` pixels; the second is `direction`
- * steps behind the first. */
+ * steps behind the first.  In an image of one or two pixels both lie where there is room. */
 static void place(const struct layout *l, int direction, int length, struct rng *rng,
                   int at[PAIR]) {
     int span = l->patch + abs(direction) * l->step + 2 * l->jitter;
-    int start = l->jitter + (int)rng_below(rng, (uint32_t)(length - span + 1));
+    int room = length > span ? length - span : 0;
+    int start = l->jitter + (int)rng_below(rng, (uint32_t)room + 1);
     at[0] = start + (direction < 0 ? l->step : 0);
     at[1] = start + (direction > 0 ? l->step : 0);
-    for (int i = 0; i < PAIR; i++)
+    for (int i = 0; i < PAIR; i++) {
         at[i] += (int)rng_below(rng, (uint32_t)(2 * l->jitter + 1)) - l->jitter;
+        at[i] = at[i] + l->patch > length ? length - l->patch : at[i];
+    }
 }
 
 /* Patches. */

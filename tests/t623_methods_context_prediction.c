@@ -351,6 +351,27 @@ static void downsampling_takes_detail(void **state) {
     drawn_close(d);
 }
 
+/* Images keep sizes of their own (keep=N), and shares of a side become whole pixels in each. */
+static void patches_of_any_image_lie_inside(void **state) {
+    (void)state;
+    enum { LARGEST = 140, DRAWS = 40 };
+    struct drawn *d = drawn_open((const char *const[]){UNCHANGED, NULL}, CHANNELS);
+    struct error err;
+    d->norm.mean[0] = d->norm.mean[1] = d->norm.mean[2] = 0; /* what lies outside is 0 */
+    for (int side = 1; side <= LARGEST; side++) {
+        assert_int_equal(record_reserve(&d->record, side, side + side % 3, CHANNELS, 0, &err), 0);
+        memset(d->record.pixels, 255, (size_t)(CHANNELS * side * (side + side % 3)));
+        for (uint32_t sample = 0; sample < DRAWS; sample++) {
+            draw(d, sample);
+            for (int i = 0; i < FLOATS; i++) {
+                fixture_near("a pixel", (double)d->patches[0][i], 4, 1e-4);
+                fixture_near("a pixel", (double)d->patches[1][i], 4, 1e-4);
+            }
+        }
+    }
+    drawn_close(d);
+}
+
 static void grey_images_stay_as_they_are(void **state) {
     (void)state;
     struct drawn *d = drawn_open((const char *const[]){"context_prediction.side=12", NULL}, 1);
@@ -405,8 +426,8 @@ static void wrong_options_are_named(void **state) {
     static const char *const wrong[][2] = {
         {"context_prediction.side=10", "context_prediction.side 10"},
         {"context_prediction.patch=0.03", "context_prediction.patch"},
-        {"context_prediction.patch=0.45", "need 37 pixels"},
-        {"context_prediction.gap=2", "need 50 pixels"}};
+        {"context_prediction.patch=0.45", "take 1.1907 of the side"},
+        {"context_prediction.gap=2", "take 1.55475 of the side"}};
     const struct backbone vit = fixture_vit();
     const struct dataset data = {.height = WIDTH, .width = HEIGHT};
     for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++) {
@@ -432,6 +453,7 @@ int main(void) {
         cmocka_unit_test(drop_keeps_one_channel),
         cmocka_unit_test(projection_removes_green_against_magenta),
         cmocka_unit_test(downsampling_takes_detail),
+        cmocka_unit_test(patches_of_any_image_lie_inside),
         cmocka_unit_test(grey_images_stay_as_they_are),
         cmocka_unit_test(a_gradient_is_predictable),
         cmocka_unit_test(wrong_options_are_named),
