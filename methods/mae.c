@@ -6,6 +6,8 @@
  * deviation when norm_pix is set; the loss is the mean squared error over the hidden patches.
  * Positions are fixed sine-cosine in encoder and decoder, as in the authors' code.
  *
+ * --drop_path, which the paper leaves at 0, concerns the encoder.
+ *
  * Departures: crops keep at least half of the image (the paper: 0.2, of 224 pixels) and the base
  * rate is 4e-3 instead of 1.5e-4, both for small images and short budgets; final norm and
  * prediction run on the hidden patches alone, which changes nothing in the loss and saves the rest;
@@ -53,6 +55,10 @@ static int check(const struct mae *m, const struct vit *v, struct error *err) {
         return error_set(err, STATUS_USAGE,
                          "mae.decoder_dim %d must be divisible by 4 and by mae.decoder_heads %d",
                          m->decoder_dim, m->decoder_heads);
+    if (v->relative_positions)
+        return error_set(err, STATUS_USAGE,
+                         "mae's encoder sees other patches of each image, and a relative position "
+                         "bias is for all of them: leave out --relative-positions");
     return 0;
 }
 
@@ -82,7 +88,7 @@ static int build(const void *self, struct builder *b, struct error *err) {
 
     struct tensor *x = vit_embed(g, b->encoder, v, images);
     x = op_gather(g, "visible_tokens", x, visible, NULL);
-    const struct transformer blocks = vit_transformer(g, b->encoder, v, NULL);
+    const struct transformer blocks = vit_transformer(g, b->encoder, v, builder_drop(b));
     x = transformer_blocks(g, b->encoder, "blocks", x, &blocks, NULL);
     x = op_layernorm(g, "norm", b->encoder, x, 1e-6);
     builder_watch(b, WATCH_FEATURES, op_mean_rows(g, "visible_mean", x, 1, 1 + keep));
@@ -143,7 +149,7 @@ static const struct recipe paper = {.lr = 1.5e-4, .weight_decay = 0.05, .warmup 
 const struct method method_mae = {
     .name = "mae",
     .title = "Masked autoencoder",
-    .version = 1,
+    .version = 2, /* stochastic depth where it is asked for */
     .cite = "He et al. 2022, arXiv:2111.06377",
     .trains = 1,
     .options = options,

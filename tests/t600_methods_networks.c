@@ -126,6 +126,34 @@ static void wrong_options_are_named(void **state) {
     }
 }
 
+/* Options of the backbone concern the encoder, or are refused. */
+static void the_backbones_options_hold(void **state) {
+    (void)state;
+    struct backbone vit = fixture_vit();
+    struct fixture *f = malloc(sizeof *f);
+    struct error err;
+    double loss[2];
+    vit.vit.drop_path = 0.5;
+    fixture_open(f, &method_mae, 0, &vit, N, NULL, small_decoder, kernels_ref());
+    fixture_fill(f, "images", 0.37, 0.2);
+    assert_non_null(f->builder.drop);
+    float *kept = f->slots[f->builder.n_inputs];
+    for (int dropped = 0; dropped < 2; dropped++) {
+        for (size_t i = 0; i < N * f->builder.drop->per_sample; i++)
+            kept[i] = (float)!dropped;
+        loss[dropped] = fixture_run(f);
+    }
+    assert_true(fabs(loss[0] - loss[1]) > 1e-5);
+    fixture_close(f);
+    vit = fixture_vit();
+    vit.vit.relative_positions = 1;
+    assert_int_equal(fixture_build(f, &method_mae, 0, &vit, NULL, small_decoder, &err),
+                     STATUS_USAGE);
+    assert_non_null(strstr(err.message, "--relative-positions"));
+    fixture_close(f);
+    free(f);
+}
+
 /* The preset changes what nobody set, and nothing else. */
 static void the_papers_values_are_a_preset(void **state) {
     (void)state;
@@ -147,8 +175,11 @@ static void the_papers_values_are_a_preset(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(supervised_equals_pytorch),      cmocka_unit_test(mae_equals_pytorch),
-        cmocka_unit_test(mae_masks_are_fair_partitions),  cmocka_unit_test(wrong_options_are_named),
+        cmocka_unit_test(supervised_equals_pytorch),
+        cmocka_unit_test(mae_equals_pytorch),
+        cmocka_unit_test(mae_masks_are_fair_partitions),
+        cmocka_unit_test(wrong_options_are_named),
+        cmocka_unit_test(the_backbones_options_hold),
         cmocka_unit_test(the_papers_values_are_a_preset),
     };
     return cmocka_run_group_tests_name("methods", tests, NULL, NULL);
