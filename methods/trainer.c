@@ -40,18 +40,21 @@ static struct optimizer make_optimizer(const struct recipe *r, double weight_dec
                               .clip_each = r->clip_each};
 }
 
+/* Before anything is made for such a part. */
+static int check_parts(const struct trainer_config *c, struct error *err) {
+    if (c->accumulate > 1 && c->exec.batch % c->accumulate)
+        return error_set(err, STATUS_USAGE, "a batch of %d does not fall into %d equal parts",
+                         c->exec.batch, c->accumulate);
+    return 0;
+}
+
 static int check_accumulation(const struct trainer *t, struct error *err) {
     const struct trainer_config *c = &t->config;
-    if (c->accumulate <= 1)
-        return 0;
-    if (c->method->mixes_samples || exec_mixes_samples(t->exec))
+    if (c->accumulate > 1 && (c->method->mixes_samples || exec_mixes_samples(t->exec)))
         return error_set(err, STATUS_USAGE,
                          "accumulate %d: %s compares the samples of a batch, or its backbone has "
                          "batch norm, so parts of a batch are not the batch",
                          c->accumulate, c->method->name);
-    if (c->exec.batch % c->accumulate)
-        return error_set(err, STATUS_USAGE, "a batch of %d does not fall into %d equal parts",
-                         c->exec.batch, c->accumulate);
     return 0;
 }
 
@@ -125,7 +128,9 @@ int trainer_open(struct trainer *t, const struct trainer_config *config, struct 
     struct exec_config part = c->exec;
     part.batch /= c->accumulate > 1 ? c->accumulate : 1;
     part.owners = c->moments ? moments_owners(c->moments) : NULL;
-    int status = exec_open(&t->exec, b->g, &part, err);
+    int status = check_parts(c, err);
+    if (!status)
+        status = exec_open(&t->exec, b->g, &part, err);
     if (!status)
         status = open_state(t, err);
     if (!status)

@@ -109,10 +109,13 @@ static void parts_of_a_batch_add_up(void **state) {
     assert_true(size > 0 && difference <= 1e-10 * size);
     struct trainer refused;
     struct trainer_config config = f[0].trainer.config;
-    config.accumulate = 3;
-    assert_int_equal(trainer_open(&refused, &config, &err), STATUS_USAGE);
-    assert_non_null(strstr(err.message, "equal parts"));
-    trainer_close(&refused);
+    const int unequal[] = {3, 2 * WHOLE};
+    for (int i = 0; i < 2; i++) {
+        config.accumulate = unequal[i];
+        assert_int_equal(trainer_open(&refused, &config, &err), STATUS_USAGE);
+        assert_non_null(strstr(err.message, "equal parts"));
+        trainer_close(&refused);
+    }
     for (int i = 0; i < 2; i++)
         fixture_close(&f[i]);
     free(f);
@@ -167,10 +170,17 @@ static void parts_draw_for_themselves(void **state) {
 
 static void what_cannot_be_is_named(void **state) {
     (void)state;
-    static const char *const wrong[][2] = {
-        {"mae+mae", "twice"},    {"mae:0+supervised", "weight"},  {"mae:1x+supervised", "weight"},
-        {"mae+random", "train"}, {"mae+supervise", "supervised"}, {"+", "no method"},
-        {"mae:nan", "weight"}};
+    static const char *const wrong[][2] = {{"mae+mae", "twice"},
+                                           {"mae:0+supervised", "weight"},
+                                           {"mae:1x+supervised", "weight"},
+                                           {"mae+random", "train"},
+                                           {"mae+supervise", "supervised"},
+                                           {"+", "is missing"},
+                                           {"mae:nan", "weight"},
+                                           {"mae+", "is missing"},
+                                           {"+mae", "is missing"},
+                                           {"mae++supervised", "is missing"},
+                                           {":1", "no method"}};
     for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++) {
         struct arena a = {0};
         struct error err;
