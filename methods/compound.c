@@ -261,11 +261,12 @@ int method_parse(const char *text, struct arena *a, const struct method **out, s
     char *copy = arena_strdup(a, text), *rest = NULL;
     if (strlen(text) >= 64)
         return error_set(err, STATUS_USAGE, "\"%s\" is too long for a method", text);
+    const size_t length = strlen(text);
+    if (text[0] == '+' || text[length - 1] == '+' || strstr(text, "++"))
+        return error_set(err, STATUS_USAGE, "\"%s\": a method is missing beside a +", text);
     int status = 0;
     for (char *item = strtok_r(copy, "+", &rest); item; item = strtok_r(NULL, "+", &rest))
         TRY(parse_part(c, item, err));
-    if (!c->n)
-        return error_set(err, STATUS_USAGE, "\"%s\" names no method", text);
     TRY(combine(c, a, text, err));
     *out = &c->method;
 out:
