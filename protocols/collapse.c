@@ -19,8 +19,10 @@ void collapse_look(const struct trainer *t, int n, struct step_row *row) {
     int rows, cols;
     if (b->watched[WATCH_FEATURES]) {
         const float *x = rows_of(t, b->watched[WATCH_FEATURES], n, &rows, &cols);
-        row->feature_std = feature_std(rows, cols, x);
-        row->effective_rank = effective_rank(rows, cols, x);
+        if (rows >= COLLAPSE_LEAST) {
+            row->feature_std = feature_std(rows, cols, x);
+            row->effective_rank = effective_rank(rows, cols, x);
+        }
     }
     if (b->watched[WATCH_LOGITS]) {
         double of_mean;

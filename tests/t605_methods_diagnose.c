@@ -1,15 +1,7 @@
 /* Signs of collapse, against cases whose answers are known. */
 #include "methods/diagnose.h"
 #include "protocols/collapse.h"
-
-#include <math.h>
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <string.h>
-
-#include <cmocka.h>
+#include "tests/method_fixture.h"
 
 static void near(double value, double want) {
     if (!(fabs(value - want) <= 1e-6 * (1 + fabs(want))))
@@ -76,12 +68,31 @@ static void since_when(void **state) {
     assert_int_equal(collapse_since(row, N, 5.004), 2); /* the loss never left */
 }
 
+/* Two rows lie on a line and one has no spread, however good the encoder is. */
+static void few_rows_say_nothing(void **state) {
+    (void)state;
+    const struct backbone vit = fixture_vit();
+    for (int n = 1; n <= COLLAPSE_LEAST; n++) {
+        struct fixture *f = malloc(sizeof *f);
+        struct step_row row = {.feature_std = NAN, .effective_rank = NAN};
+        fixture_open(f, &method_supervised, 0, &vit, n, NULL, NULL, kernels_ref());
+        fixture_fill(f, "images", 0.37, 0.2);
+        fixture_run(f);
+        collapse_look(&f->trainer, n, &row);
+        assert_int_equal(isnan(row.feature_std), n < COLLAPSE_LEAST);
+        assert_int_equal(isnan(row.effective_rank), n < COLLAPSE_LEAST);
+        fixture_close(f);
+        free(f);
+    }
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(spread),
         cmocka_unit_test(rank_of_unequal_directions),
         cmocka_unit_test(entropies),
         cmocka_unit_test(since_when),
+        cmocka_unit_test(few_rows_say_nothing),
     };
     return cmocka_run_group_tests_name("diagnose", tests, NULL, NULL);
 }
