@@ -189,6 +189,11 @@ static int build(const void *self, struct builder *b, struct error *err) {
     const struct dino *d = self;
     struct runtime *r = ARENA_NEW(b->arena, struct runtime);
     int student[PARTS], teacher[PARTS];
+    if (d->local_crops && d->local_area > d->global_area)
+        return error_set(err, STATUS_USAGE,
+                         "dino.local_area %g is more than dino.global_area %g, the largest share "
+                         "of a small crop: choose a smaller one",
+                         d->local_area, d->global_area);
     int status = choose_local_side(d, b->backbone, &r->local_side, err);
     if (status)
         return status;
@@ -228,7 +233,7 @@ static void prepare(const void *self, const struct sample *s) {
         view_recipe_scale_jitter(&global[i], d->strength);
         sample_view(s, GLOBALS, i, s->backbone->image, &global[i]);
     }
-    local.min_area = fmin(d->local_area, d->global_area);
+    local.min_area = d->local_area;
     local.max_area = d->global_area;
     local.blur_p *= d->blur;
     view_recipe_scale_jitter(&local, d->strength);

@@ -397,6 +397,9 @@ static void wrong_options_are_named(void **state) {
     } cases[] = {{{"dino.local_side=7"}, 0, STATUS_USAGE, "local_side"},
                  {{"dino.local_side=20"}, 0, STATUS_USAGE, "local_side"},
                  {{NULL}, 1, STATUS_USAGE, "relative"},
+                 {{"dino.local_area=0.5"}, 0, STATUS_USAGE, "global_area"},
+                 {{"dino.local_area=0.5", "dino.global_area=0.5"}, 0, 0, NULL},
+                 {{"dino.local_area=0.5", "dino.local_crops=0"}, 0, 0, NULL},
                  {{"dino.local_crops=0"}, 1, 0, NULL},
                  {{"dino.local_side=12"}, 0, 0, NULL}};
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
