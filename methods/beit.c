@@ -179,11 +179,35 @@ static struct tensor *decode(struct graph *g, int group, const struct beit *m, c
     return op_reshape(g, "pixels", x, 2, (const int[]){v->image * v->image, v->channels});
 }
 
+/* As many patches as asked for, as few of an image as that allows but at least 16. */
+static void choose_sample(const struct beit *m, const struct builder *b, int *images, int *rows) {
+    int patches = patches_of(&b->backbone->vit);
+    int each = patches < PATCHES_OF_IMAGE ? patches : PATCHES_OF_IMAGE;
+    long count = b->data->count[SPLIT_TRAIN], wanted = (m->words_patches + each - 1) / each;
+    *images = (int)(wanted < count ? wanted : count);
+    long most = (long)*images * patches;
+    *rows = (int)(m->words_patches < most ? m->words_patches : most);
+}
+
+/* Of fewer patches than words some words would be the same, and only the first of them used. */
+static int check_words(const struct beit *m, const struct builder *b, struct error *err) {
+    int images, rows;
+    if (!b->data)
+        return 0;
+    choose_sample(m, b, &images, &rows);
+    return m->codebook <= rows ? 0
+                               : error_set(err, STATUS_USAGE,
+                                           "beit.codebook %d asks for more words than the %d "
+                                           "patches that k-means sees: choose a smaller one, a "
+                                           "larger beit.words_patches or more images",
+                                           m->codebook, rows);
+}
+
 static int build_tokenizer(const void *self, struct builder *b, struct error *err) {
     const struct beit *m = self;
     const struct vit *v = &b->backbone->vit;
     if (has_words(m))
-        return 0;
+        return check_words(m, b, err);
     if (v->patch < 2)
         return error_set(err, STATUS_USAGE,
                          "beit.tokenizer=dvae needs patches of at least 2 pixels: choose a larger "
@@ -275,16 +299,6 @@ out:
     record_free(&r);
     arena_free(&a);
     return status;
-}
-
-/* As many patches as asked for, as few of an image as that allows but at least 16. */
-static void choose_sample(const struct beit *m, const struct builder *b, int *images, int *rows) {
-    int patches = patches_of(&b->backbone->vit);
-    int each = patches < PATCHES_OF_IMAGE ? patches : PATCHES_OF_IMAGE;
-    long count = b->data->count[SPLIT_TRAIN], wanted = (m->words_patches + each - 1) / each;
-    *images = (int)(wanted < count ? wanted : count);
-    long most = (long)*images * patches;
-    *rows = (int)(m->words_patches < most ? m->words_patches : most);
 }
 
 static int fit_words(const void *self, struct step *s, struct error *err) {

@@ -268,6 +268,30 @@ static void masked_pixels_are_not_seen(void **state) {
     dataset_close(&d);
 }
 
+/* A word for each patch is the most that there can be. */
+static void no_more_words_than_patches(void **state) {
+    (void)state;
+    const struct backbone vit = fixture_vit();
+    const struct {
+        const char *patches;
+        int status;
+    } cases[] = {{"beit.words_patches=39", STATUS_USAGE}, {"beit.words_patches=40", 0}};
+    struct dataset d;
+    open_shapes(&d, 3);
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        struct error err;
+        struct fixture *f = malloc(sizeof *f);
+        const char *const options[] = {"beit.tokenizer=kmeans", "beit.codebook=40",
+                                       cases[i].patches, NULL};
+        assert_int_equal(fixture_build(f, &method_beit, 0, &vit, &d, options, &err),
+                         cases[i].status);
+        if (cases[i].status)
+            assert_non_null(strstr(err.message, "more words than the 39 patches"));
+        close_fixture(f);
+    }
+    dataset_close(&d);
+}
+
 static void wrong_options_are_named(void **state) {
     (void)state;
     static const struct {
@@ -298,6 +322,7 @@ int main(void) {
         cmocka_unit_test(masks_are_distributed_as_simulated),
         cmocka_unit_test(slots_agree),
         cmocka_unit_test(masked_pixels_are_not_seen),
+        cmocka_unit_test(no_more_words_than_patches),
         cmocka_unit_test(wrong_options_are_named),
     };
     return cmocka_run_group_tests_name("beit", tests, NULL, NULL);
