@@ -227,6 +227,11 @@ static int build(const void *self, struct builder *b, struct error *err) {
     struct tensor *masked = builder_images(b, "masked", 0, 0);
     struct tensor *images = builder_images(b, "images", 0, 0);
     int channels = images->dim[0], rows = r.side * r.side;
+    if (is_centre(c) && 2 * r.band >= r.side)
+        return error_set(err, STATUS_USAGE,
+                         "context_encoder.overlap %g leaves nothing of a square of %d pixels to be "
+                         "hidden: choose a smaller one or a larger --image",
+                         c->overlap, r.side);
     struct tensor *weight =
         is_centre(c) ? centre_weights(g, c, &r) : builder_reals(b, "weight", rows);
     struct encoded e;

@@ -108,7 +108,8 @@ int builder_evaluates(const struct builder *b, int group) {
 void builder_objective(struct builder *b, const char *name, struct tensor *t, double weight) {
     CHECK(b->n_objectives < METHOD_OBJECTIVES, "more than %d objectives", METHOD_OBJECTIVES);
     b->objectives[b->n_objectives++] = (struct objective){name, t, weight * b->weight, weight};
-    graph_objective(b->g, t, weight * b->weight);
+    /* 0 is what a graph has for tensors that are none; steps set the weight that holds. */
+    graph_objective(b->g, t, weight > 0 ? weight * b->weight : 1);
 }
 
 void builder_weigh(struct builder *b, const struct tensor *objective, double weight) {

@@ -372,6 +372,45 @@ static void every_pair_takes_a_step(void **state) {
     }
 }
 
+/* Either end of the weight leaves one of the generator's losses without any. */
+static void a_loss_may_weigh_nothing(void **state) {
+    (void)state;
+    static const char *const weights[] = {"context_encoder.adversarial_weight=0",
+                                          "context_encoder.adversarial_weight=1"};
+    const struct backbone vit = fixture_vit();
+    for (int i = 0; i < 2; i++) {
+        const char *const options[] = {"context_encoder.mask=centre",
+                                       "context_encoder.adversarial=on", weights[i], NULL};
+        struct fixture *f = open_on(&vit, options, kernels_ref());
+        fill(f);
+        trainer_gradient(&f->trainer, f->slots, N, 5);
+        double sum = 0;
+        for (int j = 0; j < f->builder.n_objectives; j++)
+            sum += f->builder.objectives[j].weight * f->trainer.parts[j] /
+                   (f->builder.objectives[j].own > 0 ? f->builder.objectives[j].own : 1);
+        fixture_near("loss", f->trainer.loss, sum, 1e-5 * sum);
+        assert_true(size_of(f, "encoder") > 0 && size_of(f, "discriminator") > 0);
+        close_one(f);
+    }
+}
+
+static void a_band_that_hides_nothing_is_named(void **state) {
+    (void)state;
+    const struct backbone vit = fixture_vit();
+    struct backbone small = vit;
+    small.image = small.vit.image = 8;
+    const char *const options[] = {"context_encoder.mask=centre", "context_encoder.overlap=0.4",
+                                   NULL};
+    struct error err;
+    struct fixture *f = malloc(sizeof *f);
+    assert_int_equal(fixture_build(f, &method_context_encoder, 0, &small, NULL, options, &err),
+                     STATUS_USAGE);
+    assert_non_null(strstr(err.message, "context_encoder.overlap"));
+    close_one(f);
+    f = open_on(&vit, options, kernels_ref());
+    close_one(f);
+}
+
 static void a_size_that_doubling_misses_is_named(void **state) {
     (void)state;
     struct backbone b = fixture_vit();
@@ -397,6 +436,8 @@ int main(void) {
         cmocka_unit_test(a_discriminator_without_opinion_loses_ln_2),
         cmocka_unit_test(the_discriminator_is_ten_times_slower),
         cmocka_unit_test(every_pair_takes_a_step),
+        cmocka_unit_test(a_loss_may_weigh_nothing),
+        cmocka_unit_test(a_band_that_hides_nothing_is_named),
         cmocka_unit_test(a_size_that_doubling_misses_is_named),
     };
     return cmocka_run_group_tests_name("context encoder", tests, NULL, NULL);
