@@ -214,6 +214,7 @@ static int combine(struct compound *c, struct arena *a, const char *text, struct
     *m = (struct method){.name = arena_strdup(a, text),
                          .title = "Combined objectives",
                          .cite = c->part[0]->cite,
+                         .paper_recipe = c->part[0]->paper_recipe,
                          .backbones = BACKBONE_ANY,
                          .trains = 1,
                          .own_views = own_views,

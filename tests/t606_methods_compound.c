@@ -168,6 +168,19 @@ static void parts_draw_for_themselves(void **state) {
     arena_free(&a);
 }
 
+/* Rate, decay and warm-up of a sum are the first part's, those of the paper as well. */
+static void the_first_part_has_the_recipe(void **state) {
+    (void)state;
+    struct arena a = {0};
+    struct error err;
+    const struct method *m;
+    assert_int_equal(method_parse("mae:1+simclr:0.1", &a, &m, &err), 0);
+    assert_ptr_equal(m->paper_recipe, method_mae.paper_recipe);
+    assert_int_equal(method_parse("simclr+mae", &a, &m, &err), 0);
+    assert_ptr_equal(m->paper_recipe, method_simclr.paper_recipe);
+    arena_free(&a);
+}
+
 static void what_cannot_be_is_named(void **state) {
     (void)state;
     static const char *const wrong[][2] = {{"mae+mae", "twice"},
@@ -198,6 +211,7 @@ int main(void) {
         cmocka_unit_test(parts_of_a_batch_add_up),
         cmocka_unit_test(groups_have_their_parts_names),
         cmocka_unit_test(parts_draw_for_themselves),
+        cmocka_unit_test(the_first_part_has_the_recipe),
         cmocka_unit_test(what_cannot_be_is_named),
     };
     return cmocka_run_group_tests_name("compound", tests, NULL, NULL);
