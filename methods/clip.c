@@ -128,6 +128,10 @@ static struct tensor *project(const void *self, struct builder *b, const struct 
 static int build(const void *self, struct builder *b, struct error *err) {
     const struct clip *o = self;
     const struct text_tower text = tower(o);
+    if (b->batch == 1)
+        return error_set(err, STATUS_USAGE,
+                         "clip tells the pairs of a batch apart, and one has no other to be told "
+                         "from: choose a larger --batch");
     int status = text_tower_check(&text, "clip.", err);
     if (status)
         return status;

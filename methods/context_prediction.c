@@ -251,6 +251,10 @@ static int build(const void *self, struct builder *b, struct error *err) {
                          "context_prediction.side %d is not made of patches of %d: choose a "
                          "multiple",
                          *side, b->backbone->vit.patch);
+    if (b->batch == 1 && c->norm)
+        return error_set(err, STATUS_USAGE,
+                         "context_prediction has a batch norm of pairs, and one pair less its mean "
+                         "is 0: choose a larger --batch or --no-context_prediction.norm");
     if (b->data)
         TRY(check(c, b->data->height, b->data->width, err));
     b->runtime = side;

@@ -41,6 +41,9 @@ expect "two datasets of one name" 2 'both called shapes: name one of them, as in
     "${run[@]}" --out never --data "$data shapes:size=24,train=64,test=32"
 expect "a wrong name of a dataset" 2 '"a/b" is no name for a dataset' "${run[@]}" --out never --data "a/b=$data"
 expect "eval_data is looked at first" 2 'there is no dataset "shape"' "${run[@]}" --out never --data "$data" --eval_data shape
+for method in simclr clip context_prediction; do
+    expect "$method with one image a step" 2 'choose a larger --batch' "${run[@]}" --out alone --data "$data" --methods $method --batch 1
+done
 expect "a missing suite file" 2 'nowhere.ini' "${run[@]}" nowhere.ini
 expect "an unknown name" 2 'did you mean "quick"' "${run[@]}" quikc
 expect "two suites" 2 'second' "${run[@]}" small.ini small.ini
