@@ -78,6 +78,8 @@ static int read_sweep(struct suite *u, const struct settings *s, struct error *e
         status = copy_settings(u, s, err); /* which says what is no option */
     if (!status)
         status = sweep_check_keys(&u->sweep, s, err);
+    if (!status)
+        status = sweep_check_values(&u->sweep, u->settings, err);
     return status && place ? error_prefix(err, "%s", place) : status;
 }
 
@@ -104,7 +106,7 @@ static void list_places(struct suite *u) {
     }
 }
 
-/* Of the sweep each method has the points that concern it. */
+/* Of the sweep each pair has the points that concern it. */
 static void list_pairs(struct suite *u) {
     const struct suite_lists *l = &u->lists;
     struct arena *a = &u->lists.arena;
@@ -117,9 +119,10 @@ static void list_pairs(struct suite *u) {
                                .backbone = at / l->n_methods % l->n_backbones,
                                .data = at / l->n_methods / l->n_backbones};
         const struct method *m = l->methods[p.method];
-        if (!sweep_has(&u->sweep, point, m) || (m->own && p.backbone))
+        const char *backbone = l->backbones[p.backbone];
+        if (!sweep_has(&u->sweep, point, m, backbone) || (m->own && p.backbone))
             continue;
-        p.label = sweep_label(&u->sweep, point, m, a);
+        p.label = sweep_label(&u->sweep, point, m, backbone, a);
         u->pair[u->n_pairs++] = p;
     }
     list_places(u);

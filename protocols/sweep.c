@@ -19,6 +19,8 @@ int sweep_parse(struct sweep *w, const char *text, struct arena *a, struct error
                              axes[i]);
         *values++ = '\0';
         axis->key = axes[i];
+        for (char *dash = axes[i]; (dash = strchr(dash, '-'));) /* the same in a name */
+            *dash = '_';
         axis->n = settings_list(values, ",", a, &axis->value);
         if (!axis->n)
             return error_set(err, STATUS_USAGE, "sweep: %.60s has no values", axis->key);
@@ -89,6 +91,34 @@ int sweep_check_keys(const struct sweep *w, const struct settings *s, struct err
     return 0;
 }
 
+static size_t index_stride(const struct sweep *w, int axis) {
+    size_t stride = 1;
+    for (int i = axis + 1; i < w->n_axes; i++)
+        stride *= (size_t)w->axis[i].n;
+    return stride;
+}
+
+/* 0.5 and 0.50 are one setting, and their cells one run. */
+int sweep_check_values(const struct sweep *w, struct settings *const *at, struct error *err) {
+    struct arena a = {0};
+    int status = 0;
+    for (int i = 0; i < w->n_axes && !status; i++) {
+        const struct sweep_axis *axis = &w->axis[i];
+        const size_t stride = index_stride(w, i);
+        const char **text = ARENA_ARRAY(&a, const char *, axis->n);
+        for (int k = 0; k < axis->n && !status; k++) {
+            text[k] = options_text(&at[(size_t)k * stride]->options, &a);
+            for (int j = 0; j < k && !status; j++)
+                if (!strcmp(text[k], text[j]))
+                    status = error_set(err, STATUS_USAGE,
+                                       "sweep: %.60s has %.60s and %.60s, which are the same",
+                                       axis->key, axis->value[j], axis->value[k]);
+        }
+    }
+    arena_free(&a);
+    return status;
+}
+
 static int index_at(const struct sweep *w, int point, int axis) {
     for (int i = w->n_axes - 1; i > axis; i--)
         point /= w->axis[i].n;
@@ -112,10 +142,20 @@ static int names(const char *key, size_t section, const struct method *m) {
     return strlen(m->name) == section && !strncmp(m->name, key, section);
 }
 
-static int concerns(const struct sweep_axis *axis, const struct method *m) {
+/* What only a ViT reads. */
+static int is_of_vit(const char *key) {
+    static const char *const names[] = {"position",    "pool",  "drop_path",
+                                        "layer_scale", "patch", "relative_positions"};
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++)
+        if (!strcmp(key, names[i]))
+            return 1;
+    return 0;
+}
+
+static int concerns(const struct sweep_axis *axis, const struct method *m, const char *backbone) {
     const char *dot = strchr(axis->key, '.');
     if (!dot)
-        return m->trains;
+        return m->trains && (backbone_kind_of(backbone) == BACKBONE_VIT || !is_of_vit(axis->key));
     size_t section = (size_t)(dot - axis->key);
     int part = !m->compound && names(axis->key, section, m);
     for (int i = 0; m->compound && i < m->compound->n; i++)
@@ -123,17 +163,18 @@ static int concerns(const struct sweep_axis *axis, const struct method *m) {
     return part;
 }
 
-int sweep_has(const struct sweep *w, int point, const struct method *m) {
+int sweep_has(const struct sweep *w, int point, const struct method *m, const char *backbone) {
     for (int i = 0; i < w->n_axes; i++)
-        if (!concerns(&w->axis[i], m) && index_at(w, point, i))
+        if (!concerns(&w->axis[i], m, backbone) && index_at(w, point, i))
             return 0;
     return 1;
 }
 
-char *sweep_label(const struct sweep *w, int point, const struct method *m, struct arena *a) {
+char *sweep_label(const struct sweep *w, int point, const struct method *m, const char *backbone,
+                  struct arena *a) {
     char *label = arena_strdup(a, "");
     for (int i = 0; i < w->n_axes; i++)
-        if (concerns(&w->axis[i], m))
+        if (concerns(&w->axis[i], m, backbone))
             label = arena_printf(a, "%s%s%s=%s", label, *label ? " " : "", w->axis[i].key,
                                  w->axis[i].value[index_at(w, point, i)]);
     return label;

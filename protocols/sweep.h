@@ -5,7 +5,7 @@
  * Each KEY=VALUE,VALUE is an axis; a point is one value of each.  An axis of a method's section
  * concerns that method, or a sum that it is a part of; one of a general option concerns whatever is
  * trained.  A method has one cell for each point of the axes that concern it: of the others it
- * takes the first value.
+ * takes the first value.  What only a ViT reads does not concern other backbones.
  */
 #ifndef SSV_PROTOCOLS_SWEEP_H
 #define SSV_PROTOCOLS_SWEEP_H
@@ -33,9 +33,13 @@ int sweep_check(const char *text, struct error *err);
 int sweep_check_keys(const struct sweep *w, const struct settings *s, struct error *err);
 /* The point's values into s, a copy of the suite's settings. */
 int sweep_assign(const struct sweep *w, int point, struct settings *s, struct error *err);
-/* Whether the method has a cell of its own at the point. */
-int sweep_has(const struct sweep *w, int point, const struct method *m);
-/* "mae.mask_ratio=0.5 batch=64": the values that concern the method, or "". */
-char *sweep_label(const struct sweep *w, int point, const struct method *m, struct arena *a);
+/* Status 2 when two values of an axis are one; at (n_points): settings to which points have been
+ * assigned. */
+int sweep_check_values(const struct sweep *w, struct settings *const *at, struct error *err);
+/* Whether the method has a cell of its own at the point, on the backbone. */
+int sweep_has(const struct sweep *w, int point, const struct method *m, const char *backbone);
+/* "mae.mask_ratio=0.5 batch=64": the values that concern both, or "". */
+char *sweep_label(const struct sweep *w, int point, const struct method *m, const char *backbone,
+                  struct arena *a);
 
 #endif

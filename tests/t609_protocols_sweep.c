@@ -88,6 +88,9 @@ static void what_cannot_be_swept_is_refused(void **state) {
                  {"linear.epochs=1,2", "linear.epochs cannot be swept"},
                  {"threads=1,2", "threads cannot be swept"},
                  {"probe_seed=1,2", "probe_seed cannot be swept"},
+                 {"batch=16,32 mae.mask_ratio=0.5,0.75,0.50", "0.5 and 0.50, which are the same"},
+                 {"mae.flip=true,on", "true and on"},
+                 {"probe-seed=1,2", "probe_seed cannot be swept"},
                  {"mae.mask_ration=0.5", "mask_ratio"},
                  {"mae.mask_ratio=0.5,2", "0.99"},
                  {"batch=16,many", "many"}};
@@ -107,11 +110,37 @@ static void what_cannot_be_swept_is_refused(void **state) {
     }
 }
 
+/* A ResNet has no branches to drop and no patches: each value would train the same network. */
+static void a_resnet_has_no_cells_for_a_vits_options(void **state) {
+    struct place *here = *state;
+    struct settings *s =
+        loaded(here, "[suite]\nmethods = supervised\nbackbone = vit-micro,resnet-micro\n"
+                     "seeds = 0\ndata = " DATA "\nepochs = 2\n"
+                     "sweep = patch=4,8 batch=16,32 drop-path=0,0.1\n");
+    const struct context context = {.machine = &nowhere};
+    struct suite u;
+    struct error err;
+    int resnets = 0;
+    if (suite_open(&u, s, &context, &err))
+        fail_msg("%s", err.message);
+    assert_int_equal(suite_cells(&u), 8 + 2);
+    for (int i = 0; i < suite_cells(&u); i++) {
+        const struct suite_cell one = suite_cell(&u, i);
+        if (!strcmp(one.settings->plan.backbone, "resnet-micro"))
+            assert_string_equal(one.label, resnets++ ? "batch=32" : "batch=16");
+    }
+    assert_int_equal(resnets, 2);
+    suite_close(&u);
+    settings_free(s);
+    free(s);
+}
+
 int main(void) {
 #define HERE(test) cmocka_unit_test_setup_teardown(test, set_up, tear_down)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(sweeps_are_read),
         HERE(a_sweep_is_a_part_of_the_product),
+        HERE(a_resnet_has_no_cells_for_a_vits_options),
         HERE(what_cannot_be_swept_is_refused),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
