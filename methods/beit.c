@@ -192,6 +192,10 @@ static void choose_sample(const struct beit *m, const struct builder *b, int *im
 /* Of fewer patches than words some words would be the same, and only the first of them used. */
 static int check_words(const struct beit *m, const struct builder *b, struct error *err) {
     int images, rows;
+    if (pixels_of_patch(&b->backbone->vit) == 1)
+        return error_set(err, STATUS_USAGE,
+                         "beit.tokenizer=kmeans compares standardised patches, and those of one "
+                         "number are all 0: choose a larger --patch");
     if (!b->data)
         return 0;
     choose_sample(m, b, &images, &rows);

@@ -55,6 +55,11 @@ static int check(const struct mae *m, const struct vit *v, struct error *err) {
         return error_set(err, STATUS_USAGE,
                          "mae.decoder_dim %d must be divisible by 4 and by mae.decoder_heads %d",
                          m->decoder_dim, m->decoder_heads);
+    if (m->norm_pix && v->channels * v->patch * v->patch == 1)
+        return error_set(
+            err, STATUS_USAGE,
+            "mae.norm_pix makes every patch of one number 0: choose a larger --patch or "
+            "--no-mae.norm_pix");
     if (v->relative_positions)
         return error_set(err, STATUS_USAGE,
                          "mae's encoder sees other patches of each image, and a relative position "

@@ -146,6 +146,12 @@ static void the_backbones_options_hold(void **state) {
     assert_true(fabs(loss[0] - loss[1]) > 1e-5);
     fixture_close(f);
     vit = fixture_vit();
+    vit.channels = vit.vit.channels = vit.vit.patch = 1;
+    assert_int_equal(fixture_build(f, &method_mae, 0, &vit, NULL, small_decoder, &err),
+                     STATUS_USAGE);
+    assert_non_null(strstr(err.message, "mae.norm_pix"));
+    fixture_close(f);
+    vit = fixture_vit();
     vit.vit.relative_positions = 1;
     assert_int_equal(fixture_build(f, &method_mae, 0, &vit, NULL, small_decoder, &err),
                      STATUS_USAGE);

@@ -268,7 +268,7 @@ static void masked_pixels_are_not_seen(void **state) {
     dataset_close(&d);
 }
 
-/* A word for each patch is the most that there can be. */
+/* A word for each patch is the most that there can be, and one for all patches of one number. */
 static void no_more_words_than_patches(void **state) {
     (void)state;
     const struct backbone vit = fixture_vit();
@@ -289,6 +289,14 @@ static void no_more_words_than_patches(void **state) {
             assert_non_null(strstr(err.message, "more words than the 39 patches"));
         close_fixture(f);
     }
+    struct backbone grey = vit;
+    grey.channels = grey.vit.channels = grey.vit.patch = 1;
+    const char *const options[] = {"beit.tokenizer=kmeans", NULL};
+    struct error err;
+    struct fixture *f = malloc(sizeof *f);
+    assert_int_equal(fixture_build(f, &method_beit, 0, &grey, &d, options, &err), STATUS_USAGE);
+    assert_non_null(strstr(err.message, "larger --patch"));
+    close_fixture(f);
     dataset_close(&d);
 }
 
