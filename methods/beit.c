@@ -23,9 +23,9 @@
  * (Ramesh et al.: up to 6.6, against pixels summed); a temperature from 2 to 1/4 (1 to 1/16); and
  * the encoder's own view, not one of another resolution.  Residual weights start as in the other
  * ViTs here.  For small images and short budgets: 512 tokens (8192), no colour jitter (0.4), crops
- * of at least half of the image (0.08), a base rate of 4e-3 for 256 images (1.5e-3 for 2048).
- * LayerScale, stochastic depth and relative positions, which the paper has, are the backbone's
- * options.
+ * of at least half of the image (0.08), resized bilinearly (bicubic), a base rate of 4e-3 for 256
+ * images (1.5e-3 for 2048). LayerScale, stochastic depth and relative positions, which the paper
+ * has, are the backbone's options.
  */
 #include "methods/beit_internal.h"
 #include "methods/method.h"

@@ -13,10 +13,11 @@
  *
  * Departures: a text tower of 128 x 4 with 4 heads, 32 tokens and a vocabulary of 4096 (the paper:
  * 512 x 12, 8 heads, 77, 49408), a space of 128 dimensions (512), crops of at least 0.6 of the
- * image (0.9) and a base rate of 2e-3 (5e-4 in all, for batches of 32,768), all for small images
- * and short budgets; GELU where the authors' code has x sigmoid(1.702 x), which text_activation can
- * ask of the text tower; the epsilon of Adam is 1e-8 (1e-6 for their ViTs), of layer norms 1e-6
- * (1e-5); blocks start as all of this program's do, with uniform Xavier weights.
+ * image (0.9), resized bilinearly (bicubic), and a base rate of 2e-3 (5e-4 in all, for batches of
+ * 32,768), all for small images and short budgets; GELU where the authors' code has x sigmoid(1.702
+ * x), which text_activation can ask of the text tower; the epsilon of Adam is 1e-8 (1e-6 for their
+ * ViTs), of layer norms 1e-6 (1e-5); blocks start as all of this program's do, with uniform Xavier
+ * weights.
  */
 #include "methods/method.h"
 

@@ -22,8 +22,8 @@
  * log(1 - D)), as in the authors' code; predictions are linear, without tanh, since normalised
  * pixels have no bounds; without a mask in D's way, its random regions are whole decoded images, as
  * in the authors' code; on a ViT a patch is not replaced: it is embedded with whatever the mask
- * left of it; b1 is 0.9 unless adversarial; widths, rate and blobs are for small images and short
- * budgets (the paper's decoder starts at 512, D at 64, blob is 0.13).
+ * left of it; b1 is 0.9 unless adversarial; widths and rate are for small images and short budgets
+ * (the paper's decoder starts at 512, D at 64).
  */
 #include "methods/method.h"
 #include "methods/show.h"

@@ -9,9 +9,10 @@
  * --drop_path, which the paper leaves at 0, concerns the encoder.
  *
  * Departures: crops keep at least half of the image (the paper: 0.2, of 224 pixels) and the base
- * rate is 4e-3 instead of 1.5e-4, both for small images and short budgets; final norm and
- * prediction run on the hidden patches alone, which changes nothing in the loss and saves the rest;
- * a patch is stored channel first, which permutes the weights of the first and the last layer.
+ * rate is 4e-3 instead of 1.5e-4, both for small images and short budgets; crops are resized
+ * bilinearly (bicubic); final norm and prediction run on the hidden patches alone, which changes
+ * nothing in the loss and saves the rest; a patch is stored channel first, which permutes the
+ * weights of the first and the last layer.
  */
 #include "methods/method.h"
 #include "methods/show.h"

@@ -2,7 +2,7 @@
  *
  * A linear head on the pooled features (of a ViT, Dosovitskiy et al. 2021, section 3.1: the CLS
  * token). Views: random resized crop and mirror, as timm and DeiT train (Touvron et al. 2021),
- * without RandAugment, mixup or erasing.
+ * resized bilinearly and without RandAugment, mixup or erasing.
  */
 #include "methods/method.h"
 #include "methods/show.h"
