@@ -92,8 +92,8 @@ int slab_alloc(struct slab *s, size_t bytes, const char *what, struct error *err
     unsigned char *p = mmap(NULL, room, PROT_READ | PROT_WRITE,
                             MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
     if (p == MAP_FAILED)
-        return error_set(
-            err, STATUS_MACHINE,
+        return error_no_room(
+            err,
             "%s needs %.1f MiB and the machine does not have them: use a smaller batch, "
             "model or chunk",
             what, (double)bytes / (1 << 20));

@@ -51,7 +51,7 @@ struct communicator {
     void (*close)(struct communicator *c);
 };
 
-enum { COMMUNICATOR_ABI = 3 }; /* counts up with struct communicator */
+enum { COMMUNICATOR_ABI = 4 }; /* counts up with struct communicator and struct error */
 
 struct communicator_plugin {
     int abi;

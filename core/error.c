@@ -12,14 +12,28 @@ static void keep_to_one_line(char *message) {
             *message = '?';
 }
 
+static void fill(struct error *err, int status, const char *format, va_list args) {
+    err->status = status;
+    err->no_room = 0;
+    vsnprintf(err->message, sizeof err->message, format, args);
+    keep_to_one_line(err->message);
+}
+
 int error_set(struct error *err, int status, const char *format, ...) {
     va_list args;
     va_start(args, format);
-    err->status = status;
-    vsnprintf(err->message, sizeof err->message, format, args);
+    fill(err, status, format, args);
     va_end(args);
-    keep_to_one_line(err->message);
     return status;
+}
+
+int error_no_room(struct error *err, const char *format, ...) {
+    va_list args;
+    va_start(args, format);
+    fill(err, STATUS_MACHINE, format, args);
+    va_end(args);
+    err->no_room = 1;
+    return STATUS_MACHINE;
 }
 
 int error_prefix(struct error *err, const char *format, ...) {

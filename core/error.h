@@ -22,6 +22,7 @@ enum status {
 
 struct error {
     int status;
+    int no_room;        /* memory was refused: what needs less may go on */
     char message[1024]; /* one line: control characters that came in are question marks */
 };
 
@@ -32,6 +33,9 @@ extern "C" {
 /* Fills *err and returns status, so that `return error_set(err, STATUS_USAGE, ...)` reads well. */
 int error_set(struct error *err, int status, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
+
+/* The same for memory that is not there; STATUS_MACHINE. */
+int error_no_room(struct error *err, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
 /* Puts "context: " in front of the message already in *err; returns its status. */
 int error_prefix(struct error *err, const char *format, ...) __attribute__((format(printf, 2, 3)));

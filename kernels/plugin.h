@@ -9,7 +9,7 @@
 
 #include "kernels/device.h"
 
-enum { DEVICE_PLUGIN_ABI = 12 }; /* counts up with struct device and struct kctx */
+enum { DEVICE_PLUGIN_ABI = 13 }; /* counts up with struct device, struct kctx and struct error */
 
 struct device_plugin {
     int abi;

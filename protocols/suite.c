@@ -232,19 +232,29 @@ static int ends_suite(int status) {
     return status == STATUS_MACHINE || status == STATUS_INTERRUPTED;
 }
 
+/* Of a protocol: one that asks for more memory than there is is not the others' end. */
+static int ends_rows(int status, const struct error *err) {
+    return ends_suite(status) && !err->no_room;
+}
+
 /* One protocol that fails leaves the others alone; the first failure is kept. */
 static int evaluate_row(struct cell *c, const struct suite_row *row, int failed, int *first,
                         struct error *err) {
-    struct error why;
+    struct error why = {0};
     int status = cell_evaluate(c, row->protocol, row->data, &why);
-    if (status && ends_suite(status)) {
+    if (ends_rows(status, &why)) {
         *err = why;
         return status;
+    }
+    if (why.no_room && status) {
+        error_prefix(&why, "out of memory");
+        status = STATUS_FINDING;
     }
     if (status)
         cell_fail(c, row->protocol, row->data, why.message);
     if (status && !*first) {
         *err = why;
+        err->status = status;
         error_prefix(err, "%s", protocols[row->protocol]->name);
         *first = status;
     }
@@ -288,9 +298,9 @@ static int share_features(struct cell *c, const struct suite_cell *one, const st
         cell_want(c, row.protocol, data);
         wanted = 1;
     }
-    struct error why;
+    struct error why = {0};
     int status = cell_extract_shared(c, data, wanted, &why);
-    if (!ends_suite(status))
+    if (!ends_rows(status, &why))
         return 0;
     *err = why;
     return status;

@@ -39,3 +39,9 @@ SSVBENCH_CUDA_PLUGIN=$plugin "$program" run --device cuda --out z --data shapes:
 expect 'a row for what does not fit' 0 \
     'knn,shapes,.*failed,"out of memory: needs [0-9.]+ GiB of memory on cuda:0, [0-9.]+ MiB are free' \
     "$program" report csv z
+
+# So do those of a protocol; what needs less goes on.
+expect 'fine-tuning that does not fit' 1 'failed: out of memory: cuda:0: .* use a smaller batch or model' \
+    env SSVBENCH_CUDA_PLUGIN="$plugin" "$program" run --device cuda --math own --out f --seeds 0, --audit 0 --quiet \
+    --data shapes:size=16,train=16,test=8 --methods random --backbone resnet18 --protocols finetune,knn
+expect 'fails alone' 0 'knn,shapes,[^f]*,ok,' "$program" report csv f

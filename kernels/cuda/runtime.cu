@@ -63,8 +63,8 @@ int allocate(struct device *d, void **out, size_t bytes, const char *what, struc
         return 0;
     cudaGetLastError(); /* it is said here */
     cudaMemGetInfo(&free_bytes, &all);
-    return error_set(
-        err, STATUS_MACHINE,
+    return error_no_room(
+        err,
         "%s: %s needs %.1f MiB, %.1f of %.1f MiB are free (%s): use a smaller batch or "
         "model",
         d->name, what, (double)bytes / mib, (double)free_bytes / mib, (double)all / mib,
@@ -99,8 +99,7 @@ int lists(struct device *d, size_t pieces, struct error *err) {
     if (error == cudaSuccess)
         return 0;
     cudaGetLastError(); /* it is said here */
-    return error_set(err, STATUS_MACHINE, "%s: lists of an optimizer: %s", d->name,
-                     cudaGetErrorString(error));
+    return error_no_room(err, "%s: lists of an optimizer: %s", d->name, cudaGetErrorString(error));
 }
 
 void copy(struct device *d, void *to, const void *from, size_t bytes, enum cudaMemcpyKind kind,
