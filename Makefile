@@ -9,7 +9,8 @@
 # make bench      whole training steps: images per second, GFLOPS, share of peak, memory
 # make info       what was found on this machine
 # make format     clang-format in place          make tidy, make cppcheck   one analysis alone
-# make install    into $(DESTDIR)$(PREFIX)       make clean                 remove the build folder
+# make install    into $(DESTDIR)$(PREFIX)       make uninstall             remove that again
+# make clean      remove the build folder
 # make portable   $(BUILD)/ssvbench.tar.gz, for machines without the packages; with the programs of ALSO
 # Variables: CC, O (optimisation), CFLAGS, CPPFLAGS, LDFLAGS, PREFIX, DESTDIR, JOBS, STATES, WERROR=1,
 # SAN=1 (sanitizers), BUILD (output folder; changed flags rebuild everything, so give each set its own)
@@ -213,17 +214,17 @@ demo:
 test test-long:
 	@tools/setup.sh test
 	@+$(AGAIN) tests
-	@$(if $(filter test-long,$@),SSV_LONG=1) SSVBENCH=$(abspath $(BUILD)/ssvbench) \
+	@$(if $(filter test-long,$@),SSV_LONG=1) SSVBENCH='$(abspath $(BUILD)/ssvbench)' \
 	  tools/run-tests -j $$(($(JOBS) + 1)) -t $(if $(filter test-long,$@),7200,600) $(call slow_first,$(TESTS) $(TESTS64) $(SHTESTS))
 tests: all $(TESTS) $(TESTS64) $(EMUPLUG)
 test-cuda:
 	@tools/setup.sh test
 	@+$(AGAIN) all $(BUILD)/tests/t270_device
 	@for math in own fp32 tf32 bf16; do \
-	  SSV_DEVICE=1 SSV_MATH=$$math SSVBENCH=$(BUILD)/ssvbench SSVBENCH_CUDA_PLUGIN=$(abspath $(CUDAPLUG)) \
+	  SSV_DEVICE=1 SSV_MATH=$$math SSVBENCH=$(BUILD)/ssvbench SSVBENCH_CUDA_PLUGIN='$(abspath $(CUDAPLUG))' \
 	    tools/run-tests -t 600 -l "$$math: " $(BUILD)/tests/t270_device tests/cuda/curves.sh || exit; done
 	@! command -v compute-sanitizer >/dev/null || for tool in memcheck racecheck; do \
-	  SSV_DEVICE=1 SSV_FEW=1 SSVBENCH_CUDA_PLUGIN=$(abspath $(CUDAPLUG)) compute-sanitizer --tool $$tool \
+	  SSV_DEVICE=1 SSV_FEW=1 SSVBENCH_CUDA_PLUGIN='$(abspath $(CUDAPLUG))' compute-sanitizer --tool $$tool \
 	    --report-api-errors no --error-exitcode 9 $(BUILD)/tests/t270_device || exit; done
 same_number = s/^ *\(CUDNN_[A-Za-z0-9_]*\|nccl[A-Za-z]*\) = \([0-9]*\),$$/_Static_assert((int)\1 == \2, "\1");/p
 cuda-plans: $(BUILD)/cuda/plans $(DRIVER)
@@ -308,15 +309,20 @@ HELP_ssvbench.fish := --completion fish
 MANUALS := man/man1/ssvbench.1 bash-completion/completions/ssvbench zsh/site-functions/_ssvbench \
   fish/vendor_completions.d/ssvbench.fish
 
+INSTALLED := $(addprefix bin/,ssvbench $(notdir $(CUDAPLUG) $(MPIPLUG))) $(MANUALS:%=share/%) \
+  $(addprefix share/doc/ssvbench/,LICENSE README.md $(notdir $(wildcard docs/*.md))) $(addprefix share/ssvbench/,$(wildcard suites/*.ini))
+
 install: all $(MANUALS:%=$(BUILD)/share/%)
 	install -D -t $(DESTDIR)$(PREFIX)/bin $(BUILD)/ssvbench $(PLUGINS)
 	install -D -m 644 -t $(DESTDIR)$(PREFIX)/share/doc/ssvbench LICENSE README.md $(wildcard docs/*.md)
 	install -D -m 644 -t $(DESTDIR)$(PREFIX)/share/ssvbench/suites $(wildcard suites/*.ini)
 	@for file in $(MANUALS); do install -D -m 644 $(BUILD)/share/$$file $(DESTDIR)$(PREFIX)/share/$$file || exit; done
-	$(if $(wildcard reports/*.gp),install -D -m 644 -t $(DESTDIR)$(PREFIX)/share/ssvbench $(wildcard reports/*.gp))
+uninstall:
+	rm -f $(addprefix '$(DESTDIR)$(PREFIX)'/,$(INSTALLED))
+	-rmdir '$(DESTDIR)$(PREFIX)'/share/ssvbench/suites '$(DESTDIR)$(PREFIX)'/share/ssvbench '$(DESTDIR)$(PREFIX)'/share/doc/ssvbench
 portable: all $(ALSO)
 	@rm -rf $(BUILD)/portable
-	@+$(AGAIN) install DESTDIR= PREFIX=$(abspath $(BUILD)/portable)
+	@+$(AGAIN) install DESTDIR= PREFIX='$(if $(filter /%,$(BUILD)),,$(CURDIR)/)$(BUILD)/portable'
 	$(if $(ALSO),install -t $(BUILD)/portable/bin $(ALSO))
 	@tools/portable $(BUILD)/portable $(BUILD)/ssvbench.tar.gz
 	@ls -l $(BUILD)/ssvbench.tar.gz
@@ -324,5 +330,5 @@ clean:
 	rm -rf $(BUILD) build-asan build-fuzz
 
 .PHONY: all demo test test-long test-cuda cuda-plans tests asan asan-programs fuzz fuzz-now bench check format format-check includes \
-  exit-codes shellcheck cppcheck warnings tidy info install portable clean FORCE
+  exit-codes shellcheck cppcheck warnings tidy info install uninstall portable clean FORCE
 .DELETE_ON_ERROR:

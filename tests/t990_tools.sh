@@ -68,6 +68,15 @@ expect 'other functions may return numbers' 0 "$(codes core/a.c 'int f(int a) {\
 expect 'exit by number' 1 "$(codes bench/a.c 'void f(void) {\n    exit(1);\n}')"
 expect 'error_set by number' 1 "$(codes bench/a.c "${f}    return error_set(err, 3, \"x\");\n}")"
 
+# Only what was installed goes again; and a checkout may lie in a folder of any name.
+mkdir -p 'a b' usr/bin usr/share/ssvbench/suites usr/share/man/man1
+touch usr/bin/{ssvbench,libssvbench_mpi.so,another} usr/share/man/man1/{ssvbench,another}.1
+cp "$tools/../Makefile" 'a b'
+make -s -C 'a b' uninstall PREFIX=/usr DESTDIR="$work" >said 2>&1
+expect 'what was installed is removed' './bin/another ./share/man/man1/another.1' "$(cd usr && find . -type f | sort | paste -sd ' ')"
+expect 'folders that are empty then, too' '' "$(find usr -name ssvbench)"
+expect 'tests find the program in a path with a space' 1 "$(make -n -i -C 'a b' test 2>/dev/null | grep -c "SSVBENCH='$work/a b/build/ssvbench' ")"
+
 # A machine on which a library is missing until apt-get installs it, and that needs an update first.
 mkdir bin
 for name in bash env grep sort; do ln -s "$(type -P $name)" bin/; done
