@@ -9,6 +9,7 @@
 #include "bench/workload.h"
 #include "core/clock.h"
 #include "core/log.h"
+#include "core/sha256.h"
 #include "results/stats.h"
 #include "results/step_times.h"
 
@@ -20,6 +21,10 @@
 #include <string.h>
 
 enum { SAMPLES = 4096 };
+
+static const struct workload *workloads_of(const struct bench_flags *o) {
+    return o->published ? workloads_published : workloads;
+}
 
 struct measured {
     double seconds[SAMPLES], first, gflop, peak_bytes;
@@ -34,16 +39,18 @@ static void step(struct trainer *t, void *const *slots, long done) {
     trainer_step(t, slots, t->config.exec.batch, done);
 }
 
-/* The first rank's clock decides; that all go on is asked in each step of pretraining, too. */
-static int more(struct communicator *c, int n, double budget, double begin) {
-    int answer = n < SAMPLES && (n < 3 || clock_seconds() - begin < budget);
+/* The first rank's clock decides, and its signals; that all go on is asked in each step of
+ * pretraining, too. */
+static int more(struct communicator *c, int n, double budget, double begin,
+                const volatile sig_atomic_t *stop) {
+    int answer = !*stop && n < SAMPLES && (n < 3 || clock_seconds() - begin < budget);
     communicator_broadcast(c, WAIT_LIMITED, &answer, sizeof answer);
     return answer;
 }
 
 /* The first step touches the memory: `first` is the time until it is done. */
 static void time_steps(struct trainer *t, void *const *slots, double budget, double begin,
-                       struct measured *out) {
+                       const volatile sig_atomic_t *stop, struct measured *out) {
     struct communicator *c = t->config.exec.ranks;
     trainer_start(t);
     step(t, slots, 0);
@@ -51,12 +58,12 @@ static void time_steps(struct trainer *t, void *const *slots, double budget, dou
     exec_profile_reset(t->exec);
     begin = clock_seconds();
     double sent = c ? c->sent : 0, waited = c ? c->waited : 0;
-    for (double start = begin; more(c, out->n, budget, begin); start = clock_seconds()) {
+    for (double start = begin; more(c, out->n, budget, begin, stop); start = clock_seconds()) {
         step(t, slots, out->n + 1);
         out->seconds[out->n++] = clock_seconds() - start;
     }
-    out->sent = c ? (c->sent - sent) / out->n : 0;
-    out->waited = c ? (c->waited - waited) / out->n : 0;
+    out->sent = c && out->n ? (c->sent - sent) / out->n : 0;
+    out->waited = c && out->n ? (c->waited - waited) / out->n : 0;
 }
 
 static int open_filled(struct stepper *s, const struct workload *w,
@@ -72,14 +79,18 @@ static int open_filled(struct stepper *s, const struct workload *w,
 
 /* Filled with what is measured; `first` counts from here. */
 static int measure(const struct workload *w, const struct stepper_config *config,
-                   const struct bench_flags *o, struct measured *out, struct error *err) {
+                   const struct bench_flags *o, const volatile sig_atomic_t *stop,
+                   struct measured *out, struct error *err) {
     static struct stepper s; /* its settings are too many for the stack */
     double begin = clock_seconds();
     int own = open_filled(&s, w, config, err);
     int status = communicator_agree(config->ranks, WAIT_LIMITED, own, err);
     if (status)
         goto out;
-    time_steps(&s.trainer, s.slots, o->seconds, begin, out);
+    time_steps(&s.trainer, s.slots, o->seconds, begin, stop, out);
+    if (*stop)
+        status = error_set(err, STATUS_INTERRUPTED, "stopped in %s", w->name);
+    TRY(communicator_agree(config->ranks, WAIT_LIMITED, status, err));
     out->gflop = exec_flops(s.trainer.exec, w->batch) * 1e-9;
     out->parameters = s.model.count;
     out->peak_bytes = (double)exec_peak_bytes(s.trainer.exec);
@@ -164,7 +175,8 @@ static void print(const struct workload *w, const struct measured *m, const stru
     json_decref(row);
 }
 
-static int run_one(struct all *all, const struct workload *w, int batch, struct error *err) {
+static int run_one(struct all *all, const struct workload *w, int batch,
+                   const volatile sig_atomic_t *stop, struct error *err) {
     struct workload chosen = *w;
     struct measured m = {.n = 0};
     char name[64];
@@ -173,7 +185,7 @@ static int run_one(struct all *all, const struct workload *w, int batch, struct 
         chosen.name = name;
         chosen.batch = batch;
     }
-    int status = measure(&chosen, all->config, all->flags, &m, err);
+    int status = measure(&chosen, all->config, all->flags, stop, &m, err);
     if (status)
         return status;
     const struct communicator *ranks = all->config->ranks;
@@ -190,25 +202,21 @@ static int run_one(struct all *all, const struct workload *w, int batch, struct 
     return 0;
 }
 
+/* The first of these that is wanted, w itself included; NULL: none. */
+static const struct workload *wanted(const struct workload *w, const regex_t *filter) {
+    while (w->name && regexec(filter, w->name, 0, NULL, 0))
+        w++;
+    return w->name ? w : NULL;
+}
+
 static int run_all(struct all *all, const regex_t *filter, const volatile sig_atomic_t *stop,
                    struct error *err) {
     double batch[OPTION_LIST];
-    int n = options_numbers(all->flags->batch, batch), found = 0, status = 0;
-    const struct workload *w = all->flags->published ? workloads_published : workloads;
-    for (; w->name; w++) {
-        if (*all->flags->filter && regexec(filter, w->name, 0, NULL, 0))
-            continue;
-        for (int k = 0; k < n; k++) {
-            TRY(run_one(all, w, (int)batch[k], err));
-            found = 1;
-            if (*stop)
-                status = error_set(err, STATUS_INTERRUPTED, "stopped after %s", w->name);
-            TRY(communicator_agree(all->config->ranks, WAIT_LIMITED, status, err));
-        }
-    }
-    if (!found)
-        status =
-            error_set(err, STATUS_USAGE, "no step matches --filter \"%s\"", all->flags->filter);
+    int n = options_numbers(all->flags->batch, batch), status = 0;
+    const struct workload *w = wanted(workloads_of(all->flags), filter);
+    for (; w; w = wanted(w + 1, filter))
+        for (int k = 0; k < n; k++)
+            TRY(run_one(all, w, (int)batch[k], stop, err));
 out:
     return status;
 }
@@ -248,6 +256,20 @@ static int find_peak(struct all *all, struct error *err) {
     return status;
 }
 
+/* Ranks that step other networks, or other batches, would wait for what nobody sends. */
+static int compare_flags(const struct all *all, const struct bench_flags *o, struct error *err) {
+    struct arena a = {0};
+    char hash[65];
+    const char *text = arena_printf(&a, "%d %s\n%s\n%d %d %d", o->published, o->filter, o->batch,
+                                    o->lanes, o->recompute, o->recompute_norms);
+    sha256_hex(text, strlen(text), hash);
+    arena_free(&a);
+    return communicator_compare(all->config->ranks, hash, sizeof hash,
+                                "is to measure other steps than rank 0: give all ranks the same "
+                                "flags",
+                                err);
+}
+
 int bench_steps(struct invocation *call, const struct bench_flags *o, struct error *err) {
     struct context context = {.threads = 1};
     struct communicator *ranks = call->ranks;
@@ -259,6 +281,8 @@ int bench_steps(struct invocation *call, const struct bench_flags *o, struct err
         return error_set(err, STATUS_USAGE, "--filter \"%s\" is not an extended regular expression",
                          o->filter);
     step_times_init(&all.times);
+    if (!wanted(workloads_of(o), &filter))
+        TRY(error_set(err, STATUS_USAGE, "no step matches --filter \"%s\"", o->filter));
     call->settings->machine.device = o->device;
     call->settings->machine.math = o->math;
     call->settings->machine.threads = o->threads;
@@ -278,6 +302,7 @@ int bench_steps(struct invocation *call, const struct bench_flags *o, struct err
                                           .recompute_norms = o->recompute_norms,
                                           .renders = !strcmp(o->views, "device")};
     all.config = &config;
+    TRY(compare_flags(&all, o, err));
     TRY(find_peak(&all, err));
     if (!o->json && !communicator_rank(ranks))
         printf("%-42s %12s %10s %16s %14s %8s\n", "name", "images_per_s", "gflops",

@@ -41,15 +41,16 @@ static int compare_ranks(const struct invocation *call, const struct context *co
     struct run now;
     char hash[65];
     run_init(&now);
-    const char *text =
-        arena_printf(&a, "%s\n%s\n%s\n%s %s %s %s\n%d %d\n%s", SSV_VERSION, now.code_commit,
-                     context->kernels->name, context->device ? context->device->description : "cpu",
-                     context->device ? context->device->note : "", m->math, m->views, m->zero,
-                     m->bucket, settings_suite_text(call->settings, &a));
+    const char *text = arena_printf(&a, "%s %s\n%s\n%s\n%s %s %s %s\n%d %d\n%s", SSV_VERSION,
+                                    call->command, now.code_commit, context->kernels->name,
+                                    context->device ? context->device->description : "cpu",
+                                    context->device ? context->device->note : "", m->math, m->views,
+                                    m->zero, m->bucket, settings_suite_text(call->settings, &a));
     sha256_hex(text, strlen(text), hash);
     int status = communicator_compare(
         call->ranks, hash, sizeof hash,
-        "has other settings, another version of the program, another device or other instructions "
+        "has another command or other settings, another version of the program, another device or "
+        "other instructions "
         "than rank 0 (`ssvbench env` on both; SSVBENCH_ISA sets the instructions)",
         err);
     run_free(&now);

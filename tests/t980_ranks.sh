@@ -185,7 +185,15 @@ expect "a name that the model does not know" 2 'bandwith=3: see the names' awk -
 different() {
     timeout 60 mpirun -n 1 "$program" run --out none --seeds 1, : -n 1 "$program" run --out none --seeds 2,
 }
-expect "ranks of different settings" 3 'rank 1 of 2, on .*, has other settings' different
+expect "ranks of different settings" 3 'rank 1 of 2, on .*, has another command or other settings' different
+commands() {
+    timeout 60 mpirun -n 1 "$program" run --out none --seeds 1, : -n 1 "$program" pretrain --out none --seeds 1,
+}
+expect "ranks of different commands" 3 'rank 1 of 2, on .*, has another command or other settings' commands
+steps_apart() {
+    timeout 60 mpirun -n 1 "$program" "${steps[@]}" : -n 1 "$program" "${steps[@]}" --batch 32
+}
+expect "ranks that step different batches" 3 'rank 1 of 2, on .*, is to measure other steps' steps_apart
 mkdir elsewhere
 elsewhere() { # the second rank in a folder of other data
     timeout 60 mpirun -n 1 "$program" pretrain --out none "${shard[@]}" : \
@@ -197,7 +205,7 @@ expect "other data under the same name" 3 'rank 1 of 2, on .*, has data of anoth
 parted() { # what they say to each other would not fit
     timeout 60 mpirun -n 1 "$program" run --out none --bucket 50 : -n 1 "$program" run --out none
 }
-expect "ranks of different buckets" 3 'rank 1 of 2, on .*, has other settings' parted
+expect "ranks of different buckets" 3 'rank 1 of 2, on .*, has another command or other settings' parted
 instructions() {
     timeout 60 mpirun -n 1 "$program" run --out none : -n 1 -x SSVBENCH_ISA=sse2 "$program" run --out none
 }

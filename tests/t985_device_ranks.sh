@@ -123,6 +123,6 @@ different() {
     timeout 60 mpirun -n 1 "$program" pretrain --out none "${near[@]}" : \
         -n 1 "$program" pretrain --out none "${near[@]}" --math own
 }
-expect "ranks with another arithmetic" 3 'rank 1 of 2, on .*, has other settings.*another device' different
+expect "ranks with another arithmetic" 3 'rank 1 of 2, on .*, has another command or other settings.*another device' different
 expect "no room on a device" 3 'use a smaller batch or model' ranks 2 pretrain --out full "${few[@]}" \
     --data shapes:size=96,train=512,test=16 --batch 512 --methods simclr --backbone resnet18
