@@ -32,6 +32,19 @@ static int fair_share(const struct communicator *c, int n) {
     return here > 1 && n >= sysconf(_SC_NPROCESSORS_ONLN) ? (n > here ? n / here : 1) : n;
 }
 
+/* What the processor does with what was asked of a device. */
+static void say_left_out(const struct machine *m, const struct error *fell_back) {
+    const int views = !strcmp(m->views, "device"), math = strcmp(m->math, "fp32") != 0;
+    if (fell_back)
+        log_message(LOG_WARN, "%s; networks run on the processor%s%s%s", fell_back->message,
+                    math ? " in single precision, without --math " : "", math ? m->math : "",
+                    views ? ", and views are made there" : "");
+    else if (math)
+        log_message(LOG_WARN,
+                    "--math %s is for devices: networks run on the processor, in single precision",
+                    m->math);
+}
+
 /* What has to be the same on all ranks for their bits to be, and for each to send what the others
  * wait for. */
 static int compare_ranks(const struct invocation *call, const struct context *context,
@@ -74,15 +87,13 @@ int invocation_context(const struct invocation *call, struct context *context, s
     int status = device_open(&device, m->device, m->math, turn, &fell_back, err);
     if (status)
         return status;
-    const int device_views = !strcmp(m->views, "device");
-    if (fell_back)
-        log_message(LOG_WARN, "%s; networks run on the processor%s", err->message,
-                    device_views ? ", and views are made there" : "");
-    else if (device_views && !device)
+    if (!device && !fell_back && !strcmp(m->views, "device"))
         return error_set(err, STATUS_USAGE,
                          "--views device: networks run on the processor, and views are made there: "
                          "choose a --device, or leave out --views");
-    if (device && *device->note)
+    if (!device)
+        say_left_out(m, fell_back ? err : NULL);
+    else if (*device->note)
         log_message(LOG_WARN, "%s: %s", device->name, device->note);
     *context = (struct context){.kernels = k,
                                 .device = device,

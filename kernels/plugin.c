@@ -2,6 +2,7 @@
 
 #include "core/file.h"
 
+#include <ctype.h>
 #include <dlfcn.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -75,6 +76,7 @@ static int find_math(const char *name, enum device_math *out, struct error *err)
 
 int device_open(struct device **out, const char *name, const char *math_name, int turn,
                 int *fell_back, struct error *err) {
+    const size_t prefix = strlen("cuda:");
     enum device_math math = DEVICE_FP32;
     int number = -1, end = 0, status = find_math(math_name, &math, err);
     *out = NULL;
@@ -82,7 +84,8 @@ int device_open(struct device **out, const char *name, const char *math_name, in
     if (status || !strcmp(name, "cpu"))
         return status;
     if (!strcmp(name, "cuda") ||
-        (sscanf(name, "cuda:%4d%n", &number, &end) == 1 && !name[end] && number >= 0))
+        (!strncmp(name, "cuda:", prefix) && isdigit((unsigned char)name[prefix]) &&
+         sscanf(name + prefix, "%4d%n", &number, &end) == 1 && !name[prefix + (size_t)end]))
         return open_cuda(out, number, turn, math, err);
     if (strcmp(name, "auto") != 0)
         return error_set(err, STATUS_USAGE, "there is no device \"%s\": cpu, cuda, cuda:N or auto",

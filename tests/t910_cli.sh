@@ -109,6 +109,9 @@ expect "bench loader" 0 '^mae/32px/of-shapes +1 +[1-9]' "$program" bench loader 
 expect "bench loader of a dataset as JSON" 0 '"name": "mae/32px/of-drawn", "threads": 1, "images_per_s": [1-9]' "$program" bench loader drawn=shapes:size=16,train=200,test=10 --filter mae --threads 1 --seconds 0.1 --json
 expect "bench loader that matches nothing" 2 'no method' "$program" bench loader --filter nothing
 expect "bench steps as JSON" 0 '"percent_of_peak"' "$program" bench steps --json --seconds 0.1 --filter 'mae/vit-micro/32px-p8'
+# Asked to stop while it measures, it does so, and ends by the signal: not killed a minute later.
+expect "bench steps that is stopped" 130 'stopped in mae/vit-micro/32px-p8/b64' timeout --preserve-status -s INT -k 60 2 "$program" bench steps --seconds 3600 --filter 'mae/vit-micro/32px-p8'
+expect "16 bits without a device" 0 '--math bf16 is for devices: networks run on the processor' "$program" bench steps --json --seconds 0.1 --batch 16 --math bf16 --filter 'mae/vit-micro/32px-p8'
 expect "bench steps of a published size" 0 'resnet50/224px/b2"' "$program" bench steps --json --seconds 0.1 --batch 2 --published --filter resnet50
 expect "bench steps with another batch" 0 'p8/b16"' "$program" bench steps --json --seconds 0.1 --batch 16 --filter 'mae/vit-micro/32px-p8'
 

@@ -23,10 +23,16 @@ expect 'protocols on the device' 0 '' \
 
 expect 'there is no device "gpu": cpu, cuda, cuda:N or auto' 2 'there is no device "gpu": cpu, cuda, cuda:N or auto' \
     "$program" pretrain --device gpu --out x "${flags[@]}" --methods mae
+for name in 'cuda: 0' cuda:+0 cuda:0x; do
+    expect "no device \"$name\"" 2 'there is no device "cuda:.+": cpu, cuda, cuda:N or auto' \
+        "$program" pretrain --device "$name" --out x "${flags[@]}" --methods mae
+done
 expect 'cuda:1: invalid device ordinal' 3 'cuda:1: invalid device ordinal' \
     env SSVBENCH_CUDA_PLUGIN="$plugin" "$program" pretrain --device cuda:1 --out x "${flags[@]}" --methods mae
 expect 'the CUDA part cannot be loaded' 3 'the CUDA part cannot be loaded' \
     env SSVBENCH_CUDA_PLUGIN=none.so "$program" pretrain --device cuda --out x "${flags[@]}" --methods mae
+expect 'networks run on the processor, without --math' 0 'networks run on the processor in single precision, without --math bf16' \
+    env SSVBENCH_CUDA_PLUGIN=none.so "$program" pretrain --device auto --math bf16 --out y2 "${flags[@]}" --methods random
 expect 'networks run on the processor' 0 'networks run on the processor' \
     env SSVBENCH_CUDA_PLUGIN=none.so "$program" pretrain --device auto --out y "${flags[@]}" --methods random
 expect 'use a smaller batch or model' 3 'use a smaller batch or model' \
