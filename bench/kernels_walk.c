@@ -171,6 +171,10 @@ static int choose(const char *asked, const char *math, const struct kernels **ch
             chosen[(*n)++] = (*device)->kernels;
         return status;
     }
+    if (strcmp(math, device_maths[DEVICE_FP32]) != 0)
+        return error_set(
+            err, STATUS_USAGE,
+            "--math %s is for devices: choose one with --backend cuda, or leave it out", math);
     if (!*asked) {
         chosen[(*n)++] = kernels_cpu();
         return chosen[0] ? 0 : error_set(err, STATUS_USAGE, "SSVBENCH_ISA names no backend");

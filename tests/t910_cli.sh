@@ -47,6 +47,7 @@ expect "kernels on the shapes of a step" 0 '^attention_forward 8x5x4x32x0 ' "$pr
 expect "kernels on the shapes of no step" 2 'step:nothing: none of the steps' "$program" kernels --shapes step:nothing
 expect "kernels on the shapes of a wrong expression" 2 'expression' "$program" kernels --shapes 'step:('
 expect "kernels on shapes that there are not" 2 'there are quick, vit' "$program" kernels --shapes odd
+expect "kernels in 16 bits without a device" 2 '--math bf16 is for devices: .*--backend cuda' "$program" kernels --math bf16 --filter '^mse'
 expect "kernels that match nothing" 2 'no kernel matches' "$program" kernels --filter nothing
 expect "kernels of a backend that is not there" 2 'there is no "vax" here; there are: ref' "$program" kernels --backend vax
 expect "kernels of two backends" 0 '^argmax_rows 512x512 +cpu-' "$program" kernels --backend ref,cpu --filter '^argmax' --seconds 0.001
