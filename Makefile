@@ -313,10 +313,10 @@ INSTALLED := $(addprefix bin/,ssvbench $(notdir $(CUDAPLUG) $(MPIPLUG))) $(MANUA
   $(addprefix share/doc/ssvbench/,LICENSE README.md $(notdir $(wildcard docs/*.md))) $(addprefix share/ssvbench/,$(wildcard suites/*.ini))
 
 install: all $(MANUALS:%=$(BUILD)/share/%)
-	install -D -t $(DESTDIR)$(PREFIX)/bin $(BUILD)/ssvbench $(PLUGINS)
-	install -D -m 644 -t $(DESTDIR)$(PREFIX)/share/doc/ssvbench LICENSE README.md $(wildcard docs/*.md)
-	install -D -m 644 -t $(DESTDIR)$(PREFIX)/share/ssvbench/suites $(wildcard suites/*.ini)
-	@for file in $(MANUALS); do install -D -m 644 $(BUILD)/share/$$file $(DESTDIR)$(PREFIX)/share/$$file || exit; done
+	install -D -t '$(DESTDIR)$(PREFIX)'/bin $(BUILD)/ssvbench $(PLUGINS)
+	install -D -m 644 -t '$(DESTDIR)$(PREFIX)'/share/doc/ssvbench LICENSE README.md $(wildcard docs/*.md)
+	install -D -m 644 -t '$(DESTDIR)$(PREFIX)'/share/ssvbench/suites $(wildcard suites/*.ini)
+	@for file in $(MANUALS); do install -D -m 644 $(BUILD)/share/$$file '$(DESTDIR)$(PREFIX)'/share/$$file || exit; done
 uninstall:
 	rm -f $(addprefix '$(DESTDIR)$(PREFIX)'/,$(INSTALLED))
 	-rmdir '$(DESTDIR)$(PREFIX)'/share/ssvbench/suites '$(DESTDIR)$(PREFIX)'/share/ssvbench '$(DESTDIR)$(PREFIX)'/share/doc/ssvbench

@@ -197,6 +197,14 @@ int options_assign(struct option_set *set, const char *key, const char *value,
     return 0;
 }
 
+void options_reset(struct option_set *set, const char *key) {
+    struct option_place place;
+    struct error err;
+    CHECK(options_find(set, key, &place), "there is no option %s", key);
+    *place.origin = FROM_DEFAULT;
+    CHECK(!options_assign(set, key, place.def->by_default, FROM_DEFAULT, &err), "%s", err.message);
+}
+
 int option_input(struct option_set *set, const char *key, const char *value,
                  enum option_origin origin, const char *from, struct error *err) {
     struct option_place place;

@@ -83,6 +83,8 @@ void options_free(struct option_set *set);
  * option or the value is wrong. */
 int options_assign(struct option_set *set, const char *key, const char *value,
                    enum option_origin origin, struct error *err);
+/* An option of the program's own back to what it is when nobody says anything. */
+void options_reset(struct option_set *set, const char *key);
 /* An INI file; messages carry file and line.  Values from a higher origin stay.  An unknown
  * section, even an empty one, and a name that is set twice are errors. Comments start with ';' or
  * '#' at the start of a line and with ';' behind a blank; in a value

@@ -98,7 +98,8 @@ int each_image(const struct each *e, each_visit *visit, void *to, struct error *
     struct walk w = {.e = e, .first = each_share(e->in, e->n, e->batch, rank)};
     struct progress progress;
     w.n = each_share(e->in, e->n, e->batch, rank + 1) - w.first;
-    if (e->shows)
+    const int shows = e->shows && w.n;
+    if (shows)
         progress_begin(&progress, e->during, w.n);
     int status = w.n ? open_walk(&w, err) : 0;
     TRY(communicator_agree(ranks, WAIT_LONG, status, err));
@@ -110,12 +111,12 @@ int each_image(const struct each *e, each_visit *visit, void *to, struct error *
         if (w.done == w.n)
             continue;
         status = run_batch(&w, &batch, visit, to, err);
-        if (e->shows)
+        if (shows)
             progress_update(&progress, w.done, "");
     }
     status = communicator_agree(ranks, WAIT_LIMITED, status, err);
 out:
-    if (e->shows)
+    if (shows)
         progress_end(&progress);
     loader_close(w.loader);
     exec_close(w.x);

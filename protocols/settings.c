@@ -8,6 +8,9 @@
 #include <limits.h>
 #include <string.h>
 
+const char *const settings_of_vit[] = {
+    "position", "pool", "drop_path", "layer_scale", "patch", "relative_positions", NULL};
+
 static const struct option_def plan_options[] = {
     OPTION_TEXT(struct plan, preset, "small", "small|paper",
                 "defaults of the methods: for small images and budgets, or each paper's"),

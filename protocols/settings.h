@@ -65,6 +65,9 @@ struct settings {
     struct option_set options;
 };
 
+/* Options of the plan that only a ViT reads, NULL-terminated. */
+extern const char *const settings_of_vit[];
+
 /* Defaults; *s must not move afterwards. */
 void settings_init(struct settings *s);
 /* What the user writes into s is from now on checked as it is read, so that a wrong list has the

@@ -142,14 +142,11 @@ static int names(const char *key, size_t section, const struct method *m) {
     return strlen(m->name) == section && !strncmp(m->name, key, section);
 }
 
-/* What only a ViT reads. */
 static int is_of_vit(const char *key) {
-    static const char *const names[] = {"position",    "pool",  "drop_path",
-                                        "layer_scale", "patch", "relative_positions"};
-    for (size_t i = 0; i < sizeof names / sizeof *names; i++)
-        if (!strcmp(key, names[i]))
-            return 1;
-    return 0;
+    const char *const *name = settings_of_vit;
+    while (*name && strcmp(*name, key))
+        name++;
+    return *name != NULL;
 }
 
 static int concerns(const struct sweep_axis *axis, const struct method *m, const char *backbone) {

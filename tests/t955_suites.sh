@@ -68,6 +68,7 @@ expect "a suite" 0 'mae, resnet-micro +skipped' "${run[@]}" small.ini
 expect "the budget that was reached" 0 '^mae, vit-micro/4 +images:48 +0.75 +48 ' "$program" report out
 expect "the same as CSV" 0 'images:48,0.75,48,' "$program" report csv out
 expect "a dry run afterwards" 0 '4 cells: 4 done' "${run[@]}" small.ini --dry-run
+expect "what only a ViT reads makes no other run of a ResNet" 0 '^random-resnet-micro-.* done ' "${run[@]}" small.ini --dry-run --patch 8 --pool mean --drop_path 0.1
 expect "begun: a protocol is missing" 0 '0 done, 3 begun' "${run[@]}" small.ini --dry-run --protocols knn,linear
 expect "earlier runs say how long evaluation takes" 0 'evaluation takes about .* for 3 rows, as' "${run[@]}" small.ini --dry-run --seeds 5,
 expect "a row that no run has" 0 'evaluation of 3 rows is not in the estimate' "${run[@]}" small.ini --dry-run --protocols knn,linear
