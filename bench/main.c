@@ -10,6 +10,8 @@
 #include <string.h>
 #include <unistd.h>
 
+enum { MOST_COMMANDS = 32 };
+
 const struct command *const commands[] = {&command_run,         &command_pretrain,
                                           &command_eval,        &command_report,
                                           &command_export,      &command_compare,
@@ -32,7 +34,7 @@ static void on_signal(int number) {
 }
 
 static const struct command *find(const char *name, struct error *err) {
-    const char *names[32];
+    const char *names[MOST_COMMANDS];
     int n = 0;
     for (; commands[n]; n++) {
         if (!strcmp(commands[n]->name, name))
@@ -59,6 +61,17 @@ static int has_flag(int *argc, char **argv, const char *flag) {
     return 0;
 }
 
+/* What another command knows is no mistake. */
+static void doubt_environment(const struct invocation *call) {
+    const struct option_set *const sets[] = {&call->settings->options, NULL};
+    const struct option_def *tables[MOST_COMMANDS + 1] = {NULL};
+    int n = 0;
+    for (int i = 0; commands[i] && n < MOST_COMMANDS; i++)
+        if (commands[i]->flags)
+            tables[n++] = commands[i]->flags;
+    options_doubt_environment(sets, tables);
+}
+
 /* Everything that the user said, in the order of its weight; *argc, argv: what is left. */
 static int read_settings(struct invocation *call, const struct command *command,
                          struct error *err) {
@@ -72,6 +85,7 @@ static int read_settings(struct invocation *call, const struct command *command,
     TRY(options_load_environment(&s->options, err));
     if (command->flags_alone)
         TRY(options_load_environment(flags, err));
+    doubt_environment(call);
     TRY(options_parse(flags, &call->argc, call->argv, err));
     if (command->load)
         TRY(command->load(call, err));

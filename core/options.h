@@ -95,6 +95,11 @@ int options_load(struct option_set *set, const char *path, enum option_origin or
 int options_load_text(struct option_set *set, const char *text, const char *whence,
                       struct error *err);
 int options_load_environment(struct option_set *set, struct error *err);
+/* Warns of variables that are called almost like one of an option in these sets and tables, and
+ * like none of them.  NULL-terminated; no more than a warning, since other programs of the family
+ * may know them. */
+void options_doubt_environment(const struct option_set *const *sets,
+                               const struct option_def *const *tables);
 /* Takes every --flag out of argv: what is left, argv[1..*argc-1], are the positional arguments
  * (argv[0] stays).  "--" ends the flags.  --config FILE loads a file; --help, --version and
  * --print-config are the caller's: their flags are left in argv as positional arguments are.  After

@@ -11,33 +11,62 @@
 extern char **environ;
 
 /* SSVBENCH_MAE_MASK_RATIO of mae.mask_ratio */
-static char *environment_name(const struct option_place *place, struct arena *a) {
-    char *key = option_key(place, a), *name = arena_printf(a, ENVIRONMENT_PREFIX "%s", key);
+static char *variable_of(const char *key, struct arena *a) {
+    char *name = arena_printf(a, ENVIRONMENT_PREFIX "%s", key);
     for (char *c = name; *c; c++)
         *c = isalnum((unsigned char)*c) ? (char)toupper((unsigned char)*c) : '_';
     return name;
 }
 
-/* Other programs of the family may know a variable that this set of options does not, so a name
- * that is merely close to one of ours is worth a warning and no more. */
-static void warn_of_typos(const char *const *names, int n, struct arena *a) {
+static char *environment_name(const struct option_place *place, struct arena *a) {
+    return variable_of(option_key(place, a), a);
+}
+
+/* The variables of all sets and tables, in *names; returns their number. */
+static int list_variables(const struct option_set *const *sets,
+                          const struct option_def *const *tables, struct arena *a,
+                          const char ***names) {
+    int n = 0, room = 0;
+    for (int s = 0; sets[s]; s++)
+        room += options_count(sets[s]);
+    for (int t = 0; tables[t]; t++)
+        for (int d = 0; tables[t][d].name; d++)
+            room++;
+    *names = ARENA_ARRAY(a, const char *, room);
+    for (int s = 0; sets[s]; s++)
+        for (int i = 0; i < options_count(sets[s]); i++) {
+            struct option_place place = options_at((struct option_set *)sets[s], i);
+            (*names)[n++] = environment_name(&place, a);
+        }
+    for (int t = 0; tables[t]; t++)
+        for (int d = 0; tables[t][d].name; d++)
+            (*names)[n++] = variable_of(tables[t][d].name, a);
+    return n;
+}
+
+void options_doubt_environment(const struct option_set *const *sets,
+                               const struct option_def *const *tables) {
+    struct arena a = {0};
+    const size_t prefix = strlen(ENVIRONMENT_PREFIX);
+    const char **names;
+    const int n = list_variables(sets, tables, &a, &names);
+    const char **tails = ARENA_ARRAY(&a, const char *, n);
+    for (int i = 0; i < n; i++)
+        tails[i] = names[i] + prefix;
     for (char **variable = environ; variable && *variable; variable++) {
-        if (strncmp(*variable, ENVIRONMENT_PREFIX, strlen(ENVIRONMENT_PREFIX)) != 0)
+        if (strncmp(*variable, ENVIRONMENT_PREFIX, prefix) != 0)
             continue;
-        char *name = arena_strdup(a, *variable);
+        char *name = arena_strdup(&a, *variable);
         name[strcspn(name, "=")] = '\0';
         int known = 0;
         for (int i = 0; i < n && !known; i++)
             known = !strcmp(name, names[i]);
-        const char **tails = ARENA_ARRAY(a, const char *, n);
-        for (int i = 0; i < n; i++)
-            tails[i] = names[i] + strlen(ENVIRONMENT_PREFIX);
-        const char *nearest =
-            known ? NULL : nearest_name(name + strlen(ENVIRONMENT_PREFIX), tails, n);
+        const char *nearest = known ? NULL : nearest_name(name + prefix, tails, n);
         if (nearest)
             log_message(LOG_WARN, "%s is not an option; did you mean " ENVIRONMENT_PREFIX "%s?",
                         name, nearest);
     }
+    arena_free(&a);
 }
 
 int options_load_environment(struct option_set *set, struct error *err) {
@@ -58,7 +87,6 @@ int options_load_environment(struct option_set *set, struct error *err) {
             goto out;
         }
     }
-    warn_of_typos(names, n, &a);
 out:
     arena_free(&a);
     return status;

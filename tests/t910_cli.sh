@@ -97,6 +97,8 @@ git -C others branch some/where HEAD~1
 expect "kernels against a branch" 5 '^argmax_rows 64x1024 .* slower ' env -C others "$program" kernels --shapes tests --filter '^argmax_rows 64x' --seconds 0.001 --against some/where
 expect "kernels against one that does not build" 2 'HEAD as a git revision: make -s ended' env -C others "$program" kernels --shapes tests --filter '^argmax_rows 64x' --against HEAD
 expect "nothing is left of them" 0 '^1$' sh -c 'git -C others worktree list | wc -l'
+expect "a variable that is almost an option's" 0 'SSVBENCH_EPOCH is not an option; did you mean SSVBENCH_EPOCHS' env SSVBENCH_EPOCH=7 "$program" run --print-config
+expect "a variable of another command" 1 '' sh -c 'SSVBENCH_SECONDS=1 SSVBENCH_SAMPLES=0 "$1" kernels --print-config 2>&1 | grep "did you mean"' sh "$program"
 expect "the environment sets a command's own options" 2 'shapes odd: there are' env SSVBENCH_SHAPES=odd "$program" kernels
 expect "kernels against nothing" 2 'cannot start ./nowhere' "$program" kernels --shapes tests --filter '^argmax_rows 64x' --seconds 0.001 --against ./nowhere
 expect "kernels against what fails" 3 'false kernels ended with status 1' "$program" kernels --shapes tests --filter '^argmax_rows 64x' --seconds 0.001 --against false
