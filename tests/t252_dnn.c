@@ -220,6 +220,25 @@ static void test_what_is_missing_is_said(void **state) {
     }
 }
 
+/* One library is not there, and the other cannot do all: both are said. */
+static void test_all_that_is_missing_is_said(void **state) {
+    (void)state;
+    setenv("SSVBENCH_CUBLASLT", "none", 1);
+    struct device *d = open_device(STAND_IN);
+    unsetenv("SSVBENCH_CUBLASLT");
+    struct arrays *a = there();
+    struct error err;
+    const struct kctx c = {.threads = 1, .device = d->queue};
+    const struct conv_shape padded = {
+        .h = 2, .w = 2, .in = 1, .out = 1, .kh = 1, .kw = 1, .stride = 1, .pad = 3};
+    d->kernels->conv2d_forward(&c, 1, &padded, a->x, a->w, NULL, a->y);
+    assert_int_equal(d->check(d, &err), 0);
+    assert_non_null(strstr(d->note, "none is not found"));
+    assert_non_null(strstr(d->note, "; own kernels for 1 convolutions, the first "));
+    cudaFree(a);
+    cuda_device_close(d);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_against_ref),
@@ -230,6 +249,7 @@ int main(void) {
         cmocka_unit_test(test_recordings_keep_their_memory),
         cmocka_unit_test(test_errors_are_kept),
         cmocka_unit_test(test_what_is_missing_is_said),
+        cmocka_unit_test(test_all_that_is_missing_is_said),
         cmocka_unit_test(test_no_memory),
     };
     return cmocka_run_group_tests_name("dnn", tests, NULL, NULL);

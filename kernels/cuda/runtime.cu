@@ -257,7 +257,8 @@ int is_idle(struct device *d) {
 /* All that was done without a library so far, in one line. */
 void say_note(struct device *d) {
     const struct cuda_queue *q = &own(d)->queue;
-    const char *said[] = {own(d)->opened, q->dnn ? dnn_note(q->dnn) : "", blas_note(q->blas)};
+    const char *said[] = {own(d)->opened, q->dnn ? dnn_note(q->dnn) : "",
+                          q->blas ? blas_note(q->blas) : ""};
     int n = 0;
     d->note = own(d)->note;
     for (const char *text : said)
@@ -269,7 +270,7 @@ void say_note(struct device *d) {
 int check(struct device *d, struct error *err) {
     struct cuda_queue *q = &own(d)->queue;
     wait(d);
-    if (q->blas && *blas_note(q->blas))
+    if ((q->blas && *blas_note(q->blas)) || (q->dnn && *dnn_note(q->dnn) && *own(d)->opened))
         say_note(d);
     if (!q->error)
         return 0;
