@@ -309,17 +309,19 @@ HELP_ssvbench.fish := --completion fish
 MANUALS := man/man1/ssvbench.1 bash-completion/completions/ssvbench zsh/site-functions/_ssvbench \
   fish/vendor_completions.d/ssvbench.fish
 
+DOCS := $(wildcard docs/*.md docs/figures/*)
 INSTALLED := $(addprefix bin/,ssvbench $(notdir $(CUDAPLUG) $(MPIPLUG))) $(MANUALS:%=share/%) \
-  $(addprefix share/doc/ssvbench/,LICENSE README.md $(notdir $(wildcard docs/*.md))) $(addprefix share/ssvbench/,$(wildcard suites/*.ini))
+  $(addprefix share/doc/ssvbench/,LICENSE README.md $(DOCS)) $(addprefix share/ssvbench/,$(wildcard suites/*.ini))
 
 install: all $(MANUALS:%=$(BUILD)/share/%)
 	install -D -t '$(DESTDIR)$(PREFIX)'/bin $(BUILD)/ssvbench $(PLUGINS)
-	install -D -m 644 -t '$(DESTDIR)$(PREFIX)'/share/doc/ssvbench LICENSE README.md $(wildcard docs/*.md)
+	install -D -m 644 -t '$(DESTDIR)$(PREFIX)'/share/doc/ssvbench LICENSE README.md
+	@for file in $(DOCS); do install -D -m 644 $$file '$(DESTDIR)$(PREFIX)'/share/doc/ssvbench/$$file || exit; done
 	install -D -m 644 -t '$(DESTDIR)$(PREFIX)'/share/ssvbench/suites $(wildcard suites/*.ini)
 	@for file in $(MANUALS); do install -D -m 644 $(BUILD)/share/$$file '$(DESTDIR)$(PREFIX)'/share/$$file || exit; done
 uninstall:
 	rm -f $(addprefix '$(DESTDIR)$(PREFIX)'/,$(INSTALLED))
-	-rmdir '$(DESTDIR)$(PREFIX)'/share/ssvbench/suites '$(DESTDIR)$(PREFIX)'/share/ssvbench '$(DESTDIR)$(PREFIX)'/share/doc/ssvbench
+	-cd '$(DESTDIR)$(PREFIX)'/share && rmdir ssvbench/suites ssvbench doc/ssvbench/docs/figures doc/ssvbench/docs doc/ssvbench
 portable: all $(ALSO)
 	@rm -rf $(BUILD)/portable
 	@+$(AGAIN) install DESTDIR= PREFIX='$(if $(filter /%,$(BUILD)),,$(CURDIR)/)$(BUILD)/portable'
