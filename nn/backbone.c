@@ -114,7 +114,7 @@ static void represent(struct encoded *out, struct tensor *t, const char *kind, i
 /* (N,[V,]D) of tokens with the final norm, or with that of the mean of the patches. */
 static struct tensor *mean_patch(struct graph *g, int group, const struct vit *v,
                                  struct tensor *tokens) {
-    struct tensor *x = op_mean_rows(g, "mean", tokens, 1, tokens->dim[tokens->ndim - 2]);
+    struct tensor *x = op_mean_rows(g, "mean", tokens, 1, vit_patch_end(v, tokens));
     return v->norm_pooled ? op_layernorm(g, "fc_norm", group, x, vit_norm_eps(v)) : x;
 }
 
@@ -131,9 +131,9 @@ static void encode_vit(struct graph *g, int group, const struct backbone *b, str
     CHECK(depth <= MOST_BLOCKS, "%d blocks", depth);
     out->tokens = vit_encode(g, group, &b->vit, images, drop, block);
     block[depth - 1] = out->tokens;
-    int tokens = out->tokens->dim[out->tokens->ndim - 2];
+    int end = vit_patch_end(&b->vit, out->tokens);
     for (int i = 0; what == ENCODE_LAYERS && i < depth; i++) {
-        struct tensor *mean = i < depth - 1 ? op_mean_rows(g, "mean", block[i], 1, tokens)
+        struct tensor *mean = i < depth - 1 ? op_mean_rows(g, "mean", block[i], 1, end)
                                             : mean_patch(g, group, &b->vit, out->tokens);
         represent(out, op_mean_rows(g, "cls", block[i], 0, 1), "layer", i + 1, "cls");
         represent(out, mean, "layer", i + 1, "mean");

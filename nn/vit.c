@@ -106,8 +106,31 @@ struct tensor *vit_tokens_of(struct graph *g, int group, const struct vit *v,
     return op_add_broadcast(g, "positions", x, p);
 }
 
+/* x (N,[V,]T,D) and the registers behind it: rows of zeros to which a table of zeros and them is
+ * added. */
+static struct tensor *add_registers(struct graph *g, int group, const struct vit *v,
+                                    struct tensor *x) {
+    const int tokens = x->dim[x->ndim - 2], all = tokens + v->registers;
+    struct tensor *own = graph_param(g, group, "reg_token", 2, (const int[]){v->registers, v->dim},
+                                     INIT_TRUNC_NORMAL, INIT_STD);
+    struct arena scratch = {0};
+    int32_t *of_x = ARENA_ARRAY(&scratch, int32_t, all),
+            *of_own = ARENA_ARRAY(&scratch, int32_t, all);
+    for (int i = 0; i < all; i++) {
+        of_x[i] = i < tokens ? i : -1;
+        of_own[i] = i < tokens ? -1 : i - tokens;
+    }
+    struct tensor *rows = graph_const_index(g, "in_front", all, of_x);
+    struct tensor *behind = graph_const_index(g, "behind", all, of_own);
+    arena_free(&scratch);
+    x = op_gather(g, "tokens_in_front", x, rows, NULL);
+    return op_add_broadcast(g, "registers", x, op_gather(g, "registers_behind", own, behind, NULL));
+}
+
 struct tensor *vit_embed(struct graph *g, int group, const struct vit *v, struct tensor *images) {
     struct tensor *x = vit_tokens_of(g, group, v, vit_patches(g, group, v, images));
+    if (v->registers)
+        x = add_registers(g, group, v, x);
     return v->norm_pre ? op_layernorm(g, "norm_pre", group, x, norm_eps(v->norm_eps)) : x;
 }
 

@@ -24,6 +24,8 @@ struct vit {
     enum activation act; /* of the MLPs; ACT_NONE: GELU */
     double norm_eps;     /* of the layer norms; 0: 1e-6 */
     int norm_pre;        /* a layer norm behind the positions, norm_pre (Radford et al. 2021) */
+    int registers;       /* tokens more, without a position, behind the patches (Darcet et al. 2024,
+                          * arXiv:2309.16588, have them in front, which is the same to attention) */
     int norm_pooled;     /* the final norm, fc_norm, is of the mean of the patches alone */
 };
 
@@ -34,7 +36,11 @@ extern const char *const vit_names[]; /* NULL-terminated */
 
 int vit_rows(const struct vit *v);   /* of patches */
 int vit_cols(const struct vit *v);   /* patches in a row */
-int vit_tokens(const struct vit *v); /* 1 + number of patches */
+int vit_tokens(const struct vit *v); /* 1 + number of patches, without registers */
+/* Of tokens (N,[V,]1+T+R,D) that the network gave, the patches are rows 1 up to this one. */
+static inline int vit_patch_end(const struct vit *v, const struct tensor *tokens) {
+    return tokens->dim[tokens->ndim - 2] - v->registers;
+}
 double vit_norm_eps(const struct vit *v);
 
 /* A stack of pre-norm blocks, of a ViT, of a decoder, or of a text tower. */
@@ -60,15 +66,15 @@ struct tensor *transformer_blocks(struct graph *g, int group, const char *prefix
 struct transformer vit_transformer(struct graph *g, int group, const struct vit *v,
                                    struct tensor *drop);
 
-/* (N,[V,]1+T,D): patches embedded, CLS in front, positions added.  images (N,[V,]C,h,w) of the
- * network's own size, or square, of any side that patches divide. */
+/* (N,[V,]1+T+R,D): patches embedded, CLS in front, positions added, R registers behind.  images
+ * (N,[V,]C,h,w) of the network's own size, or square, of any side that patches divide. */
 struct tensor *vit_embed(struct graph *g, int group, const struct vit *v, struct tensor *images);
 /* The two halves of vit_embed, for methods that replace embedded patches: (N,[V,]T,D) without CLS
  * and positions, and with both. */
 struct tensor *vit_patches(struct graph *g, int group, const struct vit *v, struct tensor *images);
 struct tensor *vit_tokens_of(struct graph *g, int group, const struct vit *v,
                              struct tensor *patches);
-/* embed, all blocks, final norm: (N,[V,]1+T,D); layers as above. */
+/* embed, all blocks, final norm: (N,[V,]1+T+R,D); layers as above. */
 struct tensor *vit_encode(struct graph *g, int group, const struct vit *v, struct tensor *images,
                           struct tensor *drop, struct tensor **layers);
 /* The CLS token of that, (N,[V,]D), without what only the other tokens need. */

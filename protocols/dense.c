@@ -15,6 +15,7 @@ struct dense {
     struct builder builder;
     struct tensor *images;
     struct tensor *features; /* tokens or map */
+    int registers;           /* tokens behind the places */
     size_t skip;             /* reals of the features before the first place: the class token */
     const struct tensor **attention; /* (parts) last of each part of a split network */
     int parts;
@@ -39,8 +40,8 @@ static void find_attention(struct dense *d) {
         if (!t->op || strcmp(t->op->name, "attention") != 0 || ++seen % depth)
             continue;
         int tokens = t->dim[0];
-        CHECK(tokens == 1 + d->shape.places, "%s: %d tokens for %d places", t->name, tokens,
-              d->shape.places);
+        CHECK(tokens == 1 + d->shape.places + d->registers, "%s: %d tokens for %d places", t->name,
+              tokens, d->shape.places);
         d->attention[d->parts++] = t;
         d->shape.heads += attention_heads(t);
     }
@@ -72,11 +73,13 @@ static void build(struct dense *d) {
         int rows = vit_rows(&s->backbone->vit), cols = vit_cols(&s->backbone->vit);
         d->shape = (struct dense_shape){{rows, cols}, rows * cols, dim[1], 0};
         d->skip = (size_t)dim[1];
+        d->registers = s->backbone->vit.registers;
         find_attention(d);
     } else {
         d->shape = (struct dense_shape){{dim[0], dim[1]}, dim[0] * dim[1], dim[2], 0};
     }
-    CHECK(d->skip + (size_t)d->shape.places * (size_t)d->shape.dim == d->features->per_sample,
+    CHECK(d->skip + (size_t)(d->shape.places + d->registers) * (size_t)d->shape.dim ==
+              d->features->per_sample,
           "%s: not %d places", d->features->name, d->shape.places);
     graph_output(&d->graph, d->features);
     for (int i = 0; i < d->parts; i++)
@@ -93,7 +96,7 @@ static size_t image_reals(const struct dense *d) {
 /* attention (n, heads, places) of the images that x just ran. */
 static void look(const struct dense *d, const struct exec *x, int n, float *attention) {
     struct arena scratch = {0};
-    size_t places = (size_t)d->shape.places, tokens = places + 1;
+    size_t places = (size_t)d->shape.places, tokens = places + 1 + (size_t)d->registers;
     float *p = ARENA_ARRAY(&scratch, float, (size_t)d->shape.heads *tokens);
     for (int i = 0; i < n; i++)
         for (int part = 0; part < d->parts; part++) {

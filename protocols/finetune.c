@@ -98,7 +98,7 @@ static struct tensor *answer(const void *self, struct builder *b, const struct e
     int task = builder_group(b, TUNE_GROUP);
     struct tensor *x = e->pooled;
     if (e->tokens) {
-        x = op_mean_rows(b->g, "mean", e->tokens, 1, e->tokens->dim[0]);
+        x = op_mean_rows(b->g, "mean", e->tokens, 1, vit_patch_end(&b->backbone->vit, e->tokens));
         x = op_layernorm(b->g, "fc_norm", task, x, 1e-6);
     }
     const struct linear_spec head = {

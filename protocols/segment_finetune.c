@@ -59,10 +59,11 @@ struct work {
 /* ---- the network ---- */
 
 /* (h,w,D): the last map, or the tokens behind the class token in their square. */
-static struct tensor *map_of(struct graph *g, const struct encoded *e) {
+static struct tensor *map_of(const struct builder *b, const struct encoded *e) {
+    struct graph *g = b->g;
     if (e->map)
         return e->map;
-    int places = e->tokens->dim[0] - 1, side = (int)lround(sqrt(places));
+    int places = vit_patch_end(&b->backbone->vit, e->tokens) - 1, side = (int)lround(sqrt(places));
     struct arena scratch = {0};
     int32_t *row = ARENA_ARRAY(&scratch, int32_t, places);
     CHECK(side * side == places, "%d places are no square", places);
@@ -78,7 +79,7 @@ static struct tensor *answer(const void *self, struct builder *b, const struct e
     const struct work *w = self;
     static const double norm_eps = 1e-6, init_std = 0.02;
     int group = builder_group(b, TUNE_GROUP);
-    struct tensor *x = map_of(b->g, e);
+    struct tensor *x = map_of(b, e);
     for (int i = 0; i < DOUBLINGS && 2 * x->dim[0] <= b->backbone->image; i++) {
         const struct conv_spec up = {.group = group,
                                      .out = w->o->decoder_width,

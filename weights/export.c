@@ -209,6 +209,8 @@ static const char *lacking_vit(const struct vit *v, int timm) {
         return "no ViT without positions";
     if (v->act == ACT_QUICK_GELU)
         return "no quick GELU";
+    if (v->registers)
+        return "no place for registers";
     if (timm)
         return fabs(vit_norm_eps(v) - usual_eps) > 1e-12 ? "no norms with another eps than 1e-6"
                                                          : NULL;

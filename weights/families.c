@@ -7,10 +7,23 @@
 #include <stdlib.h>
 #include <string.h>
 
-const struct family *const families[] = {
-    &family_cifar_resnet, &family_beit,   &family_hf_vit,   &family_hf_clip,   &family_openai_clip,
-    &family_open_clip,    &family_mae,    &family_dino_vit, &family_timm_vit,  &family_dino_resnet,
-    &family_torchvision,  &family_simclr, &family_lightly,  &family_simclr_v2, NULL};
+const struct family *const families[] = {&family_cifar_resnet,
+                                         &family_beit,
+                                         &family_hf_vit,
+                                         &family_hf_clip,
+                                         &family_openai_clip,
+                                         &family_open_clip,
+                                         &family_mae,
+                                         &family_dino_vit,
+                                         &family_dinov2_registers,
+                                         &family_dinov2,
+                                         &family_timm_vit,
+                                         &family_dino_resnet,
+                                         &family_torchvision,
+                                         &family_simclr,
+                                         &family_lightly,
+                                         &family_simclr_v2,
+                                         NULL};
 
 /* What trainers put in front of names when they save more than the network. */
 static const char *const prefixes[] = {"",
@@ -220,6 +233,10 @@ static int find_grid(const struct family *f, const struct source *s, const struc
     }
     size_t tokens = source_entries(t) / (size_t)n->backbone.vit.dim;
     int side = side_of_tokens(tokens);
+    if (!side && names->may_lack_cls) {
+        side = side_of_tokens(tokens + 1);
+        n->own_lack_cls = side > 0;
+    }
     if (!side)
         return error_set(err, STATUS_USAGE,
                          "%s: %s is for %zu tokens, which are no square of patches and a CLS token",
@@ -239,7 +256,7 @@ static int count_blocks(const struct family *f, const struct source *s, const ch
 }
 
 static int check_tokens(const struct vit *v, struct error *err) {
-    if (attention_fits(vit_tokens(v), v->dim / v->heads))
+    if (attention_fits(vit_tokens(v) + v->registers, v->dim / v->heads))
         return 0;
     return error_set(err, STATUS_USAGE,
                      "images of %d x %d in patches of %d are %d tokens, more than attention takes "

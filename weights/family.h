@@ -49,8 +49,8 @@ struct family {
 extern const struct family *const families[]; /* NULL-terminated */
 extern const struct family family_cifar_resnet, family_torchvision, family_simclr,
     family_dino_resnet, family_lightly, family_simclr_v2, family_timm_vit, family_mae,
-    family_dino_vit, family_hf_vit, family_beit, family_hf_clip, family_open_clip,
-    family_openai_clip;
+    family_dinov2, family_dinov2_registers, family_dino_vit, family_hf_vit, family_beit,
+    family_hf_clip, family_open_clip, family_openai_clip;
 
 /* By name, or by the names of tensors; with the prefix that was stripped. */
 int family_recognise(struct source *s, const struct network_options *o, const struct family **out,
@@ -68,11 +68,11 @@ void pattern_fill(const char *pattern, char star[PATTERN_STARS][PATTERN_STAR], c
 struct vit_names {
     const char *patch; /* (dim,channels,p,p) */
     const char *positions;
-    int may_lack_positions;
-    const char *block; /* "blocks.%d.norm1.weight" */
-    const char *fc1;   /* of the first block */
-    const char *head;  /* (classes,dim), or NULL */
-    const char *heads; /* in the files beside: "num_attention_heads"; or NULL */
+    int may_lack_positions, may_lack_cls; /* all of them, or that of CLS */
+    const char *block;                    /* "blocks.%d.norm1.weight" */
+    const char *fc1;                      /* of the first block */
+    const char *head;                     /* (classes,dim), or NULL */
+    const char *heads;                    /* in the files beside: "num_attention_heads"; or NULL */
 };
 /* Sizes, the input's size and the grid.  Status 2 where the number of heads cannot be told. */
 int describe_vit(const struct family *f, const struct source *s, const struct vit_names *names,

@@ -1,5 +1,5 @@
 /* family_vit.c -- vision transformers with timm's names, which are this program's own: timm's,
- * those of MAE and of DINO; and Hugging Face's.
+ * those of MAE and of both versions of DINO; and Hugging Face's.
  *
  * Where a network ends in fc_norm, that norm is of the mean of the patches and `norm` is left out
  * (timm with avg pooling, MAE fine-tuned).
@@ -11,12 +11,14 @@
 
 static const struct vit_names timm_names = {.patch = "patch_embed.proj.weight",
                                             .positions = "pos_embed",
+                                            .may_lack_cls = 1,
                                             .block = "blocks.%d.norm1.weight",
                                             .fc1 = "blocks.0.mlp.fc1.weight",
                                             .head = "head.weight",
                                             .heads = "model_args.num_heads"};
 
 static const struct weight_rule rules[] = {{"encoder.pos_embed", "pos_embed", WEIGHT_POSITIONS},
+                                           {"encoder.reg_token", "register_tokens", WEIGHT_SAME},
                                            {"head.fc.*", "head.*", WEIGHT_SAME},
                                            {"encoder.*", "*", WEIGHT_SAME},
                                            {NULL, NULL, WEIGHT_SAME}};
@@ -28,6 +30,7 @@ static int describe(const struct family *f, const struct source *s, const struct
     const char *pool = source_text(s, "model_args.global_pool", source_text(s, "global_pool", ""));
     v->pool = v->norm_pooled || !strcmp(pool, "avg") ? POOL_MEAN : POOL_CLS;
     v->layer_scale = source_find(s, "blocks.0.ls1.gamma") ? 1 : 0; /* whatever, to be replaced */
+    v->registers = source_dim(s, "reg_token", 1) + source_dim(s, "register_tokens", 1);
     return describe_vit(f, s, &timm_names, o, n, err);
 }
 
@@ -35,7 +38,7 @@ static int describe_timm(const struct source *s, const struct network_options *o
                          struct error *err) {
     snprintf(n->remark, sizeof n->remark,
              "MAE's and DINO's encoders have the same names and another preparation of images: "
-             "--weights.as mae, --weights.as dino");
+             "--weights.as mae, dino or dinov2");
     return describe(&family_timm_vit, s, o, n, err);
 }
 
@@ -106,6 +109,64 @@ const struct family family_dino_vit = {
     .rules = rules,
     .spare = dino_spare,
     .describe = describe_dino};
+
+/* Its tables are for 518 pixels, and it is evaluated at 224: at the multiple of a patch that is
+ * nearest below. */
+static int describe_dinov2(const struct family *f, const struct source *s,
+                           const struct network_options *o, struct network *n, struct error *err) {
+    enum { USUAL = 224 };
+    struct network_options own = *o;
+    char image[32];
+    int patch = source_dim(s, "patch_embed.proj.weight", 2);
+    if ((!o->image || !*o->image) && patch > 0 && patch <= USUAL) {
+        snprintf(image, sizeof image, "%d", USUAL / patch * patch);
+        own.image = image;
+    }
+    return describe(f, s, &own, n, err);
+}
+
+static int describe_plain(const struct source *s, const struct network_options *o,
+                          struct network *n, struct error *err) {
+    return describe_dinov2(&family_dinov2, s, o, n, err);
+}
+
+static int describe_registers(const struct source *s, const struct network_options *o,
+                              struct network *n, struct error *err) {
+    return describe_dinov2(&family_dinov2_registers, s, o, n, err);
+}
+
+static const char *const dinov2_signs[] = {
+    "patch_embed.proj.weight", "cls_token",        "mask_token",
+    "blocks.0.ls1.gamma",      "!register_tokens", NULL};
+static const char *const registers_signs[] = {"patch_embed.proj.weight", "cls_token",
+                                              "blocks.0.ls1.gamma", "register_tokens", NULL};
+
+static const struct spare_rule dinov2_spare[] = {{"mask_token", "of masked pretraining"},
+                                                 {NULL, NULL}};
+
+const struct family family_dinov2 = {
+    .name = "dinov2",
+    .title = "DINOv2's ViT, its own code's",
+    .cite = "Oquab et al. 2023, arXiv:2304.07193",
+    .variants = "ViT-S/14, B/14, L/14, any width and depth",
+    .images = {.norm = NORM_IMAGENET, .crop = 0.875, .interpolation = INTERPOLATION_BICUBIC},
+    .resampling = RESAMPLE_OFFSET,
+    .signs = dinov2_signs,
+    .rules = rules,
+    .spare = dinov2_spare,
+    .describe = describe_plain};
+
+const struct family family_dinov2_registers = {
+    .name = "dinov2-registers",
+    .title = "the same with registers",
+    .cite = "Darcet et al. 2024, arXiv:2309.16588",
+    .variants = "ViT-S/14, B/14, L/14, any width, depth and number",
+    .images = {.norm = NORM_IMAGENET, .crop = 0.875, .interpolation = INTERPOLATION_BICUBIC},
+    .resampling = RESAMPLE_ANTIALIAS,
+    .signs = registers_signs,
+    .rules = rules,
+    .spare = dinov2_spare,
+    .describe = describe_registers};
 
 /* ---- Hugging Face ---- */
 

@@ -103,13 +103,18 @@ static int resampled(const struct network *n, const struct recipe *r) {
            (n->rows != n->own_rows || n->cols != n->own_cols);
 }
 
+/* Whether a table is not copied as it is: it is for another grid, or has no row for CLS. */
+static int remade(const struct network *n, const struct recipe *r) {
+    return resampled(n, r) || (r->rule->form == WEIGHT_POSITIONS && n->own_lack_cls);
+}
+
 /* Of those, tables for the file's grid. */
-static int shapes_fit_resampled(const struct network *n, const struct param *p,
-                                const struct source_tensor *t, enum weight_form form) {
+static int shapes_fit_remade(const struct network *n, const struct param *p,
+                             const struct source_tensor *t, enum weight_form form) {
     int64_t theirs[ST_MAX_DIM];
     int m = shape_of_tensor(t->t, theirs), relative = form == WEIGHT_RELATIVE;
-    int rows =
-        relative ? relative_entries(n->own_rows, n->own_cols) : 1 + n->own_rows * n->own_cols;
+    int rows = relative ? relative_entries(n->own_rows, n->own_cols)
+                        : !n->own_lack_cls + n->own_rows * n->own_cols;
     return m == 2 && theirs[0] == rows && theirs[1] == p->dim[relative ? 0 : 1];
 }
 
@@ -166,9 +171,9 @@ static void convert(struct loading *l, const struct param *p, const struct recip
     float *out = l->model->value + p->offset;
     const struct source_tensor *t = r->part[0];
     const struct network *n = l->network;
-    const int another_grid = resampled(n, r);
+    const int another_table = remade(n, r);
     const enum weight_form form = r->rule->form;
-    int same = form == WEIGHT_SAME || (form == WEIGHT_POSITIONS && !another_grid);
+    int same = form == WEIGHT_SAME || (form == WEIGHT_POSITIONS && !another_table);
     if (same && !p->channels_last) {
         size_t each = p->count / (size_t)r->n;
         for (int i = 0; i < r->n; i++)
@@ -180,12 +185,13 @@ static void convert(struct loading *l, const struct param *p, const struct recip
     }
     struct arena scratch = {0};
     size_t entries = source_entries(t);
-    float *in = ARENA_ARRAY(&scratch, float, entries);
-    source_reals(t, 0, entries, in);
+    size_t cls = form == WEIGHT_POSITIONS && n->own_lack_cls ? (size_t)p->dim[1] : 0;
+    float *in = ARENA_ARRAY(&scratch, float, cls + entries); /* of CLS zeros */
+    source_reals(t, 0, entries, in + cls);
     if (form == WEIGHT_POSITIONS)
         resample_positions(n->family->resampling, n->own_rows, n->own_cols, p->dim[1], in, n->rows,
                            n->cols, out);
-    else if (form == WEIGHT_RELATIVE && another_grid)
+    else if (form == WEIGHT_RELATIVE && another_table)
         resample_relative(n->own_rows, n->own_cols, p->dim[0], in, n->rows, n->cols, out);
     else if (p->channels_last)
         channels_last_of(p, in, out);
@@ -213,21 +219,21 @@ static int load_one(struct loading *l, const struct param *p, const char *full, 
         note(l->c, &l->c->missing_list, "%s%s", full, "");
         return 0;
     }
-    int other_grid = resampled(l->network, &r);
+    const int other_table = remade(l->network, &r);
     for (int i = 0; i < r.n; i++) {
         struct source_tensor *t = r.part[i];
         if (!t)
             continue;
         l->c->loaded += !t->used;
         t->used = 1;
-        int fits = other_grid ? shapes_fit_resampled(l->network, p, t, r.rule->form)
-                              : shapes_fit(p, t, r.n, r.rule->form);
+        int fits = other_table ? shapes_fit_remade(l->network, p, t, r.rule->form)
+                               : shapes_fit(p, t, r.n, r.rule->form);
         if (source_is_real(t) && fits)
             continue;
         note_mismatch(l, p, full, t);
         return 0;
     }
-    l->c->resampled += other_grid;
+    l->c->resampled += resampled(l->network, &r);
     l->c->made += r.rule->form == WEIGHT_ZERO;
     if (r.rule->form == WEIGHT_ZERO) {
         memset(l->model->value + p->offset, 0, p->count * sizeof(real));

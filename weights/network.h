@@ -54,6 +54,7 @@ struct network {
     struct text text;       /* vocabulary 0: no text tower */
     int rows, cols;         /* grid of positions here; 0: there are none */
     int own_rows, own_cols; /* grid of those in the file */
+    int own_lack_cls;       /* and they have no row for CLS, whose position is in it already */
     char remark[160];       /* what was assumed and cannot be seen in the file, or "" */
 };
 

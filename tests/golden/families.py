@@ -63,11 +63,11 @@ def record(modules):
     return out
 
 
-def layers_of(blocks, last):
-    """layerN.cls and layerN.mean; last: those of the last layer."""
+def layers_of(blocks, last, first=1):
+    """layerN.cls and layerN.mean, from the first patch on; last: those of the last layer."""
     f = {}
     for i, b in enumerate(blocks):
-        f[f"layer{i + 1}.cls"], f[f"layer{i + 1}.mean"] = b[:, 0], b[:, 1:].mean(1)
+        f[f"layer{i + 1}.cls"], f[f"layer{i + 1}.mean"] = b[:, 0], b[:, first:].mean(1)
     f[f"layer{len(blocks)}.cls"], f[f"layer{len(blocks)}.mean"] = last
     return f
 
@@ -79,10 +79,10 @@ def run_timm(model, x):
     blocks = record(model.blocks)
     model.eval()
     logits = model(x)
-    b = blocks[-1]
+    b, first = blocks[-1], model.num_prefix_tokens
     if isinstance(model.fc_norm, nn.Identity):
         b = model.norm(b)
-        f = layers_of(blocks, (b[:, 0], b[:, 1:].mean(1)))
+        f = layers_of(blocks, (b[:, 0], b[:, first:].mean(1)), first)
     else:
         f = layers_of(blocks, (b[:, 0], model.fc_norm(b[:, 1:].mean(1))))
     if not isinstance(model.head, nn.Identity):
@@ -118,6 +118,36 @@ def dino_positions(table, rows, cols):
     p = F.interpolate(p, scale_factor=((rows + 0.1) / g, (cols + 0.1) / g), mode="bicubic")
     assert p.shape[-2:] == (rows, cols)
     return torch.cat([table[:, :1], p.permute(0, 2, 3, 1).flatten(1, 2)], 1)
+
+
+def wide_positions(table, rows, cols):
+    """vision_transformer.py of DINOv2 with interpolate_antialias, no offset: those with registers."""
+    g = int((table.shape[1] - 1) ** 0.5)
+    p = table[:, 1:].reshape(1, g, g, -1).permute(0, 3, 1, 2)
+    p = F.interpolate(p, size=(rows, cols), mode="bicubic", antialias=True)
+    return torch.cat([table[:, :1], p.permute(0, 2, 3, 1).flatten(1, 2)], 1)
+
+
+def registers_vit(size, registers, name="vit_base_patch16_224", **kw):
+    """DINOv2's names for timm's network, which has the position of CLS in the token."""
+    import timm
+    kw = {**kw, "num_classes": 0, "reg_tokens": registers, "no_embed_class": True}
+    sd = dict(timm.create_model(name, **kw).state_dict())
+    sd["register_tokens"] = sd.pop("reg_token")
+    sd["mask_token"] = torch.zeros(1, kw["embed_dim"])
+    sd["pos_embed"] = torch.zeros(1, 1 + sd["pos_embed"].shape[1], kw["embed_dim"])
+
+    def run(sd):
+        own = {k: v for k, v in sd.items() if k != "mask_token"}
+        patch = own["patch_embed.proj.weight"].shape[-1]
+        p = wide_positions(own["pos_embed"], size[0] // patch, size[1] // patch)
+        own["cls_token"], own["pos_embed"] = own["cls_token"] + p[:, :1], p[:, 1:]
+        own["reg_token"] = own.pop("register_tokens")
+        m = timm.create_model(name, **{**kw, "img_size": size})
+        m.load_state_dict(own)
+        return run_timm(m, images(*size))
+
+    return sd, run
 
 
 def plain_vit(size, positions, more, name="vit_base_patch16_224", **kw):
@@ -389,6 +419,12 @@ CASES = [
      lambda s: timm_vit(s, num_classes=5, global_pool="avg", **VIT)),
     ("timm_layer_scale", "timm-vit", "", (16, 16), "F64", "", 4, 0,
      lambda s: timm_vit(s, num_classes=0, init_values=0.1, **VIT)),
+    ("timm_registers", "timm-vit", "", (24, 16), "F32", "", 4, 0,
+     lambda s: timm_vit(s, num_classes=5, reg_tokens=3, no_embed_class=True, init_values=0.1, **VIT)),
+    ("dinov2", "dinov2", "", (20, 12), "F32", "", 4, 0,
+     lambda s: plain_vit(s, dino_positions, {"mask_token": (1, 32)}, init_values=0.1, **VIT)),
+    ("dinov2_registers", "dinov2-registers", "", (12, 20), "F32", "teacher.backbone.", 4, 0,
+     lambda s: registers_vit(s, 4, init_values=0.1, **VIT)),
     ("mae_full", "mae", "", (20, 28), "F32", "", 4, 0,
      lambda s: plain_vit(s, mae_positions, {"mask_token": (1, 1, 8), "decoder_embed.weight": (8, 32),
                                             "decoder_pos_embed": (1, 17, 8)}, **VIT)),
