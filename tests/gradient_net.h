@@ -171,6 +171,24 @@ static void net_vit(struct net *n) {
     classify(n, op_mean_rows(&n->graph, "cls", x, 0, 1), 0);
 }
 
+/* CLS and the mean of the patches, which ends in front of the registers. */
+static void net_registers(struct net *n) {
+    const struct vit v = {.image = 8,
+                          .channels = 2,
+                          .patch = 4,
+                          .dim = 8,
+                          .depth = 1,
+                          .heads = 2,
+                          .mlp = 12,
+                          .registers = 3,
+                          .position = POSITION_LEARNED};
+    struct graph *g = &n->graph;
+    struct tensor *images = input(n, "images", 3, (const int[]){2, 8, 8});
+    struct tensor *x = vit_encode(g, n->group, &v, images, NULL, NULL);
+    struct tensor *mean = op_mean_rows(g, "mean", x, 1, vit_patch_end(&v, x));
+    classify(n, op_add(g, "sum", op_mean_rows(g, "cls", x, 0, 1), mean), 0);
+}
+
 /* The shape of MAE: some tokens encoded, all decoded, the hidden ones compared. */
 static void net_masked(struct net *n) {
     const struct vit v = {.image = 8,
@@ -276,6 +294,7 @@ static const struct net_case {
     {"two losses", net_two_losses},
     {"standardize", net_standardize},
     {"vit", net_vit},
+    {"registers", net_registers},
     {"masked", net_masked},
     {"views", net_views},
     {"embed", net_embed},
