@@ -9,6 +9,8 @@
 
 const struct family *const families[] = {&family_cifar_resnet,
                                          &family_beit,
+                                         &family_hf_dinov2_registers,
+                                         &family_hf_dinov2,
                                          &family_hf_vit,
                                          &family_hf_clip,
                                          &family_openai_clip,

@@ -49,8 +49,9 @@ struct family {
 extern const struct family *const families[]; /* NULL-terminated */
 extern const struct family family_cifar_resnet, family_torchvision, family_simclr,
     family_dino_resnet, family_lightly, family_simclr_v2, family_timm_vit, family_mae,
-    family_dinov2, family_dinov2_registers, family_dino_vit, family_hf_vit, family_beit,
-    family_hf_clip, family_open_clip, family_openai_clip;
+    family_dinov2, family_dinov2_registers, family_hf_dinov2, family_hf_dinov2_registers,
+    family_dino_vit, family_hf_vit, family_beit, family_hf_clip, family_open_clip,
+    family_openai_clip;
 
 /* By name, or by the names of tensors; with the prefix that was stripped. */
 int family_recognise(struct source *s, const struct network_options *o, const struct family **out,

@@ -112,16 +112,19 @@ const struct family family_dino_vit = {
 
 /* Its tables are for 518 pixels, and it is evaluated at 224: at the multiple of a patch that is
  * nearest below. */
+static const char *usual_image(const char *asked, int patch, char image[32]) {
+    enum { USUAL = 224 };
+    if ((asked && *asked) || patch < 1 || patch > USUAL)
+        return asked;
+    snprintf(image, 32, "%d", USUAL / patch * patch);
+    return image;
+}
+
 static int describe_dinov2(const struct family *f, const struct source *s,
                            const struct network_options *o, struct network *n, struct error *err) {
-    enum { USUAL = 224 };
     struct network_options own = *o;
     char image[32];
-    int patch = source_dim(s, "patch_embed.proj.weight", 2);
-    if ((!o->image || !*o->image) && patch > 0 && patch <= USUAL) {
-        snprintf(image, sizeof image, "%d", USUAL / patch * patch);
-        own.image = image;
-    }
+    own.image = usual_image(o->image, source_dim(s, "patch_embed.proj.weight", 2), image);
     return describe(f, s, &own, n, err);
 }
 
@@ -236,6 +239,95 @@ const struct family family_hf_vit = {.name = "hf-vit",
                                      .rules = hf_rules,
                                      .spare = hf_spare,
                                      .describe = describe_hf};
+
+/* ---- Hugging Face's DINOv2 ---- */
+
+static const struct vit_names hf_dinov2_names = {
+    .patch = "embeddings.patch_embeddings.projection.weight",
+    .positions = "embeddings.position_embeddings",
+    .block = "encoder.layer.%d.norm1.weight",
+    .fc1 = "encoder.layer.0.mlp.fc1.weight",
+    .heads = "num_attention_heads"};
+
+static const struct weight_rule hf_dinov2_rules[] = {
+    {"encoder.cls_token", "embeddings.cls_token", WEIGHT_SAME},
+    {"encoder.reg_token", "embeddings.register_tokens", WEIGHT_SAME},
+    {"encoder.pos_embed", "embeddings.position_embeddings", WEIGHT_POSITIONS},
+    {"encoder.patch_embed.proj.*", "embeddings.patch_embeddings.projection.*", WEIGHT_SAME},
+    {"encoder.blocks.*.attn.qkv.*", "encoder.layer.*.attention.attention.{query,key,value}.*",
+     WEIGHT_SAME},
+    {"encoder.blocks.*.attn.proj.*", "encoder.layer.*.attention.output.dense.*", WEIGHT_SAME},
+    {"encoder.blocks.*.ls1.gamma", "encoder.layer.*.layer_scale1.lambda1", WEIGHT_SAME},
+    {"encoder.blocks.*.ls2.gamma", "encoder.layer.*.layer_scale2.lambda1", WEIGHT_SAME},
+    {"encoder.blocks.*.*.*", "encoder.layer.*.*.*", WEIGHT_SAME},
+    {"encoder.norm.*", "layernorm.*", WEIGHT_SAME},
+    {NULL, NULL, WEIGHT_SAME}};
+
+static const struct spare_rule hf_dinov2_spare[] = {
+    {"embeddings.mask_token", "of masked pretraining"},
+    {"classifier.*", "a classifier of CLS and mean together, which this program has not"},
+    {NULL, NULL}};
+
+static int describe_hf_dinov2(const struct family *f, const struct source *s,
+                              const struct network_options *o, struct network *n,
+                              struct error *err) {
+    struct vit *v = &n->backbone.vit;
+    struct network_options own = *o;
+    char image[32];
+    int status = describe_activation(s, "hidden_act", ACT_GELU, &v->act, err);
+    const struct source_tensor *t = family_find(f, s, hf_dinov2_names.patch);
+    const struct source_tensor *more = family_find(f, s, "embeddings.register_tokens");
+    if (status)
+        return status;
+    v->norm_eps = source_number(s, "layer_norm_eps", 1e-6);
+    v->layer_scale = 1; /* whatever, to be replaced */
+    v->registers = more && more->t->ndim == 3 ? (int)more->t->dim[1] : 0;
+    own.image = usual_image(o->image, t ? (int)t->t->dim[2] : 0, image);
+    return describe_vit(f, s, &hf_dinov2_names, &own, n, err);
+}
+
+static int describe_hf_plain(const struct source *s, const struct network_options *o,
+                             struct network *n, struct error *err) {
+    return describe_hf_dinov2(&family_hf_dinov2, s, o, n, err);
+}
+
+static int describe_hf_registers(const struct source *s, const struct network_options *o,
+                                 struct network *n, struct error *err) {
+    return describe_hf_dinov2(&family_hf_dinov2_registers, s, o, n, err);
+}
+
+static const char *const hf_dinov2_signs[] = {"embeddings.patch_embeddings.projection.weight",
+                                              "encoder.layer.0.layer_scale1.lambda1",
+                                              "!embeddings.register_tokens", NULL};
+static const char *const hf_registers_signs[] = {"embeddings.patch_embeddings.projection.weight",
+                                                 "encoder.layer.0.layer_scale1.lambda1",
+                                                 "embeddings.register_tokens", NULL};
+
+const struct family family_hf_dinov2 = {
+    .name = "hf-dinov2",
+    .title = "Hugging Face's DINOv2",
+    .cite = "Oquab et al. 2023, arXiv:2304.07193; github.com/huggingface/transformers, Dinov2Model",
+    .variants = "ViT-S/14, B/14, L/14, any width and depth",
+    .images = {.norm = NORM_IMAGENET, .crop = 0.875, .interpolation = INTERPOLATION_BICUBIC},
+    .resampling = RESAMPLE_BICUBIC,
+    .inner = "dinov2.",
+    .signs = hf_dinov2_signs,
+    .rules = hf_dinov2_rules,
+    .spare = hf_dinov2_spare,
+    .describe = describe_hf_plain};
+
+const struct family family_hf_dinov2_registers = {
+    .name = "hf-dinov2-registers",
+    .title = "the same with registers",
+    .cite = "Darcet et al. 2024, arXiv:2309.16588; Dinov2WithRegistersModel",
+    .variants = "ViT-S/14, B/14, L/14, any width, depth and number",
+    .images = {.norm = NORM_IMAGENET, .crop = 0.875, .interpolation = INTERPOLATION_BICUBIC},
+    .resampling = RESAMPLE_ANTIALIAS,
+    .inner = "dinov2_with_registers.",
+    .signs = hf_registers_signs,
+    .rules = hf_dinov2_rules,
+    .spare = hf_dinov2_spare,
+    .describe = describe_hf_registers};
 
 /* ---- BEiT ---- */
 

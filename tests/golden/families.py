@@ -214,6 +214,23 @@ def hf_vit(size, **kw):
     return save_hf(transformers.ViTForImageClassification(config)), run
 
 
+def hf_dinov2(size, registers=0, **kw):
+    import transformers
+    kind = "Dinov2WithRegisters" if registers else "Dinov2"
+    more = {"num_register_tokens": registers} if registers else {}
+    config = getattr(transformers, kind + "Config")(mlp_ratio=2, **more, **kw)
+    cls = getattr(transformers, kind + "Model")
+
+    def run(sd):
+        m = load_hf(cls, config, sd)
+        blocks = record(m.encoder.layer)
+        m(images(*size))
+        b, first = m.layernorm(blocks[-1]), 1 + registers
+        return layers_of(blocks, (b[:, 0], b[:, first:].mean(1)), first)
+
+    return save_hf(cls(config)), run
+
+
 def clip_towers(sd, size, act, vision, text, embed, positions):
     import open_clip
     m = open_clip.CLIP(embed_dim=embed, vision_cfg={**vision, "image_size": size}, text_cfg=text,
@@ -425,6 +442,10 @@ CASES = [
      lambda s: plain_vit(s, dino_positions, {"mask_token": (1, 32)}, init_values=0.1, **VIT)),
     ("dinov2_registers", "dinov2-registers", "", (12, 20), "F32", "teacher.backbone.", 4, 0,
      lambda s: registers_vit(s, 4, init_values=0.1, **VIT)),
+    ("hf_dinov2", "hf-dinov2", "", (20, 12), "F32", "", 4, 0,
+     lambda s: hf_dinov2(s, **{k: v for k, v in HF.items() if k != "intermediate_size"})),
+    ("hf_dinov2_registers", "hf-dinov2-registers", "", (12, 24), "F32", "", 4, 0,
+     lambda s: hf_dinov2(s, 4, **{k: v for k, v in HF.items() if k != "intermediate_size"})),
     ("mae_full", "mae", "", (20, 28), "F32", "", 4, 0,
      lambda s: plain_vit(s, mae_positions, {"mask_token": (1, 1, 8), "decoder_embed.weight": (8, 32),
                                             "decoder_pos_embed": (1, 17, 8)}, **VIT)),
