@@ -246,6 +246,8 @@ static int extract(struct cell *c, struct communicator *ranks, struct error *err
         lacks |= c->wanted[r] && !c->extracted[r];
         c->wanted[r] |= c->extracted[r]; /* it stays */
     }
+    if (ranks) /* the first one may have tried alone */
+        communicator_broadcast(ranks, WAIT_LIMITED, &lacks, sizeof lacks);
     if (!lacks)
         return 0;
     c->labelled = 0;
