@@ -32,6 +32,7 @@ struct context {
     const volatile sig_atomic_t *stop; /* set by Ctrl-C */
     const struct machine *machine;
     long steps; /* of a budget in seconds: a number measured before; 0: it is measured */
+    int stored; /* the settings are those that a run is named after: as they are */
     int argc;
     char *const *argv;
 };

@@ -126,8 +126,9 @@ static int choose_backbone(struct cell *c, struct error *err) {
         error_prefix(err, "%s", c->data->name);
         return status;
     }
-    /* Nothing that the others do not read may split their runs. */
-    for (int i = 0; c->backbone.kind != BACKBONE_VIT && settings_of_vit[i]; i++)
+    /* Nothing that the others do not read may split their runs; earlier versions let it. */
+    const int resets = c->backbone.kind != BACKBONE_VIT && !c->context->stored;
+    for (int i = 0; resets && settings_of_vit[i]; i++)
         options_reset(&c->settings.options, settings_of_vit[i]);
     memcpy(c->norm.mean, c->data->mean, sizeof c->norm.mean);
     memcpy(c->norm.std, c->data->std, sizeof c->norm.std);

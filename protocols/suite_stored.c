@@ -72,6 +72,7 @@ static int open_stored(struct stored *t, const char *folder, const char *out, in
     t->machine.out = out;
     t->context = *context;
     t->context.machine = &t->machine;
+    t->context.stored = 1;
     return status;
 }
 

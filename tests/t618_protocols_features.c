@@ -1,6 +1,7 @@
 /* Features of an image are a function of the image and the weights: of no batch that it was in, no
  * piece of a batch that a thread took, and no number of threads.  Those are extracted, and kept,
  * that somebody reads. */
+#include "protocols/suite.h"
 #include "tests/place.h"
 #include "tests/subject_fixture.h"
 
@@ -185,9 +186,48 @@ static void what_is_read_is_extracted(void **state) {
     free(mean);
 }
 
+/* A ResNet's run that earlier versions named after what only a ViT reads can be judged. */
+static void a_run_keeps_the_settings_that_name_it(void **state) {
+    char text[512], folder[512], file[600];
+    struct settings *s = calloc(1, sizeof *s);
+    struct cell *c = calloc(1, sizeof *c);
+    struct run r = {0};
+    struct suite u;
+    struct error err;
+    settings_init(s);
+    snprintf(text, sizeof text,
+             "methods = random\nseeds = 0,\npatch = 4\nbackbone = resnet-micro\nchunk = 4\n"
+             "data = shapes:size=16,train=40,test=20\nprotocols = knn\nsamples = 0\nout = %s\n",
+             in(*state, "named"));
+    struct context context = {.kernels = kernels_cpu(),
+                              .threads = 1,
+                              .loader_threads = 1,
+                              .machine = &s->machine,
+                              .stored = 1};
+    if (options_load_text(&s->options, text, "test", &err) || suite_open(&u, s, &context, &err))
+        fail_msg("%s", err.message);
+    const struct suite_cell one = suite_cell(&u, 0);
+    if (cell_open(c, one.settings, one.method, one.data, one.seed, &context, &err) ||
+        cell_pretrain(c, &err) || cell_save(c, "complete", &err))
+        fail_msg("%s", err.message);
+    snprintf(folder, sizeof folder, "%s", c->folder);
+    snprintf(file, sizeof file, "%s/run.h5", folder);
+    cell_close(c);
+    suite_close(&u);
+    context.stored = 0;
+    if (suite_evaluate_folder(s, folder, &context, &err) || run_read(&r, file, &err))
+        fail_msg("%s", err.message);
+    assert_int_equal(r.n_evals, 1);
+    run_free(&r);
+    settings_free(s);
+    free(s);
+    free(c);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(features_are_an_images_own),
+        cmocka_unit_test_setup_teardown(a_run_keeps_the_settings_that_name_it, set_up, tear_down),
         cmocka_unit_test_setup_teardown(what_is_read_is_extracted, set_up, tear_down)};
     return cmocka_run_group_tests_name("features", tests, NULL, NULL);
 }
