@@ -26,7 +26,7 @@ static int rerun(struct invocation *call, struct error *err) {
                       "rerun needs one run, such as mae-vit-micro-shapes-s0-1234abcd in %s", out);
         goto out;
     }
-    const char *folder = call->argv[1], *flag = settings_flag_of_run(call->settings, 1, &a);
+    const char *folder = call->argv[1], *flag = settings_flag_of_run(call->settings, 1, "", &a);
     if (flag) {
         status = error_set(err, STATUS_USAGE,
                            "--%s is stored with a run, and a rerun is made with what is stored: "

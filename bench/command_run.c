@@ -121,11 +121,13 @@ out:
 
 /* A run keeps what it was made with, and where. */
 static int refuse_stored(const struct invocation *call, struct error *err) {
+    static const char *const others[] = {"out", "name", "sweep"};
     struct arena a = {0};
     const struct settings *s = call->settings;
-    const char *name = settings_flag_of_run(s, 0, &a);
-    if (!name && options_origin(&s->options, "out") == FROM_FLAG)
-        name = "out";
+    const char *name = settings_flag_of_run(s, 0, "", &a);
+    for (size_t i = 0; i < sizeof others / sizeof *others && !name; i++)
+        if (options_origin(&s->options, others[i]) == FROM_FLAG)
+            name = others[i];
     int status = !name
                      ? 0
                      : error_set(err, STATUS_USAGE,

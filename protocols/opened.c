@@ -39,6 +39,25 @@ int settings_take_weights(struct settings *s, const char *file, const char *as, 
     return status;
 }
 
+/* Flags and the environment would have the weights in another network than the one that they were
+ * trained in, which shows only where shapes differ. */
+static int take_stored(struct opened *o, struct settings *s, struct error *err) {
+    static const char *const of_data = "limit";
+    const char *flag = settings_flag_of_run(s, 0, of_data, &o->arena);
+    char *config;
+    long step;
+    if (flag)
+        return error_set(err, STATUS_USAGE,
+                         "--%s is stored with the run that %s is of, and changes nothing of it: "
+                         "leave it out",
+                         flag, o->file);
+    int status = checkpoint_config(o->file, &o->arena, &config, &step, err);
+    if (status)
+        return status;
+    settings_forget_run(s, of_data);
+    return options_load_text(&s->options, config, o->file, err);
+}
+
 static int choose_method(struct opened *o, struct settings *s, const char *named, const char *data,
                          struct error *err) {
     o->file = arena_printf(&o->arena, "%s/checkpoint.safetensors", named);
@@ -56,12 +75,8 @@ static int choose_method(struct opened *o, struct settings *s, const char *named
         return status;
     o->ours = checkpoint_is(f);
     st_close(f);
-    if (o->ours) {
-        char *config;
-        long step;
-        status = checkpoint_config(o->file, &o->arena, &config, &step, err);
-        return status ? status : options_load_text(&s->options, config, o->file, err);
-    }
+    if (o->ours)
+        return take_stored(o, s, err);
     status = settings_take_weights(s, o->file, "", err);
     return status ? status : options_assign(&s->options, "data", data, FROM_FLAG, err);
 }

@@ -264,16 +264,30 @@ static int is_of_run(const struct settings *s, const struct option_section *sect
     return is;
 }
 
-const char *settings_flag_of_run(const struct settings *s, int protocols_too, struct arena *a) {
+const char *settings_flag_of_run(const struct settings *s, int protocols_too, const char *but,
+                                 struct arena *a) {
     for (int i = 0; i < s->options.n; i++) {
         const struct option_section *section = &s->options.sections[i];
         const int is = is_of_run(s, section, protocols_too);
         for (int d = 0; is && section->defs[d].type != OPT_END; d++)
-            if (section->origins[d] == FROM_FLAG)
+            if (section->origins[d] == FROM_FLAG && strcmp(section->defs[d].name, but) != 0)
                 return arena_printf(a, "%s%s%s", section->name, *section->name ? "." : "",
                                     section->defs[d].name);
     }
     return NULL;
+}
+
+void settings_forget_run(struct settings *s, const char *but) {
+    for (int i = 0; i < s->options.n; i++) {
+        const struct option_section *section = &s->options.sections[i];
+        for (int d = 0; is_of_run(s, section, 0) && section->defs[d].type != OPT_END; d++) {
+            char key[128];
+            snprintf(key, sizeof key, "%s%s%s", section->name, *section->name ? "." : "",
+                     section->defs[d].name);
+            if (strcmp(key, but) != 0)
+                options_reset(&s->options, key);
+        }
+    }
 }
 
 void settings_free(struct settings *s) {

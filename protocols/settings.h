@@ -89,8 +89,11 @@ int settings_settle(struct settings *s, struct error *err);
  * options another version of the program may not know. */
 char *settings_without_protocols(const char *stored, struct arena *a);
 /* The name of an option of pretraining, the plan's or a method's, that was given as a flag, in a;
- * NULL: none was.  protocols_too: or of how it is judged. */
-const char *settings_flag_of_run(const struct settings *s, int protocols_too, struct arena *a);
+ * NULL: none was, besides the one called `but`.  protocols_too: or of how it is judged. */
+const char *settings_flag_of_run(const struct settings *s, int protocols_too, const char *but,
+                                 struct arena *a);
+/* Puts those options of pretraining back, whoever said them: a run's own take their place. */
+void settings_forget_run(struct settings *s, const char *but);
 /* For a run of one method: what its functions get as self is then settings_method. */
 void settings_use(struct settings *s, const struct method *m);
 const void *settings_method(const struct settings *s, const struct method *m);

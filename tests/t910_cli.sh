@@ -140,6 +140,7 @@ expect "eval of a run with other options" 0 '' "$program" eval --linear.epochs 3
 expect "eval of a run on data of another name" 2 'data is stored with a run.*eval_data' "$program" eval --data shapes "$run"
 expect "eval of a run of another method" 2 'mae.mask_ratio is stored with a run' "$program" eval --mae.mask_ratio 0.5 "$run"
 expect "eval of a run elsewhere" 2 'out is stored with a run' "$program" eval --out elsewhere "$run"
+expect "eval of a run under another name" 2 'name is stored with a run' "$program" eval --name another "$run"
 expect "profile" 0 'attention' "$program" run "${tiny[@]}" --out profiled --profile --methods mae
 printf 'methods = random\nseeds = 1\ndata = shapes:size=16,train=64,test=32\npatch = 4\n[linear]\nepochs = 2\n' >run.ini
 expect "a configuration file" 0 'random' "$program" run --config run.ini --out from_file --quiet

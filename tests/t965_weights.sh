@@ -22,6 +22,12 @@ expect "as they want images" 0 'the middle 0.5 of it' \
 expect "so features are the same" 0 '' cmp half.h5 written.h5
 expect "features of a run" 0 '12 representations of 40 and 12 images' \
     "$program" features "$data" --weights out/mae-* --out run.h5
+expect "nothing of which a flag changes" 2 '--layer_scale is stored with the run that .* is of.*: leave it out' \
+    "$program" features "$data" --weights out/mae-* --layer_scale 0.1 --out never.h5
+expect "nor in what is written" 2 '--position is stored with the run' \
+    "$program" export-weights out/mae-* --position learned --out never
+expect "nor the environment" 0 '12 representations of 16 and 12 images' env SSVBENCH_POSITION=learned SSVBENCH_LIMIT=16 \
+    "$program" features "$data" --weights out/mae-* --limit 16 --out again.h5
 for format in timm hf; do
     expect "features of what was written for $format" 0 'tensors: [0-9]+ loaded, 0 left out' \
         "$program" features "$data" --weights $format/model.safetensors --weights.fit crop --out $format.h5
