@@ -237,7 +237,7 @@ int once_run(const struct settings *s, const struct once *o, const struct contex
     opened = 1;
     TRY(options_load_text(&sized.options, options_text(&s->options, &a), "settings", err));
     batch = s->plan.batch;
-    sized.plan.batch = 1;
+    sized.plan.batch = data.count[SPLIT_TRAIN] > 1 ? 2 : 1; /* some methods refuse one alone */
     if (*o->batch)
         TRY(size_batch(o, &sized, l.methods[0], &data, context, &batch, err));
     sized.plan.batch = batch;

@@ -25,6 +25,12 @@ report $? "a step from drawn weights and the first images"
 report $? "its file as the batch gives the same file on another number of threads"
 "$program" step "${mae[@]}" --batch a.h5 --values --out c.h5 && [ "$(stat -c %s c.h5)" -gt "$(stat -c %s a.h5)" ]
 report $? "every value on request"
+for method in simclr clip context_prediction; do # which refuse a batch of one image
+    pairs=(--methods "$method" --seeds "3," --data "shapes:size=32,train=20,test=10" --patch 8 --quiet)
+    "$program" step "${pairs[@]}" --batch 5 --out pairs.h5 && "$program" step "${pairs[@]}" --batch pairs.h5 --out again.h5 &&
+        cmp pairs.h5 again.h5
+    report $? "a file as the batch of $method, too"
+done
 refuses "a method that does not train" "does not train" --methods random --quiet
 refuses "a stage that there is not" "no stage" "${mae[@]}" --batch 5 --stage tokenizer
 refuses "a batch that is not there" "none.h5" "${mae[@]}" --batch none.h5
