@@ -95,9 +95,7 @@ static int take_own(struct cell *c, struct error *err) {
         return status;
     p->backbone = BACKBONE_OWN;
     p->image = c->backbone.image;
-    p->position = "sincos", p->pool = "cls";
     p->drop_path = p->layer_scale = 0;
-    p->relative_positions = 0;
     if (c->backbone.kind == BACKBONE_VIT) {
         const struct vit *v = &c->backbone.vit;
         p->patch = v->patch;
@@ -108,10 +106,8 @@ static int take_own(struct cell *c, struct error *err) {
     return 0;
 }
 
-static int choose_backbone(struct cell *c, struct error *err) {
+static int make_backbone(struct cell *c, struct error *err) {
     const struct plan *p = &c->settings.plan;
-    if (c->method->own)
-        return take_own(c, err);
     const struct backbone_options o = {
         .image = p->image,
         .channels = c->data->channels,
@@ -126,12 +122,19 @@ static int choose_backbone(struct cell *c, struct error *err) {
         error_prefix(err, "%s", c->data->name);
         return status;
     }
+    memcpy(c->norm.mean, c->data->mean, sizeof c->norm.mean);
+    memcpy(c->norm.std, c->data->std, sizeof c->norm.std);
+    return 0;
+}
+
+static int choose_backbone(struct cell *c, struct error *err) {
+    int status = c->method->own ? take_own(c, err) : make_backbone(c, err);
+    if (status)
+        return status;
     /* Nothing that the others do not read may split their runs; earlier versions let it. */
     const int resets = c->backbone.kind != BACKBONE_VIT && !c->context->stored;
     for (int i = 0; resets && settings_of_vit[i]; i++)
         options_reset(&c->settings.options, settings_of_vit[i]);
-    memcpy(c->norm.mean, c->data->mean, sizeof c->norm.mean);
-    memcpy(c->norm.std, c->data->std, sizeof c->norm.std);
     return 0;
 }
 

@@ -115,6 +115,10 @@ expect "a small ResNet" 0 'simclr' "$program" run --methods simclr --backbone re
 expect "is none of timm's" 2 'stem of 3 x 3; --format torchvision' "$program" export-weights convnet/simclr-* --out other
 expect "but has torchvision's names" 0 'for torchvision' \
     "$program" export-weights convnet/simclr-* --format torchvision --out torchvision
+patches() { "$program" run --methods weights --weights.file torchvision/model.safetensors --protocols knn --patch "$1" --out patches; }
+patches 4 >said 2>&1
+patches 8 >said 2>&1
+expect "a patch is no other run of it" 0 '^1$' sh -c 'ls -d patches/weights-* | wc -l'
 expect "its features" 0 '' "$program" features "$data" --weights convnet/simclr-* --out run.h5
 expect "are read again" 0 'tensors: [0-9]+ loaded' \
     "$program" features "$data" --weights torchvision/model.safetensors --weights.image 16 --out again.h5
