@@ -44,8 +44,9 @@ static struct tensor *owner(struct tensor *t) {
     return t->grad_alias ? t->grad_alias : t;
 }
 
-static int reads(const struct tensor *t, const struct tensor *x) {
-    for (int s = 0; s < t->n_src; s++)
+/* Among the sources from number `first` on. */
+static int reads(const struct tensor *t, const struct tensor *x, int first) {
+    for (int s = first; s < t->n_src; s++)
         if (t->src[s] == x)
             return 1;
     return 0;
@@ -60,9 +61,9 @@ static int can_leave(const struct graph *g, const struct tensor *t, const struct
         x->objective)
         return 0;
     for (int i = 0; i < g->n; i++)
-        if (g->tensors[i] != t && g->tensors[i] != m && reads(g->tensors[i], x))
+        if (g->tensors[i] != t && g->tensors[i] != m && reads(g->tensors[i], x, 0))
             return 0;
-    return 1;
+    return !reads(t, x, 1); /* not its own residual, whose gradient would be written over */
 }
 
 static void find_left(struct graph *g) {

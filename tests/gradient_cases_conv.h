@@ -17,6 +17,7 @@
     {"batch norm plain", net_batchnorm_plain},              \
     {"batch norm evaluating", net_batchnorm_evaluating},    \
     {"batch norm rows", net_batchnorm_rows},                \
+    {"batch norm of itself", net_batchnorm_of_itself},      \
     {"resnet", net_resnet},                                 \
     {"bottleneck", net_bottleneck},                         \
     {"pad_shortcut", net_pad_shortcut},                     \
@@ -117,6 +118,12 @@ static void net_batchnorm_plain(struct net *n) {
 static void net_batchnorm_evaluating(struct net *n) {
     n->graph.evaluating = 1;
     net_batchnorm_residual(n);
+}
+
+/* Its input is its residual, too. */
+static void net_batchnorm_of_itself(struct net *n) {
+    struct tensor *x = linear(n, "y", pictures(n), 3, ACT_NONE, NULL);
+    square_all(n, op_batchnorm(&n->graph, "bn", n->group, x, x, 1, 0));
 }
 
 /* One row a sample, as in a projection head. */
