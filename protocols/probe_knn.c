@@ -9,13 +9,14 @@
 
 #include "core/arena.h"
 
+#include <float.h>
 #include <math.h>
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 
 enum { TEST_BLOCK = 64, TRAIN_BLOCK = 256 };
-static const float norm_eps = 1e-12F; /* a zero vector stays zero */
+static const float norm_eps = FLT_TRUE_MIN; /* nothing but a zero vector is that short */
 
 struct neighbour {
     float similarity;

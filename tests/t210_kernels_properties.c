@@ -89,6 +89,21 @@ static void test_l2_normalize_zero(void **state) {
     }
 }
 
+/* Lengths whose squares, and whose inverses, are beyond floats. */
+static void test_l2_normalize_extremes(void **state) {
+    struct fixture *f = *state;
+    static const real scales[] = {1e-40f, 1e-25f, 1e25f, 1e37f};
+    for (int s = 0; s < 4; s++)
+        EACH_BACKEND(k) {
+            real x[9] = {0}, norm[1];
+            x[0] = 3 * scales[s];
+            x[8] = -4 * scales[s];
+            k->l2_normalize_rows(&f->c, 1, 9, 1e-45f, x, x, norm);
+            assert_true(fabs(x[0] - 0.6) < 1e-4 && fabs(x[8] + 0.8) < 1e-4 && x[4] == 0);
+            assert_true(fabs((double)norm[0] / scales[s] - 5) < 1e-4);
+        }
+}
+
 /* <dy, A x> = <A' dy, x> for A a linear operation and A' its gradient */
 static void test_adjoint_gather(void **state) {
     struct fixture *f = *state;
@@ -422,6 +437,7 @@ int main(void) {
         cmocka_unit_test(test_impossible_class),
         cmocka_unit_test(test_layernorm),
         cmocka_unit_test(test_l2_normalize_zero),
+        cmocka_unit_test(test_l2_normalize_extremes),
         cmocka_unit_test(test_adjoint_gather),
         cmocka_unit_test(test_adjoint_patchify),
         cmocka_unit_test(test_adjoint_rows),

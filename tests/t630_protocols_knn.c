@@ -89,6 +89,23 @@ static void test_knn_against_brute_force(void **state) {
         }
 }
 
+/* A cosine does not see the scale, also where the squares of features are beyond floats. */
+static void test_knn_at_any_scale(void **state) {
+    (void)state;
+    static const float scales[] = {1e-38F, 1e-25F, 1e-13F, 1e25F, 1e37F};
+    for (const struct kernels *const *k = kernels_all(); *k; k++)
+        for (size_t s = 0; s < sizeof scales / sizeof *scales; s++) {
+            struct features set[] = {gaussians(80, 19, 3, 2, 20), gaussians(70, 19, 3, 2, 21)};
+            for (int i = 0; i < 2; i++) {
+                float *x = ARENA_ARRAY(&arena, float, set[i].n *set[i].dim);
+                for (int j = 0; j < set[i].n * set[i].dim; j++)
+                    x[j] = scales[s] * set[i].x[j];
+                set[i].x = x;
+            }
+            assert_knn(*k, &set[0], &set[1], 0.07);
+        }
+}
+
 /* Copies (also scaled) of few points under different labels: only the index decides, and each k
  * cuts through a tie.  A zero vector is as far from everything as everything from it. */
 static void test_knn_ties_go_by_index(void **state) {
@@ -139,6 +156,7 @@ int main(void) {
 #define TEST(name) cmocka_unit_test_teardown(name, teardown)
     const struct CMUnitTest tests[] = {
         TEST(test_knn_against_brute_force),
+        TEST(test_knn_at_any_scale),
         TEST(test_knn_ties_go_by_index),
         TEST(test_knn_predictions_are_exact),
     };

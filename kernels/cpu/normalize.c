@@ -2,6 +2,7 @@
 #include "kernels/cpu/cpu.h"
 #include "kernels/cpu/rows.h"
 
+#include <float.h>
 #include <math.h>
 
 void ISA_NAME(standardize_rows)(const struct kctx *c, int rows, int cols, float eps, const float *x,
@@ -15,13 +16,25 @@ void ISA_NAME(standardize_rows)(const struct kctx *c, int rows, int cols, float 
     }
 }
 
+/* A row whose squares, or the inverse of whose length, are beyond floats; returns |x|. */
+static float normalize_in_double(const struct kctx *c, size_t n, float eps, const float *x,
+                                 float *y) {
+    const double length = sqrt(ISA_NAME(sum_squares)(c, n, x)), by = fmax(length, (double)eps);
+    for (size_t i = 0; i < n; i++)
+        y[i] = (float)(x[i] / by);
+    return (float)length;
+}
+
 void ISA_NAME(l2_normalize_rows)(const struct kctx *c, int rows, int cols, float eps,
                                  const float *x, float *y, float *norm) {
-    (void)c;
+    static const float least = 1e-30F; /* what floats lose below does not count beside it */
     size_t n = (size_t)cols;
     for (int row = 0; row < rows; row++, x += n, y += n) {
-        float length = sqrtf(row_squares(x, 0, n));
-        row_standardize(x, 0, 1 / fmaxf(length, eps), n, y);
+        float squares = row_squares(x, 0, n), length = sqrtf(squares);
+        if (squares < least || squares > FLT_MAX)
+            length = normalize_in_double(c, n, eps, x, y);
+        else
+            row_standardize(x, 0, 1 / fmaxf(length, eps), n, y);
         if (norm)
             norm[row] = length;
     }
