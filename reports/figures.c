@@ -25,6 +25,8 @@ char *figure_text(const char *text, int columns, struct arena *a) {
 
 double figure_step(double range, int ticks) {
     double power = pow(10, floor(log10(range / ticks)));
+    if (!isnormal(power)) /* no range, or one without an end */
+        return 1;
     for (;; power *= 10) {
         const double steps[] = {power, 2 * power, 5 * power};
         for (size_t i = 0; i < sizeof steps / sizeof *steps; i++)

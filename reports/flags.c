@@ -96,7 +96,7 @@ static void find_budgets(struct flags *f) {
         if (!isfinite(amount))
             continue;
         add_text(&budgets, r->budget);
-        if (!strcmp(r->status, "complete") || !strcmp(r->status, "partial")) {
+        if (run_is_whole(r)) {
             least = fmin(least, amount);
             most = fmax(most, amount);
         }

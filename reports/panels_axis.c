@@ -7,8 +7,9 @@
 #include <string.h>
 
 #define LOG_FROM 6.0 /* largest over smallest value */
-#define MARGIN 0.07  /* of the range, on both sides */
-#define X_TICK 0.42  /* inches that a tick and its number take */
+#define LARGEST 1e100
+#define MARGIN 0.07 /* of the range, on both sides */
+#define X_TICK 0.42 /* inches that a tick and its number take */
 #define Y_TICK 0.27
 
 enum { TICKS_MOST = 12 };
@@ -26,8 +27,9 @@ char *axis_number(double value, struct arena *a) {
     return arena_printf(a, "%.6g", size < 1e-12 ? 0.0 : value);
 }
 
+/* What is larger than LARGEST lies outside: a margin around it would reach to infinity. */
 static void include(struct panel_axis *axis, double value) {
-    if (isfinite(value)) {
+    if (fabs(value) <= LARGEST) {
         axis->lo = fmin(axis->lo, value);
         axis->hi = fmax(axis->hi, value);
     }

@@ -202,6 +202,8 @@ static void test_collapse(void **state) {
     assert_int_equal(n, 2);
     assert_float_equal(number(&crosses[0], 2), 21, 1e-9);
     assert_non_null(strstr(dat, "collapsed"));
+    r->steps[0].effective_rank = 1e308; /* no axis goes there, nor on for ever */
+    assert_non_null(strstr(data_of(here, &runs, "collapse"), "collapsed"));
     arena_free(&runs.arena);
 }
 
