@@ -4,6 +4,10 @@
 
 #include <math.h>
 
+int collapse_due(int every, long step, long steps) {
+    return step > 0 && (step % every == 0 || step == steps);
+}
+
 /* (N,..,D) as rows of D */
 static const float *rows_of(const struct trainer *t, const struct tensor *x, int n, int *rows,
                             int *cols) {

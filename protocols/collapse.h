@@ -5,6 +5,8 @@
 #include "methods/trainer.h"
 #include "results/journal.h"
 
+/* Whether step 1.. of so many is looked at: each `every` of them, and the last. */
+int collapse_due(int every, long step, long steps);
 /* Fills what the watched tensors of the last step tell; NaN for what is not watched, and for
  * features of fewer than COLLAPSE_LEAST rows: two rows lie on a line, and one has no spread,
  * whatever they are. */

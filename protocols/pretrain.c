@@ -135,7 +135,7 @@ static int look(struct training *t, int n, struct step_row *row, struct error *e
     int parts = b->n_objectives < STEP_PARTS ? b->n_objectives : STEP_PARTS;
     for (int i = 0; i < parts && b->n_objectives > 1; i++)
         row->part[i] = t->trainer.parts[i];
-    if (t->done % t->cell->settings.plan.watch_every && t->done != t->cell->steps)
+    if (!collapse_due(t->cell->settings.plan.watch_every, t->done, t->cell->steps))
         return 0;
     int seen = n / t->cell->settings.plan.accumulate; /* of which the values are still there */
     collapse_look(&t->trainer, seen, row);
@@ -340,10 +340,12 @@ static int find_steps(struct training *t, struct error *err) {
     int status = 0;
     if (leads(t))
         status = journal_find(c->journal.path, "budget", "steps", &known, err);
+    if (isnan(known) && run_is_whole(&c->run)) /* the journal is gone */
+        known = c->run.achieved_images / c->settings.plan.batch;
     TRY(communicator_agree(ranks_of(t), WAIT_LONG, status, err));
     communicator_broadcast(ranks_of(t), WAIT_LIMITED, &known, sizeof known);
     if (!isnan(known) || c->context->steps) {
-        cell_set_steps(c, isnan(known) ? c->context->steps : (long)known);
+        cell_set_steps(c, isnan(known) ? c->context->steps : lround(known));
     } else {
         TRY(ask_room(t, err));
         if (c->no_room)
@@ -375,25 +377,23 @@ out:
     return status;
 }
 
-/* What the steps so far took and showed; where the journal is gone, what the results say. */
+/* What the steps so far took and showed; of those that the journal has not, what the results say.
+ */
 static int take_steps(struct training *t, struct error *err) {
     struct cell *c = t->cell;
-    struct arena scratch = {0};
-    struct step_row *rows;
-    long n;
-    int status = journal_read(c->journal.path, &scratch, &rows, &n, err);
-    c->done = t->done;
-    c->train_seconds = n ? 0 : c->run.achieved_seconds;
-    c->waited_seconds = n ? 0 : c->run.waited_seconds;
-    for (long i = 0; i < n && !status; i++) {
-        c->train_seconds += rows[i].wall_s;
-        c->waited_seconds += isnan(rows[i].wait_s) ? 0 : rows[i].wait_s;
+    struct run *r = &c->run;
+    int status = run_take_steps(r, c->journal.path, err);
+    while (r->n_steps && r->steps[r->n_steps - 1].step > t->done)
+        r->n_steps--;
+    c->train_seconds = r->n_steps ? 0 : r->achieved_seconds;
+    c->waited_seconds = r->n_steps ? 0 : r->waited_seconds;
+    for (long i = 0; i < r->n_steps && !status; i++) {
+        c->train_seconds += r->steps[i].wall_s;
+        c->waited_seconds += isnan(r->steps[i].wait_s) ? 0 : r->steps[i].wait_s;
+        if (collapse_due(c->settings.plan.watch_every, r->steps[i].step, c->steps) &&
+            !isnan(r->steps[i].feature_std))
+            t->watched[t->n_watched++] = r->steps[i];
     }
-    const struct step_row *from = n ? rows : c->run.steps;
-    for (long i = 0; i < (n ? n : c->run.n_steps) && !status; i++)
-        if (from[i].step <= t->done && !isnan(from[i].feature_std))
-            t->watched[t->n_watched++] = from[i];
-    arena_free(&scratch);
     return status;
 }
 

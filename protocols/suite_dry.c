@@ -180,8 +180,7 @@ static enum state state_of(const struct dry *d, const struct suite_cell *one,
     const char *h5 = arena_printf(&a, "%s/run.h5", path);
     enum state state = STATE_TODO;
     if (file_exists(h5) && !run_read(&r, h5, &ignored)) {
-        int over = !strcmp(r.status, "complete") || !strcmp(r.status, "partial") ||
-                   !strcmp(r.status, "failed") || !strcmp(r.status, "skipped");
+        int over = run_is_whole(&r) || !strcmp(r.status, "failed") || !strcmp(r.status, "skipped");
         for (int i = 0; i < suite_rows(one, l) && d->stages & SUITE_EVALUATE; i++) {
             const struct suite_row row = suite_row(one, l, i);
             over &= cell_has_row(c, &r, row.protocol, row.data);

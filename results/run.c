@@ -99,6 +99,10 @@ const struct eval *run_find_eval(const struct run *r, const char *protocol, cons
     return i < r->n_evals ? &r->evals[i] : NULL;
 }
 
+int run_is_whole(const struct run *r) {
+    return !strcmp(r->status, "complete") || !strcmp(r->status, "partial");
+}
+
 const char *eval_shown(const struct eval *e) {
     return e->top1 ? "top1" : e->n_metrics ? e->metrics[0].name : "";
 }

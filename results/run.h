@@ -98,7 +98,7 @@ struct run {
     double needed_bytes, available_bytes;  /* before the first step; 0: not asked */
     struct run_data_source data[RUN_DATA]; /* of pretraining and of evaluations, by name */
     int n_data;
-    struct step_row *steps; /* filled by run_write from the journal, by run_read from the file */
+    struct step_row *steps; /* filled from the journal, by run_read from the file */
     long n_steps, steps_room;
     struct eval *evals; /* in arena, grown by run_add_eval */
     int n_evals;
@@ -118,13 +118,17 @@ void run_add_eval(struct run *r, const struct eval *e);
 const struct run_data_source *run_find_data(const struct run *r, const char *name);
 struct run_data_source *run_data(struct run *r, const char *name);
 const struct eval *run_find_eval(const struct run *r, const char *protocol, const char *dataset);
+int run_is_whole(const struct run *r); /* to its end: its status is complete or partial */
 /* What tables show of an evaluation: "top1", or the name of its first metric ("" when it has
  * neither), and that of the i-th of its seeds (NAN: none). */
 const char *eval_shown(const struct eval *e);
 double eval_value(const struct eval *e, int i);
 /* The mean of the finite ones; NAN when there is none. */
 double eval_mean(const struct eval *e);
-/* Reads folder/journal.jsonl (may be missing: the steps stay), writes folder/run.h5. */
+/* Steps from a journal, behind those of r that it does not reach back to: where it is missing or
+ * begins late, they stay. */
+int run_take_steps(struct run *r, const char *journal, struct error *err);
+/* Takes the steps of folder/journal.jsonl, writes folder/run.h5. */
 int run_write(struct run *r, const char *folder, struct error *err);
 /* Fills *r, whatever it held, with evaluations sorted by protocol and dataset.  Status 2 for a
  * missing, broken or too new file, with its name; *r is then empty. */

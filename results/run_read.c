@@ -12,6 +12,10 @@ static void get_steps(struct h5 *h, struct run *r) {
     int n = 0;
     const int64_t *number = h5_get_vector(h, pretrain, "step", ELEMENT_INT64, &n);
     const hsize_t length = (hsize_t)n;
+    for (int i = 1; i < n; i++)
+        if (number[i] <= number[i - 1])
+            h5_wrong(h, pretrain, "step", "%lld is behind %lld", (long long)number[i],
+                     (long long)number[i - 1]);
     r->n_steps = r->steps_room = n;
     r->steps = ARENA_ARRAY(&r->arena, struct step_row, n);
     for (const struct member *m = schema_step; m->name; m++) {

@@ -18,19 +18,27 @@ static void put_table(struct h5 *h, hid_t at, const char *name, const struct mem
 
 /* A run is written at every checkpoint, and an arena takes nothing back: the room is kept and grows
  * by doubling. */
-static int take_steps(struct run *r, const char *path, struct error *err) {
+static void make_room(struct run *r, long kept, long n) {
+    const struct step_row *before = r->steps;
+    if (n <= r->steps_room)
+        return;
+    r->steps_room = n > 2 * r->steps_room ? n : 2 * r->steps_room;
+    r->steps = ARENA_ARRAY(&r->arena, struct step_row, r->steps_room);
+    if (kept)
+        memcpy(r->steps, before, sizeof *before * (size_t)kept);
+}
+
+int run_take_steps(struct run *r, const char *journal, struct error *err) {
     struct arena scratch = {0};
     struct step_row *rows;
-    long n;
-    int status = journal_read(path, &scratch, &rows, &n, err);
-    if (!status && rows) {
-        if (n > r->steps_room) {
-            r->steps_room = n > 2 * r->steps_room ? n : 2 * r->steps_room;
-            r->steps = ARENA_ARRAY(&r->arena, struct step_row, r->steps_room);
-        }
-        r->n_steps = n;
-        if (n)
-            memcpy(r->steps, rows, sizeof *rows * (size_t)n);
+    long n, kept = 0;
+    int status = journal_read(journal, &scratch, &rows, &n, err);
+    if (!status && n) {
+        while (kept < r->n_steps && r->steps[kept].step < rows[0].step)
+            kept++;
+        make_room(r, kept, kept + n);
+        memcpy(r->steps + kept, rows, sizeof *rows * (size_t)n);
+        r->n_steps = kept + n;
     }
     arena_free(&scratch);
     return status;
@@ -156,7 +164,7 @@ int run_write(struct run *r, const char *folder, struct error *err) {
     struct arena scratch = {0};
     struct h5 h;
     int status = 0;
-    TRY(take_steps(r, arena_printf(&scratch, "%s/journal.jsonl", folder), err));
+    TRY(run_take_steps(r, arena_printf(&scratch, "%s/journal.jsonl", folder), err));
     h5_create(&h, arena_printf(&scratch, "%s/run.h5", folder), err);
     h5_put_text_attribute(&h, h.file, "format", RUN_FORMAT);
     h5_put_text_attribute(&h, h.file, "format_version", RUN_FORMAT_VERSION);

@@ -266,6 +266,30 @@ static void test_rewriting(void **state) {
     run_free(&r);
 }
 
+/* Steps that a new or emptied journal does not have stay; from where it begins they are its own. */
+static void test_journal_begins_late(void **state) {
+    struct place *here = *state;
+    char *dir = folder(here, "late"), *path = in_folder(here, dir, "journal.jsonl");
+    struct run r, back;
+    struct error err;
+    make_run(&r);
+    add_journal(dir, 40);
+    write_run(&r, dir);
+    assert_int_equal(file_write_atomic(path, "", 0, &err), 0);
+    write_run(&r, dir);
+    assert_int_equal(r.n_steps, 40);
+    static const char late[] = "{\"type\":\"step\",\"step\":31,\"loss\":7}\n"
+                               "{\"type\":\"step\",\"step\":32,\"loss\":6}\n";
+    assert_int_equal(file_write_atomic(path, late, sizeof late - 1, &err), 0);
+    write_run(&r, dir);
+    read_run(&back, in_folder(here, dir, "run.h5"));
+    assert_int_equal(back.n_steps, 32);
+    assert_true(back.steps[29].step == 30 && back.steps[29].loss == 1.0 / 30);
+    assert_true(back.steps[30].step == 31 && back.steps[30].loss == 7);
+    run_free(&back);
+    run_free(&r);
+}
+
 static void test_broken_journal(void **state) {
     struct place *here = *state;
     char *dir = folder(here, "broken-journal"), *path = in_folder(here, dir, "journal.jsonl");
@@ -381,11 +405,17 @@ int main(int argc, char **argv) {
     if (argc > 1)
         return write_sample(argv[1]);
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_round_trip),     cmocka_unit_test(test_bare_run),
-        cmocka_unit_test(test_add_eval),       cmocka_unit_test(test_shown_value),
-        cmocka_unit_test(test_large),          cmocka_unit_test(test_rewriting),
-        cmocka_unit_test(test_broken_journal), cmocka_unit_test(test_full_disk),
-        cmocka_unit_test(test_no_folder),      cmocka_unit_test(test_scan),
+        cmocka_unit_test(test_round_trip),
+        cmocka_unit_test(test_bare_run),
+        cmocka_unit_test(test_add_eval),
+        cmocka_unit_test(test_shown_value),
+        cmocka_unit_test(test_large),
+        cmocka_unit_test(test_rewriting),
+        cmocka_unit_test(test_journal_begins_late),
+        cmocka_unit_test(test_broken_journal),
+        cmocka_unit_test(test_full_disk),
+        cmocka_unit_test(test_no_folder),
+        cmocka_unit_test(test_scan),
     };
     return cmocka_run_group_tests(tests, set_up, tear_down);
 }

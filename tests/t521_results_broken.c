@@ -226,6 +226,12 @@ static void huge_step(hid_t f) {
     claim(f, "pretrain/step", 1, 1ULL << 30, H5T_NATIVE_INT64, 0);
 }
 
+static void steps_go_back(hid_t f) {
+    const int64_t step[STEPS] = {1, 2, 3, 3, 5};
+    const hsize_t dims = STEPS;
+    replace(f, "pretrain/step", 1, &dims, H5T_NATIVE_INT64, step);
+}
+
 static void huge_class(hid_t f) {
     hid_t type = H5Tcopy(H5T_C_S1);
     H5Tset_size(type, 1 << 20);
@@ -342,6 +348,7 @@ static const struct edit {
                {huge_seed, "more values than the file holds"},
                {huger_sample, "too long"},
                {huge_step, "more values than the file holds"},
+               {steps_go_back, "3 is behind 3"},
                {huge_class, "more values than the file holds"},
                {huge_grid, "more values than the file holds"},
                {grid_lacks_columns, "column"},

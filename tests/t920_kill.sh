@@ -60,3 +60,7 @@ numbers "$work/killed" >"$work/killed.txt"
 cmp -s "$work/whole.txt" "$work/killed.txt"
 say $? "after $killed kills the numbers are those of an uninterrupted run"
 say "$broken" "results opened each of $opened times"
+# The curves of a journal that is gone are in run.h5, and stay there.
+rm "$work"/killed/*/journal.jsonl
+"$program" run --out "$work/killed" "${flags[@]}" >/dev/null && "$program" diff "$work/whole" "$work/killed" >"$work/diff.txt"
+say $? "a finished run keeps its steps when its journal is lost"
