@@ -7,7 +7,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define CHECKPOINT_FORMAT "ssvbench-checkpoint 1"
+#define CHECKPOINT_NAME "ssvbench-checkpoint "
+#define CHECKPOINT_FORMAT CHECKPOINT_NAME "1"
 
 #ifdef SSV_F64
 #define REAL_NAME "F64"
@@ -142,18 +143,19 @@ out:
 }
 
 static int write_all(struct writing *w, struct arena *a, const char *path, long step,
-                     const char *config, struct error *err) {
+                     const char *config, const char *run, struct error *err) {
     const struct st_source source = {get, w};
     const struct st_meta meta[] = {{"format", CHECKPOINT_FORMAT},
                                    {"step", arena_printf(a, "%ld", step)},
                                    {ST_HASH, NULL},
+                                   {"run", run},
                                    {"config", config}};
     return st_write_from(path, w->all.tensors, w->all.n, meta, sizeof meta / sizeof *meta, &source,
                          err);
 }
 
 int checkpoint_save(const char *path, const struct model *m, const struct moments *moments,
-                    long step, const char *config, struct error *err) {
+                    long step, const char *config, const char *run, struct error *err) {
     struct communicator *ranks = moments ? moments_ranks(moments) : NULL;
     struct arena a = {0};
     struct writing w = {.m = m, .moments = moments};
@@ -163,7 +165,7 @@ int checkpoint_save(const char *path, const struct model *m, const struct moment
         status = open_writing(&w, err);
     TRY(communicator_agree(ranks, WAIT_LIMITED, status, err));
     if (!communicator_rank(ranks))
-        status = write_all(&w, &a, path, step, config, err);
+        status = write_all(&w, &a, path, step, config, run, err);
     fetch_rest(&w);
 out:
     slab_free(&w.in_order);
@@ -179,6 +181,11 @@ int checkpoint_is(const struct st_file *f) {
 
 static int read_step(const struct st_file *f, const char *path, long *step, struct error *err) {
     const char *format = st_meta(f, "format"), *text = st_meta(f, "step");
+    if (format && !checkpoint_is(f) && !strncmp(format, CHECKPOINT_NAME, strlen(CHECKPOINT_NAME)))
+        return error_set(err, STATUS_USAGE,
+                         "%s: %.40s; this program reads " CHECKPOINT_FORMAT ": use the ssvbench "
+                         "that wrote it",
+                         path, format);
     if (!format || strcmp(format, CHECKPOINT_FORMAT) || !text || !st_meta(f, "config"))
         return error_set(err, STATUS_USAGE,
                          "%s: a safetensors file, but not a checkpoint of this "
@@ -259,6 +266,23 @@ int checkpoint_load(const char *path, struct model *m, const struct moments *mom
     TRY(read_step(f, path, step, err));
     TRY(st_check(f, err));
     TRY(load_all(f, path, m, STATES, moments, err));
+out:
+    st_close(f);
+    return status;
+}
+
+int checkpoint_check_run(const char *path, const char *run, struct error *err) {
+    struct st_file *f = NULL;
+    long step;
+    int status = 0;
+    TRY(st_open(&f, path, err));
+    TRY(read_step(f, path, &step, err));
+    const char *its = st_meta(f, "run"); /* older ones do not say it */
+    if (its && strcmp(its, run))
+        TRY(error_set(err, STATUS_USAGE,
+                      "%s: of another run (%.8s, not %.8s: other settings, seed, data or code): "
+                      "bring this run's back, or remove it to have it made again",
+                      path, its, run));
 out:
     st_close(f);
     return status;

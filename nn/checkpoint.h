@@ -2,7 +2,7 @@
  *
  * Tensors: GROUP.NAME for the weights, optim.m.GROUP.NAME and optim.v.GROUP.NAME for the optimizer.
  * Convolutions are stored in PyTorch's order, (out,in,kh,kw).  Metadata: format, step, config (the
- * run's full INI text), and what the caller adds.
+ * run's full INI text), run (a hash of what decides the weights), and the hash of the tensors.
  */
 #ifndef SSV_NN_CHECKPOINT_H
 #define SSV_NN_CHECKPOINT_H
@@ -14,7 +14,9 @@
  * ranks call this, and the first one writes what it gets, one tensor after another: never are all
  * moments on one rank.  The file is the same.  Without any (NULL), this process has all. */
 int checkpoint_save(const char *path, const struct model *m, const struct moments *moments,
-                    long step, const char *config, struct error *err);
+                    long step, const char *config, const char *run, struct error *err);
+/* Status 2 when it is no checkpoint, or says that it is of another run. */
+int checkpoint_check_run(const char *path, const char *run, struct error *err);
 /* Weights of the whole model, optimizer state too when m has it; with moments, the first rank's
  * alone, which it calls by itself.  Status 2, naming the tensor, when the file lacks one, has it in
  * another shape, or holds values that are not finite, whoever keeps them. */

@@ -62,7 +62,7 @@ static int unsound(const char *path, struct error *err, const char *format, ...)
 
 static int map_file(struct st_file *f, const char *path, struct error *err) {
     int status = 0;
-    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK); /* a pipe is refused, not waited for */
     if (fd < 0)
         return error_set(err, STATUS_USAGE, "%s: cannot open the checkpoint: %s; check the path",
                          path, strerror(errno));

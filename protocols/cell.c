@@ -4,6 +4,7 @@
 #include "core/log.h"
 #include "core/sha256.h"
 #include "methods/views.h"
+#include "nn/checkpoint.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -254,6 +255,16 @@ struct trainer_config cell_trainer(struct cell *c, int stage) {
                                    .warmup = last ? p->warmup : -1,
                                    .total = c->stages[stage].steps,
                                    .per_epoch = c->data->count[SPLIT_TRAIN] / p->batch};
+}
+
+int cell_load(struct cell *c, long *done, struct error *err) {
+    int status = 0;
+    if (!file_exists(c->checkpoint))
+        return 0;
+    TRY(checkpoint_check_run(c->checkpoint, c->hash, err));
+    TRY(checkpoint_load(c->checkpoint, &c->model, c->moments, done, err));
+out:
+    return status;
 }
 
 int cell_save(struct cell *c, const char *status_text, struct error *err) {

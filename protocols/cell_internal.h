@@ -32,6 +32,9 @@ void cell_forget_moments(struct cell *c);
 /* Weights and optimizer state that rank 0 read, on all that need them. */
 int cell_share_model(struct cell *c, struct error *err);
 
+/* The first rank's model and the step from the folder's checkpoint, where there is one of this run.
+ */
+int cell_load(struct cell *c, long *done, struct error *err);
 /* Whether a checkpoint, the last one saved_at this clock, is due on this rank: on the first one,
  * and where moments are shared, of which it has a part only, on all. */
 int cell_save_is_due(const struct cell *c, int wanted, double saved_at);

@@ -117,7 +117,8 @@ static int save(struct training *t, const char *what, struct error *err) {
         find_collapse(t);
     trainer_fetch(&t->trainer);
     if (leads(t) || c->moments)
-        TRY(checkpoint_save(c->checkpoint, &c->model, c->moments, t->done, c->run.config, err));
+        TRY(checkpoint_save(c->checkpoint, &c->model, c->moments, t->done, c->run.config, c->hash,
+                            err));
     if (!leads(t))
         return 0;
     snprintf(detail, sizeof detail, "{\"step\": %ld}", t->done);
@@ -401,8 +402,7 @@ static int take_steps(struct training *t, struct error *err) {
 static int resume(struct training *t, struct error *err) {
     struct cell *c = t->cell;
     int status = 0;
-    if (file_exists(c->checkpoint))
-        TRY(checkpoint_load(c->checkpoint, &c->model, c->moments, &t->done, err));
+    TRY(cell_load(c, &t->done, err));
     if (t->done > c->steps)
         return error_set(err, STATUS_USAGE, "%s stands at step %ld of %ld: it is not of this run",
                          c->checkpoint, t->done, c->steps);

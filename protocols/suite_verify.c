@@ -1,7 +1,7 @@
 /* suite_verify.c -- whether a folder of results holds what its suites ask for. */
 #include "core/file.h"
 #include "core/log.h"
-#include "nn/safetensors.h"
+#include "nn/checkpoint.h"
 #include "protocols/suite.h"
 
 #include <dirent.h>
@@ -58,7 +58,8 @@ static void check_weights(struct verification *v, const struct run *r) {
     const char *path = arena_printf(&v->arena, "%s/checkpoint.safetensors", r->folder);
     if (!file_exists(path))
         return;
-    if (st_open(&f, path, &why) || st_check(f, &why))
+    if (st_open(&f, path, &why) || st_check(f, &why) ||
+        checkpoint_check_run(path, r->config_sha256, &why))
         finding(v, "%s", why.message);
     st_close(f);
 }

@@ -13,6 +13,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -413,6 +414,10 @@ static void test_not_a_file(void **state) {
     assert_int_equal(st_open(&f, folder->name, &err), STATUS_USAGE);
     assert_int_equal(st_open(&f, folder->path, &err), STATUS_USAGE);
     assert_non_null(strstr(err.message, "No such file"));
+    assert_int_equal(mkfifo(folder->path, 0600), 0);
+    assert_int_equal(st_open(&f, folder->path, &err), STATUS_USAGE); /* nobody writes */
+    assert_non_null(strstr(err.message, "not a regular file"));
+    assert_int_equal(unlink(folder->path), 0);
     assert_int_equal(st_write("/nowhere/model.safetensors", tensors, N, NULL, 0, &err),
                      STATUS_MACHINE);
     const struct st_meta latin1 = {"name", "gr\xf6\xdf"

@@ -72,7 +72,10 @@ static void everything_comes_back(void **state) {
     assert_memory_not_equal(a.value, b.value, a.count * sizeof(real));
     long version = b.version;
     assert_int_equal(
-        checkpoint_save(path, &a, NULL, 1234567, "seeds = 1\n[mae]\nx = \"2\"\n", &err), 0);
+        checkpoint_save(path, &a, NULL, 1234567, "seeds = 1\n[mae]\nx = \"2\"\n", "f00d", &err), 0);
+    assert_int_equal(checkpoint_check_run(path, "f00d", &err), 0);
+    assert_int_equal(checkpoint_check_run(path, "beef", &err), STATUS_USAGE);
+    assert_non_null(strstr(err.message, "another run (f00d, not beef"));
     assert_int_equal(checkpoint_load(path, &b, NULL, &step, &err), 0);
     assert_int_equal(step, 1234567);
     assert_true(b.version > version);
@@ -95,7 +98,7 @@ static void convolutions_are_stored_channels_first(void **state) {
     const struct param *p = m.groups[0].first;
     while (strcmp(p->name, "conv.weight"))
         p = p->next;
-    assert_int_equal(checkpoint_save(path, &m, NULL, 1, "", &err), 0);
+    assert_int_equal(checkpoint_save(path, &m, NULL, 1, "", "", &err), 0);
     struct st_file *f;
     assert_int_equal(st_open(&f, path, &err), 0);
     static const char *const names[] = {"encoder.conv.weight", "optim.m.encoder.conv.weight",
@@ -124,7 +127,7 @@ static void refuse(const struct model *saved, int width, int extra, const char *
     struct error err;
     struct model m;
     long step;
-    assert_int_equal(checkpoint_save(path, saved, NULL, 1, "", &err), 0);
+    assert_int_equal(checkpoint_save(path, saved, NULL, 1, "", "", &err), 0);
     make(&m, width, extra, 3);
     assert_int_equal(checkpoint_load(path, &m, NULL, &step, &err), STATUS_USAGE);
     assert_non_null(strstr(err.message, named));

@@ -416,17 +416,17 @@ static void move_as_rank(struct communicator *c, void *self) {
     make_model(&again);
     struct moments *s = moments_open(&a, c, &m), *t = moments_open(&a, c, &again);
     move_model(&all->optimizer, &m, s, 1, STEPS - 1);
-    int wrong = checkpoint_save(all->path, &m, s, STEPS - 1, "", &err) || !kept_alone(&m, s);
+    int wrong = checkpoint_save(all->path, &m, s, STEPS - 1, "", "", &err) || !kept_alone(&m, s);
     if (!c->rank)
         wrong |= checkpoint_load(all->path, &again, t, &step, &err) || step != STEPS - 1;
     communicator_broadcast(c, WAIT_LIMITED, again.value, again.count * sizeof(real));
     wrong |= checkpoint_hand_on(all->path, &again, t, &err);
     move_model(&all->optimizer, &again, t, STEPS, STEPS);
     wrong |= memcmp(again.value, all->one->value, m.count * sizeof(real)) != 0;
-    wrong |= checkpoint_save(all->path, &again, t, STEPS, "", &err) || !kept_alone(&again, t);
+    wrong |= checkpoint_save(all->path, &again, t, STEPS, "", "", &err) || !kept_alone(&again, t);
     wrong |= !c->rank && !same_files(all->path, all->path_of_one);
     /* A folder that is not there: the first rank's error, for which nobody waits. */
-    int failed = checkpoint_save("/nowhere/x.safetensors", &again, t, STEPS, "", &err);
+    int failed = checkpoint_save("/nowhere/x.safetensors", &again, t, STEPS, "", "", &err);
     wrong |= failed != (c->rank ? 0 : STATUS_MACHINE);
     pthread_mutex_lock(&all->turn);
     all->wrong |= wrong;
@@ -456,7 +456,7 @@ static void shared_moments_move_as_one_process(void **state) {
         all.optimizer = kinds[i];
         all.one = &one;
         move_model(&kinds[i], &one, NULL, 1, STEPS);
-        assert_int_equal(checkpoint_save(all.path_of_one, &one, NULL, STEPS, "", &err), 0);
+        assert_int_equal(checkpoint_save(all.path_of_one, &one, NULL, STEPS, "", "", &err), 0);
         for (int ranks = 2; ranks <= 6; ranks++) {
             with_ranks(ranks, move_as_rank, &all);
             if (all.wrong)

@@ -196,7 +196,7 @@ static struct canvas make_picture(struct place *here, const char *options, int t
     assert_int_equal(dataset_open(&data, spec, &err), 0);
     assert_int_equal(cell_build(cell, drawn, method_find("mae"), &data, 3, &context, 0, &err), 0);
     text = settings_run_text(&cell->settings, cell->method, &here->arena);
-    assert_int_equal(checkpoint_save(path, &cell->model, NULL, 5, text, &err), 0);
+    assert_int_equal(checkpoint_save(path, &cell->model, NULL, 5, text, "", &err), 0);
     cell_close(cell);
     dataset_close(&data);
     settings_free(drawn);

@@ -125,6 +125,10 @@ printf 'x' | dd of=torn/"$mae"/checkpoint.safetensors bs=1 seek=$(($(stat -c %s 
 expect "verify names damaged weights" 1 'checkpoint.safetensors: damaged' "$program" verify torn
 rm torn/"$mae"/features*
 expect "which nothing is computed with" 2 'checkpoint.safetensors: damaged' "$program" eval --protocols logistic torn/"$mae"
+other=$(basename "$(dirname "$(grep -L complete out/mae-vit*/run.h5)")")
+cp out/"$other"/checkpoint.safetensors torn/"$mae"
+expect "verify names weights of another run" 1 'checkpoint.safetensors: of another run' "$program" verify torn
+expect "which nothing is computed with either" 2 'checkpoint.safetensors: of another run' "$program" eval --protocols logistic torn/"$mae"
 cp -r out lost
 rm lost/"$mae"/run.h5
 "${run[@]}" small.ini --out lost >/dev/null 2>&1
