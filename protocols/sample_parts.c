@@ -31,6 +31,11 @@ static void to_bytes(const struct cell *c, float *image, uint8_t *rgb) {
     arena_free(&scratch);
 }
 
+/* None where a file of samples has no number for it. */
+static int16_t kept_label(int label) {
+    return (int16_t)(label <= INT16_MAX ? label : -1);
+}
+
 int sample_images(const struct cell *c, const struct dataset *d, int n, struct sample_pictures *p,
                   struct arena *a, struct error *err) {
     const int height = c->backbone.image, width = backbone_wide(&c->backbone);
@@ -47,7 +52,7 @@ int sample_images(const struct cell *c, const struct dataset *d, int n, struct s
         else /* published weights, which need no dice */
             subject_view_whole(&c->subject, &r, NULL, image);
         to_bytes(c, image, rgb + (size_t)i * area * RGB);
-        label[i] = (int16_t)r.label;
+        label[i] = kept_label(r.label);
     }
     *p = (struct sample_pictures){
         .n = n, .height = height, .width = width, .rgb = rgb, .label = d->classes ? label : NULL};
@@ -220,7 +225,7 @@ static int take(void *to, const struct each_batch *b, struct error *err) {
                    sizeof(float) * dim * (size_t)some);
     }
     for (int i = 0; i < b->n; i++)
-        t->label[at + i] = (int16_t)b->label[i];
+        t->label[at + i] = kept_label(b->label[i]);
     return 0;
 }
 

@@ -1,5 +1,6 @@
 /* samples.h5 of real runs: what is in it, when it is made, and that it changes nothing. */
 #include "core/file.h"
+#include "data/dataset_internal.h"
 #include "kernels/kernels.h"
 #include "protocols/sample.h"
 #include "protocols/showing.h"
@@ -99,6 +100,39 @@ static void pictures_are_the_first_test_images(void **state) {
         assert_int_equal(s.pictures.label[i], r.label);
     }
     assert_true(!s.tiles.n && !s.similarity.n && !s.segment.truth);
+    record_free(&r);
+    samples_free(&s);
+    done(f);
+}
+
+static int read_far(const struct dataset *d, enum split split, long index, struct record *out,
+                    struct error *err) {
+    int status = dataset_shapes.read(d, split, index, out, err);
+    out->label += INT16_MAX - 2;
+    return status;
+}
+
+/* A class whose number the file has no room for is none, not another one. */
+static void labels_beyond_the_file_are_none(void **state) {
+    struct fixture *f = open(*state, "random", PICTURES);
+    struct dataset_source far = dataset_shapes;
+    far.read = read_far;
+    f->data.source = &far;
+    f->data.classes += INT16_MAX;
+    const char **names = ARENA_ARRAY(&f->data.arena, const char *, f->data.classes);
+    for (int i = 0; i < f->data.classes; i++)
+        names[i] = arena_printf(&f->data.arena, "%d", i);
+    f->data.class_names = names;
+    struct samples s = take(f);
+    struct record r = {0};
+    struct error err;
+    int none = 0;
+    for (int i = 0; i < PICTURES; i++) {
+        assert_int_equal(dataset_read(&f->data, SPLIT_TEST, i, &r, &err), 0);
+        assert_int_equal(s.pictures.label[i], r.label > INT16_MAX ? -1 : r.label);
+        none += r.label > INT16_MAX;
+    }
+    assert_true(none > 0);
     record_free(&r);
     samples_free(&s);
     done(f);
@@ -337,6 +371,7 @@ static void what_cannot_be_made_costs_no_run(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         IN_PLACE(pictures_are_the_first_test_images),
+        IN_PLACE(labels_beyond_the_file_are_none),
         IN_PLACE(features_are_those_of_the_protocols),
         IN_PLACE(attention_is_of_the_class_token),
         IN_PLACE(tiles_of_mae_belong_together),
