@@ -61,7 +61,8 @@ static int claim_folder(struct cell *c, struct error *err) {
     const char *path = arena_printf(&c->arena, "%s/lock", c->folder);
     c->lock = open(path, O_CREAT | O_RDWR | O_CLOEXEC, 0666);
     if (c->lock < 0)
-        return error_set(err, STATUS_MACHINE, "%s: %s", path, strerror(errno));
+        return error_set(err, STATUS_MACHINE, "%s: %s; check the folder and its permissions", path,
+                         strerror(errno));
     if (flock(c->lock, LOCK_EX | LOCK_NB))
         return error_set(err, STATUS_USAGE,
                          "%s is being written by another process: wait for it or choose another "
