@@ -104,6 +104,17 @@ static void test_l2_normalize_extremes(void **state) {
         }
 }
 
+static void test_l2_normalize_keeps_nan(void **state) {
+    struct fixture *f = *state;
+    EACH_BACKEND(k) {
+        real x[9] = {88, NAN}, y[9], norm[1];
+        k->l2_normalize_rows(&f->c, 1, 9, 1e-6f, x, y, norm);
+        for (int j = 0; j < 9; j++)
+            assert_true(isnan(y[j]));
+        assert_true(isnan(norm[0]));
+    }
+}
+
 /* <dy, A x> = <A' dy, x> for A a linear operation and A' its gradient */
 static void test_adjoint_gather(void **state) {
     struct fixture *f = *state;
@@ -438,6 +449,7 @@ int main(void) {
         cmocka_unit_test(test_layernorm),
         cmocka_unit_test(test_l2_normalize_zero),
         cmocka_unit_test(test_l2_normalize_extremes),
+        cmocka_unit_test(test_l2_normalize_keeps_nan),
         cmocka_unit_test(test_adjoint_gather),
         cmocka_unit_test(test_adjoint_patchify),
         cmocka_unit_test(test_adjoint_rows),

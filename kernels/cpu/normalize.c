@@ -19,7 +19,8 @@ void ISA_NAME(standardize_rows)(const struct kctx *c, int rows, int cols, float 
 /* A row whose squares, or the inverse of whose length, are beyond floats; returns |x|. */
 static float normalize_in_double(const struct kctx *c, size_t n, float eps, const float *x,
                                  float *y) {
-    const double length = sqrt(ISA_NAME(sum_squares)(c, n, x)), by = fmax(length, (double)eps);
+    const double length = sqrt(ISA_NAME(sum_squares)(c, n, x));
+    const double by = length < (double)eps ? (double)eps : length;
     for (size_t i = 0; i < n; i++)
         y[i] = (float)(x[i] / by);
     return (float)length;
@@ -34,7 +35,7 @@ void ISA_NAME(l2_normalize_rows)(const struct kctx *c, int rows, int cols, float
         if (squares < least || squares > FLT_MAX)
             length = normalize_in_double(c, n, eps, x, y);
         else
-            row_standardize(x, 0, 1 / fmaxf(length, eps), n, y);
+            row_standardize(x, 0, 1 / (length < eps ? eps : length), n, y); /* a NaN stays */
         if (norm)
             norm[row] = length;
     }
@@ -46,7 +47,7 @@ void ISA_NAME(l2_normalize_rows_backward)(const struct kctx *c, int rows, int co
     (void)c;
     size_t n = (size_t)cols;
     for (int row = 0; row < rows; row++, y += n, dy += n, dx += n) {
-        float inverse = 1 / fmaxf(norm[row], eps);
+        float inverse = 1 / (norm[row] < eps ? eps : norm[row]);
         float dot = norm[row] > eps ? row_dot(y, dy, n) : 0;
         for (size_t i = 0; i < n; i += VEC_WIDTH) {
             vec d = (vec_load_first(dy + i, n - i) - dot * vec_load_first(y + i, n - i)) * inverse;

@@ -61,10 +61,9 @@ struct l2_normalize {
         TEAM_EACH(j, team, cols) {
             squares += xi[j] * xi[j];
         }
-        float length = sqrtf(team.sum(squares));
+        float length = sqrtf(team.sum(squares)), by = length < eps ? eps : length; /* NaN stays */
         team_batches(
-            team, cols, [&](int j) { return xi[j]; },
-            [&](int j, float v) { yi[j] = v / fmaxf(length, eps); });
+            team, cols, [&](int j) { return xi[j]; }, [&](int j, float v) { yi[j] = v / by; });
         if (!team.rank && norm)
             norm[row] = length;
     }
@@ -82,7 +81,7 @@ struct l2_slope {
     float *dx;
     template <class T> __device__ void operator()(size_t row, const T &team) const {
         const float *yi = y + row * (size_t)cols, *dyi = dy + row * (size_t)cols;
-        float *dxi = dx + row * (size_t)cols, dot = 0, length = fmaxf(norm[row], eps);
+        float *dxi = dx + row * (size_t)cols, dot = 0, length = norm[row] < eps ? eps : norm[row];
         TEAM_EACH(j, team, cols) {
             dot += yi[j] * dyi[j];
         }

@@ -29,8 +29,9 @@ void ref_l2_normalize_rows(const struct kctx *c, int rows, int cols, real eps, c
     for (int i = 0; i < rows; i++) {
         size_t at = (size_t)i * (size_t)cols;
         double length = sqrt(ref_sum_squares(c, (size_t)cols, x + at));
+        double by = length < (double)eps ? (double)eps : length; /* a NaN stays */
         for (int j = 0; j < cols; j++)
-            y[at + (size_t)j] = (real)(x[at + (size_t)j] / fmax(length, eps));
+            y[at + (size_t)j] = (real)(x[at + (size_t)j] / by);
         if (norm)
             norm[i] = (real)length;
     }
@@ -41,7 +42,7 @@ void ref_l2_normalize_rows_backward(const struct kctx *c, int rows, int cols, re
                                     real *dx) {
     (void)c;
     for (size_t i = 0, at = 0; i < (size_t)rows; i++, at += (size_t)cols) {
-        double dot = 0, length = fmax(norm[i], eps);
+        double dot = 0, length = norm[i] < eps ? eps : norm[i];
         for (size_t j = at; j < at + (size_t)cols && norm[i] > eps; j++)
             dot += (double)y[j] * dy[j];
         for (size_t j = at; j < at + (size_t)cols; j++)
