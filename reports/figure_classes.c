@@ -115,6 +115,14 @@ struct panel {
     double mean, lo, hi;
 };
 
+/* "n = 3", in pairs, or "n = 3, 2" of either. */
+static const char *seeds_of(const struct panel *p, struct arena *a) {
+    if (p->na == 1 && p->nb == 1)
+        return "n = 1";
+    return p->pairs > 1 ? arena_printf(a, "n = %d", p->pairs)
+                        : arena_printf(a, "n = %d, %d", p->na, p->nb);
+}
+
 /* Over the probe seeds of an evaluation, of one class, in %. */
 static double class_mean(const struct eval *e, int class) {
     double sum = 0;
@@ -147,6 +155,16 @@ static struct side side_of(const struct summary *s, const struct summary_row *ro
     return side;
 }
 
+/* What rounding alone makes of the standard error of a class's mean, as cell_rounding_error does of
+ * all images: its values are shares of so many images.  0 where they are not known. */
+static double rounding_error(const struct eval *e, int class, int n) {
+    long images = 0;
+    for (int i = 0; e->label && i < e->n_samples; i++)
+        images += e->label[i] == class;
+    double step = images ? 100.0 / (double)images : 0;
+    return step / sqrt(12.0 * n * (e->n_seeds > 1 ? e->n_seeds : 1));
+}
+
 /* In pairs where two pretraining seeds at least are shared, Welch's otherwise. */
 static struct interval difference(const struct side *a, const struct side *b, int class, int *pairs,
                                   struct arena *arena) {
@@ -164,9 +182,11 @@ static struct interval difference(const struct side *a, const struct side *b, in
                 py[n++] = y[j];
             }
     *pairs = n;
-    return n > 1 || (n && a->n == 1 && b->n == 1)
-               ? paired_difference(px, py, n, REPORT_LEVEL)
-               : welch_difference(x, a->n, y, b->n, REPORT_LEVEL);
+    const int paired = n > 1 || (n && a->n == 1 && b->n == 1);
+    struct estimate e = paired ? paired_estimate(px, py, n) : welch_estimate(x, a->n, y, b->n);
+    e.error = fmax(e.error, hypot(rounding_error(a->eval[0], class, paired ? n : a->n),
+                                  rounding_error(b->eval[0], class, paired ? n : b->n)));
+    return estimate_interval(e, REPORT_LEVEL);
 }
 
 static int by_difference(const void *left, const void *right) {
@@ -271,8 +291,8 @@ static void put_panels(const struct panel *p, int n, const struct summary *s, FI
                 figure_text(arena_printf(s->a, "%s − %s", summary_short_label(s, q->a, -1, -1),
                                          summary_short_label(s, q->b, -1, -1)),
                             across > 1 ? 40 : 80, s->a),
-                figure_text(arena_printf(s->a, "%s · %s · mean %+.1f points", q->column->protocol,
-                                         q->column->dataset, q->mean),
+                figure_text(arena_printf(s->a, "%s · %s · mean %+.1f points · %s", q->column->protocol,
+                                         q->column->dataset, q->mean, seeds_of(q, s->a)),
                             across > 1 ? 46 : 80, s->a),
                 figure_text(q->a->method, NAME, s->a), figure_text(q->b->method, NAME, s->a));
     }
@@ -298,7 +318,7 @@ static void put_bars(const struct panel *p, int n, const struct summary *s, FILE
 int figure_classes(const void *input, FILE *dat) {
     const struct report_input *in = input;
     const struct summary *s = in->summary;
-    int *column = ARENA_ARRAY(s->a, int, s->n_columns), n = 0, more = 0, left_out = 0, single = 0;
+    int *column = ARENA_ARRAY(s->a, int, s->n_columns), n = 0, more = 0, left_out = 0, single = 0, welch = 0;
     struct panel p[PANELS];
     int columns = summary_primary(s, has_classes, column);
     for (int i = 0; i < columns; i++) {
@@ -311,18 +331,18 @@ int figure_classes(const void *input, FILE *dat) {
         return 0;
     for (int i = 0; i < n; i++) {
         left_out = p[i].left_out > left_out ? p[i].left_out : left_out;
-        single |= !isfinite(p[i].bar[0].d.lo);
+        single += p[i].na < 2 || p[i].nb < 2;
+        welch |= p[i].pairs < 2;
     }
     figure_head("classes", dat);
     put_panels(p, n, s, dat);
     put_bars(p, n, s, dat);
     const char *text = arena_printf(
         s->a,
-        "Accuracy of each class: the difference in points, with its 95 %% t-interval over %d "
+        "Accuracy of each class: the difference in points, with its 95 %% t-interval over the n "
         "pretraining seeds%s; pale: the interval holds 0. Not adjusted for the number of classes.",
-        p[0].pairs > 1 ? p[0].pairs : p[0].na + p[0].nb,
-        p[0].pairs > 1 ? ", in pairs" : " (Welch)");
-    if (single)
+        welch ? ", in pairs, or of either (Welch)" : ", in pairs");
+    if (single == n)
         text = "Accuracy of each class: the difference in points. One pretraining seed (n = 1): no "
                "interval can be given.";
     if (left_out)

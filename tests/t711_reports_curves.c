@@ -62,6 +62,10 @@ static void add_classes(struct runs *runs, struct eval *e) {
     e->class_name = class_names;
     e->top1_per_class = ARENA_ARRAY(&runs->arena, double, FEW);
     e->confusion = ARENA_ARRAY(&runs->arena, int32_t, FEW * FEW);
+    e->n_samples = 100 * FEW;
+    e->label = ARENA_ARRAY(&runs->arena, int16_t, e->n_samples);
+    for (int i = 0; i < e->n_samples; i++)
+        e->label[i] = (int16_t)(i % FEW);
     for (int k = 0; k < FEW; k++) {
         e->top1_per_class[k] = e->top1[0] + 0.02 * k - 0.03;
         int right = (int)lround(100 * e->top1_per_class[k]);
@@ -300,7 +304,11 @@ static void test_classes(void **state) {
     int n = block(&here->arena, dat, "bars", bars, 16);
     assert_int_equal(n, FEW);
     assert_float_equal(number(&bars[0], 2), 10, 1e-6);
-    assert_float_equal(number(&bars[0], 3), 10, 1e-6); /* seeds differ in the same way: no spread */
+    /* Seeds differ in the same way: what is left of an interval is the rounding to an image, of two
+     * shares of 100, by the quantile of two degrees of freedom. */
+    assert_float_equal(number(&bars[0], 3), 10 - 4.302653 * sqrt(2. / 36), 1e-3);
+    assert_float_equal(number(&bars[0], 4), 10 + 4.302653 * sqrt(2. / 36), 1e-3);
+    assert_non_null(strstr(dat, "points · n = 3"));
     assert_int_equal(draw(here, &runs, "classes", "svg", "mae,sinclr", &err), STATUS_USAGE);
     assert_non_null(strstr(err.message, "did you mean \"simclr\"?"));
     assert_int_equal(draw(here, &runs, "classes", "svg", "mae", &err), STATUS_USAGE);
