@@ -76,6 +76,7 @@ struct command {
     int (*run)(struct invocation *call, struct error *err);
     const struct option_def *flags; /* of its own, into the invocation's `own`; NULL: none */
     int flags_alone;                /* it takes no flags of a run beside them */
+    int reads_runs;                 /* of a run's flags it takes the machine's alone */
     int settles_itself;             /* it calls settings_settle, or does without */
     int goes_on;                    /* what it did when it is stopped is not lost */
     int joins;                      /* several processes can do it together */
@@ -90,6 +91,11 @@ extern const struct command command_run, command_pretrain, command_eval, command
     command_list, command_env, command_bench, command_step, command_show, command_help,
     command_rerun, command_data, command_verify, command_diff, command_watch, command_kernels,
     command_compare, command_leaderboard, command_export, command_features, command_export_weights;
+
+/* Whether all flags of a run mean something to it. */
+static inline int command_takes_runs(const struct command *c) {
+    return !c->flags_alone && !c->reads_runs;
+}
 
 /* Threads, kernels and machine settings of this call. */
 int invocation_context(const struct invocation *call, struct context *context, struct error *err);

@@ -26,14 +26,7 @@ static int rerun(struct invocation *call, struct error *err) {
                       "rerun needs one run, such as mae-vit-micro-shapes-s0-1234abcd in %s", out);
         goto out;
     }
-    const char *folder = call->argv[1], *flag = settings_flag_of_run(call->settings, 1, "", &a);
-    if (flag) {
-        status = error_set(err, STATUS_USAGE,
-                           "--%s is stored with a run, and a rerun is made with what is stored: "
-                           "leave it out",
-                           flag);
-        goto out;
-    }
+    const char *folder = call->argv[1];
     if (!file_exists(arena_printf(&a, "%s/run.h5", folder)))
         folder = arena_printf(&a, "%s/%s", out, folder);
     const char *into = call->own.rerun.into;
@@ -164,15 +157,18 @@ const struct command command_rerun = {
     .arguments = "RUN [--into FOLDER]",
     .help = "run a stored run again and compare every number, bit by bit",
     .run = rerun,
+    .reads_runs = 1,
     .flags = rerun_flags};
 const struct command command_verify = {
     .name = "verify",
     .arguments = "[OUT...]",
     .help = "whether the results of a suite are complete and unharmed",
-    .run = verify};
+    .run = verify,
+    .reads_runs = 1};
 const struct command command_diff = {.name = "diff",
                                      .arguments = "A B",
                                      .help =
                                          "options and metrics in which two runs, or the runs of "
                                          "two folders, differ",
-                                     .run = diff};
+                                     .run = diff,
+                                     .reads_runs = 1};

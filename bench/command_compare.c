@@ -52,4 +52,5 @@ const struct command command_compare = {
     .arguments = "A B [FOLDER...] [--margin POINTS]",
     .help = "which of two methods is better, or of two folders of runs, and how sure that is",
     .run = run,
+    .reads_runs = 1,
     .flags = flags};

@@ -199,4 +199,5 @@ const struct command command_data = {
     .arguments = "info|verify|preview|convert DATASET [OUT]",
     .help = "Describe a dataset; audit all of it (broken, duplicate, odd images); draw a contact\n"
             "sheet, OUT.png; write it as OUT.h5 or OUT.tar",
-    .run = run};
+    .run = run,
+    .reads_runs = 1};

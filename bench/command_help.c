@@ -31,19 +31,22 @@ static void print_usage(void) {
 }
 
 static void print_flags(const struct command *c, struct invocation *call) {
+    struct arena a = {0};
     struct option_set alone;
     struct invocation unused = {0};
     options_init(&alone);
     struct option_set *all = c->flags_alone ? &alone : &call->settings->options;
-    if (!c->flags_alone)
+    if (command_takes_runs(c))
         puts("A flag is --name value or --name=value; options of a method or protocol are\n"
              "--section.name value.  --config FILE reads an INI file; --print-config shows every\n"
              "value and where it comes from; SSVBENCH_NAME sets a value from the environment.\n");
     if (c->flags)
         options_add(all, "", "Of this command", c->flags,
                     c->flags_alone ? &unused.own : &call->own);
-    options_print_help(all, stdout);
+    const struct option_set shown = c->reads_runs ? settings_of_machine(call->settings, &a) : *all;
+    options_print_help(&shown, stdout);
     options_free(&alone);
+    arena_free(&a);
 }
 
 static int help(struct invocation *call, struct error *err) {

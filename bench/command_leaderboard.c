@@ -28,4 +28,5 @@ const struct command command_leaderboard = {
     .arguments = "[FOLDER...] [--resample runs|tasks]",
     .help = "methods of all runs below the folders, ranked across tasks",
     .run = run,
+    .reads_runs = 1,
     .flags = flags};

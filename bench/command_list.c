@@ -120,8 +120,10 @@ static int env(struct invocation *call, struct error *err) {
 const struct command command_list = {.name = "list",
                                      .arguments = "[methods|protocols|data|...]",
                                      .help = "what can be named in flags",
-                                     .run = list};
+                                     .run = list,
+                                     .reads_runs = 1};
 const struct command command_env = {.name = "env",
                                     .arguments = "",
                                     .help = "this machine as it is stored with results",
-                                    .run = env};
+                                    .run = env,
+                                    .reads_runs = 1};

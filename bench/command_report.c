@@ -122,5 +122,6 @@ const struct command command_report = {
     .help = "table and figures of all runs below the folders (default: out); `csv`: one line per "
             "result",
     .run = run,
+    .reads_runs = 1,
     .flags = flags,
     .before_flags = before_flags};

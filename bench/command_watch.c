@@ -61,4 +61,5 @@ const struct command command_watch = {
     .arguments = "[OUT] [--once]",
     .help = "where the runs of a folder stand, with the curves of their losses",
     .run = run,
+    .reads_runs = 1,
     .flags = flags};

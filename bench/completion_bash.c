@@ -62,10 +62,10 @@ static void put_values(const char *command, const struct flags *flags, FILE *out
 
 static void put_command(const struct completion *c, int i, FILE *out) {
     fprintf(out, "    %s)\n        flags=", commands[i]->name);
-    fputs(commands[i]->flags_alone ? "'" : "\"$run \"'", out);
+    fputs(command_takes_runs(commands[i]) ? "\"$run \"'" : "'", out);
     put_names(&c->own[i], 0, out);
     fputs("' switches=", out);
-    fputs(commands[i]->flags_alone ? "'" : "\"$run_switches \"'", out);
+    fputs(command_takes_runs(commands[i]) ? "\"$run_switches \"'" : "'", out);
     put_names(&c->own[i], 1, out);
     fprintf(out, "'\n        arguments='%s'\n        ;;\n",
             completion_arguments(commands[i], c->a));

@@ -43,7 +43,7 @@ void completion_fish(const struct completion *all, FILE *out) {
         const char *words = completion_arguments(commands[i], all->a);
         if (*words)
             fprintf(out, "complete -c ssvbench -n '%s' -a '%s'\n", of, words);
-        if (!commands[i]->flags_alone)
+        if (command_takes_runs(commands[i]))
             takes = arena_printf(all->a, "%s %s", takes, commands[i]->name);
     }
     fish_flags(&all->run, arena_printf(all->a, "__fish_seen_subcommand_from%s", takes), out);

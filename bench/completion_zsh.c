@@ -59,7 +59,7 @@ void completion_zsh(const struct completion *all, FILE *out) {
     for (int i = 0; commands[i]; i++) {
         const char *words = completion_arguments(commands[i], all->a);
         fprintf(out, "    %s)\n        own=(%s\n", commands[i]->name,
-                commands[i]->flags_alone ? "" : "$run");
+                command_takes_runs(commands[i]) ? "$run" : "");
         zsh_flags(&all->own[i], "            ", out);
         fprintf(out, "            '*:argument:%s%s%s'\n        )\n        ;;\n",
                 *words ? "_alternative \"words:word:(" : "_files", words,

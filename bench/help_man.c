@@ -101,8 +101,12 @@ static void put_commands(FILE *out) {
         put_heading("SS", arena_printf(&a, "%s %s", c->name, c->arguments), out);
         put_body(sentence(c->help, &a), out);
         put_options("", c->flags, out);
-        if (!c->flags_alone)
+        if (command_takes_runs(c))
             put_paragraph("Takes the options of a run, too; see OPTIONS OF A RUN.", out);
+        else if (c->reads_runs)
+            put_paragraph("Takes those options of a run, too, that have no influence on the "
+                          "results; see OPTIONS OF A RUN.",
+                          out);
     }
     arena_free(&a);
 }

@@ -72,6 +72,19 @@ static void doubt_environment(const struct invocation *call) {
     options_doubt_environment(sets, tables);
 }
 
+/* It would look as if they chose among the runs that are there. */
+static int refuse_flags_of_runs(const struct settings *s, const char *command, struct error *err) {
+    struct arena a = {0};
+    const char *flag = settings_flag_of_run(s, 1, "", &a);
+    int status = !flag ? 0
+                       : error_set(err, STATUS_USAGE,
+                                   "--%s says how a new run is made, which `ssvbench %s` does not do: "
+                                   "leave it out",
+                                   flag, command);
+    arena_free(&a);
+    return status;
+}
+
 /* Everything that the user said, in the order of its weight; *argc, argv: what is left. */
 static int read_settings(struct invocation *call, const struct command *command,
                          struct error *err) {
@@ -87,6 +100,8 @@ static int read_settings(struct invocation *call, const struct command *command,
         TRY(options_load_environment(flags, err));
     doubt_environment(call);
     TRY(options_parse(flags, &call->argc, call->argv, err));
+    if (command->reads_runs)
+        TRY(refuse_flags_of_runs(s, command->name, err));
     if (command->load)
         TRY(command->load(call, err));
     if (!command->flags_alone && !command->settles_itself)

@@ -290,6 +290,16 @@ void settings_forget_run(struct settings *s, const char *but) {
     }
 }
 
+struct option_set settings_of_machine(const struct settings *s, struct arena *a) {
+    struct option_set part = s->options;
+    part.sections = ARENA_ARRAY(a, struct option_section, s->options.n);
+    part.n = 0;
+    for (int i = 0; i < s->options.n; i++)
+        if (!is_of_run(s, &s->options.sections[i], 1))
+            part.sections[part.n++] = s->options.sections[i];
+    return part;
+}
+
 void settings_free(struct settings *s) {
     options_free(&s->options);
 }

@@ -94,6 +94,8 @@ const char *settings_flag_of_run(const struct settings *s, int protocols_too, co
                                  struct arena *a);
 /* Puts those options of pretraining back, whoever said them: a run's own take their place. */
 void settings_forget_run(struct settings *s, const char *but);
+/* The options without those that settings_flag_of_run looks for, which share their values. */
+struct option_set settings_of_machine(const struct settings *s, struct arena *a);
 /* For a run of one method: what its functions get as self is then settings_method. */
 void settings_use(struct settings *s, const struct method *m);
 const void *settings_method(const struct settings *s, const struct method *m);

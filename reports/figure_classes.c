@@ -18,6 +18,8 @@
 #define BAR 0.145
 #define LETTER 0.058
 
+#define MOST 100.0 /* points between two accuracies */
+
 enum { PANELS = 4, CLASSES_MOST = 40, SHOWN_EACH = 20, NAME = 18, NAMES_LISTED = 32 };
 
 /* ---- which two ---- */
@@ -186,7 +188,12 @@ static struct interval difference(const struct side *a, const struct side *b, in
     struct estimate e = paired ? paired_estimate(px, py, n) : welch_estimate(x, a->n, y, b->n);
     e.error = fmax(e.error, hypot(rounding_error(a->eval[0], class, paired ? n : a->n),
                                   rounding_error(b->eval[0], class, paired ? n : b->n)));
-    return estimate_interval(e, REPORT_LEVEL);
+    struct interval d = estimate_interval(e, REPORT_LEVEL);
+    if (isfinite(d.lo)) { /* of two seeds they reach far beyond, and hide what there is */
+        d.lo = fmax(d.lo, -MOST);
+        d.hi = fmin(d.hi, MOST);
+    }
+    return d;
 }
 
 static int by_difference(const void *left, const void *right) {
@@ -318,7 +325,7 @@ static void put_bars(const struct panel *p, int n, const struct summary *s, FILE
 int figure_classes(const void *input, FILE *dat) {
     const struct report_input *in = input;
     const struct summary *s = in->summary;
-    int *column = ARENA_ARRAY(s->a, int, s->n_columns), n = 0, more = 0, left_out = 0, single = 0, welch = 0;
+    int *column = ARENA_ARRAY(s->a, int, s->n_columns), n = 0, more = 0, left_out = 0, single = 0, welch = 0, beyond = 0;
     struct panel p[PANELS];
     int columns = summary_primary(s, has_classes, column);
     for (int i = 0; i < columns; i++) {
@@ -333,6 +340,8 @@ int figure_classes(const void *input, FILE *dat) {
         left_out = p[i].left_out > left_out ? p[i].left_out : left_out;
         single += p[i].na < 2 || p[i].nb < 2;
         welch |= p[i].pairs < 2;
+        for (int k = 0; k < p[i].n; k++)
+            beyond |= fabs(p[i].bar[k].d.lo) >= MOST || fabs(p[i].bar[k].d.hi) >= MOST;
     }
     figure_head("classes", dat);
     put_panels(p, n, s, dat);
@@ -340,8 +349,9 @@ int figure_classes(const void *input, FILE *dat) {
     const char *text = arena_printf(
         s->a,
         "Accuracy of each class: the difference in points, with its 95 %% t-interval over the n "
-        "pretraining seeds%s; pale: the interval holds 0. Not adjusted for the number of classes.",
-        welch ? ", in pairs, or of either (Welch)" : ", in pairs");
+        "pretraining seeds%s; pale: the interval holds 0. Not adjusted for the number of classes.%s",
+        welch ? ", in pairs, or of either (Welch)" : ", in pairs",
+        beyond ? " Intervals are cut at 100 points." : "");
     if (single == n)
         text = "Accuracy of each class: the difference in points. One pretraining seed (n = 1): no "
                "interval can be given.";

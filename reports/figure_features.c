@@ -7,7 +7,7 @@
 #include <math.h>
 #include <string.h>
 
-enum { POINTS = 4000, TITLE = 20, SECOND = 25, WIDE = 40, FEW = 2, NAME = 22 };
+enum { POINTS = 4000, TITLE = 20, SECOND = 25, WIDE = 40, FEW = 2, NAME = 17 };
 
 struct map {
     const char *name, *what; /* of the files; for the caption */

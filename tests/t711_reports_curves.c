@@ -321,6 +321,15 @@ static void test_classes(void **state) {
     assert_int_equal(block(&here->arena, dat, "bars", bars, 16), FEW);
     assert_string_equal(bars[FEW - 1].field[7], "cat"); /* from the largest to the least */
     assert_float_equal(number(&bars[FEW - 1], 2), 1 - 27, 1e-6);
+    assert_null(strstr(dat, "cut at 100 points"));
+    runs.run[0]->evals[0].top1_per_class[0] = 0.99;
+    dat = data_of(here, &runs, "classes");
+    assert_non_null(strstr(dat, "simclr − supervised"));
+    assert_int_equal(draw(here, &runs, "classes", "svg", "mae,random", &err), 0);
+    dat = content(here, "classes.dat");
+    assert_int_equal(block(&here->arena, dat, "bars", bars, 16), FEW);
+    assert_float_equal(number(&bars[FEW - 1], 3), -100, 1e-6); /* nothing is further away */
+    assert_non_null(strstr(dat, "cut at 100 points"));
     arena_free(&runs.arena);
 }
 

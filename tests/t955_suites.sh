@@ -91,7 +91,7 @@ expect "rerun again is refused" 2 'there already' "$program" rerun "out/$mae" --
 expect "rows of an earlier command" 0 '' "$program" run --data shapes:size=16,train=64,test=32 --patch 4 --methods random --seeds 0 --protocols lowshot --lowshot.draws 2 --out twice --quiet
 expect "and of a later one" 0 '' "$program" run --data shapes:size=16,train=64,test=32 --patch 4 --methods random --seeds 0 --protocols knn --out twice --quiet
 expect "keep their options" 0 'the same bits' "$program" rerun --quiet twice/random* --into twice-again
-expect "rerun with other options" 2 'linear.epochs is stored with a run' "$program" rerun "$mae" --linear.epochs 2 --into other
+expect "rerun with other options" 2 'linear.epochs says how a new run is made' "$program" rerun "$mae" --linear.epochs 2 --into other
 expect "rerun of nothing" 2 'nowhere' "$program" rerun nowhere
 expect "diff of a run and its rerun" 0 'no difference' "$program" diff "out/$mae" "out-rerun/$mae"
 "${run[@]}" small.ini --methods mae --backbone vit-micro --mae.mask_ratio 0.5 --out other >/dev/null 2>&1
