@@ -27,8 +27,10 @@ int cell_n_incomplete(const struct summary_cell *cell) {
 }
 
 double cell_rounding_error(const struct summary_cell *cell, int n) {
-    double step = cell->is_share && cell->images > 0 ? 100.0 / cell->images : 0;
-    return step / sqrt(12.0 * n * (cell->probes > 1 ? cell->probes : 1));
+    if (!cell->shares || cell->images <= 0)
+        return 0;
+    double step = 100.0 / cell->images;
+    return step / sqrt(12.0 * n * cell->shares * (cell->probes > 1 ? cell->probes : 1));
 }
 
 double cells_rounding_error(const struct summary_cell *a, int na, const struct summary_cell *b,

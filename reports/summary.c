@@ -201,6 +201,13 @@ static void find_level(struct summary_cell *cell) {
     }
 }
 
+/* Accuracies of few labels are shares as those of all are; what `retrieval` shows is the mean of
+ * both directions. */
+static int shares_of(const struct eval *e) {
+    const char *name = e->top1 ? "top1" : eval_shown(e);
+    return !strncmp(name, "top1", strlen("top1")) ? 1 : !strcmp(name, "mean_r1") ? 2 : 0;
+}
+
 static void count_probes(struct summary_cell *cell, const struct eval *e) {
     int probes = 0;
     for (int i = 0; i < e->n_seeds; i++)
@@ -227,7 +234,7 @@ static void fill_cell(struct summary *s, int r, int c) {
             cell->run[cell->n] = run;
             cell->top1[cell->n++] = top1;
             cell->images = e->n_samples;
-            cell->is_share = e->top1 != NULL;
+            cell->shares = shares_of(e);
             count_probes(cell, e);
         }
     }

@@ -31,7 +31,7 @@ struct summary_cell {
     struct interval level;  /* of the mean, percent, cut at 0 and 100 */
     int cut, wilson;        /* was it cut?  is it Wilson's, for want of any spread at 0 or 100 %? */
     int images;             /* of the test split */
-    int is_share;           /* values are shares of these images */
+    int shares;             /* of these images that a value is the mean of; 0: it is no share */
     int probes; /* seeds of the probe, or draws, that a value is the mean of, at least */
     int n_gaps;
     struct summary_gap *gap;

@@ -6,6 +6,9 @@
 #include <math.h>
 #include <string.h>
 
+/* Of the means: what is less is no spread of differences, but the rounding of their sums. */
+#define ALIKE 1e-12
+
 /* ---- one pair ---- */
 
 struct verdict verdict_of(const struct summary_cell *a, const struct summary_cell *b) {
@@ -41,6 +44,8 @@ struct verdict verdict_of(const struct summary_cell *a, const struct summary_cel
     v.mean_a = paired_estimate(v.paired ? x : a->top1, NULL, v.n_a).value;
     v.mean_b = paired_estimate(v.paired ? y : b->top1, NULL, v.n_b).value;
     v.difference.error = fmax(v.difference.error, cells_rounding_error(a, v.n_a, b, v.n_b));
+    if (v.difference.error < ALIKE * (fabs(v.mean_a) + fabs(v.mean_b)))
+        v.difference.error = 0;
     v.interval = estimate_interval(v.difference, REPORT_LEVEL);
     v.p = difference_p(v.difference);
     if (!a->n || !b->n)
@@ -63,6 +68,8 @@ static enum verdict_word word_of(const struct verdict *v, double margin) {
  * takes time is a function of these. */
 static double detectable(const struct verdict *family, int i) {
     const struct estimate *e = &family[i].difference;
+    if (!(e->error > 0)) /* nothing is known of what would be found */
+        return NAN;
     for (int k = 0; k < i; k++)
         if (family[k].difference.df == e->df && family[k].level == family[i].level &&
             family[k].detectable > 0)

@@ -171,6 +171,51 @@ static void test_no_spread(void **state) {
     arena_free(&runs.arena);
 }
 
+/* Recalls and accuracies of few labels are shares of the images, too; of another number it is not
+ * known how fine it is, and differences that are all alike are no spread but the sums' rounding. */
+static void test_no_spread_of_metrics(void **state) {
+    (void)state;
+    static const struct {
+        const char *name;
+        double error; /* of a difference over two seeds, in images / sqrt(2 / 3) */
+    } cases[] = {{"mean_r1", 0.25}, {"top1_1pct", 0.25 * M_SQRT2}, {"miou", 0}};
+    static const double value[2][2] = {{0.035, 0.02}, {0.04, 0.025}};
+    static const int64_t seed[] = {0, 0};
+    for (int c = 0; c < COUNT(cases); c++) {
+        struct runs runs = {0};
+        for (int m = 0; m < 2; m++)
+            for (int s = 0; s < 2; s++) {
+                struct run *r = add_run(&runs, m ? "mae" : "random", s);
+                struct eval *e = add_outcome(r, "retrieval", "shapes", OUTCOME_OK, "");
+                e->metrics = ARENA_NEW(&runs.arena, struct metric_row);
+                snprintf(e->metrics->name, sizeof e->metrics->name, "%s", cases[c].name);
+                e->metrics->value = value[m][s];
+                e->n_metrics = e->n_seeds = 1;
+                e->seed = seed;
+                e->n_samples = 100;
+            }
+        const struct summary s = summary_of(runs.run, runs.n, &runs.arena);
+        const struct verdicts v = verdicts_against_random(&s, 1);
+        assert_int_equal(v.n, 1);
+        near(v.list->difference.value, 0.5, 1e-9);
+        near(v.list->difference.error, cases[c].error * sqrt(2. / 3), 1e-9);
+        assert_int_equal(v.list->word, VERDICT_UNDECIDED);
+        if (!cases[c].error)
+            assert_string_equal(v.list->why, "no spread");
+        arena_free(&runs.arena);
+    }
+}
+
+/* Beside a pair of the same degrees of freedom, too. */
+static void test_no_spread_detects_nothing(void **state) {
+    (void)state;
+    struct verdict family[2] = {{.difference = {1, 0.5, 3, 4}, .p = 0.14},
+                                {.difference = {0, 0, 3, 4}, .p = NAN}};
+    verdicts_settle(family, 2, 1);
+    assert_true(family[0].detectable > 0);
+    assert_true(isnan(family[1].detectable));
+}
+
 /* Several settings of random: none is the one to compare with. */
 static void test_baseline(void **state) {
     (void)state;
@@ -439,6 +484,8 @@ int main(void) {
         cmocka_unit_test(test_pairs),
         cmocka_unit_test(test_nothing_can_be_said),
         cmocka_unit_test(test_no_spread),
+        cmocka_unit_test(test_no_spread_of_metrics),
+        cmocka_unit_test(test_no_spread_detects_nothing),
         cmocka_unit_test(test_baseline),
         cmocka_unit_test(test_tops),
         cmocka_unit_test(test_equal_methods_are_tied),
