@@ -279,6 +279,11 @@ static double rows_of(const struct panel *p) {
     return place_of(p, p->n - 1) + 1;
 }
 
+/* Cut on its own, so that the sign between two is left. */
+static const char *side_name(const struct summary *s, const struct summary_row *row, int across) {
+    return figure_text(summary_short_label(s, row, -1, -1), across > 1 ? 13 : 38, s->a);
+}
+
 static void put_panels(const struct panel *p, int n, const struct summary *s, FILE *dat) {
     const double left = names_width(p, n, s->a);
     const int across = n < 2 ? 1 : 2;
@@ -295,11 +300,11 @@ static void put_panels(const struct panel *p, int n, const struct summary *s, FI
         fprintf(dat, "%d\t%.4f\t%.4f\t%.4f\t%.4f\t%g\t%.5g\t%.5g\t%g\t%s\t%s\t%s\t%s\n", i + 1,
                 left + i % across * WIDTH / across, top + TOP, wide, tall, rows_of(q), q->lo, q->hi,
                 figure_step(q->hi - q->lo, (int)(wide / 0.42)),
-                figure_text(arena_printf(s->a, "%s − %s", summary_short_label(s, q->a, -1, -1),
-                                         summary_short_label(s, q->b, -1, -1)),
-                            across > 1 ? 40 : 80, s->a),
+                arena_printf(s->a, "%s − %s", side_name(s, q->a, across),
+                             side_name(s, q->b, across)),
                 figure_text(arena_printf(s->a, "%s · %s · mean %+.1f points · %s", q->column->protocol,
-                                         q->column->dataset, q->mean, seeds_of(q, s->a)),
+                                         figure_text(q->column->dataset, across > 1 ? 12 : 40, s->a),
+                                         q->mean, seeds_of(q, s->a)),
                             across > 1 ? 46 : 80, s->a),
                 figure_text(q->a->method, NAME, s->a), figure_text(q->b->method, NAME, s->a));
     }

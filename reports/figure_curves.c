@@ -273,7 +273,7 @@ int figure_gradients(const void *input, FILE *dat) {
 int figure_collapse(const void *input, FILE *dat) {
     static const struct quantity quantities[] = {
         {"spread of features", "1: all ways, 0: all the same", "feature_std", spread_of},
-        {"effective rank of features", "RankMe; 1: on a line", "effective_rank", rank_of},
+        {"effective rank", "RankMe; 1: on a line", "effective_rank", rank_of},
         {"entropy of predictions", "in nats; 0: certain", "entropy", entropy_of}};
     const struct report_input *in = input;
     const struct summary *s = in->summary;

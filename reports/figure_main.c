@@ -7,7 +7,7 @@
 #include <math.h>
 #include <string.h>
 
-enum { LABEL = 26, SECOND = 38, TITLE = 20, WIDE_TITLE = 44, FEW_PANELS = 2, NOTE = 34, ROWS = 48 };
+enum { LABEL = 26, SECOND = 38, TITLE = 22, WIDE_TITLE = 44, FEW_PANELS = 2, NOTE = 34, ROWS = 48 };
 
 struct range {
     double lo, hi, step;

@@ -330,6 +330,14 @@ static void test_classes(void **state) {
     assert_int_equal(block(&here->arena, dat, "bars", bars, 16), FEW);
     assert_float_equal(number(&bars[FEW - 1], 3), -100, 1e-6); /* nothing is further away */
     assert_non_null(strstr(dat, "cut at 100 points"));
+    for (int i = 0; i < runs.n; i++) { /* of two panels side by side both names are cut */
+        struct run *r = runs.run[i];
+        snprintf(r->backbone, sizeof r->backbone, "%s",
+                 strcmp(r->method, "random") ? "vit-micro/4" : "resnet-micro");
+        add_classes(&runs, add_eval(&runs, r, "linear", "other", r->evals[0].top1, 1));
+    }
+    assert_int_equal(draw(here, &runs, "classes", "svg", "mae,random", &err), 0);
+    assert_non_null(strstr(content(here, "classes.dat"), "\tmae vi..cro/4 − random..micro\t"));
     arena_free(&runs.arena);
 }
 
