@@ -76,11 +76,12 @@ static void doubt_environment(const struct invocation *call) {
 static int refuse_flags_of_runs(const struct settings *s, const char *command, struct error *err) {
     struct arena a = {0};
     const char *flag = settings_flag_of_run(s, 1, "", &a);
-    int status = !flag ? 0
-                       : error_set(err, STATUS_USAGE,
-                                   "--%s says how a new run is made, which `ssvbench %s` does not do: "
-                                   "leave it out",
-                                   flag, command);
+    int status =
+        !flag ? 0
+              : error_set(err, STATUS_USAGE,
+                          "--%s says how a new run is made, which `ssvbench %s` does not do: "
+                          "leave it out",
+                          flag, command);
     arena_free(&a);
     return status;
 }

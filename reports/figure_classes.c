@@ -297,16 +297,16 @@ static void put_panels(const struct panel *p, int n, const struct summary *s, FI
         if (i % across == 0)
             top = bottom;
         bottom = fmax(bottom, top + TOP + tall + AXIS);
-        fprintf(dat, "%d\t%.4f\t%.4f\t%.4f\t%.4f\t%g\t%.5g\t%.5g\t%g\t%s\t%s\t%s\t%s\n", i + 1,
-                left + i % across * WIDTH / across, top + TOP, wide, tall, rows_of(q), q->lo, q->hi,
-                figure_step(q->hi - q->lo, (int)(wide / 0.42)),
-                arena_printf(s->a, "%s − %s", side_name(s, q->a, across),
-                             side_name(s, q->b, across)),
-                figure_text(arena_printf(s->a, "%s · %s · mean %+.1f points · %s", q->column->protocol,
-                                         figure_text(q->column->dataset, across > 1 ? 12 : 40, s->a),
-                                         q->mean, seeds_of(q, s->a)),
-                            across > 1 ? 46 : 80, s->a),
-                figure_text(q->a->method, NAME, s->a), figure_text(q->b->method, NAME, s->a));
+        fprintf(
+            dat, "%d\t%.4f\t%.4f\t%.4f\t%.4f\t%g\t%.5g\t%.5g\t%g\t%s\t%s\t%s\t%s\n", i + 1,
+            left + i % across * WIDTH / across, top + TOP, wide, tall, rows_of(q), q->lo, q->hi,
+            figure_step(q->hi - q->lo, (int)(wide / 0.42)),
+            arena_printf(s->a, "%s − %s", side_name(s, q->a, across), side_name(s, q->b, across)),
+            figure_text(arena_printf(s->a, "%s · %s · mean %+.1f points · %s", q->column->protocol,
+                                     figure_text(q->column->dataset, across > 1 ? 12 : 40, s->a),
+                                     q->mean, seeds_of(q, s->a)),
+                        across > 1 ? 46 : 80, s->a),
+            figure_text(q->a->method, NAME, s->a), figure_text(q->b->method, NAME, s->a));
     }
     fprintf(dat, "\n\n# layout\n# inches of panels high\n%.4f\n", bottom);
 }
@@ -327,10 +327,35 @@ static void put_bars(const struct panel *p, int n, const struct summary *s, FILE
         }
 }
 
+static const char *say(const struct panel *p, int n, int more, struct arena *a) {
+    int left_out = 0, single = 0, welch = 0, beyond = 0;
+    for (int i = 0; i < n; i++) {
+        left_out = p[i].left_out > left_out ? p[i].left_out : left_out;
+        single += p[i].na < 2 || p[i].nb < 2;
+        welch |= p[i].pairs < 2;
+        for (int k = 0; k < p[i].n; k++)
+            beyond |= fabs(p[i].bar[k].d.lo) >= MOST || fabs(p[i].bar[k].d.hi) >= MOST;
+    }
+    const char *text = single == n
+                           ? "Accuracy of each class: the difference in points. One pretraining "
+                             "seed (n = 1): no interval can be given."
+                           : arena_printf(a,
+                                          "Accuracy of each class: the difference in points, with "
+                                          "its 95 %% t-interval over the n pretraining seeds%s; "
+                                          "pale: the interval holds 0. Not adjusted for the number "
+                                          "of classes.%s",
+                                          welch ? ", in pairs, or of either (Welch)" : ", in pairs",
+                                          beyond ? " Intervals are cut at 100 points." : "");
+    if (left_out)
+        text = arena_printf(a, "%s Shown: the %d classes of either end, %d between are left out.",
+                            text, SHOWN_EACH, left_out);
+    return more ? arena_printf(a, "%s %d more datasets are left out.", text, more) : text;
+}
+
 int figure_classes(const void *input, FILE *dat) {
     const struct report_input *in = input;
     const struct summary *s = in->summary;
-    int *column = ARENA_ARRAY(s->a, int, s->n_columns), n = 0, more = 0, left_out = 0, single = 0, welch = 0, beyond = 0;
+    int *column = ARENA_ARRAY(s->a, int, s->n_columns), n = 0, more = 0;
     struct panel p[PANELS];
     int columns = summary_primary(s, has_classes, column);
     for (int i = 0; i < columns; i++) {
@@ -341,31 +366,9 @@ int figure_classes(const void *input, FILE *dat) {
     }
     if (!n)
         return 0;
-    for (int i = 0; i < n; i++) {
-        left_out = p[i].left_out > left_out ? p[i].left_out : left_out;
-        single += p[i].na < 2 || p[i].nb < 2;
-        welch |= p[i].pairs < 2;
-        for (int k = 0; k < p[i].n; k++)
-            beyond |= fabs(p[i].bar[k].d.lo) >= MOST || fabs(p[i].bar[k].d.hi) >= MOST;
-    }
     figure_head("classes", dat);
     put_panels(p, n, s, dat);
     put_bars(p, n, s, dat);
-    const char *text = arena_printf(
-        s->a,
-        "Accuracy of each class: the difference in points, with its 95 %% t-interval over the n "
-        "pretraining seeds%s; pale: the interval holds 0. Not adjusted for the number of classes.%s",
-        welch ? ", in pairs, or of either (Welch)" : ", in pairs",
-        beyond ? " Intervals are cut at 100 points." : "");
-    if (single == n)
-        text = "Accuracy of each class: the difference in points. One pretraining seed (n = 1): no "
-               "interval can be given.";
-    if (left_out)
-        text =
-            arena_printf(s->a, "%s Shown: the %d classes of either end, %d between are left out.",
-                         text, SHOWN_EACH, left_out);
-    if (more)
-        text = arena_printf(s->a, "%s %d more datasets are left out.", text, more);
-    figure_caption_flagged(in, text, FLAG_COMPARISON, dat);
+    figure_caption_flagged(in, say(p, n, more, s->a), FLAG_COMPARISON, dat);
     return n;
 }

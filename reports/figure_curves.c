@@ -143,10 +143,20 @@ static int mark_trouble(struct panel *panel, int look, const struct run *run,
     return 1;
 }
 
-/* Every seed thin, the mean of the complete ones thick, a band between the least and the most of
- * them.  Returns the steps in a point; 0: nothing was drawn. */
+/* Where the mean ends, or the first seed where there is none. */
+static void put_name(struct panel *panel, int look, const char *name, const struct spread *s,
+                     const struct bins *first) {
+    if (s->n)
+        panel_name(panel, look, s->x[s->n - 1], s->mean[s->n - 1], name);
+    else if (first->n)
+        panel_name(panel, look, first->x[first->n - 1], first->y[first->n - 1], name);
+}
+
+/* Every seed thin, the mean of the complete ones thick.  A panel of its own (name: NULL) has a band
+ * between the least and the most of them, one with others a name unless it is "".  Returns the
+ * steps in a point; 0: nothing was drawn. */
 static long draw_group(struct panel *panel, const struct group *g, const struct quantity *q,
-                       int with_band, int *crosses, struct arena *a) {
+                       const char *name, int *crosses, struct arena *a) {
     const struct summary_row *row = g->row;
     struct bins *bins = ARENA_ARRAY(a, struct bins, row->n_runs);
     int *complete = ARENA_ARRAY(a, int, row->n_runs), n = 0;
@@ -160,7 +170,7 @@ static long draw_group(struct panel *panel, const struct group *g, const struct 
         }
     const struct spread s = spread_over(bins, complete, n, a);
     long width = n ? bins[0].width : 0, points = 0;
-    if (s.runs > 1 && with_band)
+    if (s.runs > 1 && !name)
         panel_band(panel, row->id, s.x, s.least, s.most, s.n);
     for (int i = 0; i < n; i++) {
         points += close_up(&bins[i]);
@@ -171,6 +181,8 @@ static long draw_group(struct panel *panel, const struct group *g, const struct 
     }
     if (s.runs > 1)
         panel_curve(panel, MARK_THICK, row->id, s.x, s.mean, s.n);
+    if (name && *name && n)
+        put_name(panel, row->id, name, &s, &bins[0]);
     for (int i = 0; i < n; i++)
         *crosses += mark_trouble(panel, row->id, run[i], &bins[i]);
     return points ? width : 0;
@@ -240,7 +252,7 @@ static int by_method(const struct report_input *in, const char *name, const stru
         if (!panel)
             continue;
         panel->y.may_be_log = 1;
-        long w = draw_group(panel, &g[i], q, 1, &crosses, s->a);
+        long w = draw_group(panel, &g[i], q, NULL, &crosses, s->a);
         width = w > width ? w : width;
     }
     int marks = panels_put(&p, name, dat);
@@ -292,8 +304,8 @@ int figure_collapse(const void *input, FILE *dat) {
             if (!panel)
                 panel = panels_add(&p, q->title, q->second, "step", "");
             panel->y.may_be_log = q->of == rank_of;
-            panels_key(&p, g[k].row->id, g[k].row->method);
-            long w = draw_group(panel, &g[k], q, 0, &crosses, s->a);
+            panels_key(&p, g[k].row->id, summary_lettered_label(s, g[k].row));
+            long w = draw_group(panel, &g[k], q, summary_letter(s, g[k].row), &crosses, s->a);
             width = w > width ? w : width;
         }
     }

@@ -206,6 +206,16 @@ static void test_collapse(void **state) {
     assert_int_equal(n, 2);
     assert_float_equal(number(&crosses[0], 2), 21, 1e-9);
     assert_non_null(strstr(dat, "collapsed"));
+    assert_int_equal(block(&here->arena, dat, "names", crosses, 8), 0);
+    for (int i = 0; i < 2; i++) { /* settings of one method are told apart */
+        r = i ? add_all(&runs, "simclr", 1, 0.4) : r;
+        r->config = i ? "epochs = 4\n[simclr]\ntemperature = 0.1\n"
+                      : "epochs = 4\n[simclr]\ntemperature = 0.5\n";
+    }
+    dat = data_of(here, &runs, "collapse");
+    assert_non_null(strstr(dat, "a: simclr temperature=0."));
+    assert_non_null(strstr(dat, "b: simclr temperature=0."));
+    assert_true(block(&here->arena, dat, "names", crosses, 8) >= 2);
     r->steps[0].effective_rank = 1e308; /* no axis goes there, nor on for ever */
     assert_non_null(strstr(data_of(here, &runs, "collapse"), "collapsed"));
     arena_free(&runs.arena);
