@@ -123,9 +123,9 @@ expect "kernels against a run" 2 'not times that' sh -c 'cp "$(find . -name run.
 expect "run again does nothing new" 0 'mae' "$program" run "${tiny[@]}"
 expect "a table" 0 '95 %' "$program" report out
 expect "lines" 0 '^.*mae.*knn' "$program" report csv out
-for reads in "report out" "compare mae random out" "leaderboard out" "watch out" "verify out" "diff out out" "data info shapes"; do
-    expect "flags of a run to $reads" 2 '--mae.mask_ratio says how a new run is made' "$program" $reads --mae.mask_ratio 0.5
-    expect "and in help of ${reads%% *}" 0 '^0$' sh -c '"$0" help "$1" | grep -c -e --methods || true' "$program" "${reads%% *}"
+for reads in report compare leaderboard watch verify diff data list env rerun; do
+    expect "flags of a run to $reads" 2 'mae.mask_ratio says how a new run is made' "$program" "$reads" --mae.mask_ratio 0.5
+    expect "in the help of $reads" 0 '^0$' sh -c '"$0" help "$1" | grep -c -e --methods || true' "$program" "$reads"
 done
 expect "an unknown figure" 2 'did you mean "loss"' "$program" report out --only los
 expect "an unknown format" 2 'svg, png, pdf' "$program" report out --only main --format jpg
