@@ -111,7 +111,8 @@ static void put_panels(const struct summary *s, struct range *ranges, FILE *dat)
     int most = s->n_columns > FEW_PANELS ? TITLE : WIDE_TITLE;
     for (int c = 0; c < s->n_columns; c++) {
         const struct summary_column *column = &s->column[c];
-        double chance = column->classes > 1 && !*column->metric ? 100.0 / column->classes : NAN;
+        const int is_top1 = !*column->metric || !strncmp(column->metric, "top1", strlen("top1"));
+        double chance = column->classes > 1 && is_top1 ? 100.0 / column->classes : NAN;
         ranges[c] = column_range(s, c, chance);
         fprintf(dat, "%d\t%.6g\t%.6g\t%g\t%.4g\t%s\t%s\n", c + 1, ranges[c].lo, ranges[c].hi,
                 ranges[c].step, chance,

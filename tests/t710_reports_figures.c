@@ -136,6 +136,11 @@ static void test_no_chance(void **state) {
     expect_formats(here, "main");
     assert_non_null(strstr(content(here, "main.dat"), "miou"));
     assert_null(strstr(content(here, "main.svg"), "chance"));
+    for (int s = 0; s < 3; s++) /* of few labels it is what it is of all */
+        snprintf(runs.run[s]->evals[1].metrics[0].name,
+                 sizeof runs.run[s]->evals[1].metrics[0].name, "top1_1pct");
+    expect_figures(here, &runs);
+    assert_non_null(strstr(content(here, "main.svg"), "chance 9.09 %"));
     arena_free(&runs.arena);
 }
 
