@@ -1,18 +1,12 @@
 #!/usr/bin/env bash
 # The tools that judge everything else must notice what they are there for.
 set -u
+# shellcheck source=tests/expect.sh
+. "$(dirname "$0")/expect.sh"
 tools=$PWD/tools
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 cd "$work" || exit 1
-
-expect() { # name wanted got
-    if [ "$2" = "$3" ]; then
-        echo "ok $1"
-    else
-        printf 'not ok %s\n# wanted: %s\n# got:    %s\n' "$1" "$2" "$3"
-    fi
-}
 
 program() { # name body
     printf '#!/bin/sh\n%s\n' "$2" >"$1"

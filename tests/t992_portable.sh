@@ -1,19 +1,13 @@
 #!/usr/bin/env bash
 # What tools/portable makes runs elsewhere, with nothing of this system but glibc.
 set -u
+# shellcheck source=tests/expect.sh
+. "$(dirname "$0")/expect.sh"
 program=${SSVBENCH:?}
 tool=$PWD/tools/portable
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 cd "$work" || exit 1
-
-expect() { # name wanted got
-    if [ "$2" = "$3" ]; then
-        echo "ok $1"
-    else
-        printf 'not ok %s\n# wanted: %s\n# got:    %s\n' "$1" "$2" "$3"
-    fi
-}
 
 case $(ldd "$program") in
 *libasan*) echo 'skip portable: a program with sanitizers'; exit ;;

@@ -3,6 +3,23 @@
 
 namespace {
 
+/* What a sample's columns gain by way of its moments. */
+template <int N> struct sample_slopes {
+    float mean[N], a[N], b[N];
+    __device__ sample_slopes(const sample_rows &r, size_t sample, int col, const float *moments,
+                             const float *dmoments) {
+        for (int k = 0; k < N; k++) {
+            size_t own = r.pair(sample, col + k);
+            mean[k] = moments[own];
+            a[k] = dmoments[own];
+            b[k] = dmoments[own + r.cols];
+        }
+    }
+    __device__ float added(int k, float x, float to) const {
+        return to + a[k] + b[k] * (x - mean[k]);
+    }
+};
+
 template <class X, int N> struct batchnorm_moments_slope {
     sample_rows r;
     const X *x;
@@ -15,13 +32,7 @@ template <class X, int N> struct batchnorm_moments_slope {
         const int col = group * N;
         if (team.rank >= r.rows)
             return;
-        float mean[N], a[N], b[N];
-        for (int k = 0; k < N; k++) {
-            size_t own = r.pair(sample, col + k);
-            mean[k] = moments[own];
-            a[k] = dmoments[own];
-            b[k] = dmoments[own + r.cols];
-        }
+        const sample_slopes<N> of_sample(r, sample, col, moments, dmoments);
         team_batches<TEAM_BATCH / N>(
             team, r.rows,
             [&](int i) {
@@ -30,7 +41,7 @@ template <class X, int N> struct batchnorm_moments_slope {
             },
             [&](int i, pixels p) {
                 for (int k = 0; k < N; k++)
-                    p.dx.v[k] = p.dx.v[k] + a[k] + b[k] * (p.x.v[k] - mean[k]);
+                    p.dx.v[k] = of_sample.added(k, p.x.v[k], p.dx.v[k]);
                 put<N>(dx + r.at(sample, i, col), p.dx);
             });
     }
@@ -179,13 +190,7 @@ template <class X, class Y, int N> struct batchnorm_input_slope {
         if (team.rank >= r.rows)
             return;
         const norm_column<N> c(of, col);
-        float mean[N], a[N], b[N];
-        for (int k = 0; k < N; k++) {
-            size_t own = r.pair(sample, col + k);
-            mean[k] = moments[own];
-            a[k] = dmoments[own];
-            b[k] = dmoments[own + r.cols];
-        }
+        const sample_slopes<N> of_sample(r, sample, col, moments, dmoments);
         team_batches<TEAM_BATCH / N>(
             team, r.rows,
             [&](int i) {
@@ -195,8 +200,8 @@ template <class X, class Y, int N> struct batchnorm_input_slope {
             [&](int i, const norm_pixels<X, Y, N> &p) {
                 several<X, N> out;
                 for (int k = 0; k < N; k++)
-                    out.v[k] = c.masked(k, p.x.v[k], p.g.v[k]) * c.rstd[k] * c.gamma[k] + a[k] +
-                               b[k] * (p.x.v[k] - mean[k]);
+                    out.v[k] = of_sample.added(
+                        k, p.x.v[k], c.masked(k, p.x.v[k], p.g.v[k]) * c.rstd[k] * c.gamma[k]);
                 put<N>(dx + r.at(sample, i, col), out);
             });
     }
