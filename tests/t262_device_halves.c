@@ -1,6 +1,5 @@
 /* Activations of 16 bits on a device: each kernel that takes them against kernels/ref on the same
- * rounded numbers, with the stand-in for cuBLASLt and without; and networks against those in
- * float. */
+ * rounded numbers, with the stand-in for cuBLASLt and without; networks against float. */
 #include "tests/cuda/emulator.h"
 #include "tests/device_attention.h"
 
@@ -413,11 +412,12 @@ static void check_left(const struct net *n, const char *name) {
         norms += t->op && t->op->finisher && t->needs_grad;
         left += t->left != NULL;
     }
-    if (strstr(name, "resnet") || !strcmp(name, "pad_shortcut") || !strcmp(name, "bottleneck") ||
-        !strcmp(name, "alexnet"))
-        assert_true(norms > 3 && left == norms);
-    if (!strcmp(name, "batch norm")) /* one's input has another reader */
-        assert_true(norms == 2 && left == 1);
+    if (norms > 3) /* whole ResNets and AlexNets */
+        assert_int_equal(left, norms);
+    if (!strcmp(name, "resnet"))
+        assert_int_equal(left, 8);
+    if (!strcmp(name, "batch norm"))
+        assert_int_equal(left, 1); /* the other's input has another reader */
 }
 
 static int is_too_small(const char *name) {

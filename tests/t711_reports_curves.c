@@ -202,8 +202,7 @@ static void test_collapse(void **state) {
     r->finding = "collapsed since step 21 of 40: effective rank 1.00, feature std 0.0000";
     const char *dat = data_of(here, &runs, "collapse");
     assert_int_equal(block(&here->arena, dat, "panels", panels, 8), 2); /* no entropy */
-    int n = block(&here->arena, dat, "crosses", crosses, 8);
-    assert_int_equal(n, 2);
+    assert_int_equal(block(&here->arena, dat, "crosses", crosses, 8), 2);
     assert_float_equal(number(&crosses[0], 2), 21, 1e-9);
     assert_non_null(strstr(dat, "collapsed"));
     r->config = "[simclr]\ntemperature = 0.5\n"; /* settings of one method are told apart */
