@@ -25,10 +25,6 @@ static int prepare(const void *self, const struct record *record, long sample, i
     return 0;
 }
 
-long each_share(const struct protocol_input *in, long n, int batch, int p) {
-    return communicator_share(in->ranks, n, batch, p);
-}
-
 struct exec_config each_exec(const struct protocol_input *in, int batch) {
     return (struct exec_config){.kernels = in->kernels,
                                 .device = in->device,
@@ -95,9 +91,9 @@ static int run_batch(struct walk *w, const struct batch *batch, each_visit *visi
 int each_image(const struct each *e, each_visit *visit, void *to, struct error *err) {
     struct communicator *ranks = e->in->ranks;
     const int rank = communicator_rank(ranks);
-    struct walk w = {.e = e, .first = each_share(e->in, e->n, e->batch, rank)};
+    struct walk w = {.e = e, .first = communicator_share(ranks, e->n, e->batch, rank)};
     struct progress progress;
-    w.n = each_share(e->in, e->n, e->batch, rank + 1) - w.first;
+    w.n = communicator_share(ranks, e->n, e->batch, rank + 1) - w.first;
     const int shows = e->shows && w.n;
     if (shows)
         progress_begin(&progress, e->during, w.n);

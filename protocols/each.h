@@ -4,8 +4,8 @@
  *                            .split = SPLIT_TEST, .n = n, .batch = 64};
  *     TRY(each_image(&e, visit, to, err));
  *
- * Of several ranks (in->ranks) each has a run of whole batches; all call the same, go batch by
- * batch, and what fails on one fails on all.
+ * Of several ranks (in->ranks) each has a run of whole batches (communicator_share); all call the
+ * same, go batch by batch, and what fails on one fails on all.
  */
 #ifndef SSV_PROTOCOLS_EACH_H
 #define SSV_PROTOCOLS_EACH_H
@@ -39,8 +39,6 @@ typedef int each_visit(void *to, const struct each_batch *b, struct error *err);
 
 /* STATUS_INTERRUPTED after a stop; 2 and 3 as the data's reader has it. */
 int each_image(const struct each *e, each_visit *visit, void *to, struct error *err);
-/* Where rank p's part of n images begins; of p = ranks, n. */
-long each_share(const struct protocol_input *in, long n, int batch, int p);
 /* How networks run for a protocol, in evaluation. */
 struct exec_config each_exec(const struct protocol_input *in, int batch);
 

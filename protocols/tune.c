@@ -348,7 +348,7 @@ int tune_answers(struct tuned *t, enum split split, const int32_t *subset, long 
     const size_t width = tune_width(t);
     long *first = ARENA_ARRAY(&scratch, long, size + 1);
     for (int p = 0; p <= size; p++)
-        first[p] = each_share(t->config.in, n, ANSWER_BATCH, p);
+        first[p] = communicator_share(ranks, n, ANSWER_BATCH, p);
     struct destination d = {out + (size_t)first[communicator_rank(ranks)] * width, width};
     int status = 0;
     TRY(tune_each(t, split, subset, n, copy_answers, &d, err));

@@ -212,7 +212,7 @@ static void name_vit(struct network *n) {
             snprintf(n->name, sizeof n->name, "%s", known[i].name);
 }
 
-static int dim_of(const struct family *f, const struct source *s, const char *name, int i) {
+int family_dim(const struct family *f, const struct source *s, const char *name, int i) {
     const struct source_tensor *t = name ? family_find(f, s, name) : NULL;
     return t && i < t->t->ndim && t->t->dim[i] < 1 << 30 ? (int)t->t->dim[i] : 0;
 }
@@ -273,19 +273,19 @@ int describe_vit(const struct family *f, const struct source *s, const struct vi
     struct vit *v = &b->vit;
     int status = 0;
     b->kind = BACKBONE_VIT;
-    b->dim = v->dim = dim_of(f, s, names->patch, 0);
-    b->channels = v->channels = dim_of(f, s, names->patch, 1);
-    v->patch = dim_of(f, s, names->patch, 2);
+    b->dim = v->dim = family_dim(f, s, names->patch, 0);
+    b->channels = v->channels = family_dim(f, s, names->patch, 1);
+    v->patch = family_dim(f, s, names->patch, 2);
     v->depth = count_blocks(f, s, names->block);
-    v->mlp = dim_of(f, s, names->fc1, 0);
-    n->classes = dim_of(f, s, names->head, 0);
+    v->mlp = family_dim(f, s, names->fc1, 0);
+    n->classes = family_dim(f, s, names->head, 0);
     if (!v->dim || !v->channels || v->channels > 4 || !v->patch ||
-        v->patch != dim_of(f, s, names->patch, 3) || !v->depth || !v->mlp ||
+        v->patch != family_dim(f, s, names->patch, 3) || !v->depth || !v->mlp ||
         v->depth > BACKBONE_LAYERS / 2 - 2)
         return error_set(err, STATUS_USAGE,
                          "%s: its tensors do not make a %s: patches %d x %d of %d channels, width "
                          "%d, %d blocks",
-                         s->path, f->name, v->patch, dim_of(f, s, names->patch, 3), v->channels,
+                         s->path, f->name, v->patch, family_dim(f, s, names->patch, 3), v->channels,
                          v->dim, v->depth);
     if (!(v->heads = find_heads(s, names, o->heads, v->dim, err)))
         return err->status;

@@ -57,6 +57,8 @@ extern const struct family family_cifar_resnet, family_torchvision, family_simcl
 int family_recognise(struct source *s, const struct network_options *o, const struct family **out,
                      struct error *err);
 struct source_tensor *family_find(const struct family *f, const struct source *s, const char *name);
+/* Dimension i of that tensor; 0: neither is there (nor a name, NULL), or it is no size. */
+int family_dim(const struct family *f, const struct source *s, const char *name, int i);
 
 /* Whether text is of the pattern; star (n) receives what each `*` stands for. */
 enum { PATTERN_STARS = 4, PATTERN_STAR = 96 };

@@ -30,7 +30,7 @@ static int describe(const struct family *f, const struct source *s, const struct
     const char *pool = source_text(s, "model_args.global_pool", source_text(s, "global_pool", ""));
     v->pool = v->norm_pooled || !strcmp(pool, "avg") ? POOL_MEAN : POOL_CLS;
     v->layer_scale = source_find(s, "blocks.0.ls1.gamma") ? 1 : 0; /* whatever, to be replaced */
-    v->registers = source_dim(s, "reg_token", 1) + source_dim(s, "register_tokens", 1);
+    v->registers = source_dim(s, source_find(s, "reg_token") ? "reg_token" : "register_tokens", 1);
     return describe_vit(f, s, &timm_names, o, n, err);
 }
 
@@ -275,14 +275,12 @@ static int describe_hf_dinov2(const struct family *f, const struct source *s,
     struct network_options own = *o;
     char image[32];
     int status = describe_activation(s, "hidden_act", ACT_GELU, &v->act, err);
-    const struct source_tensor *t = family_find(f, s, hf_dinov2_names.patch);
-    const struct source_tensor *more = family_find(f, s, "embeddings.register_tokens");
     if (status)
         return status;
     v->norm_eps = source_number(s, "layer_norm_eps", 1e-6);
     v->layer_scale = 1; /* whatever, to be replaced */
-    v->registers = more && more->t->ndim == 3 ? (int)more->t->dim[1] : 0;
-    own.image = usual_image(o->image, t ? (int)t->t->dim[2] : 0, image);
+    v->registers = family_dim(f, s, "embeddings.register_tokens", 1);
+    own.image = usual_image(o->image, family_dim(f, s, hf_dinov2_names.patch, 2), image);
     return describe_vit(f, s, &hf_dinov2_names, &own, n, err);
 }
 
