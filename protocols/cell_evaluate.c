@@ -4,6 +4,7 @@
  * same and get the same; the others forget it.
  */
 #include "protocols/cell_internal.h"
+#include "protocols/probe.h"
 #include "protocols/sample.h"
 
 #include "core/clock.h"
@@ -27,6 +28,9 @@ static const char *unfit(struct cell *c, const struct protocol *p) {
     const struct dataset *d = c->judged;
     if (p->uses_labels && !d->classes)
         return arena_printf(&c->arena, "%s has no labels", d->name);
+    if (p->uses_labels && d->classes > MOST_CLASSES)
+        return arena_printf(&c->arena, "%s has %d classes, more than the %d that predictions know",
+                            d->name, d->classes, MOST_CLASSES);
     if (p->uses_captions && !d->has_caption)
         return arena_printf(&c->arena, "%s has no captions", d->name);
     if (p->uses_masks && !d->has_mask)

@@ -13,6 +13,8 @@
 
 #include <stdint.h>
 
+enum { MOST_CLASSES = INT16_MAX }; /* predictions are stored in 16 bits, see docs/results.md */
+
 struct features {         /* one representation of one set of images */
     const float *x;       /* (n, dim) */
     const int32_t *label; /* (n) in 0..classes-1 */

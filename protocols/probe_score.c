@@ -12,9 +12,9 @@ int features_check(const struct features *f, const char *what, int labels, struc
         return error_set(err, STATUS_USAGE,
                          "the %s set has %d samples of %d features: use more data", what, f->n,
                          f->dim);
-    if (f->classes < 1 || f->classes > INT16_MAX)
+    if (f->classes < 1 || f->classes > MOST_CLASSES)
         return error_set(err, STATUS_USAGE, "the %s set has %d classes, not 1 to %d", what,
-                         f->classes, INT16_MAX);
+                         f->classes, MOST_CLASSES);
     for (int i = 0; labels && i < f->n; i++)
         if (f->label[i] < 0 || f->label[i] >= f->classes)
             return error_set(err, STATUS_USAGE,
@@ -69,7 +69,7 @@ static int rank_of(const float *scores, int classes, int label) {
 
 void score_predictions(const float *scores, const int32_t *label, int n, int classes, int16_t *pred,
                        double *top1, double *top5, double *top1_per_class, int32_t *confusion) {
-    CHECK(n > 0 && classes > 0 && classes <= INT16_MAX, "%d samples, %d classes", n, classes);
+    CHECK(n > 0 && classes > 0 && classes <= MOST_CLASSES, "%d samples, %d classes", n, classes);
     struct arena a = {0};
     int *members = ARENA_ARRAY(&a, int, classes), *right = ARENA_ARRAY(&a, int, classes);
     long n_right = 0, n_near = 0;

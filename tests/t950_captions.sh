@@ -25,6 +25,10 @@ expect "the table says why there is no number" 0 'mae.*skipped' "$program" repor
 expect "a method that needs labels is refused" 2 'supervised needs labels' run --methods supervised
 expect "beside others it is a row that says why" 0 'supervised needs labels, and captions has none' run --methods random,supervised
 
+(echo path,label,split && for i in 1 2 3 4; do echo "data/$i.jpg,${i}0000,train"; done && echo data/5.jpg,1,test) >classes.csv
+expect "more classes than are stored are a row" 0 'skipped: list has 40001 classes, more than the 32767' \
+    "$program" run --seeds 0 --methods random --data list:classes.csv,size=16 --patch 4 --protocols linear,zeroshot --quiet --out classes
+
 sed "s#^[0-9]#$PWD/data/&#" data/captions.csv >absolute.csv
 expect "a table may name images by absolute paths" 0 '64 for training, 16 for testing' "$program" data info captions:absolute.csv,size=16
 mkdir -p links/{train,test}/{a,b}
