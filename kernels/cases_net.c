@@ -361,6 +361,7 @@ static const int batchnorm_apply_shapes[][CASE_DIMS] = {
     {9, 33, AFFINE | Y_IS_SKIP},
     {500, 9, AFFINE | SKIP | RELU},
     {40, 300, RELU | Y_IS_X | SKIP},
+    {300, 66, AFFINE | Y_IS_SKIP | RELU},
     {64 * 1024, 64, AFFINE | RELU},
     {64 * 1024, 64, AFFINE | SKIP | RELU},
 };

@@ -325,6 +325,7 @@ static void gathers(void **state) {
                                                {2, 9, 5, 7, 0, 1, 0},
                                                {1, 6, 20, 68, 0, 1, 1},
                                                {3, 4, 4, 33, 1, 1, 1},
+                                               {2, 6, 9, 16, 1, 1, 1},
                                                {1, 40, 1030, 8, 1, 0, 1}};
     struct bench b;
     open_bench(&b, DEVICE_OWN);

@@ -9,13 +9,22 @@ struct adamw {
     float *w, *m, *v;
     const float *g;
     float gscale, lr, b1, b2, eps, wd, c1, c2;
-    __device__ void operator()(size_t i) const {
-        float gradient = gscale * g[i];
-        float first = b1 * m[i] + (1 - b1) * gradient;
-        float second = b2 * v[i] + (1 - b2) * gradient * gradient;
-        w[i] = w[i] - lr * wd * w[i] - lr * (first / c1) / (sqrtf(second / c2) + eps);
+    struct numbers {
+        float w, m, v, g;
+    };
+    __device__ numbers load(size_t i) const {
+        return {w[i], m[i], v[i], g[i]};
+    }
+    __device__ void close(size_t i, const numbers &old) const {
+        float gradient = gscale * old.g;
+        float first = b1 * old.m + (1 - b1) * gradient;
+        float second = b2 * old.v + (1 - b2) * gradient * gradient;
+        w[i] = old.w - lr * wd * old.w - lr * (first / c1) / (sqrtf(second / c2) + eps);
         m[i] = first;
         v[i] = second;
+    }
+    __device__ void operator()(size_t i) const {
+        close(i, load(i));
     }
 };
 

@@ -48,27 +48,40 @@ struct batchnorm_parameters {
     }
 };
 
+/* A strip for each stretch of rows, so that what a thread has of its columns is read once. */
 template <class X, class Y, int N> struct batchnorm {
-    size_t cols;
+    enum { STRETCH = 16 * STRIP_WARPS };
+    sample_rows r; /* all rows */
+    norm_columns of;
     const X *x;
-    const float *mean, *rstd, *gamma, *beta;
     const Y *residual;
-    int relu;
     Y *y;
-    __device__ void operator()(size_t group) const {
-        const size_t i = group * N, first = cuda_remainder(i, cols);
-        const several<X, N> in = take<N>(x + i);
-        several<Y, N> rest = {}, out;
+    struct pixels {
+        several<X, N> x;
+        several<Y, N> residual;
+    };
+    __device__ pixels load(size_t at) const {
+        pixels p = {take<N>(x + at), {}};
         if (residual)
-            rest = take<N>(residual + i);
-        for (int k = 0; k < N; k++) {
-            size_t j = first + (size_t)k;
-            float v =
-                norm_value(in.v[k], mean[j], rstd[j], gamma ? gamma[j] : 1, beta ? beta[j] : 0) +
-                (residual ? (float)rest.v[k] : 0);
-            out.v[k] = relu && v < 0 ? 0 : v;
-        }
-        put<N>(y + i, out);
+            p.residual = take<N>(residual + at);
+        return p;
+    }
+    __device__ void operator()(size_t stretch, int group, const strip_team &team) const {
+        const int col = group * N, first = (int)stretch * STRETCH;
+        const int many = r.rows - first < STRETCH ? r.rows - first : STRETCH;
+        if (team.rank >= many)
+            return;
+        const norm_column<N> c(of, col);
+        team_batches<team_batch<several<Y, N>>>(
+            team, many, [&](int i) { return load(r.at(0, first + i, col)); },
+            [&](int i, const pixels &p) {
+                several<Y, N> out;
+                for (int k = 0; k < N; k++) {
+                    float v = c.value(k, p.x.v[k]) + (residual ? (float)p.residual.v[k] : 0);
+                    out.v[k] = of.relu && v < 0 ? 0 : v;
+                }
+                put<N>(y + r.at(0, first + i, col), out);
+            });
     }
 };
 
@@ -188,27 +201,22 @@ void moments_of(const struct kctx *c, int n, int rows, int cols, const X *x, flo
     samples<1>(c, n, rows, cols, batchnorm_moments<X, 1>{r, x, moments}, where);
 }
 
-struct apply_to {
-    size_t n, cols;
-    const float *mean, *rstd, *gamma, *beta;
-    int relu;
-};
-
 template <int N, class X, class Y>
-void apply_in(const struct kctx *c, const apply_to &to, const X *x, const Y *residual, Y *y) {
-    each(c, to.n / N,
-         batchnorm<X, Y, N>{to.cols, x, to.mean, to.rstd, to.gamma, to.beta, residual, to.relu, y},
-         "cuda_batchnorm_apply");
+void apply_in(const struct kctx *c, const sample_rows &r, const norm_columns &of, const X *x,
+              const Y *residual, Y *y) {
+    typedef batchnorm<X, Y, N> work;
+    const size_t stretches = ((size_t)r.rows + work::STRETCH - 1) / work::STRETCH;
+    strips(c, stretches, (int)r.cols / N, STRIP_WARPS, work{r, of, x, residual, y},
+           "cuda_batchnorm_apply");
 }
 
 template <class X, class Y>
-void apply(const struct kctx *c, const apply_to &to, const X *x, const Y *residual, Y *y) {
-    enum { WIDE = sizeof(X) == sizeof(Y) ? 16 / sizeof(Y) : 4 }; /* 16 bytes of the longer one */
-    if (cuda_in_groups<WIDE>(to.cols, x) && cuda_in_groups<WIDE>(to.cols, residual) &&
-        cuda_in_groups<WIDE>(to.cols, y))
-        apply_in<WIDE>(c, to, x, residual, y);
+void apply(const struct kctx *c, const sample_rows &r, const norm_columns &of, const X *x,
+           const Y *residual, Y *y) {
+    if (in_pairs(r.cols, x) && in_pairs(r.cols, residual) && in_pairs(r.cols, y))
+        apply_in<PAIR>(c, r, of, x, residual, y);
     else
-        apply_in<1>(c, to, x, residual, y);
+        apply_in<1>(c, r, of, x, residual, y);
 }
 
 } // namespace
@@ -230,15 +238,16 @@ void cuda_batchnorm_apply(const struct kctx *c, int rows, int cols, const real *
                           const real *rstd, const real *gamma, const real *beta,
                           const real *residual, int relu, real *y) {
     enum { X = 1 << 0, RESIDUAL = 1 << 5, Y = 1 << 6 };
-    const apply_to to = {(size_t)rows * (size_t)cols, (size_t)cols, mean, rstd, gamma, beta, relu};
+    const sample_rows r = {rows, (size_t)cols};
+    const norm_columns of = {mean, rstd, gamma, beta, relu};
     if (!c->halves)
-        apply(c, to, x, residual, y);
+        apply(c, r, of, x, residual, y);
     else if (c->halves == (X | RESIDUAL | Y))
-        apply(c, to, cuda_halves(x), cuda_halves(residual), cuda_halves(y));
+        apply(c, r, of, cuda_halves(x), cuda_halves(residual), cuda_halves(y));
     else if (c->halves == X)
-        apply(c, to, cuda_halves(x), residual, y);
+        apply(c, r, of, cuda_halves(x), residual, y);
     else if (c->halves == (RESIDUAL | Y))
-        apply(c, to, x, cuda_halves(residual), cuda_halves(y));
+        apply(c, r, of, x, cuda_halves(residual), cuda_halves(y));
     else
         cuda_no_halves(c, __func__);
 }

@@ -29,16 +29,18 @@ __device__ static inline float norm_value(float x, float mean, float rstd, float
 /* Neighbouring columns of a thread, where they lie so that they can be had at once. */
 enum { PAIR = 2 };
 
-/* Numbers of 16 bits, where a warp has work for all lanes then. */
+/* Where a warp has work for all lanes then. */
 template <class T> static inline bool in_pairs(size_t cols, const T *x) {
     return cols >= PAIR * CUDA_WARP && cuda_in_groups<PAIR>(cols, x);
 }
 
-/* Each thread of a column has some tens of rows, so that many are under way. */
-static inline int team_of_rows(int rows) {
+/* Each thread of a column has some tens of rows, so that many are under way.  Where a sample has
+ * but one strip, its team is larger, so that a batch of samples fills the device. */
+static inline int team_of_sample(int rows, int groups) {
     enum { EACH = 32 };
+    const int most = groups > CUDA_WARP ? (int)STRIP_WARPS : (int)STRIP_MOST;
     int size = 1;
-    while (size < CUDA_WARP && size * EACH < rows)
+    while (size < most && size * EACH < rows)
         size *= 2;
     return size;
 }
@@ -46,7 +48,32 @@ static inline int team_of_rows(int rows) {
 /* N columns of a thread. */
 template <int N, class W>
 static void samples(const struct kctx *c, int n, int rows, int cols, const W &work, FROM_CALLER) {
-    strips(c, (size_t)n, cols / N, team_of_rows(rows), work, where);
+    strips(c, (size_t)n, cols / N, team_of_sample(rows, cols / N), work, where);
 }
+
+/* What a norm has of its columns; gamma and beta may be NULL. */
+struct norm_columns {
+    const float *mean, *rstd, *gamma, *beta;
+    int relu;
+};
+
+template <int N> struct norm_column {
+    float mean[N], rstd[N], gamma[N], beta[N];
+    int relu;
+    __device__ norm_column(const norm_columns &of, int col) : relu(of.relu) {
+        for (int k = 0; k < N; k++) {
+            mean[k] = of.mean[col + k];
+            rstd[k] = of.rstd[col + k];
+            gamma[k] = of.gamma ? of.gamma[col + k] : 1;
+            beta[k] = of.beta ? of.beta[col + k] : 0;
+        }
+    }
+    __device__ float value(int k, float x) const {
+        return norm_value(x, mean[k], rstd[k], gamma[k], beta[k]);
+    }
+    __device__ float masked(int k, float x, float g) const {
+        return !relu || value(k, x) > 0 ? g : 0;
+    }
+};
 
 #endif

@@ -33,7 +33,7 @@ template <class X, int N> struct batchnorm_moments_slope {
         if (team.rank >= r.rows)
             return;
         const sample_slopes<N> of_sample(r, sample, col, moments, dmoments);
-        team_batches<TEAM_BATCH / N>(
+        team_batches<team_batch<several<X, N>>>(
             team, r.rows,
             [&](int i) {
                 size_t at = r.at(sample, i, col);
@@ -115,28 +115,6 @@ template <class X, class Y, int N> struct batchnorm_backward {
     }
 };
 
-/* What a norm has of its columns; gamma and beta may be NULL. */
-struct norm_columns {
-    const float *mean, *rstd, *gamma, *beta;
-    int relu;
-};
-
-template <int N> struct norm_column {
-    float mean[N], rstd[N], gamma[N], beta[N];
-    int relu;
-    __device__ norm_column(const norm_columns &of, int col) : relu(of.relu) {
-        for (int k = 0; k < N; k++) {
-            mean[k] = of.mean[col + k];
-            rstd[k] = of.rstd[col + k];
-            gamma[k] = of.gamma ? of.gamma[col + k] : 1;
-            beta[k] = of.beta ? of.beta[col + k] : 0;
-        }
-    }
-    __device__ float masked(int k, float x, float g) const {
-        return !relu || norm_value(x, mean[k], rstd[k], gamma[k], beta[k]) > 0 ? g : 0;
-    }
-};
-
 template <class X, class Y, int N> struct norm_pixels {
     several<X, N> x;
     several<Y, N> g;
@@ -153,7 +131,7 @@ template <class X, class Y, int N> struct batchnorm_sums {
         float sum_g[N] = {}, sum_gx[N] = {};
         if (team.rank < r.rows) {
             const norm_column<N> c(of, col);
-            team_batches<TEAM_BATCH / N>(
+            team_batches<team_batch<several<Y, N>>>(
                 team, r.rows,
                 [&](int i) {
                     size_t at = r.at(sample, i, col);
@@ -191,7 +169,7 @@ template <class X, class Y, int N> struct batchnorm_input_slope {
             return;
         const norm_column<N> c(of, col);
         const sample_slopes<N> of_sample(r, sample, col, moments, dmoments);
-        team_batches<TEAM_BATCH / N>(
+        team_batches<team_batch<several<Y, N>>>(
             team, r.rows,
             [&](int i) {
                 size_t at = r.at(sample, i, col);

@@ -55,13 +55,13 @@ template <class G, class C, int N> struct linear_gradient {
 
 /* partial (stretches,cols) or else bias (cols), or neither */
 template <int N, class W>
-__global__ void __launch_bounds__(TEAM_MOST)
+__global__ void __launch_bounds__(COLUMNS_BLOCK, COLUMNS_AT_ONCE)
     linear_gradient_kernel(int rows, int stretch, float *partial, float *bias, W work) {
     const int groups = (int)work.cols / N, group = team_column(), row = (int)blockIdx.y * stretch;
-    const column_team team = column_team_of(group, groups);
+    const strip_team team = columns_team(group, groups);
     const size_t first = (size_t)row * work.cols + (size_t)group * N;
     float sum[N] = {};
-    team_batches<TEAM_BATCH / N>(
+    team_batches<team_batch<decltype(W::numbers::g)>>(
         team, rows - row < stretch ? rows - row : stretch,
         [&](int i) { return work.load(first + (size_t)i * work.cols); },
         [&](int i, typename W::numbers here) {
@@ -69,7 +69,7 @@ __global__ void __launch_bounds__(TEAM_MOST)
         });
     for (int k = 0; k < N && (partial || bias); k++) {
         const size_t col = (size_t)group * N + (size_t)k;
-        float all = team.sum(sum[k]);
+        float all = team.total(sum[k]);
         if (!team.rank && partial)
             partial[blockIdx.y * work.cols + col] = all;
         else if (!team.rank)
@@ -81,12 +81,10 @@ template <class G, class C, int N>
 void linear_gradient_in(const struct kctx *c, int rows, const linear_gradient<G, C, N> &work,
                         float *bias) {
     const char *where = "cuda_linear_gradient";
-    const columns_cut cut = cut_columns(rows, work.cols, 0);
-    const unsigned groups = (unsigned)(work.cols / N);
+    const columns_cut cut = cut_columns(rows, (int)(work.cols / N), work.cols, 0);
     float *partial = bias && cut.stretches > 1 ? c->workspace : NULL;
-    RUN(where, c, (linear_gradient_kernel<N, linear_gradient<G, C, N>>),
-        dim3((groups + CUDA_WARP - 1) / CUDA_WARP, (unsigned)cut.stretches),
-        dim3(CUDA_WARP, CUDA_WARP), 0, rows, cut.stretch, partial, bias, work);
+    RUN(where, c, (linear_gradient_kernel<N, linear_gradient<G, C, N>>), cut.grid(), cut.block(), 0,
+        rows, cut.stretch, partial, bias, work);
     const column_sum<float> end = {work.cols, NULL, bias};
     if (partial)
         team_columns(

@@ -5,12 +5,19 @@
 
 namespace {
 
-template <class X, class Y> struct axpby {
+/* N neighbours at a time, here and below. */
+template <class X, class Y, int N> struct axpby {
     float a, b;
     const X *x;
     Y *y;
-    __device__ void operator()(size_t i) const {
-        y[i] = b != 0 ? a * x[i] + b * y[i] : a * x[i];
+    __device__ void operator()(size_t group) const {
+        const several<X, N> in = take<N>(x + group * N);
+        several<Y, N> out = {};
+        if (b != 0)
+            out = take<N>(y + group * N);
+        for (int k = 0; k < N; k++)
+            out.v[k] = b != 0 ? a * in.v[k] + b * out.v[k] : a * in.v[k];
+        put<N>(y + group * N, out);
     }
 };
 
@@ -60,23 +67,37 @@ struct add_broadcast {
     }
 };
 
-template <class T> struct act_forward {
+template <class T, int N> struct act_forward {
     enum activation act;
     const T *x;
     T *y;
-    __device__ void operator()(size_t i) const {
-        y[i] = activate(act, x[i]);
+    __device__ void operator()(size_t group) const {
+        several<T, N> v = take<N>(x + group * N);
+        for_activation(act, [&](enum activation by) {
+            for (int k = 0; k < N; k++)
+                v.v[k] = activate(by, v.v[k]);
+        });
+        put<N>(y + group * N, v);
     }
 };
 
-template <class T> struct act_backward {
+template <class T, int N> struct act_backward {
     enum activation act;
     const T *x, *dy;
     int acc;
     T *dx;
-    __device__ void operator()(size_t i) const {
-        float d = dy[i] * activation_slope(act, x[i]);
-        dx[i] = acc ? dx[i] + d : d;
+    __device__ void operator()(size_t group) const {
+        const several<T, N> in = take<N>(x + group * N), g = take<N>(dy + group * N);
+        several<T, N> out = {};
+        if (acc)
+            out = take<N>(dx + group * N);
+        for_activation(act, [&](enum activation by) {
+            for (int k = 0; k < N; k++) {
+                float d = g.v[k] * activation_slope(by, in.v[k]);
+                out.v[k] = acc ? out.v[k] + d : d;
+            }
+        });
+        put<N>(dx + group * N, out);
     }
 };
 
@@ -117,23 +138,33 @@ struct patches {
     }
 };
 
-template <class T> struct to_patches {
+/* N pixels that are neighbours in the image and in a row of a patch. */
+template <class T, int N> struct to_patches {
     patches at;
     const float *x;
     T *y;
-    __device__ void operator()(size_t i) const {
-        y[at.place(i)] = x[i];
+    __device__ void operator()(size_t group) const {
+        const several<float, N> in = take<N>(x + group * N);
+        several<T, N> out;
+        for (int k = 0; k < N; k++)
+            out.v[k] = in.v[k];
+        put<N>(y + at.place(group * N), out);
     }
 };
 
-template <class T> struct from_patches {
+template <class T, int N> struct from_patches {
     patches at;
     const T *y;
     int acc;
     float *x;
-    __device__ void operator()(size_t i) const {
-        float v = y[at.place(i)];
-        x[i] = acc ? x[i] + v : v;
+    __device__ void operator()(size_t group) const {
+        const several<T, N> in = take<N>(y + at.place(group * N));
+        several<float, N> out = {};
+        if (acc)
+            out = take<N>(x + group * N);
+        for (int k = 0; k < N; k++)
+            out.v[k] = acc ? out.v[k] + in.v[k] : (float)in.v[k];
+        put<N>(x + group * N, out);
     }
 };
 
@@ -197,17 +228,74 @@ size_t product(int a, int b) {
     return (size_t)a * (size_t)b;
 }
 
+template <class X, class Y>
+void run_axpby(const struct kctx *c, size_t n, float a, const X *x, float b, Y *y) {
+    enum { WIDE = cuda_wide<X, Y> };
+    const char *where = "cuda_axpby";
+    if (cuda_in_groups<WIDE>(n, x) && cuda_in_groups<WIDE>(n, y))
+        each(c, n / WIDE, axpby<X, Y, WIDE>{a, b, x, y}, where);
+    else
+        each(c, n, axpby<X, Y, 1>{a, b, x, y}, where);
+}
+
+template <class T>
+void run_act_forward(const struct kctx *c, enum activation act, size_t n, const T *x, T *y) {
+    enum { WIDE = cuda_wide<T, T> };
+    const char *where = "cuda_act_forward";
+    if (cuda_in_groups<WIDE>(n, x) && cuda_in_groups<WIDE>(n, y))
+        each(c, n / WIDE, act_forward<T, WIDE>{act, x, y}, where);
+    else
+        each(c, n, act_forward<T, 1>{act, x, y}, where);
+}
+
+template <class T>
+void run_act_backward(const struct kctx *c, enum activation act, size_t n, const T *x, const T *dy,
+                      int acc, T *dx) {
+    enum { WIDE = cuda_wide<T, T> };
+    const char *where = "cuda_act_backward";
+    if (cuda_in_groups<WIDE>(n, x) && cuda_in_groups<WIDE>(n, dy) && cuda_in_groups<WIDE>(n, dx))
+        each(c, n / WIDE, act_backward<T, WIDE>{act, x, dy, acc, dx}, where);
+    else
+        each(c, n, act_backward<T, 1>{act, x, dy, acc, dx}, where);
+}
+
+enum { FOUR = 4 };
+
+/* Patches begin where their first does, times their size. */
+template <class T> bool patches_in_fours(const patches &at, const float *x, const T *y) {
+    return at.p % FOUR == 0 && cuda_in_groups<FOUR>(FOUR, x) && cuda_in_groups<FOUR>(FOUR, y);
+}
+
+template <class T>
+void run_to_patches(const struct kctx *c, const patches &at, size_t n, const float *x, T *y) {
+    const char *where = "cuda_patchify";
+    if (patches_in_fours(at, x, y))
+        each(c, n / FOUR, to_patches<T, FOUR>{at, x, y}, where);
+    else
+        each(c, n, to_patches<T, 1>{at, x, y}, where);
+}
+
+template <class T>
+void run_from_patches(const struct kctx *c, const patches &at, size_t n, const T *y, int acc,
+                      float *x) {
+    const char *where = "cuda_unpatchify";
+    if (patches_in_fours(at, x, y))
+        each(c, n / FOUR, from_patches<T, FOUR>{at, y, acc, x}, where);
+    else
+        each(c, n, from_patches<T, 1>{at, y, acc, x}, where);
+}
+
 } // namespace
 
 void cuda_axpby(const struct kctx *c, size_t n, real a, const real *x, real b, real *y) {
     if (!c->halves)
-        each(c, n, axpby<float, float>{a, b, x, y});
+        run_axpby(c, n, a, x, b, y);
     else if (c->halves == 2)
-        each(c, n, axpby<float, bfloat16>{a, b, x, cuda_halves(y)});
+        run_axpby(c, n, a, x, b, cuda_halves(y));
     else if (c->halves == 1)
-        each(c, n, axpby<bfloat16, float>{a, b, cuda_halves(x), y});
+        run_axpby(c, n, a, cuda_halves(x), b, y);
     else
-        each(c, n, axpby<bfloat16, bfloat16>{a, b, cuda_halves(x), cuda_halves(y)});
+        run_axpby(c, n, a, cuda_halves(x), b, cuda_halves(y));
 }
 
 void cuda_fill(const struct kctx *c, size_t n, real value, real *y) {
@@ -237,18 +325,17 @@ void cuda_add_broadcast(const struct kctx *c, int n, int inner, const real *x, c
 
 void cuda_act_forward(const struct kctx *c, enum activation act, size_t n, const real *x, real *y) {
     if (c->halves)
-        each(c, n, act_forward<bfloat16>{act, cuda_halves(x), cuda_halves(y)});
+        run_act_forward(c, act, n, cuda_halves(x), cuda_halves(y));
     else
-        each(c, n, act_forward<float>{act, x, y});
+        run_act_forward(c, act, n, x, y);
 }
 
 void cuda_act_backward(const struct kctx *c, enum activation act, size_t n, const real *x,
                        const real *dy, int acc, real *dx) {
     if (c->halves)
-        each(c, n,
-             act_backward<bfloat16>{act, cuda_halves(x), cuda_halves(dy), acc, cuda_halves(dx)});
+        run_act_backward(c, act, n, cuda_halves(x), cuda_halves(dy), acc, cuda_halves(dx));
     else
-        each(c, n, act_backward<float>{act, x, dy, acc, dx});
+        run_act_backward(c, act, n, x, dy, acc, dx);
 }
 
 void cuda_bce_forward(const struct kctx *c, size_t n, const real *x, real target, real *loss) {
@@ -265,9 +352,9 @@ void cuda_patchify(const struct kctx *c, int n, int channels, int height, int wi
     const patches at = {channels, height, width, p};
     const size_t all = product(n, channels) * product(height, width);
     if (c->halves)
-        each(c, all, to_patches<bfloat16>{at, x, cuda_halves(y)});
+        run_to_patches(c, at, all, x, cuda_halves(y));
     else
-        each(c, all, to_patches<float>{at, x, y});
+        run_to_patches(c, at, all, x, y);
 }
 
 void cuda_unpatchify(const struct kctx *c, int n, int channels, int height, int width, int p,
@@ -275,9 +362,9 @@ void cuda_unpatchify(const struct kctx *c, int n, int channels, int height, int 
     const patches at = {channels, height, width, p};
     const size_t all = product(n, channels) * product(height, width);
     if (c->halves)
-        each(c, all, from_patches<bfloat16>{at, cuda_halves(y), acc, x});
+        run_from_patches(c, at, all, cuda_halves(y), acc, x);
     else
-        each(c, all, from_patches<float>{at, y, acc, x});
+        run_from_patches(c, at, all, y, acc, x);
 }
 
 void cuda_reduce_lanes(const struct kctx *c, int lanes, size_t n, size_t stride, const real *others,

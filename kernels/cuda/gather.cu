@@ -43,53 +43,84 @@ struct pooling {
     int h, w, ch, k, stride, pad, oh, ow;
 };
 
-template <class T> struct maxpool {
+/* Where a group of neighbouring channels is in images of so many rows and places. */
+struct place {
+    size_t image, e; /* e: its first channel */
+    int row, col;
+    __device__ place(size_t at, size_t channels, int height, int width) {
+        size_t rest = cuda_quotient(at, channels);
+        e = at - rest * channels;
+        col = (int)cuda_remainder(rest, (size_t)width);
+        rest = cuda_quotient(rest, (size_t)width);
+        row = (int)cuda_remainder(rest, (size_t)height);
+        image = cuda_quotient(rest, (size_t)height);
+    }
+};
+
+/* N neighbouring channels of a thread. */
+template <class T, int N> struct maxpool {
     pooling p;
     const T *x;
     T *y;
     int32_t *arg;
-    __device__ void operator()(size_t at) const {
-        int e = (int)(at % (size_t)p.ch), ox = (int)(at / (size_t)p.ch % (size_t)p.ow);
-        size_t row = at / (size_t)p.ch / (size_t)p.ow, image = row / (size_t)p.oh;
-        int top = (int)(row % (size_t)p.oh) * p.stride - p.pad, left = ox * p.stride - p.pad;
-        float best = -INFINITY;
-        int where = -1;
+    __device__ void operator()(size_t group) const {
+        const place out(group * N, (size_t)p.ch, p.oh, p.ow);
+        const int top = out.row * p.stride - p.pad, left = out.col * p.stride - p.pad;
+        several<T, N> best;
+        several<int32_t, N> where;
+        for (int k = 0; k < N; k++) {
+            best.v[k] = -INFINITY;
+            where.v[k] = -1;
+        }
         for (int iy = top < 0 ? 0 : top; iy < top + p.k && iy < p.h; iy++)
             for (int ix = left < 0 ? 0 : left; ix < left + p.k && ix < p.w; ix++) {
-                float v = x[((image * (size_t)p.h + (size_t)iy) * (size_t)p.w + (size_t)ix) *
+                const several<T, N> v =
+                    take<N>(x +
+                            ((out.image * (size_t)p.h + (size_t)iy) * (size_t)p.w + (size_t)ix) *
                                 (size_t)p.ch +
-                            (size_t)e];
-                if (where < 0 || v > best || v != v) {
-                    best = v;
-                    where = iy * p.w + ix;
-                }
+                            out.e);
+                for (int k = 0; k < N; k++)
+                    if (where.v[k] < 0 || v.v[k] > best.v[k] || v.v[k] != v.v[k]) {
+                        best.v[k] = v.v[k];
+                        where.v[k] = iy * p.w + ix;
+                    }
             }
-        y[at] = best;
-        arg[at] = where;
+        put<N>(y + group * N, best);
+        put<N>(arg + group * N, where);
     }
 };
 
 /* Each pixel looks at the windows that have it. */
-template <class T> struct maxpool_slope {
+template <class T, int N> struct maxpool_slope {
     pooling p;
     const T *dy;
     const int32_t *arg;
     int acc;
     T *dx;
-    __device__ void operator()(size_t at) const {
-        int e = (int)(at % (size_t)p.ch), ix = (int)(at / (size_t)p.ch % (size_t)p.w);
-        size_t row = at / (size_t)p.ch / (size_t)p.w, image = row / (size_t)p.h;
-        int iy = (int)(row % (size_t)p.h);
-        float sum = acc ? (float)dx[at] : 0;
+    __device__ void operator()(size_t group) const {
+        const place in(group * N, (size_t)p.ch, p.h, p.w);
+        const int ix = in.col, iy = in.row;
+        several<T, N> to = {};
+        float sum[N];
+        if (acc)
+            to = take<N>(dx + group * N);
+        for (int k = 0; k < N; k++)
+            sum[k] = acc ? (float)to.v[k] : 0;
         for (int oy = first(iy); oy < p.oh && oy * p.stride <= iy + p.pad; oy++)
             for (int ox = first(ix); ox < p.ow && ox * p.stride <= ix + p.pad; ox++) {
-                size_t out = ((image * (size_t)p.oh + (size_t)oy) * (size_t)p.ow + (size_t)ox) *
-                                 (size_t)p.ch +
-                             (size_t)e;
-                if (arg[out] == iy * p.w + ix)
-                    sum += dy[out];
+                const size_t out =
+                    ((in.image * (size_t)p.oh + (size_t)oy) * (size_t)p.ow + (size_t)ox) *
+                        (size_t)p.ch +
+                    in.e;
+                const several<int32_t, N> from = take<N>(arg + out);
+                const several<T, N> g = take<N>(dy + out);
+                for (int k = 0; k < N; k++)
+                    if (from.v[k] == iy * p.w + ix)
+                        sum[k] += g.v[k];
             }
-        dx[at] = sum;
+        for (int k = 0; k < N; k++)
+            to.v[k] = sum[k];
+        put<N>(dx + group * N, to);
     }
     /* The first window that reaches pixel i. */
     __device__ int first(int i) const {
@@ -182,11 +213,11 @@ struct channelwise_bias {
 
 template <class X, class Y>
 void run_gather(const struct kctx *c, int n, const gather<X, Y, 1> &all, FROM_CALLER) {
-    enum { FOUR = 4 };
+    enum { WIDE = cuda_wide<X, Y> };
     const size_t numbers = (size_t)n * all.rows_out * all.cols;
-    if (cuda_in_groups<FOUR>(all.cols, all.x) && cuda_in_groups<FOUR>(all.cols, all.y))
-        each(c, numbers / FOUR,
-             gather<X, Y, FOUR>{all.rows_in, all.rows_out, all.cols, all.index_stride, all.x,
+    if (cuda_in_groups<WIDE>(all.cols, all.x) && cuda_in_groups<WIDE>(all.cols, all.y))
+        each(c, numbers / WIDE,
+             gather<X, Y, WIDE>{all.rows_in, all.rows_out, all.cols, all.index_stride, all.x,
                                 all.index, all.fill, all.y},
              where);
     else
@@ -200,6 +231,31 @@ pooling pooling_of(int h, int w, int ch, int k, int stride, int pad) {
 
 size_t product(int a, int b, int c, int d) {
     return (size_t)a * (size_t)b * (size_t)c * (size_t)d;
+}
+
+enum { FOUR = 4 };
+
+template <class T>
+void run_maxpool(const struct kctx *c, size_t n, const pooling &p, const T *x, T *y, int32_t *arg) {
+    const char *where = "cuda_maxpool_forward";
+    const size_t channels = (size_t)p.ch, all = n * (size_t)p.oh * (size_t)p.ow * channels;
+    if (cuda_in_groups<FOUR>(channels, x) && cuda_in_groups<FOUR>(channels, y) &&
+        cuda_in_groups<FOUR>(channels, arg))
+        each(c, all / FOUR, maxpool<T, FOUR>{p, x, y, arg}, where);
+    else
+        each(c, all, maxpool<T, 1>{p, x, y, arg}, where);
+}
+
+template <class T>
+void run_maxpool_slope(const struct kctx *c, size_t n, const pooling &p, const T *dy,
+                       const int32_t *arg, int acc, T *dx) {
+    const char *where = "cuda_maxpool_backward";
+    const size_t channels = (size_t)p.ch, all = n * (size_t)p.h * (size_t)p.w * channels;
+    if (cuda_in_groups<FOUR>(channels, dy) && cuda_in_groups<FOUR>(channels, dx) &&
+        cuda_in_groups<FOUR>(channels, arg))
+        each(c, all / FOUR, maxpool_slope<T, FOUR>{p, dy, arg, acc, dx}, where);
+    else
+        each(c, all, maxpool_slope<T, 1>{p, dy, arg, acc, dx}, where);
 }
 
 } // namespace
@@ -231,20 +287,18 @@ void cuda_maxpool_forward(const struct kctx *c, int n, int h, int w, int ch, int
                           int pad, const real *x, real *y, int32_t *arg) {
     const pooling p = pooling_of(h, w, ch, k, stride, pad);
     if (c->halves)
-        each(c, product(n, p.oh, p.ow, ch),
-             maxpool<bfloat16>{p, cuda_halves(x), cuda_halves(y), arg});
+        run_maxpool(c, (size_t)n, p, cuda_halves(x), cuda_halves(y), arg);
     else
-        each(c, product(n, p.oh, p.ow, ch), maxpool<float>{p, x, y, arg});
+        run_maxpool(c, (size_t)n, p, x, y, arg);
 }
 
 void cuda_maxpool_backward(const struct kctx *c, int n, int h, int w, int ch, int k, int stride,
                            int pad, const real *dy, const int32_t *arg, int acc, real *dx) {
     const pooling p = pooling_of(h, w, ch, k, stride, pad);
     if (c->halves)
-        each(c, product(n, h, w, ch),
-             maxpool_slope<bfloat16>{p, cuda_halves(dy), arg, acc, cuda_halves(dx)});
+        run_maxpool_slope(c, (size_t)n, p, cuda_halves(dy), arg, acc, cuda_halves(dx));
     else
-        each(c, product(n, h, w, ch), maxpool_slope<float>{p, dy, arg, acc, dx});
+        run_maxpool_slope(c, (size_t)n, p, dy, arg, acc, dx);
 }
 
 void cuda_channelwise_fc_forward(const struct kctx *c, int n, int p, int q, int ch, const real *x,

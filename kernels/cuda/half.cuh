@@ -52,6 +52,10 @@ template <int N, class T> static inline bool cuda_in_groups(size_t cols, const T
     return cols % N == 0 && reinterpret_cast<uintptr_t>(x) % (N * sizeof(T)) == 0;
 }
 
+/* As many as are 16 bytes of the longer of two types. */
+template <class X, class Y>
+static constexpr int cuda_wide = 16 / (int)(sizeof(X) > sizeof(Y) ? sizeof(X) : sizeof(Y));
+
 static inline bool cuda_is_half(const struct kctx *c, int array) {
     return (c->halves >> array & 1) != 0;
 }

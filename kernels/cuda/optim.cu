@@ -30,8 +30,10 @@ __global__ void adamw_kernel(const struct device_range *pieces, struct adam_numb
     const struct device_range r = pieces[blockIdx.x];
     const struct adamw one = {value, m,    v,     gradient, r.scale,    r.lr,
                               o.b1,  o.b2, o.eps, r.decay,  r.correct1, r.correct2};
-    for (size_t i = r.offset + threadIdx.x; i < r.offset + r.count; i += CUDA_BLOCK)
-        one(i);
+    const block_team team = {(int)threadIdx.x, CUDA_BLOCK};
+    team_batches<team_batch<adamw::numbers>>(
+        team, (int)r.count, [&](int i) { return one.load(r.offset + (size_t)i); },
+        [&](int i, const adamw::numbers &old) { one.close(r.offset + (size_t)i, old); });
 }
 
 cudaError_t grow(struct cuda_lists *l, size_t n) {

@@ -174,7 +174,7 @@ void add_sorted(const struct kctx *c, int picks, int cols, const int32_t *index,
     const size_t stretch = add_few<D, X>::STRETCH, parts = ((size_t)cols + stretch - 1) / stretch;
     rows(c, (size_t)picks, sort_picks{picks, index, sorted}, where);
     rows(c, (size_t)picks * parts, add_few<D, X>{r}, where);
-    strips(c, ((size_t)picks + FEW_PICKS - 1) / FEW_PICKS, cols, CUDA_WARP, add_many<D, X>{r},
+    strips(c, ((size_t)picks + FEW_PICKS - 1) / FEW_PICKS, cols, STRIP_MOST, add_many<D, X>{r},
            where);
 }
 

@@ -12,7 +12,15 @@
 #define TEAM_EACH(j, team, n)                                                                      \
     _Pragma("unroll 8") for (int j = (team).rank; j < (n); j += (team).size)
 
-enum { TEAM_BATCH = 8 };
+/* Memory is busy while some 20 KiB are under way to each multiprocessor of an H100: 1,024 threads
+ * that have asked for 32 bytes, some of which compute or store meanwhile. */
+enum { TEAM_BATCH = 8, TEAM_BYTES = 32 };
+
+/* Loads of a T that a thread has under way. */
+template <class T>
+static constexpr int team_batch = sizeof(T) * TEAM_BATCH <= TEAM_BYTES
+                                      ? (int)TEAM_BATCH
+                                      : (int)(TEAM_BYTES / sizeof(T));
 
 /* store(j, load(j)) for a thread's share of 0..n-1, MANY loads before the first store.  In a plain
  * loop each load waits for the store before it, which might be to the same place. */
@@ -49,7 +57,9 @@ __device__ static inline float team_mean(const T &team, int n, const float *x, f
 
 /* ---- team_rows: work(row, team) by a warp, or for a long row by a block ---- */
 
-enum { TEAM_WARP_COLS = 512, TEAM_BLOCK_COLS = 4096, TEAM_MOST = 1024 };
+/* Of threads with up to 64 registers two of the largest blocks run at once, so that one reads while
+ * the other waits for its sums. */
+enum { TEAM_WARP_COLS = 512, TEAM_BLOCK_COLS = 4096, TEAM_MOST = 512, TEAM_BLOCKS = 2 };
 
 struct warp_team {
     int rank;
@@ -92,7 +102,7 @@ template <class W> __global__ void warp_rows_kernel(size_t rows, W work) {
 }
 
 template <class W>
-__global__ void __launch_bounds__(TEAM_MOST) block_rows_kernel(size_t rows, W work) {
+__global__ void __launch_bounds__(TEAM_MOST, TEAM_BLOCKS) block_rows_kernel(size_t rows, W work) {
     const block_team team = {(int)threadIdx.x, (int)blockDim.x};
     for (size_t row = blockIdx.x; row < rows; row += gridDim.x)
         work(row, team);
@@ -110,6 +120,8 @@ static void team_rows(const struct kctx *c, size_t n, int cols, const W &work, F
 }
 
 /* ---- team_columns: work(col, team) by the 32 threads that a column has in a block of 32 ---- */
+
+enum { COLUMN_BLOCK = CUDA_WARP * CUDA_WARP };
 
 struct column_team {
     int rank; /* of a thread that has no column: beyond every size */
@@ -138,7 +150,7 @@ __device__ static inline int team_column(void) {
 }
 
 template <class W>
-__global__ void __launch_bounds__(TEAM_MOST) team_columns_kernel(int cols, W work) {
+__global__ void __launch_bounds__(COLUMN_BLOCK) team_columns_kernel(int cols, W work) {
     work(team_column(), column_team_of(team_column(), cols));
 }
 
@@ -154,6 +166,7 @@ static void team_columns(const struct kctx *c, int cols, const W &work, FROM_CAL
  * thread that has no column the rank is beyond every size. */
 
 enum { STRIP_WARPS = 8 }; /* of a block, at least */
+enum { STRIP_MOST = TEAM_MOST / CUDA_WARP };
 
 struct strip_team {
     int rank, size;
@@ -171,7 +184,8 @@ struct strip_team {
 };
 
 template <class W>
-__global__ void __launch_bounds__(TEAM_MOST) strips_kernel(size_t n, int cols, W work) {
+__global__ void __launch_bounds__(TEAM_MOST, TEAM_BLOCKS)
+    strips_kernel(size_t n, int cols, W work) {
     unsigned parts = (unsigned)(cols + CUDA_WARP - 1) / CUDA_WARP;
     unsigned strip = blockIdx.x * blockDim.z + threadIdx.z;
     size_t item = strip / parts;
@@ -180,7 +194,7 @@ __global__ void __launch_bounds__(TEAM_MOST) strips_kernel(size_t n, int cols, W
     work(item, col, strip_team{works ? (int)threadIdx.y : 1 << 30, (int)blockDim.y});
 }
 
-/* size: threads of a team, a power of two up to 32, which must not depend on n. */
+/* size: threads of a team, a power of two up to STRIP_MOST, which must not depend on n. */
 template <class W>
 static void strips(const struct kctx *c, size_t n, int cols, int size, const W &work, FROM_CALLER) {
     unsigned high = (unsigned)size, deep = high < STRIP_WARPS ? STRIP_WARPS / high : 1;
@@ -195,13 +209,23 @@ static void strips(const struct kctx *c, size_t n, int cols, int size, const W &
  * rows are cut into stretches; the sums of a stretch go through the workspace and are added by a
  * second launch. */
 
-enum { COLUMNS_ONCE = 1024, COLUMNS_STRETCH = 128, COLUMNS_MOST = 256 }; /* rows, rows, stretches */
+enum { COLUMNS_WARPS = STRIP_WARPS, COLUMNS_BLOCK = COLUMNS_WARPS * CUDA_WARP };
+enum { COLUMNS_AT_ONCE = 4 };                      /* blocks of a multiprocessor */
+enum { COLUMNS_ONCE = 256, COLUMNS_STRETCH = 64 }; /* rows */
+enum { COLUMNS_MOST = 256 };                       /* stretches */
+/* A block has little to do for its sums where it has many rows, and where blocks are many the last
+ * ones do not leave much of the device idle. */
+enum { COLUMNS_ENOUGH = 8192 };
+
+__device__ static inline strip_team columns_team(int col, int cols) {
+    return {col < cols ? (int)threadIdx.y : 1 << 30, COLUMNS_WARPS};
+}
 
 template <int N, class T, class W>
-__global__ void __launch_bounds__(TEAM_MOST)
+__global__ void __launch_bounds__(COLUMNS_BLOCK, COLUMNS_AT_ONCE)
     columns_kernel(int rows, int cols, int stretch, T *partial, W work) {
     int col = team_column(), first = (int)blockIdx.y * stretch;
-    const column_team team = column_team_of(col, cols);
+    const strip_team team = columns_team(col, cols);
     int many = rows - first < stretch ? rows - first : stretch;
     T v[N];
     for (int k = 0; k < N; k++)
@@ -210,7 +234,7 @@ __global__ void __launch_bounds__(TEAM_MOST)
         work((size_t)first + (size_t)i, col, v);
     }
     for (int k = 0; k < N; k++) {
-        v[k] = team.sum(v[k]);
+        v[k] = team.total(v[k]);
         if (partial && !team.rank)
             partial[((size_t)blockIdx.y * N + (size_t)k) * (size_t)cols + (size_t)col] = v[k];
     }
@@ -237,19 +261,28 @@ template <int N, class T, class W> struct columns_end {
     }
 };
 
-/* Rows of a stretch, and how many stretches there are. */
+/* Rows of a stretch, and how many stretches there are; across: blocks beside each other. */
 struct columns_cut {
     int stretch, stretches;
+    unsigned across;
+    dim3 grid() const {
+        return dim3(across, (unsigned)stretches);
+    }
+    dim3 block() const {
+        return dim3(CUDA_WARP, COLUMNS_WARPS);
+    }
 };
 
-/* Of sums that take `width` reals of the workspace a stretch. */
-static inline columns_cut cut_columns(int rows, size_t width, size_t reserved) {
+/* cols: of threads.  Sums take `width` reals of the workspace a stretch. */
+static inline columns_cut cut_columns(int rows, int cols, size_t width, size_t reserved) {
+    const unsigned across = (unsigned)(cols + CUDA_WARP - 1) / CUDA_WARP;
     int most = (int)cuda_least((KERNEL_WORKSPACE - reserved) / (width ? width : 1), COLUMNS_MOST);
     int stretch = COLUMNS_STRETCH;
+    most = (int)cuda_least((size_t)most, COLUMNS_ENOUGH / (across ? across : 1));
     while (most > 0 && (rows - 1) / stretch + 1 > most)
         stretch *= 2;
     int stretches = rows > COLUMNS_ONCE && most > 1 ? (rows - 1) / stretch + 1 : 1;
-    return {stretches > 1 ? stretch : rows, stretches};
+    return {stretches > 1 ? stretch : rows, stretches, across};
 }
 
 /* Sums of no rows are 0, and are finished too.  `reserved` reals of the workspace are in use, an
@@ -258,11 +291,10 @@ template <int N, class T = float, class W>
 static void columns(const struct kctx *c, int rows, int cols, size_t reserved, const W &work,
                     FROM_CALLER) {
     const size_t width = N * sizeof(T) / sizeof(float) * (size_t)cols;
-    const columns_cut cut = cut_columns(rows, width, reserved);
+    const columns_cut cut = cut_columns(rows, cols, width, reserved);
     T *partial = cut.stretches > 1 ? reinterpret_cast<T *>(c->workspace + reserved) : NULL;
-    RUN(where, c, (columns_kernel<N, T, W>),
-        dim3((unsigned)((cols + CUDA_WARP - 1) / CUDA_WARP), (unsigned)cut.stretches),
-        dim3(CUDA_WARP, CUDA_WARP), 0, rows, cols, cut.stretch, partial, work);
+    RUN(where, c, (columns_kernel<N, T, W>), cut.grid(), cut.block(), 0, rows, cols, cut.stretch,
+        partial, work);
     if (partial)
         team_columns(c, cols, columns_end<N, T, W>{cols, cut.stretches, partial, work}, where);
 }
