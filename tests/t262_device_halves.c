@@ -321,12 +321,9 @@ static void check_gather(struct bench *b, const struct gather_case *k) {
 
 static void gathers(void **state) {
     (void)state;
-    static const struct gather_case asked[] = {{2, 9, 5, 12, 1, 0, 0},
-                                               {2, 9, 5, 7, 0, 1, 0},
-                                               {1, 6, 20, 68, 0, 1, 1},
-                                               {3, 4, 4, 33, 1, 1, 1},
-                                               {2, 6, 9, 16, 1, 1, 1},
-                                               {1, 40, 1030, 8, 1, 0, 1}};
+    static const struct gather_case asked[] = {{2, 9, 5, 12, 1, 0, 0},  {2, 9, 5, 7, 0, 1, 0},
+                                               {1, 6, 20, 68, 0, 1, 1}, {3, 4, 4, 33, 1, 1, 1},
+                                               {2, 6, 9, 16, 1, 1, 1},  {1, 40, 1030, 8, 1, 0, 1}};
     struct bench b;
     open_bench(&b, DEVICE_OWN);
     for (size_t i = 0; i < sizeof asked / sizeof *asked; i++)
