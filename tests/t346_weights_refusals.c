@@ -190,6 +190,25 @@ static void test_files_beside_that_are_refused(void **state) {
     }
 }
 
+static void test_an_activation_that_is_told(void **state) {
+    const struct folder *folder = *state;
+    const struct golden_network *g = golden("hf_vit");
+    static const char config[] = "{\"hidden_act\": \"gelu_new\"}";
+    struct error err = {0};
+    struct loaded s;
+    char image[32], path[NAME];
+    struct network_options o = options_of(g, image);
+    snprintf(path, sizeof path, "%s/config.json", folder->name);
+    write_file(g, folder->path, -1, NULL);
+    assert_int_equal(file_write_atomic(path, config, sizeof config - 1, &err), 0);
+    refuse(folder->path, &o, "--weights.activation");
+    o.activation = "quick_gelu";
+    assert_int_equal(open_subject(&s, folder->path, &o, 1, &err), 0);
+    assert_int_equal(s.network.backbone.vit.act, ACT_QUICK_GELU);
+    close_subject(&s);
+    unlink(path);
+}
+
 /* A copy whose tensors may be changed. */
 static struct golden_network changeable(const struct golden_network *g, struct arena *a,
                                         struct golden_tensor **tensors) {
@@ -378,6 +397,7 @@ int main(void) {
         cmocka_unit_test_setup_teardown(test_pooling_beside_the_file, setup, teardown),
         cmocka_unit_test_setup_teardown(test_preparation_beside_the_file, setup, teardown),
         cmocka_unit_test_setup_teardown(test_files_beside_that_are_refused, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_an_activation_that_is_told, setup, teardown),
         cmocka_unit_test_setup_teardown(test_prefixes, setup, teardown),
         cmocka_unit_test_setup_teardown(test_dino_by_its_head, setup, teardown),
         cmocka_unit_test_setup_teardown(test_projection_heads_of_vits, setup, teardown),

@@ -162,17 +162,20 @@ int describe_image(const char *text, int unit, int height, int width, struct net
     return 0;
 }
 
-int describe_activation(const struct source *s, const char *path, enum activation otherwise,
-                        enum activation *act, struct error *err) {
+int describe_activation(const struct source *s, const struct network_options *o, const char *path,
+                        enum activation otherwise, enum activation *act, struct error *err) {
     const char *name = source_text(s, path, "");
     *act = !strcmp(name, "gelu")         ? ACT_GELU
            : !strcmp(name, "quick_gelu") ? ACT_QUICK_GELU
                                          : otherwise;
-    if (!*name || !strcmp(name, "gelu") || !strcmp(name, "quick_gelu"))
+    if (!*name || !strcmp(name, "gelu") || !strcmp(name, "quick_gelu") ||
+        (o->activation && *o->activation))
         return 0;
-    return error_set(err, STATUS_USAGE,
-                     "%s: %s beside it is \"%.40s\", which is not here: gelu and quick_gelu are",
-                     s->path, path, name);
+    return error_set(
+        err, STATUS_USAGE,
+        "%s: %s beside it is \"%.40s\", which is not here: gelu and quick_gelu are, and "
+        "--weights.activation takes one of them in its place",
+        s->path, path, name);
 }
 
 int usual_heads(int dim) {

@@ -92,9 +92,9 @@ struct resnet_names {
  * the stages. */
 void describe_stages(const struct source *s, const struct resnet_names *names, struct backbone *b);
 /* What a file beside the weights calls the activation, at that path: ACT_GELU or ACT_QUICK_GELU.
- * Status 2: it is another one. */
-int describe_activation(const struct source *s, const char *path, enum activation otherwise,
-                        enum activation *act, struct error *err);
+ * Status 2: it is another one, and o says none that is to be taken instead. */
+int describe_activation(const struct source *s, const struct network_options *o, const char *path,
+                        enum activation otherwise, enum activation *act, struct error *err);
 /* The side of a square of so many places and one token more; 0: that is none. */
 int side_of_tokens(size_t tokens);
 /* Height and width in "224" or "192x256", or the given ones; each a multiple of `unit`. */

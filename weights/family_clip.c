@@ -262,11 +262,11 @@ static int describe_hf(const struct source *s, const struct network_options *o, 
     if (!status)
         status = describe_text(s, &text, o, n, err);
     if (!status)
-        status = describe_activation(s, "vision_config.hidden_act", ACT_QUICK_GELU,
+        status = describe_activation(s, o, "vision_config.hidden_act", ACT_QUICK_GELU,
                                      &n->backbone.vit.act, err);
     if (!status)
-        status = describe_activation(s, "text_config.hidden_act", n->backbone.vit.act, &n->text.act,
-                                     err);
+        status = describe_activation(s, o, "text_config.hidden_act", n->backbone.vit.act,
+                                     &n->text.act, err);
     return status;
 }
 

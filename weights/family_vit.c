@@ -184,7 +184,7 @@ static const struct vit_names hf_names = {.patch = "embeddings.patch_embeddings.
 static int describe_hf(const struct source *s, const struct network_options *o, struct network *n,
                        struct error *err) {
     struct vit_names names = hf_names;
-    int status = describe_activation(s, "hidden_act", ACT_GELU, &n->backbone.vit.act, err);
+    int status = describe_activation(s, o, "hidden_act", ACT_GELU, &n->backbone.vit.act, err);
     if (status)
         return status;
     n->backbone.vit.norm_eps = source_number(s, "layer_norm_eps", 1e-12);
@@ -274,7 +274,7 @@ static int describe_hf_dinov2(const struct family *f, const struct source *s,
     struct vit *v = &n->backbone.vit;
     struct network_options own = *o;
     char image[32];
-    int status = describe_activation(s, "hidden_act", ACT_GELU, &v->act, err);
+    int status = describe_activation(s, o, "hidden_act", ACT_GELU, &v->act, err);
     if (status)
         return status;
     v->norm_eps = source_number(s, "layer_norm_eps", 1e-6);
