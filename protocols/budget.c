@@ -63,6 +63,13 @@ void budget_share(struct budget_stage *stages, int n, long total) {
     }
 }
 
+long budget_least(const struct budget_stage *stages, int n) {
+    long least = 1; /* the last takes what is left, whatever its share */
+    for (int i = 0; i < n - 1; i++)
+        least += stages[i].share != 0;
+    return least;
+}
+
 static double cost_of(struct budget_stage *stages, int n, long total) {
     double cost = 0;
     budget_share(stages, n, total);
@@ -74,7 +81,7 @@ static double cost_of(struct budget_stage *stages, int n, long total) {
 /* One step more is one step more of one stage, so the cost rises with the number. */
 long budget_steps(struct budget_stage *stages, int n, double amount) {
     const long most = 1L << 40;
-    long low = n, high = n;
+    long low = budget_least(stages, n), high = low;
     if (cost_of(stages, n, low) > amount)
         return 0;
     while (high < most && cost_of(stages, n, high) <= amount)

@@ -29,6 +29,8 @@ struct budget_stage {
     long first, steps;
 };
 void budget_share(struct budget_stage *stages, int n, long total);
+/* One of every stage whose share is not 0. */
+long budget_least(const struct budget_stage *stages, int n);
 /* The most steps, shared among the stages, that cost no more than `amount`; 0 when not even one for
  * each stage does. */
 long budget_steps(struct budget_stage *stages, int n, double amount);

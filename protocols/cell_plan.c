@@ -138,6 +138,32 @@ static int choose_backbone(struct cell *c, struct error *err) {
     return 0;
 }
 
+static void describe_stages(const struct cell *c, struct budget_stage out[METHOD_STAGES]) {
+    const void *self = settings_method(&c->settings, c->method);
+    for (int i = 0; i < c->method->n_stages; i++) {
+        const struct stage *s = &c->method->stages[i];
+        out[i] = (struct budget_stage){.share = s->share ? s->share(self) : -1,
+                                       .cost = c->stages[i].step_flops};
+    }
+}
+
+/* At least one whole batch for every stage that takes steps; earlier versions asked for one. */
+static int check_images(struct cell *c, struct error *err) {
+    struct budget_stage stages[METHOD_STAGES];
+    const struct plan *p = &c->settings.plan;
+    if (c->budget.kind != BUDGET_IMAGES || c->context->stored)
+        return 0;
+    describe_stages(c, stages);
+    const long least = budget_least(stages, c->method->n_stages);
+    if (c->budget.amount >= (double)least * p->batch)
+        return 0;
+    return error_set(err, STATUS_USAGE, "budget %s is less than one batch of %d%s", p->budget,
+                     p->batch,
+                     least > 1 ? arena_printf(&c->arena, " for each of the %ld stages of %s", least,
+                                              c->method->name)
+                               : "");
+}
+
 int cell_resolve(struct cell *c, const struct settings *suite, const char **why,
                  struct error *err) {
     int status = 0;
@@ -149,6 +175,8 @@ int cell_resolve(struct cell *c, const struct settings *suite, const char **why,
         status =
             error_set(err, STATUS_USAGE, "%s has %ld training images, fewer than a batch of %d",
                       c->data->name, c->data->count[SPLIT_TRAIN], c->settings.plan.batch);
+    if (!status && !*why && c->method->trains)
+        status = check_images(c, err);
 out:
     return status;
 }
@@ -170,15 +198,6 @@ int cell_check(const struct settings *suite, const struct method *method,
 
 /* ---- steps ---- */
 
-static void describe_stages(const struct cell *c, struct budget_stage out[METHOD_STAGES]) {
-    const void *self = settings_method(&c->settings, c->method);
-    for (int i = 0; i < c->method->n_stages; i++) {
-        const struct stage *s = &c->method->stages[i];
-        out[i] = (struct budget_stage){.share = s->share ? s->share(self) : -1,
-                                       .cost = c->stages[i].step_flops};
-    }
-}
-
 static void take_stages(struct cell *c, const struct budget_stage stages[METHOD_STAGES]) {
     c->steps = 0;
     for (int i = 0; i < c->method->n_stages; i++) {
@@ -192,7 +211,8 @@ void cell_set_steps(struct cell *c, long total) {
     struct budget_stage stages[METHOD_STAGES];
     int n = c->method->n_stages;
     describe_stages(c, stages);
-    budget_share(stages, n, total > n ? total : n);
+    const long least = budget_least(stages, n);
+    budget_share(stages, n, total > least ? total : least);
     take_stages(c, stages);
 }
 
@@ -202,13 +222,13 @@ int cell_pay_steps(struct cell *c, const double cost[METHOD_STAGES], struct erro
     describe_stages(c, stages);
     for (int i = 0; i < c->method->n_stages; i++) {
         stages[i].cost = cost[i];
-        least += cost[i];
+        least += stages[i].share != 0 ? cost[i] : 0;
     }
     int pays = budget_steps(stages, c->method->n_stages, c->budget.amount) > 0;
     if (!pays && c->budget.kind == BUDGET_SECONDS) { /* no mistake of the suite: a slow moment */
         log_message(LOG_WARN, "%s: %s is less than its first steps take, %.3g s", c->run.run_id,
                     c->settings.plan.budget, least);
-        budget_share(stages, c->method->n_stages, c->method->n_stages);
+        budget_share(stages, c->method->n_stages, budget_least(stages, c->method->n_stages));
     } else if (!pays) {
         return error_set(err, STATUS_USAGE,
                          "budget %s is less than %s of %s with a batch of %d, which cost %.3g",
@@ -236,9 +256,6 @@ int cell_count_steps(struct cell *c, struct error *err) {
         cell_set_steps(c, lround(c->budget.amount * (double)per_epoch));
         break;
     case BUDGET_IMAGES:
-        if (c->budget.amount < batch)
-            return error_set(err, STATUS_USAGE, "budget %s is less than one batch of %d",
-                             c->settings.plan.budget, batch);
         cell_set_steps(c, (long)floor(c->budget.amount / batch));
         break;
     case BUDGET_FLOPS:

@@ -65,6 +65,12 @@ static void a_budget_pays_for_whole_steps(void **state) {
     assert_int_equal(two[1].steps, 4);
     assert_int_equal(budget_steps(two, 2, 4.9), 0);
     assert_int_equal(budget_steps(two, 2, 5), 2);
+    /* A stage that takes no steps needs none. */
+    struct budget_stage later[] = {{.share = 0, .cost = 9}, {.share = -1, .cost = 4}};
+    assert_int_equal(budget_least(later, 2), 1);
+    assert_int_equal(budget_steps(later, 2, 4), 1);
+    assert_int_equal(later[1].steps, 1);
+    assert_int_equal(budget_steps(later, 2, 3.9), 0);
 }
 
 /* One step more must cost more than the budget, whatever the shares and costs. */

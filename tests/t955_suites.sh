@@ -34,6 +34,7 @@ a missing folder of data|seeds = 0\ndata = cifar10:nowhere|^ssvbench: wrong.ini:
 an unknown dataset|data = shape|^ssvbench: wrong.ini:2: .*shapes
 an unknown method|methods = mea|^ssvbench: wrong.ini:2: .*"mae"
 a seed twice|seeds = 1,1|^ssvbench: wrong.ini:2: .*twice
+a budget below one batch of each stage|methods = beit\ndata = shapes:size=16,train=64,test=32\npatch = 4\nbatch = 16\nbudget = images:31|less than one batch of 16 for each of the 2 stages of beit
 a budget below one step|methods = mae\ndata = shapes:size=16,train=64,test=32\npatch = 4\nbudget = flops:9|less than one step
 no pair with a meaning|methods = mae\ndata = shapes:size=16,train=64,test=32\nbackbone = resnet-micro|does not run on
 END
