@@ -82,7 +82,7 @@ TESTS   := $(patsubst tests/%.c,$(BUILD)/tests/%,$(wildcard tests/t*.c))
 TESTS64 := $(patsubst tests/%.c,$(BUILD)/tests/%,$(wildcard tests/g*.c))
 SHTESTS := $(wildcard tests/t*.sh)
 # What takes longest begins first, so that no single one is left at the end.
-SLOW    := t985 t963 t982 t980 t940 t969 t962 t920 t930 t910 t250 t262 t267 t200 t614 t945 t970 t955 t261 t713
+SLOW    := t268 t985 t963 t982 t980 t940 t969 t962 t920 t930 t910 t250 t262 t267 t200 t614 t945 t970 t955 t261 t713
 slow_of = $(foreach t,$(SLOW),$(foreach p,$(1),$(if $(filter $(t)_%,$(notdir $(p))),$(p))))
 slow_first = $(call slow_of,$(1)) $(filter-out $(call slow_of,$(1)),$(1))
 # What reads files that somebody else wrote, without what computes.
@@ -145,12 +145,15 @@ $(STANDIN): $(wildcard tests/cuda/cudnn*.c tests/cuda/cudnn*.h) $(BUILD)/flags
 	$(COMPILE) -fPIC -shared -o $@ $(filter %.c,$^)
 $(STANDIN): EXTRA = -Itests/cuda
 # Tests with the emulator, some with the stand-in for cuDNN, which finds the emulator in the program.
-WITH_STANDIN  := t252_dnn t253_dnn_attention t260_nn_device t261_device_needs t262_device_halves t263_device_conv_halves t264_device_ahead t265_device_peers t267_device_halves_networks t356_nn_overlap t607_methods_views
+WITH_STANDIN  := t252_dnn t253_dnn_attention t260_nn_device t261_device_needs t262_device_halves t263_device_conv_halves t264_device_ahead t265_device_peers t267_device_halves_networks t268_device_stored t356_nn_overlap t607_methods_views
 WITH_EMULATOR := t250_kernels_cuda $(WITH_STANDIN)
 $(WITH_EMULATOR:%=$(BUILD)/tests/%): $(EMULATED)
 $(WITH_STANDIN:%=$(BUILD)/tests/%): private EXTRA = -rdynamic -DSTAND_IN=$(call quoted,$(abspath $(STANDIN)))
 $(WITH_STANDIN:%=$(BUILD)/tests/%): | $(STANDIN)
 $(foreach t,$(WITH_EMULATOR),$(eval WITH_$(t) = $(EMULATED) -lstdc++))
+TIMER := $(BUILD)/obj/bench/kernel_time.o
+$(BUILD)/tests/t268_device_stored: $(TIMER)
+WITH_t268_device_stored += $(TIMER)
 FAULTS := $(patsubst %,$(BUILD)/emulated/tests/cuda/%.o,faults emulator streams)
 $(BUILD)/tests/t251_cuda_emulator: $(FAULTS)
 WITH_t251_cuda_emulator = $(FAULTS) -lstdc++

@@ -15,8 +15,10 @@ static const struct option_def kernels_options[] = {
                 "names with commas, as in `ssvbench list kernels`; cpu or nothing: the one that "
                 "runs by default; or a device: cuda, cuda:N"),
     OPTION_TEXT(struct kernels_flags, math, "fp32", NULL, "of a device, as for `run`"),
-    OPTION_TEXT(struct kernels_flags, shapes, "quick", NULL,
-                "quick, vit, resnet, all, tests, or step:RE for what these steps call"),
+    OPTION_TEXT(
+        struct kernels_flags, shapes, "quick", NULL,
+        "quick, vit, resnet, all, tests, published, or step:RE and published:RE for what these "
+        "steps call"),
     OPTION_BOOL(struct kernels_flags, json, 0, "one JSON object a line, with all samples"),
     OPTION_BOOL(struct kernels_flags, time_only, 0,
                 "neither check nor cold calls nor roof: for comparisons"),

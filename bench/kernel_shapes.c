@@ -1,6 +1,7 @@
 #include "bench/kernel_shapes.h"
 
 #include "bench/workload.h"
+#include "kernels/counting.h"
 #include "kernels/watch.h"
 
 #include <regex.h>
@@ -20,25 +21,30 @@ static const struct shape_set {
     const char *name;
     int from_tables, of_tests, most; /* most: for a kernel, of its calls in steps; 0: all */
     const char *steps;               /* expression on names of workloads; NULL: none */
+    int published;                   /* of those workloads */
 } sets[] = {
-    {"quick", 0, 0, QUICK_SHAPES, QUICK_STEPS},
-    {"vit", 0, 0, 0, "/vit-"},
-    {"resnet", 0, 0, 0, "/(resnet|alexnet)"},
-    {"all", 1, 0, 0, "/"},
-    {"tests", 1, 1, 0, NULL},
+    {"quick", 0, 0, QUICK_SHAPES, QUICK_STEPS, 0},
+    {"vit", 0, 0, 0, "/vit-", 0},
+    {"resnet", 0, 0, 0, "/(resnet|alexnet)", 0},
+    {"all", 1, 0, 0, "/", 0},
+    {"tests", 1, 1, 0, NULL, 0},
+    {"published", 0, 0, QUICK_SHAPES, "/", 1},
 };
 
 enum { SETS = sizeof sets / sizeof *sets };
-static const char step_prefix[] = "step:";
+static const char of_steps[] = "step:", of_published[] = "published:";
 
-static void add(struct kernel_shapes *s, int place, const int dim[CASE_DIMS], int calls) {
+static void add(struct kernel_shapes *s, int place, const int dim[CASE_DIMS], unsigned halves,
+                int calls) {
     const struct kernel_case *kernel = kernel_case_at(place);
     size_t used = (size_t)kernel_case_dims(kernel) * sizeof *dim;
-    for (int i = s->n - 1; i >= 0; i--)
-        if (s->list[i].kernel == kernel && !memcmp(s->list[i].dim, dim, used)) {
+    for (int i = s->n - 1; i >= 0; i--) {
+        const struct kernel_call *there = &s->list[i].call;
+        if (there->kernel == kernel && there->halves == halves && !memcmp(there->dim, dim, used)) {
             s->list[i].calls += calls;
             return;
         }
+    }
     if (s->n == s->room) {
         int room = 2 * s->room + 64;
         struct kernel_shape *more = ARENA_ARRAY(&s->arena, struct kernel_shape, room);
@@ -48,9 +54,11 @@ static void add(struct kernel_shapes *s, int place, const int dim[CASE_DIMS], in
         s->room = room;
     }
     struct kernel_shape *shape = &s->list[s->n];
-    *shape =
-        (struct kernel_shape){.kernel = kernel, .calls = calls, .place = place, .order = s->n++};
-    memcpy(shape->dim, dim, used);
+    *shape = (struct kernel_shape){.call = {.kernel = kernel, .halves = halves},
+                                   .calls = calls,
+                                   .place = place,
+                                   .order = s->n++};
+    memcpy(shape->call.dim, dim, used);
 }
 
 static int has_kernel(const struct kernel_shapes *s, int place) {
@@ -66,7 +74,7 @@ static void add_sized(struct kernel_shapes *s, int place, const int dim[CASE_DIM
     memcpy(sized, dim, sizeof sized);
     if (whole && rows >= 0)
         sized[rows] *= CHUNKS;
-    add(s, place, sized, 0);
+    add(s, place, sized, 0, 0);
 }
 
 /* only_missing: of kernels that are not there yet. */
@@ -76,15 +84,20 @@ static void add_tables(struct kernel_shapes *s, int of_tests, int only_missing) 
         if (only_missing && has_kernel(s, i))
             continue;
         for (int k = of_tests ? 0 : kc->n_shapes - kc->n_bench; k < kc->n_shapes; k++)
-            add_sized(s, i, kc->shape[k], only_missing && s->whole);
+            add_sized(s, i, kc->shape[k], only_missing && s->device);
     }
 }
 
-static void note(void *self, const char *kernel, const int dim[CASE_DIMS]) {
+/* What is packed once a step is timed as reals; its cases are calls of what it is packed for. */
+static unsigned stored(const char *kernel, unsigned halves) {
+    return strstr(kernel, "_pack") && !strstr(kernel, "_packed") ? 0 : halves;
+}
+
+static void note(void *self, const char *kernel, const int dim[CASE_DIMS], unsigned halves) {
     const struct kernel_case *kc;
     for (int i = 0; (kc = kernel_case_at(i)); i++)
         if (!strcmp(kc->name, kernel)) {
-            add(self, i, dim, 1);
+            add(self, i, dim, stored(kernel, halves), 1);
             return;
         }
     CHECK(0, "%s has no cases", kernel);
@@ -94,39 +107,50 @@ static int add_step(struct kernel_shapes *s, const struct workload *w, struct se
                     const struct dataset *data, struct error *err) {
     static struct stepper stepper; /* its settings are too many for the stack */
     const struct kernel_watch watch = {.note = note, .self = s};
-    const struct stepper_config config = {.settings = settings,
-                                          .data = data,
-                                          .kernels = kernels_watching(),
-                                          .watch = &watch,
-                                          .threads = 1,
-                                          .chunk = s->whole ? w->batch : 0};
-    int status = stepper_open(&stepper, w, &config, err);
-    if (status)
-        return error_prefix(err, "%s", w->name);
+    struct stepper_config config = {.settings = settings,
+                                    .data = data,
+                                    .kernels = kernels_watching(),
+                                    .watch = &watch,
+                                    .threads = 1};
+    struct counting *counting = NULL;
+    int status = 0;
+    if (s->device) {
+        TRY(counting_open(&counting, s->device, err));
+        config.device = counting_device(counting);
+        config.chunk = w->batch;
+    }
+    status = stepper_open(&stepper, w, &config, err);
+    if (status) {
+        error_prefix(err, "%s", w->name);
+        goto out;
+    }
     trainer_start(&stepper.trainer);
     trainer_step(&stepper.trainer, stepper.slots, w->batch, 0);
     stepper_close(&stepper);
-    return 0;
+out:
+    counting_close(counting);
+    return status;
 }
 
-static int add_steps(struct kernel_shapes *s, const char *expression, struct settings *settings,
-                     struct error *err) {
+static int add_steps(struct kernel_shapes *s, const struct shape_set *set,
+                     struct settings *settings, struct error *err) {
+    const char *expression = set->steps, *prefix = set->published ? of_published : of_steps;
     struct dataset data = {.source = NULL};
     regex_t filter;
     int status = 0, found = 0;
     if (regcomp(&filter, expression, REG_EXTENDED | REG_NOSUB))
         return error_set(err, STATUS_USAGE, "--shapes %s%s is not an extended regular expression",
-                         step_prefix, expression);
+                         prefix, expression);
     TRY(dataset_open(&data, DATA, err));
-    for (const struct workload *w = workloads; w->name; w++)
+    for (const struct workload *w = set->published ? workloads_published : workloads; w->name; w++)
         if (!regexec(&filter, w->name, 0, NULL, 0)) {
             TRY(add_step(s, w, settings, &data, err));
             found = 1;
         }
     if (!found)
         status = error_set(err, STATUS_USAGE,
-                           "--shapes %s%s: none of the steps of `ssvbench bench steps`",
-                           step_prefix, expression);
+                           "--shapes %s%s: none of the steps of `ssvbench bench steps%s`", prefix,
+                           expression, set->published ? " --published" : "");
 out:
     dataset_close(&data);
     regfree(&filter);
@@ -135,7 +159,7 @@ out:
 
 /* What calls of a shape cost together, in bytes. */
 static double cost_of(const struct kernel_shape *shape) {
-    struct case_cost one = case_cost(shape->kernel, shape->dim);
+    struct case_cost one = case_cost(shape->call.kernel, shape->call.dim, shape->call.halves);
     double flops = one.flops / FLOPS_A_BYTE;
     return (double)shape->calls * (flops > one.bytes ? flops : one.bytes);
 }
@@ -174,20 +198,27 @@ static const struct shape_set *find(const char *name) {
     return NULL;
 }
 
-int kernel_shapes_open(struct kernel_shapes *s, const char *set, int whole,
+/* What is behind the prefix, or NULL. */
+static const char *behind(const char *prefix, const char *text) {
+    const size_t n = strlen(prefix);
+    return strncmp(prefix, text, n) != 0 ? NULL : text + n;
+}
+
+int kernel_shapes_open(struct kernel_shapes *s, const char *set, struct device *d,
                        struct settings *settings, struct error *err) {
-    size_t n = strlen(step_prefix);
-    const struct shape_set steps = {.steps = set + n};
-    const struct shape_set *chosen = strncmp(set, step_prefix, n) != 0 ? find(set) : &steps;
-    *s = (struct kernel_shapes){.whole = whole};
+    const char *steps = behind(of_steps, set), *published = behind(of_published, set);
+    const struct shape_set found = {.steps = published ? published : steps,
+                                    .published = published != NULL};
+    const struct shape_set *chosen = found.steps ? &found : find(set);
+    *s = (struct kernel_shapes){.device = d};
     if (!chosen)
         return error_set(err, STATUS_USAGE,
-                         "--shapes %s: there are quick, vit, resnet, all, tests, and step:RE for "
-                         "steps of `ssvbench bench steps`",
+                         "--shapes %s: there are quick, vit, resnet, all, tests, published, and "
+                         "step:RE and published:RE for steps of `ssvbench bench steps`",
                          set);
     if (chosen->from_tables)
         add_tables(s, chosen->of_tests, 0);
-    int status = chosen->steps ? add_steps(s, chosen->steps, settings, err) : 0;
+    int status = chosen->steps ? add_steps(s, chosen, settings, err) : 0;
     if (!status && chosen->most)
         thin(s, chosen->most);
     if (status)

@@ -13,19 +13,23 @@ enum {
     MOST_BYTES = 1 << 24 /* of a call, for more than one place */
 };
 #define SAMPLE_SECONDS 1e-4
+#define MOST_CHECKED_FLOPS 1e9
+#define MOST_CHECKED_BYTES 4e8
 #define DEVICE_SAMPLE_SECONDS 1e-3 /* a wait for it takes 10 us and more */
 
-static struct kctx context(const struct kernel_time_options *o) {
+/* halves: of the call */
+static struct kctx context(const struct kernel_time_options *o, unsigned halves) {
     if (o->place)
-        return (struct kctx){
-            .threads = 1, .workspace = o->place->workspace, .device = o->place->device->queue};
+        return (struct kctx){.threads = 1,
+                             .workspace = o->place->workspace,
+                             .device = o->place->device->queue,
+                             .halves = halves};
     return (struct kctx){.threads = o->threads, .workspace = o->workspace};
 }
 
-static int open_there(struct case_run *run, const struct kernel_case *kernel, const int *dim,
-                      const struct kernels *k, const struct kernel_time_options *o,
-                      struct error *err) {
-    case_open(run, kernel, dim, k, 0, o->seed);
+static int open_there(struct case_run *run, const struct kernel_call *call, const struct kernels *k,
+                      const struct kernel_time_options *o, struct error *err) {
+    case_open_stored(run, call->kernel, call->dim, call->halves, k, o->seed);
     return o->place ? case_send(run, o->place->device, err) : 0;
 }
 
@@ -35,11 +39,13 @@ static void wait(const struct kernel_time_options *o) {
         o->place->device->wait(o->place->device);
 }
 
-static int check(struct kernel_time *out, struct case_run *run, const struct kernel_case *kernel,
-                 const int *dim, const struct kernel_time_options *o, struct error *err) {
-    const struct kctx c = context(o), here = {.threads = o->threads, .workspace = o->workspace};
+static int check(struct kernel_time *out, struct case_run *run, const struct kernel_call *call,
+                 const struct kernel_time_options *o, struct error *err) {
+    const struct kctx c = context(o, run->halves);
+    /* ref keeps of an activation what a device does, where there is one */
+    const struct kctx here = {.threads = o->threads, .workspace = o->workspace, .device = c.device};
     struct case_run ref;
-    case_open(&ref, kernel, dim, kernels_ref(), 0, o->seed);
+    case_open_stored(&ref, call->kernel, call->dim, call->halves, kernels_ref(), o->seed);
     case_call(&ref, &here);
     case_call(run, &c);
     int status = case_fetch(run, err);
@@ -53,7 +59,7 @@ static int check(struct kernel_time *out, struct case_run *run, const struct ker
 
 static double time_calls(struct case_run *run, int calls, double slowed,
                          const struct kernel_time_options *o) {
-    const struct kctx c = context(o);
+    const struct kctx c = context(o, run->halves);
     case_restore(run);
     double start = clock_seconds();
     for (int i = 0; i < calls; i++)
@@ -84,7 +90,7 @@ static int choose_calls(struct case_run *run, const struct kernel_time_options *
  * difference than what is usually looked for. */
 static void sample_warm(struct kernel_time *out, struct case_run *runs, int places, double seconds,
                         const struct kernel_time_options *o) {
-    const struct kctx c = context(o);
+    const struct kctx c = context(o, runs->halves);
     struct energy energy;
     int calls = choose_calls(&runs[0], o), before = out->n_warm;
     int least = before + (before ? 2 : LEAST_SAMPLES);
@@ -105,7 +111,7 @@ static void sample_warm(struct kernel_time *out, struct case_run *runs, int plac
 static void flush(const struct kernel_time_options *o) {
     enum { LINE = 64 };
     if (o->place) {
-        const struct kctx c = context(o);
+        const struct kctx c = context(o, 0);
         o->place->device->kernels->fill(&c, o->place->flush_reals, 0, o->place->flush);
         wait(o);
         return;
@@ -116,7 +122,7 @@ static void flush(const struct kernel_time_options *o) {
 
 static void sample_cold(struct kernel_time *out, struct case_run *run,
                         const struct kernel_time_options *o) {
-    const struct kctx c = context(o);
+    const struct kctx c = context(o, run->halves);
     double end = clock_seconds() + o->seconds / 2;
     while (out->n_cold < KERNEL_SAMPLES && (out->n_cold < LEAST_SAMPLES || clock_seconds() < end)) {
         case_restore(run);
@@ -129,17 +135,23 @@ static void sample_cold(struct kernel_time *out, struct case_run *run,
     qsort(out->cold, (size_t)out->n_cold, sizeof *out->cold, compare);
 }
 
-int kernel_time(struct kernel_time *out, const struct kernel_case *kernel, const int *dim,
-                const struct kernels *k, const struct kernel_time_options *o, struct error *err) {
+/* Whether ref is done with it in some seconds. */
+static int is_checked(const struct case_cost *cost, const struct kernel_time_options *o) {
+    return !o->place || (cost->flops < MOST_CHECKED_FLOPS && cost->bytes < MOST_CHECKED_BYTES);
+}
+
+int kernel_time(struct kernel_time *out, const struct kernel_call *call, const struct kernels *k,
+                const struct kernel_time_options *o, struct error *err) {
     struct case_run runs[PLACES] = {{.next = 0}};
     int status = 0;
-    const struct case_cost cost = case_cost(kernel, dim);
+    const struct case_cost cost = case_cost(call->kernel, call->dim, call->halves);
     int places = cost.bytes > MOST_BYTES ? 1 : PLACES;
     *out =
         (struct kernel_time){.wrong = -1, .joules = NAN, .flops = cost.flops, .bytes = cost.bytes};
     for (int i = 0; i < places; i++)
-        TRY(open_there(&runs[i], kernel, dim, k, o, err));
-    TRY(check(out, &runs[0], kernel, dim, o, err));
+        TRY(open_there(&runs[i], call, k, o, err));
+    if (is_checked(&cost, o))
+        TRY(check(out, &runs[0], call, o, err));
     if (out->wrong < 0) {
         sample_warm(out, runs, places, o->seconds, o);
         sample_cold(out, &runs[0], o);
@@ -151,18 +163,18 @@ out:
     return status;
 }
 
-int kernel_time_pass(struct kernel_time *out, int pass, const struct kernel_case *kernel,
-                     const int *dim, const struct kernels *k, const struct kernel_time_options *o,
+int kernel_time_pass(struct kernel_time *out, int pass, const struct kernel_call *call,
+                     const struct kernels *k, const struct kernel_time_options *o,
                      struct error *err) {
     enum { PAGE = 4096, LINE = 64 };
     struct arena spacer = {0};
     struct case_run run;
-    const struct case_cost cost = case_cost(kernel, dim);
+    const struct case_cost cost = case_cost(call->kernel, call->dim, call->halves);
     if (!pass)
         *out = (struct kernel_time){
             .wrong = -1, .joules = NAN, .flops = cost.flops, .bytes = cost.bytes};
     arena_alloc(&spacer, (size_t)pass * (3 * PAGE + 5 * LINE) + 1);
-    int status = open_there(&run, kernel, dim, k, o, err);
+    int status = open_there(&run, call, k, o, err);
     if (!status) {
         sample_warm(out, &run, 1, o->seconds / KERNEL_PASSES, o);
         status = case_fetch(&run, err);

@@ -6,6 +6,12 @@
 
 enum { KERNEL_SAMPLES = 1024, KERNEL_PASSES = 4 };
 
+struct kernel_call {
+    const struct kernel_case *kernel;
+    int dim[CASE_DIMS];
+    unsigned halves; /* kctx.halves, of a device */
+};
+
 /* A device, with memory of its own for workspace and flush. */
 struct kernel_place {
     struct device *device;
@@ -26,8 +32,8 @@ struct kernel_time_options {
 };
 
 struct kernel_time {
-    int wrong; /* number of the buffer that is not ref's, or was written outside of; -1: none */
-    int checked;
+    int wrong;   /* number of the buffer that is not ref's, or was written outside of; -1: none */
+    int checked; /* else wrong and distance say nothing */
     double distance, flops, bytes;
     double joules; /* a warm call, of whole packages; NAN: not counted here */
     int n_warm, n_cold;
@@ -37,16 +43,17 @@ struct kernel_time {
 };
 
 /* Checks on fresh random inputs against ref, with outputs that hold NaN; then times what is right.
+ * What takes ref longer than some seconds is not checked on a device, for whose sizes it is slow.
  * On a device a sample counts from the first call asked for until the last one is done, and a cold
  * call has the wait for it in it.  Status 3 when the device fails. */
-int kernel_time(struct kernel_time *out, const struct kernel_case *kernel, const int *dim,
-                const struct kernels *k, const struct kernel_time_options *o, struct error *err);
+int kernel_time(struct kernel_time *out, const struct kernel_call *call, const struct kernels *k,
+                const struct kernel_time_options *o, struct error *err);
 
 /* Adds a share of the warm samples, with buffers in yet another place; pass 0..KERNEL_PASSES-1.
  * For comparisons: passes over all kernels spread the samples of each over the whole launch, so
  * that what disturbs the machine for a second does not have all of them. */
-int kernel_time_pass(struct kernel_time *out, int pass, const struct kernel_case *kernel,
-                     const int *dim, const struct kernels *k, const struct kernel_time_options *o,
+int kernel_time_pass(struct kernel_time *out, int pass, const struct kernel_call *call,
+                     const struct kernels *k, const struct kernel_time_options *o,
                      struct error *err);
 
 double kernel_time_quantile(const double *sorted, int n, double q); /* NAN when n is 0 */

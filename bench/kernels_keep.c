@@ -43,8 +43,8 @@ static void take(void *self, const struct kernel_shape *at, const char *shape, c
                            .percent_of_roof = percent > 0 ? percent : NAN};
     struct kernel_samples samples = {
         .n_warm = t->n_warm, .n_cold = t->n_cold, .warm = t->warm, .cold = t->cold};
-    snprintf(r.kernel, sizeof r.kernel, "%s", at->kernel->name);
-    snprintf(r.dims, sizeof r.dims, "%s", at->kernel->dims);
+    snprintf(r.kernel, sizeof r.kernel, "%s", at->call.kernel->name);
+    snprintf(r.dims, sizeof r.dims, "%s", at->call.kernel->dims);
     snprintf(r.shape, sizeof r.shape, "%s", shape);
     snprintf(r.backend, sizeof r.backend, "%s", backend);
     find_launches(&k->launched, &r, &samples);

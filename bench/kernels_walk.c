@@ -38,10 +38,17 @@ struct walk {
     const struct kernels_sink *sink; /* NULL: printed only */
 };
 
-static const char *shape_text(const struct kernel_case *kc, const int *dim, char text[TEXT]) {
-    int used = kernel_case_dims(kc), at = 0;
+/* "25216x3072x5x1:b0,1": behind the numbers which arrays have 16 bits (bfloat16). */
+static const char *shape_text(const struct kernel_call *call, char text[TEXT]) {
+    int used = kernel_case_dims(call->kernel), at = 0;
     for (int i = 0; i < used && at < TEXT; i++)
-        at += snprintf(text + at, (size_t)(TEXT - at), "%s%d", i ? "x" : "", dim[i]);
+        at += snprintf(text + at, (size_t)(TEXT - at), "%s%d", i ? "x" : "", call->dim[i]);
+    const char *before = ":b";
+    for (unsigned a = 0; call->halves >> a && at < TEXT; a++)
+        if (call->halves >> a & 1) {
+            at += snprintf(text + at, (size_t)(TEXT - at), "%s%u", before, a);
+            before = ",";
+        }
     return text;
 }
 
@@ -62,9 +69,9 @@ static json_t *array_of(const double *x, int n) {
 static void print_json(const struct kernel_shape *at, const char *shape, const char *backend,
                        const struct kernel_time *t, double percent) {
     json_t *row =
-        json_pack("{s:s, s:s, s:s, s:s, s:f, s:f, s:f}", "kernel", at->kernel->name, "dims",
-                  at->kernel->dims, "shape", shape, "backend", backend, "flops", t->flops, "bytes",
-                  t->bytes, "seconds", kernel_time_quantile(t->warm, t->n_warm, 0.5));
+        json_pack("{s:s, s:s, s:s, s:s, s:f, s:f, s:f}", "kernel", at->call.kernel->name, "dims",
+                  at->call.kernel->dims, "shape", shape, "backend", backend, "flops", t->flops,
+                  "bytes", t->bytes, "seconds", kernel_time_quantile(t->warm, t->n_warm, 0.5));
     if (at->calls)
         json_object_set_new(row, "calls", json_integer(at->calls));
     if (t->checked) {
@@ -85,7 +92,7 @@ static void print_json(const struct kernel_shape *at, const char *shape, const c
 static void print_row(const struct kernel_shape *at, const char *shape, const char *backend,
                       const struct kernel_time *t, double percent) {
     char name[TEXT + 64];
-    snprintf(name, sizeof name, "%s %s", at->kernel->name, shape);
+    snprintf(name, sizeof name, "%s %s", at->call.kernel->name, shape);
     if (t->wrong >= 0) {
         printf("%-52s %-10s %9.1e WRONG: buffer %d\n", name, backend, t->distance, t->wrong);
         return;
@@ -94,15 +101,21 @@ static void print_row(const struct kernel_shape *at, const char *shape, const ch
     double spread = (kernel_time_quantile(t->warm, t->n_warm, 0.75) -
                      kernel_time_quantile(t->warm, t->n_warm, 0.25)) /
                     warm;
-    const double gflops = t->flops / warm * 1e-9, gb = t->bytes / warm * 1e-9;
-    if (!t->checked) {
-        printf("%-52s %-10s %9s %10.2f %5.1f%% %10s %8.1f %8.1f %7s\n", name, backend, "-",
-               warm * 1e6, 100 * spread, "-", gflops, gb, "-");
-        return;
-    }
-    printf("%-52s %-10s %9.1e %10.2f %5.1f%% %10.2f %8.1f %8.1f %6.1f%%\n", name, backend,
-           t->distance, warm * 1e6, 100 * spread,
-           kernel_time_quantile(t->cold, t->n_cold, 0.5) * 1e6, gflops, gb, percent);
+    printf("%-52s %-10s", name, backend);
+    if (t->checked)
+        printf(" %9.1e", t->distance);
+    else
+        printf(" %9s", "-");
+    printf(" %10.2f %5.1f%%", warm * 1e6, 100 * spread);
+    if (t->n_cold)
+        printf(" %10.2f", kernel_time_quantile(t->cold, t->n_cold, 0.5) * 1e6);
+    else
+        printf(" %10s", "-");
+    printf(" %8.1f %8.1f", t->flops / warm * 1e-9, t->bytes / warm * 1e-9);
+    if (percent > 0)
+        printf(" %6.1f%%\n", percent);
+    else
+        printf(" %7s\n", "-");
 }
 
 /* A kernel on a shape by a backend. */
@@ -113,7 +126,7 @@ struct item {
 
 static void show(struct walk *w, const struct item *item, const struct kernel_time *t) {
     char shape[TEXT];
-    shape_text(item->at->kernel, item->at->dim, shape);
+    shape_text(&item->at->call, shape);
     double percent = t->n_warm && w->flops > 0
                          ? 100 * roof(w, t) / kernel_time_quantile(t->warm, t->n_warm, 0.5)
                          : 0;
@@ -131,8 +144,7 @@ static int find_items(const struct walk *w, const struct kernel_shapes *shapes,
     for (int i = 0; i < shapes->n; i++) {
         const struct kernel_shape *at = &shapes->list[i];
         char shape[TEXT], name[TEXT + 64];
-        snprintf(name, sizeof name, "%s %s", at->kernel->name,
-                 shape_text(at->kernel, at->dim, shape));
+        snprintf(name, sizeof name, "%s %s", at->call.kernel->name, shape_text(&at->call, shape));
         if (regexec(&w->filter, name, 0, NULL, 0))
             continue;
         for (int b = 0; b < n; b++) {
@@ -144,7 +156,8 @@ static int find_items(const struct walk *w, const struct kernel_shapes *shapes,
 }
 
 static int stopped(const volatile sig_atomic_t *stop, const struct item *item, struct error *err) {
-    return *stop ? error_set(err, STATUS_INTERRUPTED, "stopped before %s", item->at->kernel->name)
+    return *stop ? error_set(err, STATUS_INTERRUPTED, "stopped before %s",
+                             item->at->call.kernel->name)
                  : 0;
 }
 
@@ -204,7 +217,7 @@ static int check_and_time(struct walk *w, const struct item *items, int n,
         int status = stopped(stop, &items[i], err);
         if (status)
             return status;
-        status = kernel_time(&t, items[i].at->kernel, items[i].at->dim, items[i].k, &w->time, err);
+        status = kernel_time(&t, &items[i].at->call, items[i].k, &w->time, err);
         if (status)
             return status;
         show(w, &items[i], &t);
@@ -221,8 +234,7 @@ static int time_in_passes(struct walk *w, const struct item *items, int n,
     for (int pass = 0; pass < KERNEL_PASSES; pass++)
         for (int i = 0; i < n; i++) {
             TRY(stopped(stop, &items[i], err));
-            TRY(kernel_time_pass(&t[i], pass, items[i].at->kernel, items[i].at->dim, items[i].k,
-                                 &w->time, err));
+            TRY(kernel_time_pass(&t[i], pass, &items[i].at->call, items[i].k, &w->time, err));
         }
     for (int i = 0; i < n; i++)
         show(w, &items[i], &t[i]);
@@ -313,7 +325,7 @@ int kernels_walk(const struct invocation *call, const struct kernels_sink *sink,
         return error_set(err, STATUS_USAGE, "--filter \"%s\" is not an extended regular expression",
                          o->filter);
     TRY(choose(o->backend, o->math, chosen, &n, &w.device, err));
-    TRY(kernel_shapes_open(&shapes, o->shapes, w.device != NULL, call->settings, err));
+    TRY(kernel_shapes_open(&shapes, o->shapes, w.device, call->settings, err));
     TRY(slab_alloc(&workspace, sizeof(real) * KERNEL_WORKSPACE * (size_t)o->threads, "workspace",
                    err));
     TRY(slab_alloc(&flush, FLUSH_BYTES, "memory to fill caches with", err));

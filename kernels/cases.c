@@ -1,3 +1,4 @@
+#include "kernels/cases_device.h"
 #include "kernels/cases_make.h"
 
 #include "core/rng.h"
@@ -23,11 +24,11 @@ int kernel_case_dims(const struct kernel_case *kernel) {
     return n;
 }
 
-enum { GUARD = 16, ALIGN = 64 };
+enum { GUARD = CASE_GUARD, ALIGN = 64 };
 _Static_assert(sizeof(real) == sizeof(uint32_t), "buffers are filled word by word");
 
 /* NaNs that no arithmetic makes: before the first write, and around the buffers. */
-static const uint32_t poison = 0x7fc0beef, guard = 0x7fc0dead;
+static const uint32_t poison = CASE_POISON, guard = 0x7fc0dead;
 
 static void fill_word(void *p, size_t n, uint32_t word) {
     for (size_t i = 0; i < n; i++)
@@ -93,6 +94,13 @@ static void fill_normal(struct case_run *r, struct case_buffer *b) {
         }
 }
 
+/* Stands for the newest buffer where only sizes are asked for: nobody follows it. */
+static void *nowhere(struct case_run *r) {
+    static real stand_in[CASE_BUFFERS];
+    r->buffer[r->n_buffers - 1].at = &stand_in[r->n_buffers - 1];
+    return &stand_in[r->n_buffers - 1];
+}
+
 /* Where a call finds it. */
 static void *place(const struct case_run *r, const struct case_buffer *b) {
     return r->device && !b->returned ? b->there : b->index ? (void *)b->index : b->data;
@@ -103,8 +111,8 @@ real *case_real(struct case_run *r, enum case_role role, size_t rows, size_t wid
         return place(r, made(r));
     struct case_buffer *b = make(r, role, rows, width, stride);
     if (r->only_sizes)
-        return NULL;
-    b->data = guarded(r, rows * stride);
+        return nowhere(r);
+    b->at = b->data = guarded(r, rows * stride);
     if (role == CASE_INPUT || role == CASE_UPDATE)
         fill_normal(r, b);
     if (role == CASE_UPDATE)
@@ -134,8 +142,8 @@ int32_t *case_index(struct case_run *r, size_t n, int first, int end) {
         return place(r, made(r));
     struct case_buffer *b = make(r, CASE_INPUT, n, 1, 1);
     if (r->only_sizes)
-        return NULL;
-    b->index = guarded(r, n);
+        return nowhere(r);
+    b->at = b->index = guarded(r, n);
     struct rng random = stream(r);
     for (size_t i = 0; i < n; i++)
         b->index[i] = first + (int32_t)rng_below(&random, (uint32_t)(end - first));
@@ -147,8 +155,38 @@ int32_t *case_index_out(struct case_run *r, size_t rows, size_t width) {
         return place(r, made(r));
     struct case_buffer *b = make(r, CASE_OUTPUT, rows, width, width);
     if (r->only_sizes)
-        return NULL;
-    return b->index = guarded(r, rows * width);
+        return nowhere(r);
+    b->at = b->index = guarded(r, rows * width);
+    return b->index;
+}
+
+/* To the nearest number of 16 bits, ties to even. */
+static real half_of(real x) {
+    uint32_t word;
+    memcpy(&word, &x, sizeof word);
+    word = (word + 0x7fff + (word >> 16 & 1)) & 0xffff0000u;
+    memcpy(&x, &word, sizeof x);
+    return x;
+}
+
+static void round_to_halves(struct case_buffer *b) {
+    for (size_t i = 0; i < b->rows; i++)
+        for (size_t j = 0; j < b->width; j++)
+            b->data[i * b->stride + j] = half_of(b->data[i * b->stride + j]);
+}
+
+void case_arrays(struct case_run *r, size_t n, const void *const *arrays) {
+    for (size_t a = 0; a < n && !r->c; a++)
+        for (int i = 0; i < r->n_buffers && arrays[a] && r->halves >> a & 1; i++) {
+            struct case_buffer *b = &r->buffer[i];
+            if (b->at != arrays[a] || b->half)
+                continue;
+            b->half = 1;
+            if (b->data && (b->role == CASE_INPUT || b->role == CASE_UPDATE))
+                round_to_halves(b);
+            if (b->start)
+                keep_start(r, b);
+        }
 }
 
 void case_open(struct case_run *r, const struct kernel_case *kernel, const int dim[CASE_DIMS],
@@ -158,43 +196,12 @@ void case_open(struct case_run *r, const struct kernel_case *kernel, const int d
     kernel->run(r);
 }
 
-static size_t bytes_of(const struct case_buffer *b) {
-    return b->rows * b->stride * sizeof(real);
-}
-
-/* With its guards, which a device's kernels must not touch either. */
-static size_t guarded_bytes(const struct case_buffer *b) {
-    return bytes_of(b) + 2 * GUARD * sizeof(real);
-}
-
-static real *first_guard(const struct case_buffer *b) {
-    return (b->index ? (real *)(void *)b->index : b->data) - GUARD;
-}
-
-int case_send(struct case_run *r, struct device *d, struct error *err) {
-    int status = 0;
-    r->device = d;
-    for (int i = 0; i < r->n_buffers && !status; i++) {
-        struct case_buffer *b = &r->buffer[i];
-        size_t shift = (size_t)r->offset * sizeof(real);
-        status = d->allocate(d, &b->memory, guarded_bytes(b) + shift, "a kernel's argument", err);
-        if (status)
-            break;
-        b->there = (real *)b->memory + GUARD + r->offset;
-        d->copy_in(d, b->there - GUARD, first_guard(b), guarded_bytes(b));
-    }
-    return status ? status : d->check(d, err);
-}
-
-int case_fetch(struct case_run *r, struct error *err) {
-    struct device *d = r->device;
-    if (!d)
-        return 0;
-    for (int i = 0; i < r->n_buffers; i++)
-        if (!r->buffer[i].returned)
-            d->copy_out(d, first_guard(&r->buffer[i]), r->buffer[i].there - GUARD,
-                        guarded_bytes(&r->buffer[i]));
-    return d->check(d, err);
+void case_open_stored(struct case_run *r, const struct kernel_case *kernel,
+                      const int dim[CASE_DIMS], unsigned halves, const struct kernels *k,
+                      uint64_t seed) {
+    *r = (struct case_run){.kernel = kernel, .k = k, .halves = halves, .seed = seed};
+    memcpy(r->dim, dim, sizeof r->dim);
+    kernel->run(r);
 }
 
 void case_call(struct case_run *r, const struct kctx *c) {
@@ -204,8 +211,9 @@ void case_call(struct case_run *r, const struct kctx *c) {
     r->calls++;
 }
 
-struct case_cost case_cost(const struct kernel_case *kernel, const int dim[CASE_DIMS]) {
-    struct case_run r = {.kernel = kernel, .k = kernels_ref(), .only_sizes = 1};
+struct case_cost case_cost(const struct kernel_case *kernel, const int dim[CASE_DIMS],
+                           unsigned halves) {
+    struct case_run r = {.kernel = kernel, .k = kernels_ref(), .only_sizes = 1, .halves = halves};
     memcpy(r.dim, dim, sizeof r.dim);
     kernel->run(&r);
     return (struct case_cost){r.flops, case_bytes(&r)};
@@ -228,7 +236,7 @@ void case_restore(struct case_run *r) {
         if (b->role == CASE_OUTPUT)
             fill_word(b->index ? (void *)b->index : b->data, n, poison);
         if (r->device && (b->role == CASE_UPDATE || b->role == CASE_OUTPUT))
-            r->device->copy_in(r->device, b->there, first_guard(b) + GUARD, bytes_of(b));
+            case_resend(r, b);
     }
 }
 
@@ -274,7 +282,7 @@ int case_overrun(const struct case_run *r) {
     for (int i = 0; i < r->n_buffers; i++) {
         const struct case_buffer *b = &r->buffer[i];
         const real *data = b->index ? (const real *)(const void *)b->index : b->data;
-        int whole = is_word(data - GUARD, GUARD, guard) &&
+        int whole = !b->overrun && is_word(data - GUARD, GUARD, guard) &&
                     is_word(data + b->rows * b->stride, GUARD, guard);
         for (size_t row = 0; row < b->rows && whole; row++)
             whole = is_word(data + row * b->stride + b->width, b->stride - b->width, poison);
@@ -288,7 +296,8 @@ double case_bytes(const struct case_run *r) {
     double bytes = 0;
     for (int i = 0; i < r->n_buffers; i++) {
         const struct case_buffer *b = &r->buffer[i];
-        double once = (double)b->rows * (double)b->width * sizeof(real);
+        double once =
+            (double)b->rows * (double)b->width * (b->half ? sizeof(uint16_t) : sizeof(real));
         bytes += b->role == CASE_SCRATCH ? 0 : b->role == CASE_UPDATE ? 2 * once : once;
     }
     return bytes;

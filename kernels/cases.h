@@ -7,7 +7,8 @@
  *     case_restore(&r);                  // as they were opened, for another call
  *     case_close(&r);
  *
- * For a device's kernels case_send follows case_open, and case_fetch the call.
+ * For a device's kernels case_send follows case_open, and case_fetch the call.  case_open_stored
+ * has arrays in 16 bits there, which the call's context says, too.
  *
  * The tests compare the buffers of two backends, the benchmark repeats case_call.  What a run
  * starts from is a function of kernel, shape and seed alone, so two backends start alike.
@@ -34,11 +35,15 @@ struct case_buffer {
     enum case_role role;
     size_t rows, width, stride; /* elements; what lies between width and stride is not touched */
     real *data;
-    int32_t *index; /* instead of data */
-    real *start;    /* what an update starts from */
-    int returned;   /* written by the case itself, from what a kernel returned */
-    real *there;    /* on the device, in place of data or index */
-    void *memory;   /* that it lies in */
+    int32_t *index;          /* instead of data */
+    real *start;             /* what an update starts from */
+    int returned;            /* written by the case itself, from what a kernel returned */
+    real *there;             /* on the device, in place of data or index */
+    void *memory;            /* that it lies in */
+    const void *at;          /* what the case knows it by */
+    int half;                /* in 16 bits there; what it starts from is rounded to them here */
+    uint16_t *packed, *back; /* what it starts from, and what came back; as many words as numbers */
+    int overrun;             /* found when it came back */
 };
 
 struct case_run {
@@ -54,6 +59,7 @@ struct case_run {
     int only_sizes; /* buffers have no memory */
     uint64_t seed;
     struct device *device; /* where calls compute; NULL: here */
+    unsigned halves;       /* kctx.halves of the calls there */
     struct arena arena;
 };
 
@@ -74,6 +80,11 @@ int kernel_case_dims(const struct kernel_case *kernel);
 /* Allocates and fills the buffers; they start `offset` reals after a multiple of 64 bytes. */
 void case_open(struct case_run *r, const struct kernel_case *kernel, const int dim[CASE_DIMS],
                const struct kernels *k, int offset, uint64_t seed);
+/* halves: of a device's call; ref's has the same, so that both start from the same numbers.  The
+ * case has to name its arrays. */
+void case_open_stored(struct case_run *r, const struct kernel_case *kernel,
+                      const int dim[CASE_DIMS], unsigned halves, const struct kernels *k,
+                      uint64_t seed);
 /* Calls and case_restore are on d's memory from here on, which holds what this one's does. */
 int case_send(struct case_run *r, struct device *d, struct error *err);
 /* What is there now, to be looked at here; the device's error where it had one. */
@@ -95,7 +106,8 @@ int case_overrun(const struct case_run *r);
 struct case_cost {
     double flops, bytes;
 };
-struct case_cost case_cost(const struct kernel_case *kernel, const int dim[CASE_DIMS]);
+struct case_cost case_cost(const struct kernel_case *kernel, const int dim[CASE_DIMS],
+                           unsigned halves);
 /* Every input read once, every output written once. */
 double case_bytes(const struct case_run *r);
 void case_close(struct case_run *r);
@@ -111,5 +123,6 @@ real *case_positive(struct case_run *r, enum case_role role, size_t n); /* 0.1 a
 int32_t *case_index(struct case_run *r, size_t n, int first, int end);  /* first..end-1 */
 int32_t *case_index_out(struct case_run *r, size_t rows, size_t width); /* to be written */
 real *case_returned(struct case_run *r, size_t n); /* for what a kernel returns, written here */
+void case_arrays(struct case_run *r, size_t n, const void *const *arrays); /* see ARRAYS */
 
 #endif

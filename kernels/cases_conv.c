@@ -38,8 +38,10 @@ static void conv2d_pack_size(struct case_run *r) {
 static real *packed(struct case_run *r, const struct conv_shape *s, int backward) {
     size_t size = r->k->conv2d_pack_size(s, backward);
     real *w = in(r, 1, weights(s)), *p = case_real(r, CASE_SCRATCH, 1, size, size);
-    if (r->c && case_is_first(r))
-        r->k->conv2d_pack(r->c, s, backward, w, p);
+    if (r->c && case_is_first(r)) {
+        const struct kctx c = packing(r, 1 << 1);
+        r->k->conv2d_pack(&c, s, backward, w, p);
+    }
     return p;
 }
 
@@ -49,6 +51,7 @@ static void conv2d_forward(struct case_run *r) {
     real *w = packed(r, &s, 0), *bias = r->dim[9] & BIAS ? in(r, s.out, 1) : NULL;
     real *x = in(r, n, input(&s)), *y = out(r, n, output(&s));
     r->flops = conv_flops(r, &s);
+    ARRAYS(r, x, w, bias, y);
     if (r->c)
         r->k->conv2d_forward(r->c, n, &s, x, w, bias, y);
 }
@@ -59,6 +62,7 @@ static void conv2d_backward_data(struct case_run *r) {
     real *w = packed(r, &s, 1), *bias = r->dim[9] & BIAS ? in(r, s.in, 1) : NULL;
     real *dy = in(r, n, output(&s)), *dx = gradient(r, acc, n, input(&s));
     r->flops = conv_flops(r, &s);
+    ARRAYS(r, dy, w, bias, dx);
     if (r->c)
         r->k->conv2d_backward_data(r->c, n, &s, dy, w, bias, acc, dx);
 }
@@ -77,6 +81,7 @@ static void conv2d_backward_weight(struct case_run *r) {
     int n = r->dim[0];
     real *x = in(r, n, input(&s)), *dy = in(r, n, output(&s)), *dw = update(r, 1, weights(&s));
     r->flops = conv_flops(r, &s);
+    ARRAYS(r, x, dy, dw);
     if (r->c)
         r->k->conv2d_backward_weight(r->c, n, &s, x, dy, dw);
 }
@@ -137,6 +142,7 @@ static void maxpool_forward(struct case_run *r) {
     real *x = in(r, d[0], d[1] * d[2] * d[3]), *y = out(r, d[0], windows * d[3]);
     int32_t *arg = case_index_out(r, (size_t)d[0], (size_t)(windows * d[3]));
     r->flops = (double)d[0] * windows * d[3] * d[4] * d[4];
+    ARRAYS(r, x, y, arg);
     if (r->c)
         r->k->maxpool_forward(r->c, d[0], d[1], d[2], d[3], d[4], d[5], d[6], x, y, arg);
 }
@@ -157,6 +163,7 @@ static void maxpool_backward(struct case_run *r) {
         arg[i] = row * d[2] + within(at % ow * stride - pad + arg[i] % k, d[2]);
     }
     r->flops = (double)d[0] * oh * ow * d[3];
+    ARRAYS(r, dy, arg, dx);
     if (r->c)
         r->k->maxpool_backward(r->c, d[0], d[1], d[2], d[3], k, stride, pad, dy, arg, d[7], dx);
 }

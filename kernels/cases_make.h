@@ -23,6 +23,18 @@ static inline real *out(struct case_run *r, int rows, int width) {
     return case_real(r, CASE_OUTPUT, (size_t)rows, (size_t)width, (size_t)width);
 }
 
+/* The arrays of the call in the order of its parameters, integers too; NULL: left out. */
+#define ARRAYS(r, ...)                                                                             \
+    case_arrays((r), sizeof(const void *[]){__VA_ARGS__} / sizeof(void *),                         \
+                (const void *const[]){__VA_ARGS__})
+
+/* For what is packed before the call, whose second array it is; as: of the packing. */
+static inline struct kctx packing(const struct case_run *r, unsigned as) {
+    struct kctx c = *r->c;
+    c.halves = c.halves & 1u << 1 ? as : 0;
+    return c;
+}
+
 /* What acc adds to or overwrites. */
 static inline real *gradient(struct case_run *r, int acc, int rows, int width) {
     return acc ? update(r, rows, width) : out(r, rows, width);

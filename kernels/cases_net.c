@@ -8,6 +8,7 @@ static void act_forward(struct case_run *r) {
     int n = r->dim[0], in_place = r->dim[2];
     real *x = in_place ? update(r, n, 1) : in(r, n, 1), *y = in_place ? x : out(r, n, 1);
     r->flops = 20.0 * n;
+    ARRAYS(r, x, y);
     if (r->c)
         r->k->act_forward(r->c, (enum activation)r->dim[1], (size_t)n, x, y);
 }
@@ -28,6 +29,7 @@ static void act_backward(struct case_run *r) {
     real *x = in(r, n, 1), *dy = in_place ? update(r, n, 1) : in(r, n, 1);
     real *dx = in_place ? dy : gradient(r, acc, n, 1);
     r->flops = (acc ? 41.0 : 40.0) * n;
+    ARRAYS(r, x, dy, dx);
     if (r->c)
         r->k->act_backward(r->c, (enum activation)r->dim[1], (size_t)n, x, dy, acc, dx);
 }
@@ -64,6 +66,7 @@ static void attention_forward(struct case_run *r) {
     real *bias = s[4] & BIAS ? in(r, 1, s[2] * t * t) : NULL;
     real *p = out(r, s[0], s[2] * t * attention_stride(t)), *y = out(r, s[0], t * s[2] * s[3]);
     r->flops = (4.0 * s[3] + 5) * s[0] * s[2] * t * (causal ? (t + 1) / 2.0 : t);
+    ARRAYS(r, bias, qkv, p, y);
     if (r->c)
         r->k->attention_forward(r->c, s[0], t, s[2], s[3], 0.3f, causal, bias, qkv, p, y);
 }
@@ -79,6 +82,7 @@ static void attention_backward(struct case_run *r) {
     for (int i = 0; i < rows && case_fills(r); i++)
         for (int j = causal ? i % t + 1 : t; j < tp; j++)
             p[(size_t)i * (size_t)tp + (size_t)j] = 0;
+    ARRAYS(r, qkv, p, dy, dqkv, dbias);
     if (r->c)
         r->k->attention_backward(r->c, s[0], t, s[2], s[3], 0.3f, causal, qkv, p, dy, dqkv, dbias);
 }
@@ -90,6 +94,7 @@ static void attention_flash_forward(struct case_run *r) {
     real *qkv = in(r, s[0], t * 3 * s[2] * s[3]);
     real *lse = out(r, s[0], s[2] * t), *y = out(r, s[0], t * s[2] * s[3]);
     r->flops = (4.0 * s[3] + 5) * s[0] * s[2] * t * (causal ? (t + 1) / 2.0 : t);
+    ARRAYS(r, bias, qkv, lse, y);
     if (r->c)
         r->k->attention_flash_forward(r->c, s[0], t, s[2], s[3], 0.3f, causal, bias, qkv, lse, y);
 }
@@ -103,6 +108,7 @@ static void attention_flash_backward(struct case_run *r) {
     real *y = in(r, s[0], width), *dy = in(r, s[0], width), *dqkv = out(r, s[0], 3 * width);
     real *dbias = s[4] & BIAS && !(s[4] & FIXED_BIAS) ? update(r, 1, s[2] * t * t) : NULL;
     r->flops = (8.0 * s[3] + 5) * s[0] * s[2] * t * (causal ? (t + 1) / 2.0 : t);
+    ARRAYS(r, bias, qkv, lse, y, dy, dqkv, dbias);
     if (r->c)
         r->k->attention_flash_backward(r->c, s[0], t, s[2], s[3], 0.3f, causal, bias, qkv, lse, y,
                                        dy, dqkv, dbias);
@@ -116,6 +122,7 @@ static void attention_row_forward(struct case_run *r) {
     real *bias = s[4] & BIAS ? in(r, 1, s[2] * t * t) : NULL;
     real *p = out(r, s[0], s[2] * attention_stride(t)), *y = out(r, s[0], s[2] * s[3]);
     r->flops = (4.0 * s[3] + 5) * s[0] * s[2] * t;
+    ARRAYS(r, bias, qkv, row, p, y);
     if (r->c)
         r->k->attention_row_forward(r->c, s[0], t, s[2], s[3], 0.3f, s[4] & CAUSAL, bias, qkv, row,
                                     !one, p, y);
@@ -132,6 +139,7 @@ static void attention_row_backward(struct case_run *r) {
     for (int i = 0; i < s[0] * s[2] && case_fills(r); i++)
         for (int j = s[4] & CAUSAL ? row[one ? 0 : i / s[2]] + 1 : t; j < tp; j++)
             p[(size_t)i * (size_t)tp + (size_t)j] = 0;
+    ARRAYS(r, qkv, row, p, dy, dqkv, dbias);
     if (r->c)
         r->k->attention_row_backward(r->c, s[0], t, s[2], s[3], 0.3f, s[4] & CAUSAL, qkv, row, !one,
                                      p, dy, dqkv, dbias);
@@ -201,6 +209,7 @@ static void batchnorm_moments(struct case_run *r) {
     for (size_t i = 0; i < (size_t)d[0] * (size_t)(d[1] * d[2]) && d[3] && case_fills(r); i++)
         x[i] += 1000;
     r->flops = 4.0 * d[0] * d[1] * d[2];
+    ARRAYS(r, x, moments);
     if (r->c)
         r->k->batchnorm_moments(r->c, d[0], d[1], d[2], x, moments);
 }
@@ -211,6 +220,7 @@ static void batchnorm_moments_backward(struct case_run *r) {
     real *x = in(r, d[0], d[1] * d[2]), *moments = in(r, d[0], 2 * d[2]);
     real *dmoments = in(r, d[0], 2 * d[2]), *dx = update(r, d[0], d[1] * d[2]);
     r->flops = 4.0 * d[0] * d[1] * d[2];
+    ARRAYS(r, x, moments, dmoments, dx);
     if (r->c)
         r->k->batchnorm_moments_backward(r->c, d[0], d[1], d[2], x, moments, dmoments, dx);
 }
@@ -227,6 +237,7 @@ static void batchnorm_backward(struct case_run *r) {
     real *dx = o & SLOPED ? gradient(r, acc, d[0], values) : o & IN_PLACE ? g : NULL;
     real *sums = out(r, d[0], 2 * d[2]);
     r->flops = (o & (SLOPED | IN_PLACE) ? 7.0 : 5.0) * d[0] * d[1] * d[2];
+    ARRAYS(r, x, mean, rstd, gamma, y, g, dx, sums);
     if (r->c)
         r->k->batchnorm_backward(r->c, d[0], d[1], d[2], x, mean, rstd, gamma, y, g, acc, dx, sums);
 }
@@ -266,6 +277,7 @@ static void batchnorm_sums(struct case_run *r) {
     const struct norm_of n = draw_norm(r, o & AFFINE);
     real *g = in(r, d[0], d[1] * d[2]), *sums = out(r, d[0], 2 * d[2]);
     r->flops = 7.0 * d[0] * d[1] * d[2];
+    ARRAYS(r, n.x, n.mean, n.rstd, n.gamma, n.beta, g, sums);
     if (r->c)
         r->k->batchnorm_sums(r->c, d[0], d[1], d[2], n.x, n.mean, n.rstd, n.gamma, n.beta,
                              o & RELU ? 1 : 0, g, sums);
@@ -279,6 +291,7 @@ static void batchnorm_input_backward(struct case_run *r) {
     real *g = o & Y_IS_X ? update(r, d[0], values) : in(r, d[0], values);
     real *dx = o & Y_IS_X ? g : out(r, d[0], values);
     r->flops = 9.0 * d[0] * d[1] * d[2];
+    ARRAYS(r, n.x, n.mean, n.rstd, n.gamma, n.beta, moments, dmoments, g, dx);
     if (r->c)
         r->k->batchnorm_input_backward(r->c, d[0], d[1], d[2], n.x, n.mean, n.rstd, n.gamma, n.beta,
                                        o & RELU ? 1 : 0, moments, dmoments, g, dx);
@@ -346,6 +359,7 @@ static void batchnorm_apply(struct case_run *r) {
     real *residual = o & Y_IS_SKIP ? update(r, d[0], d[1]) : o & SKIP ? in(r, d[0], d[1]) : NULL;
     real *y = o & Y_IS_X ? x : o & Y_IS_SKIP ? residual : out(r, d[0], d[1]);
     r->flops = (4.0 + (o & (SKIP | Y_IS_SKIP) ? 1 : 0)) * d[0] * d[1];
+    ARRAYS(r, x, mean, rstd, gamma, beta, residual, y);
     if (r->c)
         r->k->batchnorm_apply(r->c, d[0], d[1], x, mean, rstd, gamma, beta, residual,
                               o & RELU ? 1 : 0, y);

@@ -69,6 +69,7 @@ static void branch_forward(struct case_run *r) {
                                     : NULL;
     real *y = o & IN_PLACE ? residual : out(r, d[0], width);
     r->flops = 3.0 * d[0] * width;
+    ARRAYS(r, x, gamma, s, residual, y);
     if (r->c)
         r->k->branch_forward(r->c, d[0], d[1], d[2], x, gamma, s, residual, y);
 }
@@ -83,6 +84,7 @@ static void branch_backward(struct case_run *r) {
     real *dx = o & IN_PLACE ? dy : o & NO_DX ? NULL : gradient(r, o & ACC, d[0], width);
     real *dgamma = o & GAIN ? update(r, 1, d[2]) : NULL;
     r->flops = 5.0 * d[0] * width;
+    ARRAYS(r, x, gamma, s, dy, dx, dgamma);
     if (r->c)
         r->k->branch_backward(r->c, d[0], d[1], d[2], x, gamma, s, dy, o & ACC ? 1 : 0, dx, dgamma);
 }

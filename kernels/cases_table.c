@@ -14,6 +14,7 @@ static void gemm(struct case_run *r) {
     real *y = case_real(r, s[1] != 0 ? CASE_UPDATE : CASE_OUTPUT, (size_t)d[0], (size_t)d[1],
                         (size_t)ldy);
     r->flops = 2.0 * d[0] * d[1] * d[2];
+    ARRAYS(r, a, b, y);
     if (r->c)
         r->k->gemm(r->c, ta, tb, d[0], d[1], d[2], s[0], a, lda, b, ldb, s[1], y, ldy);
 }
@@ -75,10 +76,13 @@ static void gemm_packed(struct case_run *r) {
     real *y =
         case_real(r, o & IN_PLACE ? CASE_UPDATE : CASE_OUTPUT, (size_t)m, (size_t)n, (size_t)ldy);
     r->flops = (2.0 * k + (o & BIAS ? 1 : 0) + (act ? 20 : 0) + (o & RESIDUAL ? 1 : 0)) * m * n;
+    ARRAYS(r, a, packed, bias, kept, o & IN_PLACE ? y : residual, y);
     if (!r->c)
         return;
-    if (case_is_first(r))
-        r->k->gemm_pack(r->c, 0, n, k, w, n, NULL, packed);
+    if (case_is_first(r)) {
+        const struct kctx c = packing(r, 1 << 2);
+        r->k->gemm_pack(&c, 0, n, k, w, n, NULL, packed);
+    }
     r->k->gemm_packed(r->c, m, n, k, a, k + pad, packed, bias, (enum activation)act, kept,
                       o & IN_PLACE ? y : residual, y, ldy);
 }
@@ -114,6 +118,7 @@ static void column_sum(struct case_run *r) {
     const int *d = r->dim;
     real *x = in(r, d[0], d[1]), *sum = update(r, 1, d[1]);
     r->flops = (double)d[0] * d[1];
+    ARRAYS(r, x, sum);
     if (r->c)
         r->k->column_sum(r->c, d[0], d[1], x, sum);
 }
@@ -123,6 +128,7 @@ static void axpby(struct case_run *r) {
     int n = r->dim[0], overwrite = r->dim[1];
     real *x = in(r, n, 1), *y = gradient(r, !overwrite, n, 1);
     r->flops = (overwrite ? 1.0 : 3.0) * n;
+    ARRAYS(r, x, y);
     if (r->c)
         r->k->axpby(r->c, (size_t)n, 0.75f, x, overwrite ? 0 : -0.3f, y);
 }
@@ -136,6 +142,7 @@ static void linear_gradient(struct case_run *r) {
     real *narrow = d[2] & NARROWED ? out(r, d[0], d[1]) : NULL;
     real *bias = d[2] & BIASED ? update(r, 1, d[1]) : NULL;
     r->flops = (!!(d[2] & SLOPED) + !!(d[2] & BIASED)) * (double)d[0] * d[1];
+    ARRAYS(r, kept, g, narrow, bias);
     if (r->c)
         r->k->linear_gradient(r->c, d[0], d[1], (enum activation)d[3], kept, g, narrow, bias);
 }
@@ -186,6 +193,7 @@ static void layernorm_forward(struct case_run *r) {
     real *gamma = d[2] ? in(r, 1, d[1]) : NULL, *beta = d[2] == 2 ? in(r, 1, d[1]) : NULL;
     real *y = out(r, d[0], d[1]), *mean = out(r, d[0], 1), *rstd = out(r, d[0], 1);
     r->flops = 7.0 * d[0] * d[1];
+    ARRAYS(r, x, gamma, beta, y, mean, rstd);
     if (r->c)
         r->k->layernorm_forward(r->c, d[0], d[1], 1e-5f, x, gamma, beta, y, mean, rstd);
 }
@@ -201,6 +209,7 @@ static void layernorm_backward(struct case_run *r) {
     real *narrow = d[4] & NARROWED ? out(r, d[0], d[1]) : NULL;
     real *sums = d[4] & SUMMED ? update(r, 1, d[1]) : NULL;
     r->flops = (14.0 + !!(d[4] & SUMMED)) * d[0] * d[1];
+    ARRAYS(r, x, gamma, mean, rstd, dy, dx, dgamma, dbeta, narrow, sums);
     if (r->c)
         r->k->layernorm_backward(r->c, d[0], d[1], x, gamma, mean, rstd, dy, acc, dx, dgamma, dbeta,
                                  narrow, sums);
@@ -280,6 +289,7 @@ static void gather_forward(struct case_run *r) {
     real *x = in(r, d[0], d[1] * d[3]);
     int32_t *index = case_index(r, (size_t)((shared ? 1 : d[0]) * d[2]), -1, d[1]);
     real *fill = d[4] & FILL ? in(r, 1, d[3]) : NULL, *y = out(r, d[0], d[2] * d[3]);
+    ARRAYS(r, x, index, fill, y);
     if (r->c)
         r->k->gather_forward(r->c, d[0], d[1], d[2], d[3], x, index, shared ? 0 : d[2], fill, y);
 }
@@ -291,6 +301,7 @@ static void gather_backward(struct case_run *r) {
     real *dx = d[4] & NO_DX ? NULL : gradient(r, acc, d[0], d[1] * d[3]);
     real *dfill = d[4] & FILL ? update(r, 1, d[3]) : NULL;
     r->flops = (double)d[0] * d[2] * d[3];
+    ARRAYS(r, dy, index, dx, dfill);
     if (r->c)
         r->k->gather_backward(r->c, d[0], d[1], d[2], d[3], dy, index, shared ? 0 : d[2], acc, dx,
                               dfill);
@@ -319,6 +330,7 @@ static const int gather_shapes[][CASE_DIMS] = {
 static void patchify(struct case_run *r) {
     const int *d = r->dim, size = d[1] * d[2] * d[3];
     real *x = in(r, d[0], size), *y = out(r, d[0], size);
+    ARRAYS(r, x, y);
     if (r->c)
         r->k->patchify(r->c, d[0], d[1], d[2], d[3], d[4], x, y);
 }
@@ -327,6 +339,7 @@ static void unpatchify(struct case_run *r) {
     const int *d = r->dim, size = d[1] * d[2] * d[3];
     real *y = in(r, d[0], size), *x = gradient(r, d[5], d[0], size);
     r->flops = d[5] ? (double)d[0] * size : 0;
+    ARRAYS(r, y, x);
     if (r->c)
         r->k->unpatchify(r->c, d[0], d[1], d[2], d[3], d[4], y, d[5], x);
 }
@@ -356,6 +369,7 @@ static void mean_rows_forward(struct case_run *r) {
     const int *d = r->dim;
     real *x = in(r, d[0], d[1] * d[2]), *y = out(r, d[0], d[2]);
     r->flops = (double)d[0] * (d[4] - d[3]) * d[2];
+    ARRAYS(r, x, y);
     if (r->c)
         r->k->mean_rows_forward(r->c, d[0], d[1], d[2], d[3], d[4], x, y);
 }
@@ -364,6 +378,7 @@ static void mean_rows_backward(struct case_run *r) {
     const int *d = r->dim;
     real *dy = in(r, d[0], d[2]), *dx = gradient(r, d[5], d[0], d[1] * d[2]);
     r->flops = (double)d[0] * (d[4] - d[3]) * d[2];
+    ARRAYS(r, dy, dx);
     if (r->c)
         r->k->mean_rows_backward(r->c, d[0], d[1], d[2], d[3], d[4], dy, d[5], dx);
 }

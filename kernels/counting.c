@@ -138,7 +138,7 @@ static int check(struct device *d, struct error *err) {
 
 static void conv2d_forward(const struct kctx *c, int n, const struct conv_shape *s, const real *x,
                            const real *packed, const real *bias, real *y) {
-    (void)bias;
+    kernels_watching()->conv2d_forward(c, n, s, x, packed, bias, y);
     conv_bytes(c->device,
                &(struct device_conv){DEVICE_CONV, n, 0, c->halves != 0, s, x, packed, y});
 }
@@ -146,13 +146,14 @@ static void conv2d_forward(const struct kctx *c, int n, const struct conv_shape 
 static void conv2d_backward_data(const struct kctx *c, int n, const struct conv_shape *s,
                                  const real *dy, const real *packed, const real *bias, int acc,
                                  real *dx) {
-    (void)bias;
+    kernels_watching()->conv2d_backward_data(c, n, s, dy, packed, bias, acc, dx);
     conv_bytes(c->device, &(struct device_conv){DEVICE_CONV_BACKWARD_DATA, n, acc, c->halves != 0,
                                                 s, dx, packed, dy});
 }
 
 static void conv2d_backward_weight(const struct kctx *c, int n, const struct conv_shape *s,
                                    const real *x, const real *dy, real *dw) {
+    kernels_watching()->conv2d_backward_weight(c, n, s, x, dy, dw);
     conv_bytes(c->device, &(struct device_conv){DEVICE_CONV_BACKWARD_WEIGHT, n, 1, c->halves != 0,
                                                 s, x, dw, dy});
 }
@@ -160,7 +161,8 @@ static void conv2d_backward_weight(const struct kctx *c, int n, const struct con
 static void attention_flash_forward(const struct kctx *c, int n, int t, int heads, int d,
                                     real scale, int causal, const real *bias, const real *qkv,
                                     real *lse, real *y) {
-    (void)scale;
+    kernels_watching()->attention_flash_forward(c, n, t, heads, d, scale, causal, bias, qkv, lse,
+                                                y);
     attention_bytes(c->device, &(struct device_attention){0, n, t, heads, d, c->halves != 0, causal,
                                                           bias, qkv, lse, y, NULL, NULL, NULL});
 }
@@ -169,7 +171,8 @@ static void attention_flash_backward(const struct kctx *c, int n, int t, int hea
                                      real scale, int causal, const real *bias, const real *qkv,
                                      const real *lse, const real *y, const real *dy, real *dqkv,
                                      real *dbias) {
-    (void)scale;
+    kernels_watching()->attention_flash_backward(c, n, t, heads, d, scale, causal, bias, qkv, lse,
+                                                 y, dy, dqkv, dbias);
     attention_bytes(c->device, &(struct device_attention){1, n, t, heads, d, c->halves != 0, causal,
                                                           bias, qkv, lse, y, dy, dqkv, dbias});
 }

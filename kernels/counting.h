@@ -1,8 +1,8 @@
 /* counting.h -- a device that has no memory and does no work, but counts what a real one would have
  * to hand out: what a run needs is known before any of it is taken.
  *
- * What is allocated is addresses that nobody may follow; kernels are those of kernels/watch.h, and
- * convolutions are planned by the real device.
+ * What is allocated is addresses that nobody may follow; kernels are those of kernels/watch.h,
+ * which tell kctx.watch of each call, and convolutions are planned by the real device.
  */
 #ifndef SSV_KERNELS_COUNTING_H
 #define SSV_KERNELS_COUNTING_H

@@ -6,7 +6,7 @@
 #define WATCH(name, parameters, ...)                                                               \
     static void watch_##name parameters {                                                          \
         if (c->watch) /* what is done once, before the first step, is not */                       \
-            c->watch->note(c->watch->self, #name, (const int[CASE_DIMS]){__VA_ARGS__});            \
+            c->watch->note(c->watch->self, #name, (const int[CASE_DIMS]){__VA_ARGS__}, c->halves); \
     }
 #define IF(condition, option) ((condition) ? (option) : 0)
 #define UNUSED __attribute__((unused))
@@ -267,7 +267,7 @@ WATCH(sgd,
 
 static double watch_sum_squares(const struct kctx *c, size_t n, REAL x) {
     if (c->watch)
-        c->watch->note(c->watch->self, "sum_squares", (const int[CASE_DIMS]){(int)n});
+        c->watch->note(c->watch->self, "sum_squares", (const int[CASE_DIMS]){(int)n}, c->halves);
     return 1;
 }
 

@@ -9,8 +9,9 @@
 #include "kernels/cases.h"
 
 struct kernel_watch {
-    /* Called on the thread of the call.  dim: of the kernel's case; 0 behind its last. */
-    void (*note)(void *self, const char *kernel, const int dim[CASE_DIMS]);
+    /* Called on the thread of the call.  dim: of the kernel's case; 0 behind its last.  halves: of
+     * the call's context. */
+    void (*note)(void *self, const char *kernel, const int dim[CASE_DIMS], unsigned halves);
     void *self;
 };
 

@@ -64,7 +64,7 @@ static void close_bench(struct bench *b) {
 }
 
 /* Draws the next array of n numbers; its number. */
-static int draw(struct bench *b, size_t n, int half) {
+static inline int draw(struct bench *b, size_t n, int half) {
     assert_true(b->n < MOST);
     struct error err;
     struct array *a = &b->arrays[b->n];
@@ -84,7 +84,7 @@ static int draw(struct bench *b, size_t n, int half) {
 }
 
 /* What the device has, against what ref has. */
-static void same(struct bench *b, int number, const char *what) {
+static inline void same(struct bench *b, int number, const char *what) {
     const struct array *a = &b->arrays[number];
     real *got = calloc(a->n + 1, sizeof *got);
     uint16_t *narrow = calloc(a->n + 1, sizeof *narrow);

@@ -44,7 +44,7 @@ static void forget_the_unseen(const char *kernel, int dim[CASE_DIMS]) {
         dim[4] |= 1; /* rows of no indices are one row */
 }
 
-static void note(void *self, const char *kernel, const int dim[CASE_DIMS]) {
+static void note(void *self, const char *kernel, const int dim[CASE_DIMS], unsigned halves) {
     struct seen *s = self;
     int wanted[CASE_DIMS], used = kernel_case_dims(s->kernel);
     if (strcmp(kernel, s->kernel->name) != 0) {
@@ -52,6 +52,7 @@ static void note(void *self, const char *kernel, const int dim[CASE_DIMS]) {
         return;
     }
     s->calls++;
+    assert_int_equal(halves, 0);
     memcpy(wanted, s->dim, sizeof wanted);
     forget_the_unseen(kernel, wanted);
     for (int i = 0; i < used; i++)
@@ -89,7 +90,7 @@ static void costs_need_no_memory(void **state) {
     const struct kernel_case *kc;
     for (int i = 0; (kc = kernel_case_at(i)); i++)
         for (int s = 0; s < kc->n_shapes; s++) {
-            const struct case_cost cost = case_cost(kc, kc->shape[s]);
+            const struct case_cost cost = case_cost(kc, kc->shape[s], 0);
             struct case_run run;
             case_open(&run, kc, kc->shape[s], kernels_ref(), 0, 0);
             assert_true(cost.flops == run.flops);

@@ -38,8 +38,8 @@ part_peers() { # in turns with PyTorch
     say peers-bf16 400 "$python" "$top/bench/peers/steps.py" --published --device cuda --math bf16 --compile \
         --rounds 2 --seconds 2 --program "$program"
 }
-part_kernels() { # share of the bandwidth of a copy
-    say kernels 200 "$program" kernels --backend cuda
+part_kernels() { # share of the bandwidth of a copy: of_roof of what has no product in it
+    say kernels 400 "$program" kernels --backend cuda --math bf16 --shapes published --seconds 0.03
 }
 part_twice() { # the same steps give the same files
     SSVBENCH=$program SSV_MATH=bf16 say twice 240 bash "$top/tests/cuda/curves.sh"
