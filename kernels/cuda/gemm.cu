@@ -92,9 +92,9 @@ template <class Y, int N> struct product_end {
     }
 };
 
-struct narrow {
+template <class Y> struct stored_bias {
     const float *x;
-    bfloat16 *y;
+    Y *y;
     __device__ void operator()(size_t i) const {
         y[i] = x[i];
     }
@@ -123,11 +123,14 @@ template <class A, class Y> struct packed_call {
     const real *packed;
     ending<Y> end;
 
-    /* The library wants a bias as it stores the result. */
+    /* The library wants a bias as it stores the result.  It is not told how a bias lies, and may
+     * read 16 bytes of it at once. */
     const void *bias() const {
-        if (!end.bias || sizeof(Y) == sizeof(float))
+        enum { WIDE = 16 / sizeof(float) };
+        if (!end.bias || (sizeof(Y) == sizeof(float) && cuda_in_groups<WIDE>(WIDE, end.bias)))
             return end.bias;
-        each(c, end.n, narrow{end.bias, cuda_halves(c->workspace)}, "cuda_gemm_packed");
+        each(c, end.n, stored_bias<Y>{end.bias, reinterpret_cast<Y *>(c->workspace)},
+             "cuda_gemm_packed");
         return c->workspace;
     }
     /* there: where w lies.  What act is given goes to kept, or where its result will be. */

@@ -7,6 +7,7 @@
 #include <string.h>
 
 enum { FINE = 0, INVALID = 7, NOT_SUPPORTED = 15 };
+enum { BIAS_ALIGNMENT = 16 }; /* bytes; no attribute asks for it */
 
 struct emulated_matmul {
     cublasOperation_t ta, tb;
@@ -208,7 +209,8 @@ cublasStatus_t cublasLtMatmul(cublasLtHandle_t handle, cublasLtMatmulDesc_t d, c
                      .to = y,
                      .k = algo->data[0]};
     (void)workspace;
-    if (!handle || workspace_bytes)
+    if (!handle || workspace_bytes ||
+        (d->end == CUBLASLT_EPILOGUE_BIAS && (uintptr_t)d->bias % BIAS_ALIGNMENT))
         return INVALID;
     memcpy(&w.alpha, alpha, sizeof w.alpha);
     memcpy(&w.beta, beta, sizeof w.beta);
