@@ -122,6 +122,14 @@ static void test_engines(void **state) {
     assert_true(rounded > 1e-5 && rounded < 1e-3);
 }
 
+/* One that does not say what a configuration works in has plans, too. */
+static void test_an_older_library(void **state) {
+    (void)state;
+    setenv("CUDNN_STANDIN_VERSION", "90100", 1);
+    assert_true(distance(0) < tolerance);
+    unsetenv("CUDNN_STANDIN_VERSION");
+}
+
 /* Nothing of it is computed by a kernel here but a bias, and what there is no plan for. */
 static void test_who_computes(void **state) {
     (void)state;
@@ -245,6 +253,7 @@ int main(void) {
         cmocka_unit_test(test_restore),
         cmocka_unit_test(test_rows),
         cmocka_unit_test(test_engines),
+        cmocka_unit_test(test_an_older_library),
         cmocka_unit_test(test_who_computes),
         cmocka_unit_test(test_recordings_keep_their_memory),
         cmocka_unit_test(test_errors_are_kept),

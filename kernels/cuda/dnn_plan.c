@@ -141,6 +141,12 @@ static int is_wanted(cudnnBackendNumericalNote_t note, int tensor_cores) {
     }
 }
 
+/* Of a configuration; before, cuDNN says it of a plan alone. */
+static int tells_workspace(const struct dnn_made *m) {
+    enum { SINCE = 90200 };
+    return m->l->cudnnGetVersion() >= SINCE;
+}
+
 /* A configuration's engine, -1 for one that is not to be used. */
 static int64_t engine_of(struct dnn_made *m, descriptor config, int tensor_cores) {
     cudnnBackendNumericalNote_t notes[MOST_NOTES];
@@ -150,7 +156,8 @@ static int64_t engine_of(struct dnn_made *m, descriptor config, int tensor_cores
     dnn_get(m, e, CUDNN_ATTR_ENGINE_GLOBAL_INDEX, CUDNN_TYPE_INT64, 1, &number);
     int count = dnn_get(m, e, CUDNN_ATTR_ENGINE_NUMERICAL_NOTE, CUDNN_TYPE_NUMERICAL_NOTE,
                         MOST_NOTES, notes);
-    dnn_get(m, config, CUDNN_ATTR_ENGINECFG_WORKSPACE_SIZE, CUDNN_TYPE_INT64, 1, &workspace);
+    if (tells_workspace(m))
+        dnn_get(m, config, CUDNN_ATTR_ENGINECFG_WORKSPACE_SIZE, CUDNN_TYPE_INT64, 1, &workspace);
     int wanted = !m->status && count <= MOST_NOTES && workspace <= most_workspace;
     for (int i = 0; i < count && wanted; i++)
         wanted = is_wanted(notes[i], tensor_cores);
@@ -197,6 +204,8 @@ static cudnnStatus_t try_config(struct dnn_plan *out, const struct dnn_site *sit
         dnn_set_descriptor(m, plan, CUDNN_ATTR_EXECUTION_PLAN_DEVICEPROP, site->device);
     dnn_finish(m, plan);
     dnn_get(m, plan, CUDNN_ATTR_EXECUTION_PLAN_WORKSPACE_SIZE, CUDNN_TYPE_INT64, 1, &workspace);
+    if (!m->status && !tells_workspace(m) && workspace > most_workspace)
+        m->status = CUDNN_STATUS_NOT_SUPPORTED;
     out->plan = plan;
     out->workspace = (size_t)workspace;
     out->engine = engine;

@@ -32,8 +32,10 @@ static void put(struct bag *b, cudnnBackendAttributeName_t name, cudnnBackendAtt
     memcpy(a->values, values, (size_t)count * size_of(type));
 }
 
+/* $CUDNN_STANDIN_VERSION: an older one, which does not know all attributes. */
 size_t cudnnGetVersion(void) {
-    return 91900;
+    const char *asked = getenv("CUDNN_STANDIN_VERSION");
+    return asked ? strtoul(asked, NULL, 10) : 91900;
 }
 
 const char *cudnnGetErrorString(cudnnStatus_t status) {
@@ -288,6 +290,8 @@ cudnnStatus_t cudnnBackendGetAttribute(cudnnBackendDescriptor_t descriptor,
     (void)type;
     if (!b->finished || asked < 1)
         return CUDNN_STATUS_BAD_PARAM_NOT_FINALIZED;
+    if (name == CUDNN_ATTR_ENGINECFG_WORKSPACE_SIZE && cudnnGetVersion() < 90200)
+        return CUDNN_STATUS_BAD_PARAM;
     *count = give(b, name, values);
     return CUDNN_STATUS_SUCCESS;
 }
