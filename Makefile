@@ -56,7 +56,7 @@ WIDEOBJ := $(if $(filter avx512,$(ISAS)),$(BUILD)/obj/kernels/kernels.wide.o $(C
 CXX      = $(if $(findstring clang,$(CC)),clang++,g++)
 CUDASRC := $(wildcard kernels/cuda/*.cu)
 PLUGC   := $(wildcard kernels/cuda/*.c) core/clock.c core/error.c
-EMULATED := $(patsubst %,$(BUILD)/emulated/%.o,$(basename $(CUDASRC) tests/cuda/emulator.cpp tests/cuda/streams.cpp $(filter-out %/plugin.c %_load.c,$(wildcard kernels/cuda/*.c)) tests/cuda/blas_standin.c tests/cuda/nccl_standin.c))
+EMULATED := $(patsubst %,$(BUILD)/emulated/%.o,$(basename $(CUDASRC) tests/cuda/emulator.cpp tests/cuda/streams.cpp tests/cuda/devices.cpp $(filter-out %/plugin.c %_load.c,$(wildcard kernels/cuda/*.c)) tests/cuda/blas_standin.c tests/cuda/nccl_standin.c))
 EMUPLUG := $(BUILD)/emulated/libssvbench_cuda.so
 STANDIN := $(BUILD)/emulated/libcudnn.so.9
 NVCC    ?= $(firstword $(wildcard $(CUDA_HOME)/bin/nvcc) $(shell command -v nvcc))
@@ -154,7 +154,7 @@ $(foreach t,$(WITH_EMULATOR),$(eval WITH_$(t) = $(EMULATED) -lstdc++))
 TIMER := $(BUILD)/obj/bench/kernel_time.o
 $(BUILD)/tests/t268_device_stored: $(TIMER)
 WITH_t268_device_stored += $(TIMER)
-FAULTS := $(patsubst %,$(BUILD)/emulated/tests/cuda/%.o,faults emulator streams)
+FAULTS := $(patsubst %,$(BUILD)/emulated/tests/cuda/%.o,faults emulator streams devices)
 $(BUILD)/tests/t251_cuda_emulator: $(FAULTS)
 WITH_t251_cuda_emulator = $(FAULTS) -lstdc++
 # What a real library has, where it is there.

@@ -113,12 +113,31 @@ static void test_waits_that_are_missing_show(void **state) {
     emulated_copying(EMULATED_LATE);
 }
 
+static void test_captures_take_launches_alone(void **state) {
+    (void)state;
+    for (int fault = CAPTURE_FAULT_NONE; fault < CAPTURE_FAULTS; fault++)
+        if (fault_capture((enum capture_fault)fault) != (fault == CAPTURE_FAULT_NONE))
+            fail_msg("fault %d", fault);
+}
+
+static void test_much_shared_memory_is_asked_for(void **state) {
+    (void)state;
+    enum { UNASKED = 48 << 10, MORE = UNASKED + 64, TOO_MUCH = 228 << 10 };
+    assert_int_equal(fault_shared(UNASKED, 0), 0);
+    assert_int_not_equal(fault_shared(MORE, 0), 0);
+    assert_int_not_equal(fault_shared(MORE, UNASKED), 0);
+    assert_int_equal(fault_shared(MORE, MORE), 0);
+    assert_int_not_equal(fault_shared(TOO_MUCH, TOO_MUCH), 0);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_races_show),
         cmocka_unit_test(test_shared_memory_begins_as_nan),
         cmocka_unit_test(test_what_cannot_go_on_ends),
         cmocka_unit_test(test_waits_that_are_missing_show),
+        cmocka_unit_test(test_captures_take_launches_alone),
+        cmocka_unit_test(test_much_shared_memory_is_asked_for),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

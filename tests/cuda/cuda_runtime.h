@@ -58,14 +58,21 @@ struct cudaDeviceProp {
     char name[256];
     struct cudaUUID_t uuid;
     size_t totalGlobalMem;
+    int major, minor;
 };
 cudaError_t cudaGetDeviceProperties(struct cudaDeviceProp *about, int number);
-/* Launches take all that there is of shared memory, asked for or not. */
+/* More than 48 KiB of shared memory are for kernels that have asked. */
 enum cudaFuncAttribute { cudaFuncAttributeMaxDynamicSharedMemorySize = 8 };
+cudaError_t emulated_allow_shared(const void *kernel, int bytes);
 template <class F>
-static inline cudaError_t cudaFuncSetAttribute(F *, enum cudaFuncAttribute, int) {
-    return cudaSuccess;
+static inline cudaError_t cudaFuncSetAttribute(F *kernel, enum cudaFuncAttribute, int bytes) {
+    return emulated_allow_shared(reinterpret_cast<const void *>(kernel), bytes);
 }
+/* $SSV_EMULATED_OLD: devices are older than what kernels are compiled for. */
+struct cudaFuncAttributes {
+    int numRegs;
+};
+cudaError_t cudaFuncGetAttributes(struct cudaFuncAttributes *out, void (*kernel)(void));
 
 /* The thread that runs now, and its block. */
 extern uint3 emulated_thread, emulated_block;
@@ -88,7 +95,8 @@ cudaError_t cudaGraphLaunch(cudaGraphExec_t graph, cudaStream_t stream);
 
 /* Done when the stream comes to it, or kept for the graph when it is captured. */
 cudaError_t emulated_ask(cudaStream_t stream, const std::function<void()> &work);
-bool emulated_takes(dim3 grid, dim3 block, size_t shared);
+/* cudaSuccess, or why no device takes such a launch. */
+cudaError_t emulated_takes(const void *kernel, dim3 grid, dim3 block, size_t shared);
 void emulated_launch(dim3 grid, dim3 block, size_t shared, void (*run)(void *), void *self);
 enum emulated_exchange { EMULATED_SHUFFLE, EMULATED_BALLOT };
 uint64_t emulated_warp(unsigned mask, uint64_t value, int from, enum emulated_exchange kind);
@@ -99,10 +107,11 @@ void emulated_shared(void *memory, size_t bytes, unsigned long *filled_for);
 
 /* What a launch says is the last error, also of a call before it that nobody asked about. */
 template <class F>
-static inline cudaError_t emulate(dim3 grid, dim3 block, size_t shared, cudaStream_t stream,
-                                  F body) {
-    if (!emulated_takes(grid, block, shared))
-        return cudaErrorInvalidConfiguration;
+static inline cudaError_t emulate(const void *kernel, dim3 grid, dim3 block, size_t shared,
+                                  cudaStream_t stream, F body) {
+    cudaError_t taken = emulated_takes(kernel, grid, block, shared);
+    if (taken != cudaSuccess)
+        return taken;
     cudaError_t asked = emulated_ask(stream, [=] {
         F copy = body;
         emulated_launch(
@@ -114,12 +123,12 @@ static inline cudaError_t emulate(dim3 grid, dim3 block, size_t shared, cudaStre
 
 /* Arguments are looked at now, whenever the kernel runs. */
 #define LAUNCH(kernel, grid, block, shared, stream, ...)                                           \
-    emulate((grid), (block), (shared), (stream),                                                   \
+    emulate(reinterpret_cast<const void *>(+kernel), (grid), (block), (shared), (stream),          \
             [entry = +kernel, arguments = std::make_tuple(__VA_ARGS__)] {                          \
                 std::apply(entry, arguments);                                                      \
             })
 #define SHARED(type, name, count)                                                                  \
-    static type name[count];                                                                       \
+    alignas(16) static type name[count];                                                           \
     static unsigned long name##_filled_for;                                                        \
     emulated_shared(name, sizeof name, &name##_filled_for)
 #define DYNAMIC_SHARED(type, name) type *name = static_cast<type *>(emulated_dynamic_shared())

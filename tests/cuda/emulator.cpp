@@ -5,7 +5,6 @@
 #include <cstdlib>
 #include <map>
 #include <sys/mman.h>
-#include <unistd.h>
 #include <vector>
 
 #ifdef __has_feature
@@ -23,8 +22,8 @@ dim3 emulated_block_size, emulated_grid_size;
 
 namespace {
 
-enum { WARP = 32, MOST_THREADS = 1024, MOST_DEPTH = 64, MOST_GRID_Y = 65535 };
-enum { STACK = 256 << 10, PAGE = 4096, MOST_SHARED = 227 << 10 };
+enum { WARP = 32 };
+enum { STACK = 256 << 10, PAGE = 4096 };
 
 enum state { NEW, READY, AT_WARP, AT_BLOCK, DONE };
 
@@ -80,10 +79,6 @@ struct machine {
 
 /* Never taken down: fibers rest in it until the program ends. */
 struct machine &m = *new machine();
-
-[[noreturn]] void die(const char *what) {
-    emulated_die(what);
-}
 
 } // namespace
 
@@ -226,7 +221,7 @@ struct fiber *get_fiber(void) {
     void *stack = mmap(nullptr, STACK, PROT_READ | PROT_WRITE,
                        MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
     if (stack == MAP_FAILED || mprotect(stack, PAGE, PROT_NONE))
-        die("no memory for a stack");
+        emulated_die("no memory for a stack");
     f->stack = static_cast<char *>(stack);
     begin_at(f, fiber_main);
     return f;
@@ -285,8 +280,8 @@ size_t release_barrier(void) {
     if (done == m.threads.size())
         return 0;
     if (waiting < m.threads.size())
-        die(waiting && done ? "some threads returned, others wait in __syncthreads"
-                            : "threads wait at different places");
+        emulated_die(waiting && done ? "some threads returned, others wait in __syncthreads"
+                                     : "threads wait at different places");
     for (struct thread &t : m.threads)
         t.state = READY;
     return waiting;
@@ -325,7 +320,7 @@ void run_block(void) {
  * One stretch of addresses, of which the lowest gap that is wide enough is handed out.  Without
  * permission but while somebody works; huge pages, since permission is by the page. */
 
-enum { MEMORY = 1 << 28, PIECE = 256, HUGE = 1 << 21 };
+enum { MEMORY = EMULATED_MEMORY, PIECE = 256, HUGE = 1 << 21 };
 
 struct {
     char *base;
@@ -337,7 +332,7 @@ struct {
 void permit(int how) {
     size_t pages = (memory.used + HUGE - 1) / HUGE * HUGE;
     if (pages && mprotect(memory.base, pages, how))
-        die("no permission for memory");
+        emulated_die("no permission for memory");
 }
 
 } // namespace
@@ -365,7 +360,7 @@ cudaError_t cudaMalloc(void **out, size_t bytes) {
         void *p = mmap(nullptr, MEMORY + HUGE, PROT_NONE,
                        MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
         if (p == MAP_FAILED)
-            die("no addresses for memory");
+            emulated_die("no addresses for memory");
         memory.base = static_cast<char *>(p) + (HUGE - reinterpret_cast<size_t>(p) % HUGE) % HUGE;
         madvise(memory.base, MEMORY, MADV_HUGEPAGE); /* else it is slow */
     }
@@ -390,10 +385,12 @@ cudaError_t cudaMalloc(void **out, size_t bytes) {
 cudaError_t cudaFree(void *p) {
     if (!p)
         return cudaSuccess;
+    if (emulated_spoils(nullptr))
+        return cudaErrorStreamCaptureUnsupported;
     emulated_finish();
     size_t at = (size_t)(static_cast<char *>(p) - memory.base);
     if (!memory.pieces.erase(at))
-        die("memory that was not handed out is given back");
+        emulated_die("memory that was not handed out is given back");
     memory.asked.erase(at);
     const auto last = memory.pieces.rbegin();
     memory.used = last == memory.pieces.rend() ? 0 : last->first + last->second;
@@ -413,46 +410,6 @@ cudaError_t cudaMemGetInfo(size_t *free_bytes, size_t *all) {
         *free_bytes -= piece.second;
     *all = MEMORY;
     return cudaSuccess;
-}
-
-/* As many as a test wants; all are alike, and a process uses one. */
-cudaError_t cudaGetDeviceCount(int *n) {
-    const char *asked = getenv("SSV_EMULATED_DEVICES");
-    *n = asked ? atoi(asked) : 1;
-    return cudaSuccess;
-}
-
-static bool is_device(int number) {
-    int n;
-    cudaGetDeviceCount(&n);
-    return number >= 0 && number < n;
-}
-
-cudaError_t cudaSetDevice(int number) {
-    return is_device(number) ? cudaSuccess : cudaErrorInvalidDevice;
-}
-
-/* Told apart by its number and the machine's name. */
-cudaError_t cudaGetDeviceProperties(struct cudaDeviceProp *about, int number) {
-    *about = {"emulated", {{static_cast<char>(number)}}, MEMORY};
-    gethostname(about->uuid.bytes + 1, sizeof about->uuid.bytes - 1);
-    return is_device(number) ? cudaSuccess : cudaErrorInvalidDevice;
-}
-
-const char *cudaGetErrorString(cudaError_t error) {
-    return error == cudaErrorMemoryAllocation       ? "out of memory"
-           : error == cudaErrorInvalidConfiguration ? "invalid configuration argument"
-           : error == cudaErrorInvalidDevice        ? "invalid device ordinal"
-           : error == cudaErrorHostMemoryAlreadyRegistered
-               ? "part or all of the requested memory range is already mapped"
-               : "no error";
-}
-
-bool emulated_takes(dim3 grid, dim3 block, size_t shared) {
-    size_t threads = (size_t)block.x * block.y * block.z;
-    return threads && threads <= MOST_THREADS && block.z <= MOST_DEPTH && grid.x && grid.y &&
-           grid.z && grid.x < 1u << 31 && grid.y <= MOST_GRID_Y && grid.z <= MOST_GRID_Y &&
-           shared <= MOST_SHARED;
 }
 
 void emulated_launch(dim3 grid, dim3 block, size_t shared, void (*run)(void *), void *self) {
@@ -489,7 +446,7 @@ unsigned long emulated_launches(void) {
 
 void *emulated_dynamic_shared(void) {
     if (!m.shared)
-        die("a launch without dynamic shared memory");
+        emulated_die("a launch without dynamic shared memory");
     return m.shared;
 }
 
@@ -513,9 +470,9 @@ uint64_t emulated_warp(unsigned mask, uint64_t value, int from, enum emulated_ex
     me->given = value;
     me->from = from;
     if (!(mask >> me->lane & 1))
-        die("a lane exchanges values without being in the mask");
+        emulated_die("a lane exchanges values without being in the mask");
     if (mask & m.warps[(size_t)me->warp].done)
-        die("a lane in the mask of an exchange has returned");
+        emulated_die("a lane in the mask of an exchange has returned");
     struct meeting *all = &m.warps[(size_t)me->warp].meetings[__builtin_ctz(mask)];
     if (!all->arrived)
         *all = {mask, 0, kind};
@@ -534,7 +491,7 @@ uint64_t emulated_warp(unsigned mask, uint64_t value, int from, enum emulated_ex
             continue;
         int source = warp[l].from & (WARP - 1);
         if (kind == EMULATED_SHUFFLE && !(mask >> source & 1))
-            die("a shuffle reads a lane that is not in the mask");
+            emulated_die("a shuffle reads a lane that is not in the mask");
         warp[l].got = kind == EMULATED_BALLOT ? ballot : warp[source].given;
         warp[l].state = READY;
     }

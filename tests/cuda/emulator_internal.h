@@ -1,9 +1,11 @@
 /* emulator_internal.h -- what the emulator's files share: emulator.cpp has kernels and memory,
- * streams.cpp the order of work. */
+ * streams.cpp the order of work, devices.cpp what devices are. */
 #ifndef SSV_TESTS_CUDA_EMULATOR_INTERNAL_H
 #define SSV_TESTS_CUDA_EMULATOR_INTERNAL_H
 
 #include "tests/cuda/cuda_runtime.h"
+
+enum { EMULATED_MEMORY = 1 << 28 };
 
 [[noreturn]] void emulated_die(const char *what);
 
@@ -14,8 +16,8 @@ struct emulated_working {
 };
 
 void emulated_work_now(void (*work)(void *), void *self);
-/* Whether a capture ends without a graph, because a copy on this stream, or memory (NULL), was
- * asked for meanwhile. */
+/* Whether a capture ends without a graph, because something that it does not take, of this stream
+ * or, as memory is, of none (NULL), was asked for meanwhile. */
 bool emulated_spoils(cudaStream_t stream);
 void emulated_finish(); /* all that was asked of any stream, as cudaFree does */
 

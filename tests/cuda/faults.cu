@@ -46,6 +46,11 @@ __global__ void unset_kernel(float *out) {
     out[threadIdx.x] = x[threadIdx.x];
 }
 
+__global__ void dynamic_kernel(int count) {
+    DYNAMIC_SHARED(float, x);
+    x[count - 1] = 0;
+}
+
 } // namespace
 
 void fault_run(enum fault fault, float *out) {
@@ -91,4 +96,45 @@ float fault_copies(enum copy_fault fault) {
     cudaFree(there);
     cudaFree(kept);
     return 10 * read[0] + read[1];
+}
+
+int fault_capture(enum capture_fault fault) {
+    static float page[1];
+    void *memory, *other;
+    cudaStream_t stream;
+    cudaEvent_t event;
+    cudaGraph_t graph;
+    cudaMalloc(&memory, sizeof(float));
+    cudaStreamCreate(&stream);
+    cudaEventCreateWithFlags(&event, cudaEventDisableTiming);
+    cudaStreamBeginCapture(stream, cudaStreamCaptureModeThreadLocal);
+    LAUNCH(no_race_kernel, dim3(1), dim3(THREADS), 0, stream, static_cast<float *>(memory));
+    if (fault == CAPTURE_FAULT_QUERY)
+        cudaStreamQuery(stream);
+    if (fault == CAPTURE_FAULT_WAIT)
+        cudaStreamSynchronize(stream);
+    if (fault == CAPTURE_FAULT_MEMORY)
+        cudaMalloc(&other, 1);
+    if (fault == CAPTURE_FAULT_FREE)
+        cudaFree(memory);
+    if (fault == CAPTURE_FAULT_PIN)
+        cudaHostRegister(page, sizeof page, cudaHostRegisterDefault);
+    if (fault == CAPTURE_FAULT_COPY)
+        cudaMemcpyAsync(memory, page, sizeof page, cudaMemcpyHostToDevice, stream);
+    if (fault == CAPTURE_FAULT_EVENT)
+        cudaEventRecord(event, stream);
+    bool made = cudaStreamEndCapture(stream, &graph) == cudaSuccess;
+    if (made)
+        cudaGraphDestroy(graph);
+    cudaEventDestroy(event);
+    cudaStreamDestroy(stream);
+    cudaFree(memory);
+    return made;
+}
+
+int fault_shared(int bytes, int asked) {
+    if (asked)
+        cudaFuncSetAttribute(dynamic_kernel, cudaFuncAttributeMaxDynamicSharedMemorySize, asked);
+    return LAUNCH(dynamic_kernel, dim3(1), dim3(1), (size_t)bytes, cudaStream_t(),
+                  bytes / (int)sizeof(float));
 }

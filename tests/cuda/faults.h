@@ -29,6 +29,24 @@ enum copy_fault {
 };
 float fault_copies(enum copy_fault fault);
 
+/* A stream is captured with a launch, and with something beside it that no capture takes.  Whether
+ * a graph came out. */
+enum capture_fault {
+    CAPTURE_FAULT_NONE,
+    CAPTURE_FAULT_QUERY,
+    CAPTURE_FAULT_WAIT,
+    CAPTURE_FAULT_MEMORY,
+    CAPTURE_FAULT_FREE,
+    CAPTURE_FAULT_PIN,
+    CAPTURE_FAULT_COPY,
+    CAPTURE_FAULT_EVENT,
+    CAPTURE_FAULTS
+};
+int fault_capture(enum capture_fault fault);
+
+/* What a launch with so many bytes of shared memory says, where so many were asked for; 0: none. */
+int fault_shared(int bytes, int asked);
+
 #ifdef __cplusplus
 }
 #endif

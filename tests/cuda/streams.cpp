@@ -184,6 +184,8 @@ void emulated_go_on(void *stream) {
 }
 
 cudaError_t cudaStreamQuery(cudaStream_t stream) {
+    if (emulated_spoils(stream))
+        return capture_error;
     if (run_until(stream, stream->put, false))
         return cudaSuccess;
     return last_error = cudaErrorNotReady;
@@ -206,13 +208,18 @@ cudaError_t cudaEventDestroy(cudaEvent_t event) {
     return cudaSuccess;
 }
 
+/* A device would record it in the graph, which nobody waits for. */
 cudaError_t cudaEventRecord(cudaEvent_t event, cudaStream_t stream) {
+    if (emulated_spoils(stream))
+        return capture_error;
     *event = {stream, stream->put};
     return cudaSuccess;
 }
 
 /* Of what was recorded last, now; of an event that was not recorded, nothing. */
 cudaError_t cudaStreamWaitEvent(cudaStream_t stream, cudaEvent_t event, unsigned) {
+    if (emulated_spoils(stream))
+        return capture_error;
     if (!event->of)
         return cudaSuccess;
     return put(stream, {nullptr, event->of, event->at, nullptr});
@@ -253,6 +260,8 @@ cudaError_t cudaMemsetAsync(void *to, int byte, size_t n, cudaStream_t stream) {
 }
 
 cudaError_t cudaHostRegister(void *memory, size_t bytes, unsigned) {
+    if (emulated_spoils(nullptr))
+        return capture_error;
     const char *from = static_cast<const char *>(memory);
     for (const auto &p : pinned) /* page by page */
         if ((size_t)from / PAGE <= ((size_t)p.first + p.second - 1) / PAGE &&
@@ -265,6 +274,8 @@ cudaError_t cudaHostRegister(void *memory, size_t bytes, unsigned) {
 }
 
 cudaError_t cudaHostUnregister(void *memory) {
+    if (emulated_spoils(nullptr))
+        return capture_error;
     const char *at = static_cast<const char *>(memory);
     for (const struct emulated_stream *s : streams)
         for (const struct operation &o : s->asked)
@@ -285,6 +296,8 @@ void emulated_most_pinned(size_t bytes) {
 }
 
 cudaError_t cudaMallocHost(void **out, size_t bytes) {
+    if (emulated_spoils(nullptr))
+        return capture_error;
     *out = malloc(bytes);
     return *out ? cudaSuccess : cudaErrorMemoryAllocation;
 }
@@ -296,6 +309,8 @@ cudaError_t cudaFreeHost(void *p) {
 }
 
 cudaError_t cudaStreamBeginCapture(cudaStream_t stream, enum cudaStreamCaptureMode) {
+    if (emulated_spoils(nullptr))
+        return capture_error;
     capturing = new emulated_graph();
     captured = stream;
     capture_error = cudaSuccess;
