@@ -72,7 +72,18 @@ static void what_a_device_lacks_is_said(void **state) {
     assert_int_equal(d->allocate(d, &memory, (size_t)1 << 40, "activations", &err), STATUS_MACHINE);
     assert_non_null(strstr(err.message, "cuda:0: activations needs 1048576.0 MiB, "));
     assert_int_equal(d->check(d, &err), 0);
+    assert_int_equal(d->record(d), 0);
+    assert_int_equal(d->allocate(d, &memory, 1, "activations", &err), STATUS_MACHINE);
+    assert_string_equal(err.message, "cuda:0: memory for activations: operation not permitted when "
+                                     "stream is capturing");
+    assert_false(err.no_room);
+    assert_null(d->recorded(d));
     cuda_device_close(d);
+    setenv("SSV_EMULATED_OLD", "1", 1);
+    assert_int_equal(cuda_device_open(&d, 0, DEVICE_OWN, &err), STATUS_MACHINE);
+    unsetenv("SSV_EMULATED_OLD");
+    assert_string_equal(err.message, "cuda:0: this build has no kernels for emulated, compute "
+                                     "capability 9.0; they can be built for 8.0 and later");
 }
 
 static int with_own_kernels(void **state) {

@@ -35,6 +35,8 @@ expect 'networks run on the processor, without --math' 0 'networks run on the pr
     env SSVBENCH_CUDA_PLUGIN=none.so "$program" pretrain --device auto --math bf16 --out y2 "${flags[@]}" --methods random
 expect 'networks run on the processor' 0 'networks run on the processor' \
     env SSVBENCH_CUDA_PLUGIN=none.so "$program" pretrain --device auto --out y "${flags[@]}" --methods random
+expect 'a device that is too old' 0 'this build has no kernels for .*networks run on the processor' \
+    env SSV_EMULATED_OLD=1 SSVBENCH_CUDA_PLUGIN="$plugin" "$program" pretrain --device auto --out y3 "${flags[@]}" --methods random
 expect 'use a smaller batch or model' 3 'use a smaller batch or model' \
     env SSVBENCH_CUDA_PLUGIN="$plugin" "$program" pretrain --device cuda --out z \
     --data shapes:size=96,train=512,test=16 --batch 512 --methods simclr --backbone resnet18 --seeds 0 --audit 0

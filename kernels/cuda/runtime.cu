@@ -62,6 +62,9 @@ int allocate(struct device *d, void **out, size_t bytes, const char *what, struc
     if (error == cudaSuccess)
         return 0;
     cudaGetLastError(); /* it is said here */
+    if (error != cudaErrorMemoryAllocation)
+        return error_set(err, STATUS_MACHINE, "%s: memory for %s: %s", d->name, what,
+                         cudaGetErrorString(error));
     cudaMemGetInfo(&free_bytes, &all);
     return error_no_room(
         err,
@@ -306,6 +309,30 @@ void close_streams(struct cuda_device *d) {
         cudaStreamDestroy(static_cast<cudaStream_t>(d->queue.stream));
 }
 
+__global__ void empty_kernel() {}
+
+/* Whether this build has code for the device shows before anything depends on it. */
+int begin(struct cuda_device *d, int number, struct cudaDeviceProp *about, struct error *err) {
+    struct cudaFuncAttributes code;
+    cudaError_t error = cudaSetDevice(number);
+    if (error == cudaSuccess)
+        error = cudaGetDeviceProperties(about, number);
+    if (error == cudaSuccess)
+        error = cudaFuncGetAttributes(&code, empty_kernel);
+    if (error == cudaErrorNoKernelImageForDevice)
+        return error_set(err, STATUS_MACHINE,
+                         "cuda:%d: this build has no kernels for %s, compute capability %d.%d; "
+                         "they can be built for 8.0 and later",
+                         number, about->name, about->major, about->minor);
+    if (error == cudaSuccess)
+        error = cudaMallocHost(reinterpret_cast<void **>(&d->queue.answer), sizeof(double));
+    if (error == cudaSuccess)
+        error = open_streams(d);
+    return error == cudaSuccess
+               ? 0
+               : error_set(err, STATUS_MACHINE, "cuda:%d: %s", number, cudaGetErrorString(error));
+}
+
 /* Without a library kernels of our own do its work. */
 void open_libraries(struct cuda_device *d, enum device_math math) {
     struct cuda_queue *q = &d->queue;
@@ -381,18 +408,12 @@ int cuda_device_open(struct device **out, int number, enum device_math math, str
     d->base.idle = is_idle;
     d->base.check = check;
     struct cudaDeviceProp about;
-    cudaError_t error = cudaSetDevice(number);
-    if (error == cudaSuccess)
-        error = cudaGetDeviceProperties(&about, number);
-    if (error == cudaSuccess)
-        error = cudaMallocHost(reinterpret_cast<void **>(&d->queue.answer), sizeof(double));
-    if (error == cudaSuccess)
-        error = open_streams(d);
-    if (error != cudaSuccess) {
+    int status = begin(d, number, &about, err);
+    if (status) {
         cudaFreeHost(d->queue.answer);
         close_streams(d);
         free(d);
-        return error_set(err, STATUS_MACHINE, "cuda:%d: %s", number, cudaGetErrorString(error));
+        return status;
     }
     static_assert(sizeof about.uuid.bytes == DEVICE_IDENTITY, "CUDA's number of a device");
     memcpy(d->base.identity, about.uuid.bytes, sizeof d->base.identity);
