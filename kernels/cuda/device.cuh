@@ -14,7 +14,8 @@
 #ifndef CUDA_EMULATED
 #define LAUNCH(kernel, grid, block, shared, stream, ...)                                           \
     (kernel<<<(grid), (block), (shared), (stream)>>>(__VA_ARGS__), cudaGetLastError())
-#define SHARED(type, name, count) __shared__ type name[count]
+/* On 16 bytes: some of it is moved as `several` are. */
+#define SHARED(type, name, count) __shared__ __align__(16) type name[count]
 #define DYNAMIC_SHARED(type, name)                                                                 \
     extern __shared__ float4 name##_memory[];                                                      \
     type *name = reinterpret_cast<type *>(name##_memory)
