@@ -34,7 +34,7 @@ static int setup(void **state) {
         print_message("%s\n", err.message);
         return getenv("SSV_DEVICE") != NULL; /* make test-cuda: there must be one */
     }
-    print_message("%s: %s\n", f.d->name, f.d->description);
+    print_message("%s: %s%s%s\n", f.d->name, f.d->description, *f.d->note ? ": " : "", f.d->note);
     checked_device = f.d;
     return f.d->allocate(f.d, &f.workspace, sizeof(real) * KERNEL_WORKSPACE, "workspace", &err);
 }

@@ -5,7 +5,8 @@
 #
 #   $SSVBENCH         the program; its plug-in beside it
 #   $SSVBENCH_DEVICE_TEST  t270_device, beside the program in what `make portable ALSO=...` makes
-#   $SSVBENCH_PYTHON  a python that has torch, for the peers
+#   $SSVBENCH_PYTHON  a python that has torch, for the peers; NVIDIA's libraries that came with it are
+#                     used where the loader finds none
 set -u
 program=${SSVBENCH:-build/ssvbench} tests=${SSVBENCH_DEVICE_TEST:-build/tests/t270_device}
 python=${SSVBENCH_PYTHON:-python3}
@@ -14,11 +15,26 @@ out=${1:?a folder}
 shift
 mkdir -p "$out"
 
+# Where pip has put them, one folder a line.
+of_python() {
+    "$python" -c 'import glob, nvidia; print(*(f for p in nvidia.__path__ for f in glob.glob(p + "/*/lib")), sep="\n")' 2>/dev/null
+}
+# Without one of them everything would be measured with the own kernels, which are slow.
+for library in libcublasLt.so libcudnn.so libnccl.so; do
+    ldconfig -p 2>/dev/null | grep -q "$library" && continue
+    while read -r folder; do
+        case ":${LD_LIBRARY_PATH-}:" in *":$folder:"*) continue ;; esac
+        export LD_LIBRARY_PATH="${LD_LIBRARY_PATH:+$LD_LIBRARY_PATH:}$folder"
+    done < <(of_python)
+    break
+done
+
 say() { # say NAME LIMIT COMMAND...: its output into FOLDER/NAME, the end of it here
     local name=$1 limit=$2 began=$SECONDS status
     shift 2
     timeout -k 10 "$limit" "$@" >"$out/$name" 2>&1
     status=$?
+    grep -m 1 'kernels of our own' "$out/$name"
     printf '== %s: %d s, exit code %d\n' "$name" $((SECONDS - began)) $status
     tail -n 25 "$out/$name"
 }
