@@ -199,7 +199,7 @@ static int choose(struct blas *b, struct plan *p) {
                                                 1, &found, &n);
     if (wish)
         b->f.cublasLtMatmulPreferenceDestroy(wish);
-    if (s == BLAS_NONE || (!s && !n))
+    if (s == BLAS_NONE || (!s && (!n || found.state)))
         leave(b, p);
     else if (!s) {
         p->algo = found.algo;

@@ -8,8 +8,8 @@ static void *open_library(const char **tried) {
     static const char *const names[] = {"libcublasLt.so.13", "libcublasLt.so.12"};
     const char *asked = getenv("SSVBENCH_CUBLASLT");
     void *library = NULL;
-    *tried = asked ? asked : names[0];
-    if (asked)
+    *tried = asked && *asked ? asked : names[0];
+    if (asked && *asked)
         return dlopen(asked, RTLD_NOW | RTLD_LOCAL);
     for (size_t i = 0; i < sizeof names / sizeof *names && !library; i++)
         library = dlopen(names[i], RTLD_NOW | RTLD_LOCAL);

@@ -132,11 +132,12 @@ cublasStatus_t cublasLtMatmulAlgoGetHeuristic(cublasLtHandle_t handle, cublasLtM
         !fits(a, d->ta, y->rows, k) || !fits(b, d->tb, k, y->cols) ||
         (d->end == CUBLASLT_EPILOGUE_BIAS && !d->bias))
         return INVALID;
-    /* There is not a kernel for everything. */
+    /* There is not a kernel for everything, which is said in one of two ways. */
     if (y->rows == 1 && y->cols == 1)
         return NOT_SUPPORTED;
     memset(out, 0, sizeof *out);
-    out->algo.data[0] = k;
+    out->state = y->rows % 2 && y->cols % 2 ? NOT_SUPPORTED : FINE;
+    out->algo.data[0] = out->state ? 0 : k;
     *n = 1;
     return FINE;
 }
