@@ -2,6 +2,7 @@
  * Losses, gradients and running statistics are those of the reference kernels, with convolutions by
  * the kernels of kernels/cuda and by cuDNN's stand-in. */
 #include "kernels/cuda/runtime.h"
+#include "tests/cuda/cuda_runtime_api.h"
 #include "tests/cuda/emulator.h"
 #include "tests/device_net.h"
 
@@ -78,12 +79,55 @@ static void what_a_device_lacks_is_said(void **state) {
                                      "stream is capturing");
     assert_false(err.no_room);
     assert_null(d->recorded(d));
+    struct cuda_queue *q = d->queue; /* an operation failed that nobody has asked about yet */
+    q->error = cudaErrorInvalidValue;
+    q->where = "it";
+    assert_int_not_equal(d->record(d), 0);
+    assert_int_equal(d->check(d, &err), STATUS_MACHINE);
+    assert_string_equal(err.message, "cuda:0: it: invalid argument");
     cuda_device_close(d);
     setenv("SSV_EMULATED_OLD", "1", 1);
     assert_int_equal(cuda_device_open(&d, 0, DEVICE_OWN, &err), STATUS_MACHINE);
     unsetenv("SSV_EMULATED_OLD");
     assert_string_equal(err.message, "cuda:0: this build has no kernels for emulated, compute "
                                      "capability 9.0; they can be built for 8.0 and later");
+}
+
+enum { WEIGHTS = 8, HALF = WEIGHTS / 2 };
+
+/* Two steps of AdamW, the first half of the weights and the rest at another rate. */
+static void step_twice(struct device *d, real out[WEIGHTS]) {
+    const struct device_range range = {
+        .count = HALF, .scale = 1, .lr = 1, .correct1 = 1, .correct2 = 1};
+    struct device_range rest = range;
+    const real ones[WEIGHTS] = {1, 1, 1, 1, 1, 1, 1, 1};
+    struct error err;
+    void *memory[4]; /* value, gradient, moments */
+    rest.offset = HALF, rest.lr = 2;
+    for (int i = 0; i < 4; i++)
+        assert_int_equal(d->allocate(d, &memory[i], sizeof ones, "it", &err), 0);
+    d->copy_in(d, memory[1], ones, sizeof ones);
+    d->adamw(d, 1, &range, memory[0], memory[1], memory[2], memory[3], (real)0.5, (real)0.5, 1);
+    d->adamw(d, 1, &rest, memory[0], memory[1], memory[2], memory[3], (real)0.5, (real)0.5, 1);
+    d->copy_out(d, out, memory[0], sizeof ones);
+    assert_int_equal(d->check(d, &err), 0);
+    for (int i = 0; i < 4; i++)
+        d->release(d, memory[i]);
+}
+
+static void lists_stay_until_they_are_read(void **state) {
+    (void)state;
+    real once[WEIGHTS], late[WEIGHTS];
+    struct error err;
+    struct device *d;
+    assert_int_equal(cuda_device_open(&d, 0, DEVICE_OWN, &err), 0);
+    step_twice(d, once);
+    assert_true(once[0] < 0 && once[HALF] < once[0]);
+    emulated_reads_pages(1);
+    step_twice(d, late);
+    emulated_reads_pages(0);
+    assert_memory_equal(once, late, sizeof once);
+    cuda_device_close(d);
 }
 
 static int with_own_kernels(void **state) {
@@ -103,6 +147,7 @@ int main(void) {
         cmocka_unit_test_setup(a_device_repeats_itself, with_own_kernels),
         cmocka_unit_test_setup(a_device_repeats_itself, with_cudnn),
         cmocka_unit_test_setup(what_a_device_lacks_is_said, with_own_kernels),
+        cmocka_unit_test_setup(lists_stay_until_they_are_read, with_own_kernels),
     };
     return cmocka_run_group_tests_name("device", tests, NULL, NULL);
 }

@@ -53,7 +53,8 @@ cudaError_t grow(struct cuda_lists *l, size_t n) {
     return error;
 }
 
-/* The pieces of all ranges, on the device; 0: none, or an error that is kept. */
+/* The pieces of all ranges, on the device; 0: none, or an error that is kept.  Where a device reads
+ * the processor's memory by itself (GH200) the list before may not have been read yet. */
 size_t send(struct cuda_lists *l, const struct kctx *c, int n, const struct device_range *range,
             const char *where) {
     size_t count = 0, at = 0;
@@ -64,6 +65,7 @@ size_t send(struct cuda_lists *l, const struct kctx *c, int n, const struct devi
         cuda_check(c, error, where);
         return 0;
     }
+    cuda_queue_wait(cuda_queue_of(c), where);
     struct device_range *here = static_cast<struct device_range *>(l->here);
     for (int i = 0; i < n; i++)
         for (size_t from = 0; from < range[i].count; from += DEVICE_PIECE, at++) {

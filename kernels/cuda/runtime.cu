@@ -213,7 +213,10 @@ void adamw(struct device *d, int n, const struct device_range *range, real *valu
     cuda_adamw_ranges(&own(d)->lists, &c, n, range, &numbers, value, gradient, m, v);
 }
 
+/* What went wrong before stays to be said. */
 int record(struct device *d) {
+    if (own(d)->queue.error)
+        return own(d)->queue.error;
     if (own(d)->queue.dnn)
         dnn_record(own(d)->queue.dnn);
     return (int)cudaStreamBeginCapture(stream_of(d), cudaStreamCaptureModeThreadLocal);

@@ -19,6 +19,9 @@ enum emulated_copies { EMULATED_LATE, EMULATED_EARLY, EMULATED_COPIES };
 void emulated_copying(enum emulated_copies when);
 size_t emulated_pinned(void);            /* bytes that are registered now */
 void emulated_most_pinned(size_t bytes); /* what can be */
+/* Whether copies read memory that is not pinned when their stream comes to them, too, as on
+ * machines where devices see all of it; else at once. */
+void emulated_reads_pages(int does);
 /* For stand-ins of libraries: work(a copy of self) with the device's memory at hand, when the
  * stream, a cudaStream_t, comes to it. */
 void emulated_work(void *stream, void (*work)(void *), void *self, size_t bytes);

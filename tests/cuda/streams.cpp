@@ -101,6 +101,7 @@ cudaError_t make(cudaStream_t *out, bool blocks) {
 
 std::map<const char *, size_t> &pinned = *new std::map<const char *, size_t>();
 size_t most_pinned = SIZE_MAX;
+bool reads_pages; /* all memory is as if it were pinned, but for unpinning it */
 enum { PAGE = 4096 };
 
 /* The part that p is in, or nullptr. */
@@ -232,7 +233,7 @@ cudaError_t cudaMemcpyAsync(void *to, const void *from, size_t n, enum cudaMemcp
     const char *at = static_cast<const char *>(from);
     std::vector<char> kept;
     const char *pin = kind == cudaMemcpyHostToDevice ? pin_of(from) : nullptr;
-    bool reads_now = kind == cudaMemcpyHostToDevice && !pin;
+    bool reads_now = kind == cudaMemcpyHostToDevice && !pin && !reads_pages;
     if (reads_now)
         kept.assign(at, at + n);
     const auto work = [=] {
@@ -289,6 +290,10 @@ size_t emulated_pinned(void) {
     for (const auto &p : pinned)
         sum += p.second;
     return sum;
+}
+
+void emulated_reads_pages(int does) {
+    reads_pages = does != 0;
 }
 
 void emulated_most_pinned(size_t bytes) {
