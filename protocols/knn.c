@@ -123,9 +123,9 @@ out:
     return status;
 }
 
-static void wants(const void *self, const struct feature_set *f, char *wanted) {
+static int wants(const void *self, const struct feature_set *f, char *wanted) {
     const struct knn *o = self;
-    representations_want(f, o->representations, wanted);
+    return representations_want(f, o->representations, wanted);
 }
 
 const struct protocol protocol_knn = {.name = "knn",

@@ -137,9 +137,9 @@ out:
     return status;
 }
 
-static void wants(const void *self, const struct feature_set *f, char *wanted) {
+static int wants(const void *self, const struct feature_set *f, char *wanted) {
     const struct linear *o = self;
-    representations_want(f, o->representations, wanted);
+    return representations_want(f, o->representations, wanted);
 }
 
 const struct protocol protocol_linear = {.name = "linear",

@@ -55,7 +55,7 @@ static int projection(const struct feature_set *f) {
 }
 
 /* Either is wanted: of a tower of its own the projection, and to tune one the last layer. */
-void lit_wants(const void *self, const struct feature_set *f, char *wanted) {
+int lit_wants(const void *self, const struct feature_set *f, char *wanted) {
     (void)self;
     struct arena scratch = {0};
     const struct representation *what = frozen(f, &scratch);
@@ -64,7 +64,9 @@ void lit_wants(const void *self, const struct feature_set *f, char *wanted) {
         wanted[what->part[p]] = 1;
     if (r < f->n_representations)
         wanted[r] = 1;
+    const int dim = what->dim;
     arena_free(&scratch);
+    return dim;
 }
 
 /* Standardised by the training split. */

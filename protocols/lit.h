@@ -55,7 +55,7 @@ struct lit_classes {
 int lit_open(struct lit **out, const struct protocol_input *in, const struct lit_options *o,
              const struct lit_classes *classes, struct error *err);
 /* As a protocol's. */
-void lit_wants(const void *self, const struct feature_set *f, char *wanted);
+int lit_wants(const void *self, const struct feature_set *f, char *wanted);
 int lit_tuned(const struct lit *l); /* 0: the method has a text tower of its own */
 int lit_diverged(const struct lit *l);
 int lit_width(const struct lit *l);

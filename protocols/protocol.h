@@ -102,8 +102,9 @@ struct protocol {
     int leaves_masks;  /* it fills protocol_input.masks */
     int no_features;   /* nothing is extracted before it runs */
     /* Marks those of the features that a run with these options reads (n_representations), by the
-     * names and widths in f.  NULL: it reads labels alone. */
-    void (*wants)(const void *self, const struct feature_set *f, char *wanted);
+     * names and widths in f.  Returns how many numbers of a training image it has a second time:
+     * in the widest of what it joins or parts.  NULL: it reads labels alone. */
+    int (*wants)(const void *self, const struct feature_set *f, char *wanted);
     int square; /* the encoder has to take square images */
     int shared; /* several ranks run it together: same input, same outcome on all */
     const struct option_def *options;

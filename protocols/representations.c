@@ -113,14 +113,17 @@ int representations_list(const struct feature_set *f, const char *which, struct 
     return l.n;
 }
 
-void representations_want(const struct feature_set *f, const char *which, char *wanted) {
+int representations_want(const struct feature_set *f, const char *which, char *wanted) {
     struct arena scratch = {0};
     struct representation *list;
-    int n = representations_list(f, which, &scratch, &list);
-    for (int i = 0; i < n; i++)
+    int n = representations_list(f, which, &scratch, &list), widest = 0;
+    for (int i = 0; i < n; i++) {
+        widest = list[i].dim > widest ? list[i].dim : widest;
         for (int p = 0; p < list[i].n_parts; p++)
             wanted[list[i].part[p]] = 1;
+    }
     arena_free(&scratch);
+    return widest;
 }
 
 int rows_open(struct rows *r, const struct feature_set *f, const struct feature_split *split,

@@ -34,8 +34,9 @@ struct representation {
 int representations_list(const struct feature_set *f, const char *which, struct arena *a,
                          struct representation **out);
 
-/* Marks those of f that such a list is made of: wanted (n_representations). */
-void representations_want(const struct feature_set *f, const char *which, char *wanted);
+/* Marks those of f that such a list is made of: wanted (n_representations).  Returns the width of
+ * the widest in the list. */
+int representations_want(const struct feature_set *f, const char *which, char *wanted);
 
 /* One representation of some rows of a split. */
 struct rows {

@@ -118,41 +118,48 @@ static void estimate_evaluation(struct dry *d, const struct suite_cell *one, con
     }
 }
 
-/* Bytes of an image's features, as far as the rows on these data read them, and its label. */
-static double feature_bytes(const struct dry *d, const struct suite_cell *one, const struct cell *c,
-                            const struct dataset *data) {
+/* Bytes of an image: its features, as far as the rows on these data read them, with its label; and
+ * the most that one of the rows has of a training image a second time. */
+struct feature_bytes {
+    double kept, again;
+};
+
+static struct feature_bytes feature_bytes(const struct dry *d, const struct suite_cell *one,
+                                          const struct cell *c, const struct dataset *data) {
     const struct suite_lists *l = &d->u->lists;
     char wanted[MAX_REPRESENTATIONS] = {0};
-    double reals = 0;
+    double reals = 0, widest = 0;
     for (int i = 0; i < suite_rows(one, l) && d->stages & SUITE_EVALUATE; i++) {
         const struct suite_row row = suite_row(one, l, i);
         const struct protocol *p = protocols[row.protocol];
         if (row.data == data && !p->no_features && p->wants)
-            p->wants(c->settings.protocol[row.protocol], &c->features, wanted);
+            widest =
+                fmax(widest, p->wants(c->settings.protocol[row.protocol], &c->features, wanted));
     }
     for (int r = 0; r < c->features.n_representations; r++)
         reals += wanted[r] ? c->features.dim[r] : 0;
-    return reals ? (reals + 1) * sizeof(float) : 0;
+    return reals ? (struct feature_bytes){(reals + 1) * sizeof(float), widest * sizeof(float)}
+                 : (struct feature_bytes){0, 0};
 }
 
 /* Weights and optimizer state twice (a checkpoint is written beside the old one), the journal and
- * the table of steps, features of both splits where they are kept; and the memory that these take,
- * one dataset after the other. */
+ * the table of steps, features of both splits where they are kept; and the memory that these take
+ * with a probe on them, one dataset after the other. */
 static void measure_files(const struct dry *d, const struct suite_cell *one, const struct cell *c,
                           struct needs *n) {
     const double per_step = 400, most = (double)c->context->machine->cache_mib * (1 << 20);
     n->disk = 2.0 * (double)c->model.slab.bytes + per_step * (double)c->steps;
     for (int k = 0; k < one->n_judged; k++) {
         const struct dataset *data = &one->judged[k];
-        const double each = feature_bytes(d, one, c, data);
-        double both = 0;
+        const struct feature_bytes each = feature_bytes(d, one, c, data);
+        double all = (double)data->count[SPLIT_TRAIN] * each.again;
         for (int s = 0; s < SPLITS; s++) {
-            double split = (double)data->count[s] * each;
+            double split = (double)data->count[s] * each.kept;
             n->disk += split <= most ? split : 0;
-            both += split;
+            all += split;
         }
         if (!c->context->device)
-            n->memory = fmax(n->memory, both + (double)c->model.slab.bytes);
+            n->memory = fmax(n->memory, all + (double)c->model.slab.bytes);
     }
 }
 

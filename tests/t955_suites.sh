@@ -63,6 +63,9 @@ expect "quick with three seeds" 0 '30 cells' "$program" run quick --seeds 3 --dr
 
 expect "a dry run counts cells" 0 '4 cells: 0 done, 0 begun, 3 to do, 1 skipped' "${run[@]}" small.ini --dry-run
 expect "a dry run says where its time is from" 0 'flops: from the FLOPs' "${run[@]}" small.ini --dry-run
+# (2 x 128 + 1) numbers of 110,000 images, 256 of the training images once more, and the encoder.
+expect "a dry run counts features and a probe's copy" 0 '^random-.* 210\.1 MiB' \
+    "${run[@]}" --data shapes:train=100000,test=10000 --methods random --seeds 0 --protocols linear --linear.representations final --dry-run
 expect "a dry run writes nothing" 1 '' test -e out
 expect "a dry run goes on behind what is refused" 2 '^random-.* to do ' "${run[@]}" small.ini --methods mae,random --mae.mask_ratio 0.99 --backbone vit-micro --dry-run
 expect "a suite" 0 'mae, resnet-micro +skipped' "${run[@]}" small.ini
