@@ -9,8 +9,9 @@
  * cache=MiB.  Of plain ones only an index is kept, and an image is read when it is wanted.
  *
  * Splits: test=PATTERN names the shards of the test split.  In a FOLDER where both are, shards
- * whose names begin with train are the training split and those that begin with test (or else val)
- * are the test split.  Otherwise test_share=0.1, the default, chooses samples by a hash of the key.
+ * whose names begin with train, or have it behind one of "-_.", are the training split and those
+ * with test (or else val) are the test split.  Otherwise test_share=0.1, the default, chooses
+ * samples by a hash of the key.
  *
  * Labels are numbers or names as in list.c; when one sample has a label or captions, all have to.
  * Samples are in the order of the shards.  Sizes, bad files and root_hash: see photos.h.
@@ -37,23 +38,34 @@ struct webdataset {
 
 /* ---- shards ---- */
 
-static int begins_with(const char *path, const char *word) {
+enum { NO_WORD = 3 };
+static const char *const words[NO_WORD] = {"train", "test", "val"};
+
+/* The first of the words that the name of a shard begins with, or has behind one of "-_.": both
+ * train-000.tar and packed-train-000.tar are of train. */
+static int word_of(const char *path) {
     const char *slash = strrchr(path, '/');
-    return !strncmp(slash ? slash + 1 : path, word, strlen(word));
+    const char *at = slash ? slash + 1 : path;
+    for (;;) {
+        for (int k = 0; k < NO_WORD; k++)
+            if (!strncmp(at, words[k], strlen(words[k])))
+                return k;
+        at += strcspn(at, "-_.");
+        if (!*at++)
+            return NO_WORD;
+    }
 }
 
 /* Of a folder's shards, by their names; without two kinds of names they all are BY_SHARE. */
 static void split_by_names(struct webdataset *w) {
-    static const char *const words[] = {"train", "test", "val"};
-    int n[3] = {0};
+    int n[NO_WORD + 1] = {0};
     for (int i = 0; i < w->n_shards; i++)
-        for (int k = 0; k < 3; k++)
-            n[k] += begins_with(w->shards[i].path, words[k]);
-    const char *test = words[n[1] ? 1 : 2];
-    for (int i = 0; i < w->n_shards && n[0] && n[1] + n[2]; i++)
-        w->shards[i].split = begins_with(w->shards[i].path, "train") ? SPLIT_TRAIN
-                             : begins_with(w->shards[i].path, test)  ? SPLIT_TEST
-                                                                     : UNUSED;
+        n[word_of(w->shards[i].path)]++;
+    const int test = n[1] ? 1 : 2;
+    for (int i = 0; i < w->n_shards && n[0] && n[test]; i++) {
+        const int word = word_of(w->shards[i].path);
+        w->shards[i].split = word == 0 ? SPLIT_TRAIN : word == test ? SPLIT_TEST : UNUSED;
+    }
 }
 
 static int list_shards(struct dataset *d, const char *pattern, const char *test, long share,

@@ -116,6 +116,20 @@ static void a_folder_splits_by_names(void **state) {
     dataset_close(&d);
 }
 
+/* As `data convert` and the hub name them; what has "train" within a word is not of it. */
+static void a_name_may_stand_before_the_split(void **state) {
+    struct place *here = *state;
+    struct dataset d;
+    make_folder(here, "set");
+    put_shard(here, "set/packed-train-0.tar", "", 0, 7);
+    put_shard(here, "set/packed_validation.0.tar", "", 7, 2);
+    put_shard(here, "set/constrained.tar", "", 9, 4);
+    opens(&d, shards(here, "set"));
+    assert_int_equal(d.count[SPLIT_TRAIN], 7);
+    assert_int_equal(d.count[SPLIT_TEST], 2);
+    dataset_close(&d);
+}
+
 static void a_hash_of_the_key_splits(void **state) {
     struct place *here = *state;
     struct dataset d;
@@ -391,6 +405,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(reads_shards_of_a_pattern, set_up, tear_down),
         cmocka_unit_test_setup_teardown(a_folder_splits_by_names, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(a_name_may_stand_before_the_split, set_up, tear_down),
         cmocka_unit_test_setup_teardown(a_hash_of_the_key_splits, set_up, tear_down),
         cmocka_unit_test_setup_teardown(texts_are_captions_and_labels, set_up, tear_down),
         cmocka_unit_test_setup_teardown(faulty_samples_fail_or_are_left_out, set_up, tear_down),
