@@ -27,9 +27,7 @@ struct writer {
 };
 
 static int failed(const struct writer *w) {
-    const char *reason = archive_error_string(w->archive);
-    return error_set(w->err, STATUS_MACHINE, "%s: cannot write it: %s", w->tmp,
-                     reason ? reason : "no reason");
+    return file_blame_writing(w->path, w->tmp, w->err);
 }
 
 static int add(struct writer *w, const char *name, const void *data, size_t bytes) {
@@ -113,10 +111,6 @@ static int write_shard(struct writer *w, enum split split, long first, long n) {
         status = failed(w);
     archive_write_free(w->archive);
     record_free(&r);
-    if (!status)
-        status = file_commit(w->tmp, w->path, w->err);
-    if (status)
-        unlink(w->tmp);
     return status;
 }
 
@@ -175,23 +169,81 @@ static int check_names(const struct dataset *d, const char *path, struct error *
     return 0;
 }
 
-int convert_to_tar(const struct dataset *d, const char *path, stop_flag *stop, struct error *err) {
-    struct arena a = {0};
+static long shards_of(const struct dataset *d, int split) {
+    return (d->count[split] + SHARD - 1) / SHARD;
+}
+
+static const char *name_of(struct arena *a, const char *path, int split, long shard) {
     const int stem = (int)(strlen(path) - strlen(".tar"));
+    return arena_printf(a, "%.*s-%s-%06ld.tar", stem, path, split_names[split], shard);
+}
+
+/* Shards behind the last one would be read with the new ones. */
+static int check_place(const struct dataset *d, const char *path, struct error *err) {
+    struct arena a = {0};
+    int status = 0;
+    for (int s = 0; s < SPLITS && !status; s++) {
+        const char *next = name_of(&a, path, s, shards_of(d, s));
+        if (file_exists(next))
+            status = error_set(err, STATUS_USAGE,
+                               "%s: it is of an earlier conversion with more shards: remove those, "
+                               "or choose another name",
+                               next);
+    }
+    arena_free(&a);
+    return status;
+}
+
+/* All of them as .tmp, which get their names when the last one is whole. */
+static int write_shards(const struct dataset *d, const char *path, struct writer *w) {
+    struct arena a = {0};
+    const long train = shards_of(d, SPLIT_TRAIN), n = train + shards_of(d, SPLIT_TEST);
+    const char **paths = ARENA_ARRAY(&a, const char *, n),
+               **tmps = ARENA_ARRAY(&a, const char *, n);
+    long begun = 0, done = 0;
+    int status = 0;
+    for (; begun < n && !status; begun++) {
+        const int s = begun < train ? SPLIT_TRAIN : SPLIT_TEST;
+        const long shard = s == SPLIT_TRAIN ? begun : begun - train, first = shard * SHARD;
+        w->path = paths[begun] = name_of(&a, path, s, shard);
+        w->tmp = tmps[begun] = arena_printf(&a, "%s.tmp", w->path);
+        status = write_shard(w, (enum split)s, first,
+                             d->count[s] - first < SHARD ? d->count[s] - first : SHARD);
+    }
+    for (; done < n && !status; done += !status)
+        status = file_commit(tmps[done], paths[done], w->err);
+    for (long i = done; i < begun; i++)
+        unlink(tmps[i]);
+    arena_free(&a);
+    return status;
+}
+
+/* As shards.h takes them. */
+static const char *pattern_of(const struct dataset *d, const char *path, int split,
+                              struct arena *a) {
+    const long last = shards_of(d, split) - 1;
+    return last ? arena_printf(a, "%.*s-%s-{000000..%06ld}.tar",
+                               (int)(strlen(path) - strlen(".tar")), path, split_names[split], last)
+                : name_of(a, path, split, 0);
+}
+
+static void say_how_to_read(const struct dataset *d, const char *path) {
+    struct arena a = {0};
+    log_message(LOG_INFO, "to be read as webdataset:%s,test=%s",
+                pattern_of(d, path, SPLIT_TRAIN, &a), pattern_of(d, path, SPLIT_TEST, &a));
+    arena_free(&a);
+}
+
+int convert_to_tar(const struct dataset *d, const char *path, stop_flag *stop, struct error *err) {
+    struct writer w = {.d = d, .stop = stop, .err = err};
     int status = 0;
     if (d->has_mask)
         return error_set(err, STATUS_USAGE, "%s: tar shards hold no masks: use .h5", path);
-    status = check_names(d, path, err);
-    for (int s = 0; s < SPLITS && !status; s++)
-        for (long first = 0; first < d->count[s] && !status; first += SHARD) {
-            struct writer w = {.d = d, .stop = stop, .err = err};
-            long n = d->count[s] - first < SHARD ? d->count[s] - first : SHARD;
-            w.path =
-                arena_printf(&a, "%.*s-%s-%06ld.tar", stem, path, split_names[s], first / SHARD);
-            w.tmp = arena_printf(&a, "%s.tmp", w.path);
-            status = write_shard(&w, (enum split)s, first, n);
-        }
-    arena_free(&a);
+    TRY(check_names(d, path, err));
+    TRY(check_place(d, path, err));
+    TRY(write_shards(d, path, &w));
+    say_how_to_read(d, path);
+out:
     return status;
 }
 

@@ -157,6 +157,31 @@ static void tar_shards_hold_images_of_any_size(void **state) {
     dataset_close(&d);
 }
 
+/* A test image that cannot be read, when the training split is written already. */
+static void tar_shards_are_all_there_or_none(void **state) {
+    struct place *here = *state;
+    struct dataset d;
+    struct error err = {0};
+    put_all(here);
+    cut(here, "test/dog/c.jpg");
+    opens(&d, spec(here, "folder", ""));
+    assert_int_equal(dataset_convert(&d, in(here, "a.tar"), NULL, &err), STATUS_USAGE);
+    dataset_close(&d);
+    static const char *const names[] = {"a-train-000000.tar", "a-test-000000.tar"};
+    for (int i = 0; i < 2; i++) {
+        assert_int_equal(access(in(here, names[i]), F_OK), -1);
+        assert_int_equal(access(in(here, arena_printf(&here->arena, "%s.tmp", names[i])), F_OK),
+                         -1);
+    }
+    /* Shards of an earlier conversion that would be read with the new ones. */
+    drop(here, "test/dog/c.jpg");
+    put(here, "a-train-000001.tar", "", 0);
+    opens(&d, spec(here, "folder", ""));
+    assert_int_equal(dataset_convert(&d, in(here, "a.tar"), NULL, &err), STATUS_USAGE);
+    assert_non_null(strstr(err.message, "a-train-000001.tar: it is of an earlier conversion"));
+    dataset_close(&d);
+}
+
 static void images_of_any_size_become_squares(void **state) {
     struct place *here = *state;
     struct dataset d, back;
@@ -316,6 +341,7 @@ int main(void) {
         cmocka_unit_test_setup_teardown(counts_what_was_put_in, set_up, tear_down),
         cmocka_unit_test_setup_teardown(hdf5_holds_everything, set_up, tear_down),
         cmocka_unit_test_setup_teardown(tar_shards_hold_images_of_any_size, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(tar_shards_are_all_there_or_none, set_up, tear_down),
         cmocka_unit_test_setup_teardown(images_of_any_size_become_squares, set_up, tear_down),
         cmocka_unit_test_setup_teardown(what_cannot_be_written_is_refused, set_up, tear_down),
         cmocka_unit_test_setup_teardown(a_contact_sheet_is_drawn, set_up, tear_down),
