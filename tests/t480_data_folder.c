@@ -3,6 +3,8 @@
 #include "core/sha256.h"
 #include "tests/photo_files.h"
 
+#include <sys/stat.h>
+
 enum { SIDE = 20 };
 
 /* Images of a class are numbered on; the other kind of file is passed over. */
@@ -374,6 +376,9 @@ static void wrong_folders_are_refused(void **state) {
     drop(here, "train/dog/loop");
     assert_int_equal(symlink("/nowhere", in(here, "train/dog/gone.jpg")), 0);
     refuses(spec(here, "folder", ""), "train/dog/gone.jpg", "No such file");
+    drop(here, "train/dog/gone.jpg");
+    assert_int_equal(mkfifo(in(here, "train/dog/pipe.jpg"), 0600), 0);
+    refuses(spec(here, "folder", ""), "train/dog/pipe.jpg", "a pipe, socket or device");
 }
 
 int main(void) {
