@@ -386,10 +386,7 @@ static int run(const void *self, const struct protocol_input *in, struct eval *e
     TRY(read_targets(&j, err));
     TRY(search(&j, e, &best, err));
     TRY(test(&j, best, e, err));
-    if (e->outcome == OUTCOME_OK && !isfinite(eval_mean(e)))
-        status = error_set(err, STATUS_USAGE,
-                           "not one pixel of the test masks of %s belongs to a class that counts",
-                           j.data->name);
+    TRY(segment_counted(e, j.data, err));
 out:
     dense_close(j.dense);
     slab_free(&j.targets);

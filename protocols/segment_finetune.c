@@ -285,6 +285,7 @@ static int run(const void *self, const struct protocol_input *in, struct eval *e
         TRY(score(&w, t, SPLIT_TEST, &parts.test, confusion, err));
         segment_fill(e, i, confusion);
     }
+    TRY(segment_counted(e, in->subject->data, err));
 out:
     tune_close(t);
     return status;

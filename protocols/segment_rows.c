@@ -3,6 +3,7 @@
 #include "core/sha256.h"
 #include "protocols/probe.h"
 
+#include <math.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -106,6 +107,14 @@ void segment_fill(struct eval *e, int row, const int64_t *confusion) {
             e->confusion[(size_t)row * cells + i] = (int32_t)confusion[i];
     }
     arena_free(&scratch);
+}
+
+int segment_counted(const struct eval *e, const struct dataset *d, struct error *err) {
+    return e->outcome != OUTCOME_OK || isfinite(eval_mean(e))
+               ? 0
+               : error_set(err, STATUS_USAGE,
+                           "not one pixel of the test masks of %s belongs to a class that counts",
+                           d->name);
 }
 
 void segment_add(struct eval *e, const char *name, double value) {

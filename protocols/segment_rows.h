@@ -29,6 +29,8 @@ void confusion_of_logits(int64_t *confusion, const struct record *r, const float
 void segment_reserve(struct eval *e, const struct protocol_input *in, int n_seeds, int more);
 /* The counts and scores of one seed's row. */
 void segment_fill(struct eval *e, int row, const int64_t *confusion);
+/* Status 2 when the rows have no score, since no pixel of the test masks counts. */
+int segment_counted(const struct eval *e, const struct dataset *d, struct error *err);
 /* After all rows: a further metric, of the first seed. */
 void segment_add(struct eval *e, const char *name, double value);
 

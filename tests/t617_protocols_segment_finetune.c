@@ -98,6 +98,27 @@ static void learns_what_can_be_seen(void **state) {
     free(f);
 }
 
+/* What cannot be scored is said, and no score of NaN is stored. */
+static void masks_have_to_count(void **state) {
+    struct place *here = *state;
+    struct subject_fixture *f = malloc(sizeof *f);
+    struct dataset d;
+    struct eval e;
+    struct error err = {0};
+    uint8_t nothing[HEIGHT][WIDTH];
+    memset(nothing, 7, sizeof nothing);
+    open_pairs(here, &d);
+    for (int i = TRAIN; i < TRAIN + TEST; i++)
+        put_png(here, arena_printf(&here->arena, "%d.png", i), HEIGHT, WIDTH, nothing[0], GREY_8);
+    subject_open(f, "supervised", "resnet-micro", "train=4,test=4", 1);
+    f->cell.subject.data = &d;
+    assert_int_equal(run(f, "epochs = 1\nbatch = 16\n", &e, &err), STATUS_USAGE);
+    assert_non_null(strstr(err.message, "not one pixel of the test masks"));
+    subject_close(f);
+    dataset_close(&d);
+    free(f);
+}
+
 /* A row has room for 31 bytes; the second cut would fall within a letter. */
 static void long_names_are_told_apart(void **state) {
     (void)state;
@@ -161,6 +182,7 @@ static void says_what_stops_it(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(learns_what_can_be_seen, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(masks_have_to_count, set_up, tear_down),
         cmocka_unit_test(long_names_are_told_apart),
         cmocka_unit_test(threads_change_nothing),
         cmocka_unit_test(says_what_stops_it),
