@@ -130,6 +130,9 @@ static int verify(const struct dataset *d, const char *unused, const volatile si
 static int preview(const struct dataset *d, const char *out, const volatile sig_atomic_t *unused,
                    struct error *err) {
     (void)unused;
+    const size_t n = strlen(out);
+    if (n < 5 || strcmp(out + n - 4, ".png"))
+        return error_set(err, STATUS_USAGE, "%s: the sheet is a PNG file, NAME.png", out);
     int status = contact_sheet(d, PREVIEWED, out, err);
     if (!status)
         puts(out);

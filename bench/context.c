@@ -82,6 +82,9 @@ int invocation_context(const struct invocation *call, struct context *context, s
             err, STATUS_USAGE,
             "SSVBENCH_ISA names an instruction set that this processor or build does not "
             "have: leave it unset, or see `ssvbench env`");
+    if (!m->out[0]) /* as of a script's variable that was never set: it would be the root */
+        return error_set(err, STATUS_USAGE,
+                         "--out is empty: say where results go, or leave it out");
     struct device *device;
     int fell_back, turn = ranks_here(call->ranks, communicator_rank(call->ranks));
     int status = device_open(&device, m->device, m->math, turn, &fell_back, err);

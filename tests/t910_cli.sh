@@ -154,6 +154,8 @@ expect "a wrong line in a file has its number" 2 'wrong.ini:2' "$program" run --
 # An unwritable place: a file where a folder should be, and a file size limit in place of a full disk.
 touch file
 expect "a file where the folder should be" 3 'file' "$program" run "${tiny[@]}" --out file/below
+expect "an empty name is not the root of all folders" 2 '--out is empty' "$program" run "${tiny[@]}" --out ''
+expect "a sheet is a PNG file" 2 'photo.jpg: the sheet is a PNG file' "$program" data preview shapes photo.jpg
 (
     ulimit -f 64
     "$program" run "${tiny[@]}" --out full >/dev/null 2>message
