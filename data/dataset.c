@@ -309,13 +309,23 @@ int dataset_read(const struct dataset *d, enum split split, long index, struct r
     return d->source->read(d, split, index, out, err);
 }
 
-int dataset_skips_bad(const char *spec) {
+/* NULL: there is no such source. */
+static const struct dataset_source *source_of(const char *spec) {
     spec += name_length(spec);
     size_t n = strcspn(spec, ":");
     for (int i = 0; dataset_sources[i]; i++)
         if (!strncmp(dataset_sources[i]->name, spec, n) && !dataset_sources[i]->name[n])
-            return dataset_sources[i]->skips_bad;
-    return 0;
+            return dataset_sources[i];
+    return NULL;
+}
+
+int dataset_skips_bad(const char *spec) {
+    const struct dataset_source *source = source_of(spec);
+    return source && source->skips_bad;
+}
+
+int dataset_has_source(const char *spec) {
+    return source_of(spec) != NULL;
 }
 
 void dataset_close(struct dataset *d) {

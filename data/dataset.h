@@ -123,8 +123,9 @@ int dataset_read(const struct dataset *d, enum split split, long index, struct r
 static inline long dataset_most_pixels(const struct dataset *d) {
     return d->most_pixels ? d->most_pixels : (long)d->height * d->width;
 }
-void dataset_close(struct dataset *d);   /* of a zeroed dataset: nothing */
-int dataset_skips_bad(const char *spec); /* it takes bad=skip */
-void dataset_list(FILE *out);            /* names, titles and argument help, for `ssvbench list` */
+void dataset_close(struct dataset *d);    /* of a zeroed dataset: nothing */
+int dataset_skips_bad(const char *spec);  /* it takes bad=skip */
+int dataset_has_source(const char *spec); /* it begins with the name of one, or NAME= and that */
+void dataset_list(FILE *out);             /* names, titles and argument help, for `ssvbench list` */
 
 #endif

@@ -129,6 +129,23 @@ char *suite_seed_text(uint64_t seed, struct arena *a) {
     return n ? arena_printf(a, "%llu..%llu", n, n) : arena_strdup(a, "0");
 }
 
+/* Separated by blanks, but for those within a path: what comes behind them has neither a source
+ * nor a colon. */
+static int datasets_of(struct suite_lists *l, const char *key, const char *text, char ***items,
+                       int *n, struct error *err) {
+    int n_parts = settings_list(text, " ", &l->arena, items);
+    *n = 0;
+    for (int i = 0; i < n_parts; i++) {
+        char *part = (*items)[i], *before = *n ? (*items)[*n - 1] : NULL;
+        if (before && strchr(before, ':') && !strchr(part, ':') && !dataset_has_source(part))
+            before[strlen(before)] = ' '; /* where the list was cut: they lie in one text */
+        else
+            (*items)[(*n)++] = part;
+    }
+    int status = count(key, *n, err);
+    return status ? status : repeated(key, *items, *n, err);
+}
+
 int suite_read_lists(struct suite_lists *l, const struct settings *s, struct error *err) {
     *l = (struct suite_lists){0};
     int status = 0;
@@ -136,10 +153,9 @@ int suite_read_lists(struct suite_lists *l, const struct settings *s, struct err
     TRY(find_backbones(l, s->plan.backbone, err));
     TRY(find_protocols(l, s->judging.protocols, err));
     TRY(find_seeds(l, s->plan.seeds, err));
-    TRY(items_of(l, "data", s->plan.data, " ", &l->data, &l->n_data, err));
+    TRY(datasets_of(l, "data", s->plan.data, &l->data, &l->n_data, err));
     if (*s->judging.eval_data)
-        TRY(items_of(l, "eval_data", s->judging.eval_data, " ", &l->eval_data, &l->n_eval_data,
-                     err));
+        TRY(datasets_of(l, "eval_data", s->judging.eval_data, &l->eval_data, &l->n_eval_data, err));
     if (l->n_eval_data >= RUN_DATA)
         status = error_set(err, STATUS_USAGE, "eval_data: %d are named; %d can be", l->n_eval_data,
                            RUN_DATA - 1);

@@ -136,6 +136,37 @@ static void seeds_are_lists_ranges_or_a_count(void **state) {
     }
 }
 
+static void blanks_separate_datasets_but_not_paths(void **state) {
+    (void)state;
+    static const struct {
+        const char *text;
+        int n;
+        const char *data[3];
+    } cases[] = {{"shapes  fashion-mnist:pad=28", 2, {"shapes", "fashion-mnist:pad=28"}},
+                 {"folder:my  own pictures,size=32 shapes",
+                  2,
+                  {"folder:my  own pictures,size=32", "shapes"}},
+                 {"a=folder:x y b=folder:x z,train=1 c=shapes",
+                  3,
+                  {"a=folder:x y", "b=folder:x z,train=1", "c=shapes"}},
+                 {"shapes other", 2, {"shapes", "other"}}, /* to be told that there is none */
+                 {"folder:x sahpes:size=32", 2, {"folder:x", "sahpes:size=32"}}};
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        struct settings *s = calloc(1, sizeof *s);
+        struct suite_lists l;
+        struct error err;
+        settings_init(s);
+        s->plan.data = cases[i].text;
+        assert_int_equal(suite_read_lists(&l, s, &err), 0);
+        assert_int_equal(l.n_data, cases[i].n);
+        for (int k = 0; k < cases[i].n; k++)
+            assert_string_equal(l.data[k], cases[i].data[k]);
+        suite_free_lists(&l);
+        settings_free(s);
+        free(s);
+    }
+}
+
 /* ---- files ---- */
 
 static void a_wrong_suite_has_its_line_in_the_message(void **state) {
@@ -465,6 +496,7 @@ int main(void) {
         cmocka_unit_test(budgets_are_read),
         cmocka_unit_test(a_budget_pays_for_whole_steps),
         cmocka_unit_test(no_step_more_would_fit),
+        cmocka_unit_test(blanks_separate_datasets_but_not_paths),
         cmocka_unit_test(seeds_are_lists_ranges_or_a_count),
         HERE(a_wrong_suite_has_its_line_in_the_message),
         HERE(a_flag_beats_a_file_beats_a_suite),
