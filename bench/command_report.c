@@ -96,6 +96,8 @@ static int run(struct invocation *call, struct error *err) {
     int status = 0, lock = -1;
     signal(SIGINT, SIG_DFL); /* there is nothing to save: each file is replaced whole */
     signal(SIGTERM, SIG_DFL);
+    if (signal(SIGHUP, SIG_DFL) == SIG_IGN)
+        signal(SIGHUP, SIG_IGN);
     TRY(report_options_check(o, err));
     TRY(arguments_runs(call, 1, &a, &found, err));
     if (!csv)

@@ -187,6 +187,8 @@ int main(int argc, char **argv) {
     const struct sigaction action = {.sa_handler = on_signal};
     sigaction(SIGINT, &action, NULL);
     sigaction(SIGTERM, &action, NULL);
+    if (signal(SIGHUP, on_signal) == SIG_IGN) /* under nohup a closed terminal stops nothing */
+        signal(SIGHUP, SIG_IGN);
     signal(SIGXFSZ,
            SIG_IGN); /* a file too large is an error of write(2), reported like a full disk */
     signal(SIGPIPE, SIG_DFL);

@@ -199,4 +199,19 @@ wait $pid
 expect "Ctrl-C ends a conversion" 0 '^130$' echo $?
 expect "which is not there then" 0 '^ssvbench: .*stopped; stopped.h5 is not complete$' cat message
 expect "nor a part of it" 0 '^0$' sh -c 'ls | grep -c "^stopped.h5" || :'
+# A terminal that is closed stops it in the same way, unless nohup has that ignored.
+"$program" run "${long[@]}" --out closed >/dev/null 2>message &
+pid=$!
+sleep 2
+kill -HUP $pid
+wait $pid
+expect "a closed terminal ends it with its signal" 0 '^129$' echo $?
+expect "after saving" 0 'goes on from here' cat message
+(trap '' HUP && exec "$program" run "${long[@]}" --out closed >/dev/null 2>message) &
+pid=$!
+sleep 2
+kill -HUP $pid
+kill -TERM $pid
+wait $pid
+expect "but not where that is ignored" 0 '^143$' echo $?
 expect "Ctrl-C leaves a checkpoint" 0 '' test -s "$(echo stopped/mae-*/checkpoint.safetensors)"
