@@ -5,6 +5,7 @@
 #include "core/log.h"
 #include "data/convert_internal.h"
 #include "data/dataset_internal.h"
+#include "data/utf8.h"
 
 #include <ctype.h>
 #include <stdlib.h>
@@ -247,6 +248,16 @@ out:
     return status;
 }
 
+/* Neither format is read with names that are no UTF-8, as folders can have them. */
+static int check_text(const struct dataset *d, const char *path, struct error *err) {
+    for (int i = 0; i < d->classes; i++)
+        if (!is_utf8(d->class_names[i]))
+            return error_set(err, STATUS_USAGE,
+                             "%s: the class name \"%.60s\" is no UTF-8: rename it", path,
+                             d->class_names[i]);
+    return 0;
+}
+
 int dataset_convert(const struct dataset *d, const char *out, stop_flag *stop, struct error *err) {
     static const struct {
         const char *ending;
@@ -255,8 +266,10 @@ int dataset_convert(const struct dataset *d, const char *out, stop_flag *stop, s
     size_t n = strlen(out);
     for (size_t i = 0; i < sizeof formats / sizeof *formats; i++) {
         size_t m = strlen(formats[i].ending);
-        if (n > m && !strcmp(out + n - m, formats[i].ending))
-            return formats[i].write(d, out, stop, err);
+        if (n > m && !strcmp(out + n - m, formats[i].ending)) {
+            int status = check_text(d, out, err);
+            return status ? status : formats[i].write(d, out, stop, err);
+        }
     }
     return error_set(err, STATUS_USAGE, "%s: the ending says the format: .h5 or .tar", out);
 }

@@ -1,13 +1,12 @@
 /* hdf5_arrays.c -- the part of the HDF5 reader that calls HDF5. */
 #include "data/file_part.h"
 #include "data/hdf5_internal.h"
+#include "data/utf8.h"
 
 #include <limits.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
-
-#include <utf8proc.h>
 
 enum { MOST_STRINGS = 500 * 1000 * 1000 };
 
@@ -222,16 +221,6 @@ int hdf5_numbers(const struct hdf5_file *f, const char *name, long n, long long 
 }
 
 /* ---- strings ---- */
-
-static int is_utf8(const char *text) {
-    for (utf8proc_int32_t c; *text;) {
-        utf8proc_ssize_t step = utf8proc_iterate((const utf8proc_uint8_t *)text, -1, &c);
-        if (step <= 0)
-            return 0;
-        text += step;
-    }
-    return 1;
-}
 
 /* `read` is H5Aread, or H5Dread for all of a dataset. */
 static herr_t read_all(hid_t source, int is_attribute, hid_t type, void *out) {

@@ -4,6 +4,7 @@
 #include "data/table.h"
 
 #include "core/file.h"
+#include "data/utf8.h"
 
 #include <stdarg.h>
 #include <stdio.h>
@@ -11,7 +12,6 @@
 #include <strings.h>
 
 #include <csv.h>
-#include <utf8proc.h>
 
 enum { MOST_COLUMNS = 64 };
 
@@ -136,20 +136,6 @@ static size_t line_length(const char *line, size_t left) {
     if (n + 1 < left && line[n] == '\r' && line[n + 1] == '\n')
         n++;
     return n < left ? n + 1 : n;
-}
-
-/* The number of good bytes before the first one that is no UTF-8. */
-static size_t utf8_length(const char *line, size_t n) {
-    size_t at = 0;
-    while (at < n) {
-        utf8proc_int32_t ignored;
-        utf8proc_ssize_t step = utf8proc_iterate((const utf8proc_uint8_t *)line + at,
-                                                 (utf8proc_ssize_t)(n - at), &ignored);
-        if (step <= 0)
-            break;
-        at += (size_t)step;
-    }
-    return at;
 }
 
 static int feed(struct table_reader *r, struct csv_parser *p) {

@@ -5,31 +5,19 @@
  *     json    an object; of it "label" (a whole number or a string), and "caption" or "captions",
  *             each a string or an array of strings
  */
+#include "data/utf8.h"
 #include "data/webdataset_internal.h"
 
 #include <ctype.h>
 #include <string.h>
 
 #include <jansson.h>
-#include <utf8proc.h>
 
 enum { MOST_CAPTIONS = 1000 };
 
 static void wrong(struct sample *s, struct arena *a, const char *kind, const char *what) {
     if (!s->wrong)
         s->wrong = arena_printf(a, "its %s: %s", kind, what);
-}
-
-static int is_utf8(const char *text, size_t n) {
-    for (size_t at = 0; at < n;) {
-        utf8proc_int32_t ignored;
-        utf8proc_ssize_t step = utf8proc_iterate((const utf8proc_uint8_t *)text + at,
-                                                 (utf8proc_ssize_t)(n - at), &ignored);
-        if (step <= 0 || !text[at])
-            return 0;
-        at += (size_t)step;
-    }
-    return 1;
 }
 
 /* Without blanks around it. */
@@ -112,7 +100,7 @@ static void take_json(struct sample *s, struct arena *a, const char *text, size_
 
 void sample_take_text(struct sample *s, const char *kind, const char *text, size_t n,
                       struct arena *a) {
-    if (!is_utf8(text, n)) {
+    if (utf8_length(text, n) < n || memchr(text, 0, n)) {
         wrong(s, a, kind, "it is no UTF-8 text");
     } else if (!strcmp(kind, "cls")) {
         s->label = trimmed(a, text, n);

@@ -320,6 +320,23 @@ static void class_names_that_tar_cannot_hold(void **state) {
     }
 }
 
+/* As of a folder from a disk in Latin-1, which no reader of these formats would take back. */
+static void class_names_are_utf8(void **state) {
+    static const char *const names[] = {"caf\xe9", "tea"}, *const files[] = {"x.h5", "x.tar"};
+    struct place *here = *state;
+    struct dataset d;
+    opens(&d, "shapes:size=16,train=4,test=2");
+    d.has_mask = 0;
+    d.classes = 2;
+    d.class_names = names;
+    for (int i = 0; i < 2; i++) {
+        struct error err = {0};
+        assert_int_equal(dataset_convert(&d, in(here, files[i]), NULL, &err), STATUS_USAGE);
+        assert_non_null(strstr(err.message, "is no UTF-8"));
+    }
+    dataset_close(&d);
+}
+
 /* Asked to stop before the first image. */
 static void conversions_stop(void **state) {
     static const char *const names[] = {"x.h5", "x.tar"};
@@ -347,6 +364,7 @@ int main(void) {
         cmocka_unit_test_setup_teardown(a_contact_sheet_is_drawn, set_up, tear_down),
         cmocka_unit_test_setup_teardown(captions_stay_as_many, set_up, tear_down),
         cmocka_unit_test_setup_teardown(class_names_that_tar_cannot_hold, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(class_names_are_utf8, set_up, tear_down),
         cmocka_unit_test_setup_teardown(conversions_stop, set_up, tear_down),
         cmocka_unit_test_setup_teardown(arrays_have_the_sizes_of_images_and_masks, set_up,
                                         tear_down),
