@@ -123,6 +123,12 @@ static void hash_text(struct sha256_ctx *hash, const char *text) {
     sha256_update(hash, strlen(text) + 1, (const uint8_t *)text);
 }
 
+/* A JPEG that is decoded at a fraction of its size, where the sides are rounded up, may come out
+ * longer by one; and rows of fewer pixels than an encoder gets are padded (methods/views.c). */
+static double pixels_at_most(double shorter, double longer) {
+    return shorter * longer + shorter + longer;
+}
+
 static void take(struct survey *s, const struct photo *p, const struct outcome *seen) {
     char label[24];
     int shorter = seen->height < seen->width ? seen->height : seen->width;
@@ -134,7 +140,8 @@ static void take(struct survey *s, const struct photo *p, const struct outcome *
         s->strip = p;
     }
     double by = s->o->keep && shorter > s->o->keep ? (double)s->o->keep / shorter : 1;
-    s->kept = fmax(s->kept, (double)lround(shorter * by) * (double)lround(longer * by));
+    s->kept =
+        fmax(s->kept, pixels_at_most((double)lround(shorter * by), (double)lround(longer * by)));
     snprintf(label, sizeof label, "%d %d", p->label, p->n_captions);
     hash_text(&s->hash, p->name);
     hash_text(&s->hash, label);
@@ -214,7 +221,10 @@ static int survey(struct survey *s, struct error *err) {
     if (!s->o->keep && s->longest * d->height * d->height > MOST_PIXELS)
         return error_set(err, STATUS_USAGE, "%s: it is too long a strip for size=%d",
                          s->strip->name, d->height);
-    d->most_pixels = s->o->keep ? (long)s->kept : d->height * (long)ceil(s->longest * d->height);
+    d->most_pixels = s->o->keep ? (long)s->kept
+                     : s->longest == 1
+                         ? d->height * d->height
+                         : (long)pixels_at_most(d->height, ceil(s->longest * d->height));
     if (d->n_bad)
         log_message(LOG_WARN, "%s: bad images left out: %ld", d->spec, d->n_bad);
 out:
@@ -296,6 +306,8 @@ static int decode_pixels(const struct dataset *d, const struct photo *p, long pl
     TRY(get_file(d, p, place, &scratch, &name, &bytes, &n, err));
     TRY(image_decode(name, bytes, n, &o, &scratch, &image, err));
     TRY(resize(d, &image, side, out, err));
+    if ((long)out->height * out->width > d->most_pixels)
+        TRY(error_set(err, STATUS_USAGE, "%s: it has changed since it was opened", name));
     if (!photos->cache_files)
         image_cache_put(&photos->cache, place, out->height, out->width, CHANNELS, out->pixels);
 out:

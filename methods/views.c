@@ -235,6 +235,8 @@ static void send_views(const struct builder *b, const struct record *r, void *co
     while (next_task(&w)) {
         const struct view_plan plan = plan_of(&w.task);
         float *out = (float *)(void *)(pixels + used);
+        CHECK((size_t)(used + r->channels * w.side * w.side) <= b->pixels->per_sample,
+              "an image of %d x %d is larger than the data's largest", r->height, r->width);
         view_render(r, b->norm, &plan, w.side, out);
         w.task.ready = used;
         change_task(&w);

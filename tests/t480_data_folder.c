@@ -182,7 +182,7 @@ static void sizes(void **state) {
     drop(here, "test/b/3.jpg");
     opens(&d, spec(here, "folder", ",size=10"));
     assert_int_equal(d.height, 10);
-    assert_int_equal(dataset_most_pixels(&d), 24 * 10);
+    assert_int_equal(dataset_most_pixels(&d), 24 * 10 + 24 + 10);
     for (long i = 0; i < 2; i++) {
         reads(&d, SPLIT_TRAIN, i, &r);
         int is_b = r.label == 1;
@@ -216,7 +216,7 @@ static void more_can_be_kept_than_encoders_get(void **state) {
     put_photo(here, "test/b/2.png", 9, 12, 2);   /* as it is, though less than the size */
     opens(&d, spec(here, "folder", ",size=16,keep=30"));
     assert_int_equal(d.height, 16);
-    assert_int_equal(dataset_most_pixels(&d), 28 * 50);
+    assert_int_equal(dataset_most_pixels(&d), 28 * 50 + 28 + 50);
     for (long i = 0; i < 2; i++) {
         reads(&d, SPLIT_TRAIN, i, &r);
         assert_int_equal(r.height, r.label ? 28 : 30);
@@ -234,6 +234,28 @@ static void more_can_be_kept_than_encoders_get(void **state) {
     hash_of(spec(here, "folder", ",size=16"), without);
     assert_string_not_equal(with, without);
     refuses(spec(here, "folder", ",size=16,keep=15"), "keep=15", "less than the size, 16");
+}
+
+/* Room is made for the largest image of the opening (methods/views.c), and no other is let in. */
+static void no_image_is_larger_than_the_largest(void **state) {
+    struct place *here = *state;
+    struct dataset d;
+    struct record r = {0};
+    struct error err = {0};
+    put_photo(here, "train/a/0.jpg", 136, 173, 0); /* decoded at a quarter: 34 x 44 */
+    put_photo(here, "train/b/1.jpg", 136, 173, 1);
+    put_photo(here, "test/b/2.jpg", 136, 173, 2);
+    opens(&d, spec(here, "folder", ",size=33,cache=0"));
+    reads(&d, SPLIT_TRAIN, 0, &r);
+    assert_int_equal(r.height, 33);
+    assert_int_equal(r.width, 43); /* 42 of the whole one */
+    assert_true(dataset_most_pixels(&d) >= 33 * 43);
+    put_photo(here, "train/a/0.jpg", 136, 300, 0);
+    put_photo(here, "train/b/1.jpg", 136, 300, 1);
+    assert_int_equal(dataset_read(&d, SPLIT_TRAIN, 0, &r, &err), STATUS_USAGE);
+    assert_non_null(strstr(err.message, "it has changed since it was opened"));
+    record_free(&r);
+    dataset_close(&d);
 }
 
 static void a_large_photo_is_nearly_what_it_would_be_resized(void **state) {
@@ -390,6 +412,7 @@ int main(void) {
         cmocka_unit_test_setup_teardown(images_without_classes_have_no_labels, set_up, tear_down),
         cmocka_unit_test_setup_teardown(sizes, set_up, tear_down),
         cmocka_unit_test_setup_teardown(more_can_be_kept_than_encoders_get, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(no_image_is_larger_than_the_largest, set_up, tear_down),
         cmocka_unit_test_setup_teardown(a_large_photo_is_nearly_what_it_would_be_resized, set_up,
                                         tear_down),
         cmocka_unit_test_setup_teardown(bad_files_fail_or_are_left_out, set_up, tear_down),
