@@ -8,6 +8,7 @@
 #include "bench/peak.h"
 #include "bench/workload.h"
 #include "core/clock.h"
+#include "core/file.h"
 #include "core/log.h"
 #include "core/sha256.h"
 #include "results/stats.h"
@@ -256,6 +257,12 @@ static int find_peak(struct all *all, struct error *err) {
     return status;
 }
 
+/* What is found only when all has been measured costs all of it. */
+static int try_out(const struct bench_flags *o, struct communicator *ranks, struct error *err) {
+    int status = *o->out && !communicator_rank(ranks) ? file_try(o->out, err) : 0;
+    return communicator_agree(ranks, WAIT_LIMITED, status, err);
+}
+
 /* Ranks that step other networks, or other batches, would wait for what nobody sends. */
 static int compare_flags(const struct all *all, const struct bench_flags *o, struct error *err) {
     struct arena a = {0};
@@ -289,6 +296,7 @@ int bench_steps(struct invocation *call, const struct bench_flags *o, struct err
     call->settings->machine.views = o->views;
     TRY(communicator_agree(ranks, WAIT_LIMITED, invocation_context(call, &context, err), err));
     TRY(invocation_join(call, &context, err));
+    TRY(try_out(o, ranks, err));
     TRY(dataset_open(&data, "shapes:train=1024,test=1", err));
     const struct stepper_config config = {.settings = call->settings,
                                           .data = &data,

@@ -124,8 +124,8 @@ int kernels_keep(const struct invocation *call, struct error *err) {
     k.times.threads = o->threads;
     k.times.seed = o->seed;
     k.times.seconds = o->seconds;
-    if (!kernels_is_file(o->out))
-        TRY(make_folders(o->out, err)); /* before all the work */
+    TRY(kernels_is_file(o->out) ? file_try(o->out, err)
+                                : make_folders(o->out, err)); /* before all the work */
     TRY(launch_some(&k, call, err));
     status = kernels_walk(call, &sink, err);
     if (!k.times.n)

@@ -111,6 +111,30 @@ int file_claim(const char *path, struct error *err) {
     return 0;
 }
 
+int file_try(const char *path, struct error *err) {
+    struct arena a = {0};
+    char *tmp_path = arena_printf(&a, "%s.tmp", path);
+    struct stat there;
+    int status = refuse_special(path, err), fd = -1;
+    if (!status && !stat(path, &there) && S_ISDIR(there.st_mode)) {
+        errno = EISDIR;
+        status = write_failed(path, "replace it", err);
+    }
+    if (status)
+        goto out;
+    unlink(tmp_path); /* as in file_write_atomic */
+    fd = open(tmp_path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
+    if (fd < 0) {
+        status = write_failed(tmp_path, "create it", err);
+        goto out;
+    }
+    close(fd);
+    unlink(tmp_path);
+out:
+    arena_free(&a);
+    return status;
+}
+
 int file_blame_writing(const char *path, const char *unfinished, struct error *err) {
     static const char block[1 << 16];
     int fd = open(unfinished, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0666);

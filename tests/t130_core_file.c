@@ -206,6 +206,25 @@ static void test_pipes_stay(void **state) {
     unlink(path);
 }
 
+/* What would fail after the work fails before it, with the same words, and nothing is touched. */
+static void test_try(void **state) {
+    struct place *here = *state;
+    char *path = in(here, "tried"), *nowhere = in(here, "nowhere/tried"), *pipe = in(here, "tried_pipe");
+    struct error err = {0};
+    assert_int_equal(file_try(path, &err), 0);
+    assert_false(file_exists(path));
+    assert_false(file_exists(in(here, "tried.tmp")));
+    assert_int_equal(file_write_atomic(path, "old", 3, &err), 0);
+    assert_int_equal(file_try(path, &err), 0);
+    expect_file(here, path, "old");
+    expect_failure(file_try(nowhere, &err), &err, nowhere);
+    expect_failure(file_try(in(here, "."), &err), &err, "Is a directory");
+    assert_int_equal(mkfifo(pipe, 0600), 0);
+    assert_int_equal(file_try(pipe, &err), STATUS_USAGE);
+    unlink(pipe);
+    unlink(path);
+}
+
 static void test_make_folders(void **state) {
     struct place *here = *state;
     struct error err = {0};
@@ -262,6 +281,7 @@ int main(void) {
         cmocka_unit_test(test_tmp_is_in_the_way),
         cmocka_unit_test(test_commit),
         cmocka_unit_test(test_pipes_stay),
+        cmocka_unit_test(test_try),
         cmocka_unit_test(test_make_folders),
         cmocka_unit_test(test_sha256),
     };

@@ -81,6 +81,7 @@ rm kept/z.h5
 expect "kernels against what has no launches" 2 'it has 0 launches, and .* 8 are needed' sh -c '"$0" kernels --against "$(echo kept/*.h5)"' "$program"
 expect "launches without a file" 2 'launches is for --out' "$program" kernels --launches 3
 expect "kernels into a file that cannot be" 3 'none/kernels.h5' "$program" kernels --shapes tests --filter '^argmax_rows 64x' --seconds 0.001 --out none/kernels.h5
+expect "which is found before they are timed" 0 '^0$' sh -c '"$0" kernels --shapes tests --filter "^argmax_rows 64x" --seconds 0.001 --out none/kernels.h5 2>&1 | grep -c ^argmax' "$program"
 expect "two threads on one processor" 2 'pin is one processor' "$program" kernels --pin 0 --threads 2
 expect "kernels on a processor that there is not" 2 'pin 4000: ' "$program" kernels --pin 4000
 expect "kernels against itself and another" 2 'not both' "$program" kernels --self_test --against ./faster.sh
