@@ -1,4 +1,5 @@
 /* command_bench.c -- bench: the flags, and what there is to bench. */
+#include "bench/arguments.h"
 #include "bench/bench.h"
 
 #include <string.h>
@@ -31,9 +32,27 @@ static const struct option_def bench_options[] = {
     OPTION_REAL(struct bench_flags, seconds, 5, 0.1, 3600, "time for each"),
     OPTION_END};
 
+/* The flags that mean something to each; steps: all. */
+static const struct {
+    const char *what, *flags;
+} takes[] = {{"views", "filter json seconds"},
+             {"loader", "filter json seconds threads batch views"},
+             {"report", ""},
+             {"csv", ""}};
+
+static int check_flags(const struct invocation *call, const char *what, struct error *err) {
+    for (size_t i = 0; i < sizeof takes / sizeof *takes; i++)
+        if (!strcmp(what, takes[i].what))
+            return arguments_no_flags(call, bench_options, takes[i].flags, what, err);
+    return 0;
+}
+
 static int run(struct invocation *call, struct error *err) {
     const struct bench_flags *o = &call->own.bench;
     const char *what = call->argc > 1 ? call->argv[1] : "what?";
+    int status = check_flags(call, what, err);
+    if (status)
+        return status;
     if (!strcmp(what, "steps") && call->argc == 2)
         return bench_steps(call, o, err);
     if (call->ranks)

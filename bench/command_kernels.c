@@ -1,4 +1,5 @@
 /* command_kernels.c -- kernels: the flags, and what is done with kernels. */
+#include "bench/arguments.h"
 #include "bench/kernels.h"
 #include "bench/quiet.h"
 #include "results/kernel_times.h"
@@ -53,8 +54,10 @@ static int run(struct invocation *call, struct error *err) {
     const struct kernels_flags *o = &call->own.kernels;
     int status = 0;
     for (int i = 0; i < WORDS && call->argc > 1; i++)
-        if (!strcmp(call->argv[1], words[i].name))
-            return kernels_report(call, words[i].csv, err);
+        if (!strcmp(call->argv[1], words[i].name)) {
+            status = arguments_no_flags(call, kernels_options, "", words[i].name, err);
+            return status ? status : kernels_report(call, words[i].csv, err);
+        }
     if ((status = invocation_no_arguments(call, err)))
         return status;
     if (o->self_test && *o->against)

@@ -112,6 +112,10 @@ expect "bench views of a dataset" 0 '^read\+simclr-blur/16px/of-drawn ' "$progra
 expect "bench loader" 0 '^mae/32px/of-shapes +1 +[1-9]' "$program" bench loader --filter mae --threads 1 --seconds 0.1
 expect "bench loader of a dataset as JSON" 0 '"name": "mae/32px/of-drawn", "threads": 1, "images_per_s": [1-9]' "$program" bench loader drawn=shapes:size=16,train=200,test=10 --filter mae --threads 1 --seconds 0.1 --json
 expect "bench loader that matches nothing" 2 'no method' "$program" bench loader --filter nothing
+expect "bench loader with what is of steps" 2 '^ssvbench: --out means nothing to `bench loader`: leave it out' "$program" bench loader --filter mae --seconds 0.1 --out x.h5
+expect "bench views with what is of the loader" 2 '^ssvbench: --batch means nothing to `bench views`' "$program" bench views --seconds 0.1 --batch 8
+expect "bench report of a part" 2 '^ssvbench: --filter means nothing to `bench report`' "$program" bench report x.h5 --filter mae
+expect "kept kernels of a part" 2 '^ssvbench: --filter means nothing to `kernels csv`' "$program" kernels csv kept --filter gemm
 expect "bench steps as JSON" 0 '"percent_of_peak"' "$program" bench steps --json --seconds 0.1 --filter 'mae/vit-micro/32px-p8'
 # Asked to stop while it measures, it does so, and ends by the signal: not killed a minute later.
 expect "bench steps that is stopped" 130 'stopped in mae/vit-micro/32px-p8/b64' timeout --preserve-status -s INT -k 60 2 "$program" bench steps --seconds 3600 --filter 'mae/vit-micro/32px-p8'
