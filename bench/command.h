@@ -11,6 +11,11 @@
 #define SSV_VERSION "0.1.0"
 #define SSV_DATE "2026-11-27" /* of the version, for the manual */
 
+/* When kernels_cpu() is NULL. */
+#define KERNELS_NO_ISA                                                                             \
+    "SSVBENCH_ISA names an instruction set that this processor or build does not have: leave it "  \
+    "unset, or see `ssvbench env`"
+
 struct invocation {
     const char *command;
     struct settings *settings;

@@ -78,10 +78,7 @@ int invocation_context(const struct invocation *call, struct context *context, s
     int loaders = 1 + n / PROCESSORS_PER_LOADER;
     const struct kernels *k = kernels_cpu();
     if (!k)
-        return error_set(
-            err, STATUS_USAGE,
-            "SSVBENCH_ISA names an instruction set that this processor or build does not "
-            "have: leave it unset, or see `ssvbench env`");
+        return error_set(err, STATUS_USAGE, KERNELS_NO_ISA);
     if (!m->out[0]) /* as of a script's variable that was never set: it would be the root */
         return error_set(err, STATUS_USAGE,
                          "--out is empty: say where results go, or leave it out");

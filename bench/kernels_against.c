@@ -10,6 +10,7 @@
 #include "core/log.h"
 
 #include <jansson.h>
+#include <math.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -93,6 +94,12 @@ static int options_of(const struct kernel_times *stored, const char *path, struc
                          "%s: it has %d launches, and for one slower kernel among its %d to be "
                          "told from chance %d are needed: make it with --launches %d --out FILE.h5",
                          path, n, stored->n, least, least);
+    if (stored->threads < 1 || stored->seed < 0 || !(stored->seconds > 0) ||
+        !isfinite(stored->seconds))
+        return error_set(err, STATUS_USAGE,
+                         "%s: it says that its kernels had %d threads, seed %d and %g s: not what "
+                         "`ssvbench kernels --out` writes",
+                         path, stored->threads, stored->seed, stored->seconds);
     o->filter = stored->filter;
     o->backend = stored->backends;
     o->shapes = stored->shapes;
@@ -147,7 +154,11 @@ static int against_file(const struct invocation *call, struct error *err) {
                 "%s is of %s: not launched in turns, so what the machine did then and "
                 "does now counts as a difference; --against a program is stronger",
                 o.against, stored.machine.created_utc);
-    TRY(turns_launch(&t, o.filter, err));
+    status = turns_launch(&t, o.filter, err);
+    if (status == STATUS_MACHINE) /* this program refuses what it is asked for, or fails */
+        error_prefix(err, "%s, launched as it says", o.against);
+    if (status)
+        goto out;
     for (int i = 0; i < stored.n; i++)
         turns_set(&t, 1, &stored.rows[i], &stored.samples[i]);
     turns_decide(&t, 0, 1);

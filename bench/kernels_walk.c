@@ -190,7 +190,7 @@ static int choose(const char *asked, const char *math, const struct kernels **ch
             "--math %s is for devices: choose one with --backend cuda, or leave it out", math);
     if (!*asked) {
         chosen[(*n)++] = kernels_cpu();
-        return chosen[0] ? 0 : error_set(err, STATUS_USAGE, "SSVBENCH_ISA names no backend");
+        return chosen[0] ? 0 : error_set(err, STATUS_USAGE, KERNELS_NO_ISA);
     }
     for (const struct kernels *const *k = kernels_all(); *k; k++)
         at += (size_t)snprintf(names + at, sizeof names - at, "%s%s", at ? ", " : "", (*k)->name);

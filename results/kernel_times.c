@@ -185,6 +185,9 @@ static void get_roof(struct h5 *h, struct kernel_times *t) {
     if (n > KERNEL_LEVELS || (n && !speed))
         h5_wrong(h, roof, "per_second", "%d levels, or none", n);
     for (int i = 0; i < n && speed && !h->status; i++) {
+        if (!(bytes[i] > 0 && speed[i] > 0 && isfinite(bytes[i]) && isfinite(speed[i])))
+            h5_wrong(h, roof, "per_second", "level %d says %g bytes/s over %g", i, speed[i],
+                     bytes[i]);
         t->level_bytes[i] = bytes[i];
         t->level_per_second[i] = speed[i];
     }
@@ -207,7 +210,7 @@ static void get_all(struct h5 *h, struct kernel_times *t) {
     for (int kind = 0; kind < KINDS; kind++)
         get_samples(h, kernels, t, (enum kind)kind);
     for (int i = 0; i < t->n && !h->status; i++)
-        if (!(t->rows[i].warm > 0))
+        if (!(t->rows[i].warm > 0 && isfinite(t->rows[i].warm)))
             h5_wrong(h, tables, "summary", "the time of row %d is %g s", i, t->rows[i].warm);
     h5_end(tables);
     h5_end(kernels);

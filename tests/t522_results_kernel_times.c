@@ -136,6 +136,22 @@ static void broken_files_are_refused(void **state) {
     assert_int_equal(kernel_times_read(&u, in(here, "nowhere.h5"), &err), STATUS_USAGE);
 }
 
+/* Numbers that no clock measures, and that figures could not be drawn of. */
+static void what_no_clock_says_is_refused(void **state) {
+    struct place *here = *state;
+    const double odd[] = {0, -1, NAN, INFINITY};
+    for (int i = 0; i < 8; i++) {
+        struct kernel_times t, u;
+        struct error err = {0};
+        fill(&t);
+        *(i < 4 ? &t.rows[7].warm : &t.level_per_second[1]) = odd[i % 4];
+        assert_int_equal(kernel_times_write(&t, in(here, "odd.h5"), &err), 0);
+        assert_int_equal(kernel_times_read(&u, in(here, "odd.h5"), &err), STATUS_USAGE);
+        assert_non_null(strstr(err.message, i < 4 ? "row 7" : "level 1"));
+        kernel_times_free(&t);
+    }
+}
+
 static void machines_are_told_apart(void **state) {
     (void)state;
     struct kernel_times here, there;
@@ -164,6 +180,7 @@ int main(void) {
         CASE(nothing_is_a_result_too),
         CASE(broken_files_are_refused),
         cmocka_unit_test(machines_are_told_apart),
+        CASE(what_no_clock_says_is_refused),
     };
     return cmocka_run_group_tests_name("kernel times", tests, NULL, NULL);
 }
