@@ -189,6 +189,12 @@ void case_arrays(struct case_run *r, size_t n, const void *const *arrays) {
         }
 }
 
+void case_spare(struct case_run *r, const void *array, double numbers) {
+    for (int i = 0; i < r->n_buffers && !r->c && array; i++)
+        if (r->buffer[i].at == array)
+            r->buffer[i].spared = numbers;
+}
+
 void case_open(struct case_run *r, const struct kernel_case *kernel, const int dim[CASE_DIMS],
                const struct kernels *k, int offset, uint64_t seed) {
     *r = (struct case_run){.kernel = kernel, .k = k, .offset = offset, .seed = seed};
@@ -296,9 +302,10 @@ double case_bytes(const struct case_run *r) {
     double bytes = 0;
     for (int i = 0; i < r->n_buffers; i++) {
         const struct case_buffer *b = &r->buffer[i];
-        double once =
-            (double)b->rows * (double)b->width * (b->half ? sizeof(uint16_t) : sizeof(real));
-        bytes += b->role == CASE_SCRATCH ? 0 : b->role == CASE_UPDATE ? 2 * once : once;
+        const double once = (double)b->rows * (double)b->width;
+        const double moved = (b->role == CASE_UPDATE ? 2 * once : once) - b->spared;
+        const size_t size = b->half ? sizeof(uint16_t) : sizeof(real);
+        bytes += b->role == CASE_SCRATCH ? 0 : moved * (double)size;
     }
     return bytes;
 }

@@ -44,6 +44,7 @@ struct case_buffer {
     int half;                /* in 16 bits there; what it starts from is rounded to them here */
     uint16_t *packed, *back; /* what it starts from, and what came back; as many words as numbers */
     int overrun;             /* found when it came back */
+    double spared;           /* numbers that no call touches; twice where it reads and writes */
 };
 
 struct case_run {
@@ -108,7 +109,7 @@ struct case_cost {
 };
 struct case_cost case_cost(const struct kernel_case *kernel, const int dim[CASE_DIMS],
                            unsigned halves);
-/* Every input read once, every output written once. */
+/* Every input read once, every output written once, but for what is spared. */
 double case_bytes(const struct case_run *r);
 void case_close(struct case_run *r);
 
@@ -124,5 +125,8 @@ int32_t *case_index(struct case_run *r, size_t n, int first, int end);  /* first
 int32_t *case_index_out(struct case_run *r, size_t rows, size_t width); /* to be written */
 real *case_returned(struct case_run *r, size_t n); /* for what a kernel returns, written here */
 void case_arrays(struct case_run *r, size_t n, const void *const *arrays); /* see ARRAYS */
+/* So many of an array's numbers are not touched by a call, or twice as many neither read nor
+ * written; of NULL none. */
+void case_spare(struct case_run *r, const void *array, double numbers);
 
 #endif

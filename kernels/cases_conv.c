@@ -25,6 +25,24 @@ static double conv_flops(const struct case_run *r, const struct conv_shape *s) {
     return 2.0 * r->dim[0] * output(s) * s->kh * s->kw * s->in;
 }
 
+/* Of a row or column of `size` numbers those that some window has. */
+static double seen(int size, int k, int stride, int pad) {
+    int n = 0, end = 0; /* of the windows before */
+    for (int i = 0; i < window_count(size, k, stride, pad); i++) {
+        int first = i * stride - pad > end ? i * stride - pad : end;
+        end = i * stride - pad + k < size ? i * stride - pad + k : size;
+        n += end > first ? end - first : 0;
+        end = end > first ? end : first;
+    }
+    return n;
+}
+
+/* Pixels that a stride longer than the window leaves out. */
+static double conv_spared(const struct case_run *r, const struct conv_shape *s) {
+    const double has = seen(s->h, s->kh, s->stride, s->pad) * seen(s->w, s->kw, s->stride, s->pad);
+    return ((double)s->h * s->w - has) * r->dim[0] * s->in;
+}
+
 static void conv2d_pack_size(struct case_run *r) {
     struct conv_shape s = conv_shape(r);
     real *enough = case_returned(r, 2);
@@ -52,6 +70,7 @@ static void conv2d_forward(struct case_run *r) {
     real *x = in(r, n, input(&s)), *y = out(r, n, output(&s));
     r->flops = conv_flops(r, &s);
     ARRAYS(r, x, w, bias, y);
+    case_spare(r, x, conv_spared(r, &s));
     if (r->c)
         r->k->conv2d_forward(r->c, n, &s, x, w, bias, y);
 }
@@ -63,6 +82,7 @@ static void conv2d_backward_data(struct case_run *r) {
     real *dy = in(r, n, output(&s)), *dx = gradient(r, acc, n, input(&s));
     r->flops = conv_flops(r, &s);
     ARRAYS(r, dy, w, bias, dx);
+    case_spare(r, dx, acc && !(r->dim[9] & BIAS) ? 2 * conv_spared(r, &s) : 0);
     if (r->c)
         r->k->conv2d_backward_data(r->c, n, &s, dy, w, bias, acc, dx);
 }
@@ -74,6 +94,8 @@ static void conv2d_pack(struct case_run *r) {
     conv2d_forward(r);
     conv2d_backward_data(r);
     r->flops = 0;
+    for (int i = 0; i < r->n_buffers; i++)
+        r->buffer[i].spared = 0;
 }
 
 static void conv2d_backward_weight(struct case_run *r) {
@@ -82,6 +104,7 @@ static void conv2d_backward_weight(struct case_run *r) {
     real *x = in(r, n, input(&s)), *dy = in(r, n, output(&s)), *dw = update(r, 1, weights(&s));
     r->flops = conv_flops(r, &s);
     ARRAYS(r, x, dy, dw);
+    case_spare(r, x, conv_spared(r, &s));
     if (r->c)
         r->k->conv2d_backward_weight(r->c, n, &s, x, dy, dw);
 }

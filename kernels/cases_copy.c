@@ -66,6 +66,7 @@ static void combine_rows_forward(struct case_run *r) {
     int32_t *row = case_index(r, (size_t)n * (size_t)taps, 0, rows);
     real *weight = in(r, n, taps), *x = in(r, rows, cols), *y = out(r, n, cols);
     r->flops = 2.0 * n * taps * cols;
+    case_spare(r, x, left_over(rows, n * taps) * cols);
     if (r->c)
         r->k->combine_rows_forward(r->c, n, taps, cols, row, weight, x, y);
 }
@@ -75,6 +76,7 @@ static void combine_rows_backward(struct case_run *r) {
     int32_t *row = case_index(r, (size_t)n * (size_t)taps, 0, rows);
     real *weight = in(r, n, taps), *dy = in(r, n, cols), *dx = update(r, rows, cols);
     r->flops = 2.0 * n * taps * cols;
+    case_spare(r, dx, 2 * left_over(rows, n * taps) * cols);
     if (r->c)
         r->k->combine_rows_backward(r->c, n, taps, rows, cols, row, weight, dy, dx);
 }

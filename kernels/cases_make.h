@@ -35,6 +35,11 @@ static inline struct kctx packing(const struct case_run *r, unsigned as) {
     return c;
 }
 
+/* Of `rows` that n are picked from, each different: how many are left. */
+static inline double left_over(int rows, int n) {
+    return n < rows ? rows - n : 0;
+}
+
 /* What acc adds to or overwrites. */
 static inline real *gradient(struct case_run *r, int acc, int rows, int width) {
     return acc ? update(r, rows, width) : out(r, rows, width);

@@ -114,6 +114,15 @@ static void attention_flash_backward(struct case_run *r) {
                                        dy, dqkv, dbias);
 }
 
+/* Of each image the queries of other rows, and of a bias what is of them. */
+static double other_queries(const int *s) {
+    return left_over(s[1], 1) * s[0] * s[2] * s[3];
+}
+
+static double other_biases(const int *s) {
+    return left_over(s[1], s[4] & ONE_ROW ? 1 : s[0]) * s[2] * s[1];
+}
+
 /* One query an image; the row's number is made by the case, or one for all. */
 static void attention_row_forward(struct case_run *r) {
     const int *s = r->dim, t = s[1], one = s[4] & ONE_ROW;
@@ -123,6 +132,8 @@ static void attention_row_forward(struct case_run *r) {
     real *p = out(r, s[0], s[2] * attention_stride(t)), *y = out(r, s[0], s[2] * s[3]);
     r->flops = (4.0 * s[3] + 5) * s[0] * s[2] * t;
     ARRAYS(r, bias, qkv, row, p, y);
+    case_spare(r, qkv, other_queries(s));
+    case_spare(r, bias, other_biases(s));
     if (r->c)
         r->k->attention_row_forward(r->c, s[0], t, s[2], s[3], 0.3f, s[4] & CAUSAL, bias, qkv, row,
                                     !one, p, y);
@@ -136,6 +147,8 @@ static void attention_row_backward(struct case_run *r) {
     real *dqkv = out(r, s[0], t * 3 * s[2] * s[3]);
     real *dbias = s[4] & BIAS ? update(r, 1, s[2] * t * t) : NULL;
     r->flops = (8.0 * s[3] + 5) * s[0] * s[2] * t;
+    case_spare(r, qkv, other_queries(s));
+    case_spare(r, dbias, 2 * other_biases(s));
     for (int i = 0; i < s[0] * s[2] && case_fills(r); i++)
         for (int j = s[4] & CAUSAL ? row[one ? 0 : i / s[2]] + 1 : t; j < tp; j++)
             p[(size_t)i * (size_t)tp + (size_t)j] = 0;

@@ -290,6 +290,7 @@ static void gather_forward(struct case_run *r) {
     int32_t *index = case_index(r, (size_t)((shared ? 1 : d[0]) * d[2]), -1, d[1]);
     real *fill = d[4] & FILL ? in(r, 1, d[3]) : NULL, *y = out(r, d[0], d[2] * d[3]);
     ARRAYS(r, x, index, fill, y);
+    case_spare(r, x, left_over(d[1], d[2]) * d[0] * d[3]);
     if (r->c)
         r->k->gather_forward(r->c, d[0], d[1], d[2], d[3], x, index, shared ? 0 : d[2], fill, y);
 }
@@ -302,6 +303,7 @@ static void gather_backward(struct case_run *r) {
     real *dfill = d[4] & FILL ? update(r, 1, d[3]) : NULL;
     r->flops = (double)d[0] * d[2] * d[3];
     ARRAYS(r, dy, index, dx, dfill);
+    case_spare(r, dx, acc ? 2 * left_over(d[1], d[2]) * d[0] * d[3] : 0);
     if (r->c)
         r->k->gather_backward(r->c, d[0], d[1], d[2], d[3], dy, index, shared ? 0 : d[2], acc, dx,
                               dfill);
@@ -370,6 +372,7 @@ static void mean_rows_forward(struct case_run *r) {
     real *x = in(r, d[0], d[1] * d[2]), *y = out(r, d[0], d[2]);
     r->flops = (double)d[0] * (d[4] - d[3]) * d[2];
     ARRAYS(r, x, y);
+    case_spare(r, x, left_over(d[1], d[4] - d[3]) * d[0] * d[2]);
     if (r->c)
         r->k->mean_rows_forward(r->c, d[0], d[1], d[2], d[3], d[4], x, y);
 }
@@ -379,6 +382,7 @@ static void mean_rows_backward(struct case_run *r) {
     real *dy = in(r, d[0], d[2]), *dx = gradient(r, d[5], d[0], d[1] * d[2]);
     r->flops = (double)d[0] * (d[4] - d[3]) * d[2];
     ARRAYS(r, dy, dx);
+    case_spare(r, dx, d[5] ? 2 * left_over(d[1], d[4] - d[3]) * d[0] * d[2] : 0);
     if (r->c)
         r->k->mean_rows_backward(r->c, d[0], d[1], d[2], d[3], d[4], dy, d[5], dx);
 }

@@ -84,6 +84,49 @@ static void they_say_what_was_asked_for(void **state) {
         }
 }
 
+static double bytes_of(const char *name, const int dim[CASE_DIMS]) {
+    const struct kernel_case *kc;
+    for (int i = 0; (kc = kernel_case_at(i)); i++)
+        if (!strcmp(kc->name, name))
+            return case_cost(kc, dim, 0).bytes;
+    fail_msg("%s: no case", name);
+    return 0;
+}
+
+/* Counted by hand: what a call need not look at is not among its bytes. */
+static void bytes_are_those_that_must_move(void **state) {
+    (void)state;
+    static const struct {
+        const char *name;
+        int dim[CASE_DIMS];
+        double numbers;
+    } known[] = {
+        {"axpby", {10, 0}, 10 + 2 * 10},
+        {"gemm", {5, 7, 11, 0, 0, 0, 2}, 5 * 11 + 11 * 7 + 5 * 7},
+        {"gather_forward", {8, 64, 16, 192, 0}, 8 * 16 * 192 + 8 * 16 + 8 * 16 * 192},
+        {"gather_forward", {8, 17, 65, 192, 2}, 8 * 17 * 192 + 8 * 65 + 192 + 8 * 65 * 192},
+        {"gather_backward", {2, 65, 17, 67, 4}, 2 * 17 * 67 + 2 * 17 + 2 * (2 * 17 * 67)},
+        {"gather_backward", {2, 65, 17, 67, 0}, 2 * 17 * 67 + 2 * 17 + 2 * 65 * 67},
+        {"mean_rows_forward", {2, 5, 7, 1, 4}, 2 * 3 * 7 + 2 * 7},
+        {"attention_row_forward",
+         {2, 9, 3, 4, 4},
+         2 * (2 * 9 * 12 + 12) + 1 + 2 * 3 * 16 + 2 * 12},
+        {"conv2d_forward", {3, 6, 5, 17, 9, 1, 1, 2, 0, 0}, 3 * 9 * 17 + 17 * 9 + 3 * 9 * 9},
+        {"conv2d_forward",
+         {2, 8, 8, 4, 5, 3, 3, 1, 1, 0},
+         2 * 64 * 4 + 5 * 9 * 4 + 2 * 64 * 5},
+        {"conv2d_backward_data",
+         {3, 6, 5, 17, 9, 1, 1, 2, 0, 2},
+         3 * 9 * 9 + 17 * 9 + 2 * (3 * 9 * 17)},
+    };
+    for (size_t i = 0; i < sizeof known / sizeof *known; i++) {
+        double bytes = bytes_of(known[i].name, known[i].dim);
+        if (bytes != known[i].numbers * sizeof(real))
+            fail_msg("%s, %zu: %g bytes, not %g", known[i].name, i, bytes,
+                     known[i].numbers * sizeof(real));
+    }
+}
+
 /* What a call costs is told without its buffers, and is what it costs with them. */
 static void costs_need_no_memory(void **state) {
     (void)state;
@@ -111,6 +154,7 @@ static void they_tell_nobody_without_a_watch(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(they_say_what_was_asked_for),
+        cmocka_unit_test(bytes_are_those_that_must_move),
         cmocka_unit_test(costs_need_no_memory),
         cmocka_unit_test(they_tell_nobody_without_a_watch),
     };
