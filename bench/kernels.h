@@ -15,6 +15,11 @@ static inline int kernels_is_file(const char *name) {
     return n > 3 && !strcmp(name + n - 3, ".h5");
 }
 
+/* Whether --backend names a device. */
+static inline int kernels_on_device(const char *backend) {
+    return !strncmp(backend, "cuda", strlen("cuda"));
+}
+
 /* Gets what is measured, as it is. */
 struct kernels_sink {
     /* device: what it was measured on, "cpu" */

@@ -8,6 +8,7 @@
 #include "bench/other.h"
 #include "bench/turns.h"
 #include "core/log.h"
+#include "kernels/plugin.h"
 
 #include <jansson.h>
 #include <math.h>
@@ -123,17 +124,24 @@ static int no_options(const struct invocation *call, const char *path, struct er
     return 0;
 }
 
+/* Times of a device say which one it was, and it is opened to be asked. */
 static int same_machine(const struct kernel_times *stored, const char *path, struct error *err) {
     struct arena scratch = {0};
     struct kernel_times here;
+    struct device *d = NULL;
+    int status = 0, fell_back;
     kernel_times_init(&here);
+    if (kernels_on_device(stored->backends)) {
+        TRY(device_open(&d, stored->backends, "fp32", 0, &fell_back, err));
+        here.machine.env_device = d->description;
+    }
     const char *differs = kernel_times_differ(stored, &here, &scratch);
-    int status =
-        differs ? error_set(err, STATUS_USAGE,
-                            "%s: it is of another machine (%s), and times of two machines are not "
-                            "compared",
-                            path, differs)
-                : 0;
+    if (differs)
+        status = error_set(err, STATUS_USAGE,
+                           "%s: it is of another machine (%s), and times of two machines are not "
+                           "compared",
+                           path, differs);
+out:
     kernel_times_free(&here);
     arena_free(&scratch);
     return status;

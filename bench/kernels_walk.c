@@ -178,7 +178,7 @@ static int choose(const char *asked, const char *math, const struct kernels **ch
     size_t at = 0;
     int fell_back;
     *n = 0;
-    if (!strncmp(asked, "cuda", strlen("cuda"))) {
+    if (kernels_on_device(asked)) {
         int status = device_open(device, asked, math, 0, &fell_back, err);
         if (!status)
             chosen[(*n)++] = (*device)->kernels;
