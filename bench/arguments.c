@@ -6,6 +6,11 @@ const char *arguments_folder(const struct invocation *call, int first) {
     return call->argc > first ? call->argv[first] : call->settings->machine.out;
 }
 
+const char *arguments_folder_of(const char *path, struct arena *a) {
+    const char *slash = strrchr(path, '/');
+    return slash ? arena_printf(a, "%.*s", slash == path ? 1 : (int)(slash - path), path) : ".";
+}
+
 int arguments_runs_below(const char *const *folders, int n, struct arena *a,
                          struct runs_found *found, struct error *err) {
     int status = runs_find(folders, n, a, found, err);

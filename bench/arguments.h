@@ -24,6 +24,8 @@ int arguments_done(struct runs_found *found, int status, struct error *err);
 /* "-o PATH" and "-oPATH" become FLAG=PATH: the tables of options know no short names. */
 void arguments_short_output(struct invocation *call, const char *flag);
 
+/* The folder that a file lies in. */
+const char *arguments_folder_of(const char *path, struct arena *a);
 /* Of a command that does several things, each with flags of its own: status 2 for a flag in the
  * call that means nothing to `what`; but: the names that do, with blanks. */
 int arguments_no_flags(const struct invocation *call, const struct option_def *flags,

@@ -1,10 +1,10 @@
 /* bench_report.c -- what `bench steps --out` kept: `bench report` and `bench csv` of files. */
+#include "bench/arguments.h"
 #include "bench/bench.h"
 #include "core/log.h"
 #include "reports/steps.h"
 
 #include <stdio.h>
-#include <string.h>
 
 /* One that cannot be read is said and counted. */
 static int read_all(const struct invocation *call, struct step_files *f) {
@@ -21,11 +21,6 @@ static int read_all(const struct invocation *call, struct step_files *f) {
     return bad;
 }
 
-static const char *folder_of(const char *path, struct arena *a) {
-    const char *slash = strrchr(path, '/');
-    return slash ? arena_printf(a, "%.*s", slash == path ? 1 : (int)(slash - path), path) : ".";
-}
-
 int bench_report(const struct invocation *call, int csv, struct error *err) {
     struct arena a = {0};
     struct step_files f = {.file = ARENA_ARRAY(&a, struct step_times, call->argc)};
@@ -39,7 +34,7 @@ int bench_report(const struct invocation *call, int csv, struct error *err) {
     if (csv) {
         TRY(steps_csv(&f, stdout, err));
     } else {
-        const char *folder = folder_of(call->argv[2], &a);
+        const char *folder = arguments_folder_of(call->argv[2], &a);
         TRY(steps_table(&f, stdout, err));
         TRY(steps_figures(&f, folder, err));
         log_message(LOG_INFO, "the figure is %s/figures/throughput", folder);

@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 struct keep {
+    const char *math;
     struct kernel_times times;
     struct turns launched;
 };
@@ -46,7 +47,10 @@ static void take(void *self, const struct kernel_shape *at, const char *shape, c
     snprintf(r.kernel, sizeof r.kernel, "%s", at->call.kernel->name);
     snprintf(r.dims, sizeof r.dims, "%s", at->call.kernel->dims);
     snprintf(r.shape, sizeof r.shape, "%s", shape);
-    snprintf(r.backend, sizeof r.backend, "%s", backend);
+    if (!strcmp(k->math, "fp32")) /* with another one it is another series of a history */
+        snprintf(r.backend, sizeof r.backend, "%s", backend);
+    else
+        snprintf(r.backend, sizeof r.backend, "%s-%s", backend, k->math);
     find_launches(&k->launched, &r, &samples);
     kernel_times_add(&k->times, &r, &samples);
 }
@@ -113,7 +117,7 @@ static int write_times(struct kernel_times *t, const char *out, struct error *er
 
 int kernels_keep(const struct invocation *call, struct error *err) {
     const struct kernels_flags *o = &call->own.kernels;
-    struct keep k = {.launched = {.n = 0}};
+    struct keep k = {.math = o->math, .launched = {.n = 0}};
     const struct kernels_sink sink = {.roof = roof, .take = take, .self = &k};
     struct error failed = {0};
     int status = 0;

@@ -1,5 +1,6 @@
 /* kernels_report.c -- what --out kept: `kernels csv` and `kernels report` of files, or of folders
  * that hold some. */
+#include "bench/arguments.h"
 #include "bench/kernels.h"
 #include "core/log.h"
 #include "reports/kernels.h"
@@ -9,6 +10,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
 struct files {
     struct arena arena;
@@ -62,18 +64,25 @@ static int by_time(const void *a, const void *b) {
     return strcmp(x->machine.created_utc, y->machine.created_utc);
 }
 
-/* Times of another machine than the last file's would look like changes. */
-static void keep_one_machine(struct kernel_history *h) {
+/* Times of another machine, or on more threads, than the last file's would look like changes. */
+static const char *differ(const struct kernel_times *t, const struct kernel_times *last,
+                          struct arena *a) {
+    return t->threads != last->threads
+               ? arena_printf(a, "threads: %d, there %d", t->threads, last->threads)
+               : kernel_times_differ(t, last, a);
+}
+
+static void keep_comparable(struct kernel_history *h) {
     struct arena scratch = {0};
     const struct kernel_times last = h->file[h->n - 1];
     int kept = 0;
     for (int i = 0; i < h->n; i++) {
-        const char *differs = kernel_times_differ(&h->file[i], &last, &scratch);
+        const char *differs = differ(&h->file[i], &last, &scratch);
         if (!differs) {
             h->file[kept++] = h->file[i];
             continue;
         }
-        log_message(LOG_WARN, "left out, the times of %s, of another machine than the last: %s",
+        log_message(LOG_WARN, "left out, the times of %s, not to be compared with the last: %s",
                     h->file[i].machine.created_utc, differs);
         kernel_times_free(&h->file[i]);
     }
@@ -81,13 +90,15 @@ static void keep_one_machine(struct kernel_history *h) {
     arena_free(&scratch);
 }
 
+static int is_folder(const char *path) {
+    struct stat info;
+    return !stat(path, &info) && S_ISDIR(info.st_mode);
+}
+
 static int draw(const struct kernel_history *h, const char *first, struct arena *a,
                 struct error *err) {
-    size_t n = strlen(first);
-    const char *folder = first, *slash = strrchr(first, '/');
+    const char *folder = is_folder(first) ? first : arguments_folder_of(first, a);
     int status = 0;
-    if (n > 3 && !strcmp(first + n - 3, ".h5"))
-        folder = slash ? arena_printf(a, "%.*s", (int)(slash - first), first) : ".";
     TRY(kernels_history_table(h, stdout, err));
     TRY(kernels_figures(h, folder, err));
     log_message(LOG_INFO, "figures are in %s/figures", folder);
@@ -111,7 +122,7 @@ int kernels_report(const struct invocation *call, int csv, struct error *err) {
     if (csv) {
         TRY(kernels_csv(h, stdout, err));
     } else {
-        keep_one_machine(h);
+        keep_comparable(h);
         TRY(draw(h, call->argv[2], &f.arena, err));
     }
     if (f.n_bad)
