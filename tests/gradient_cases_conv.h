@@ -10,6 +10,7 @@
     {"conv", net_conv},                                     \
     {"conv views", net_conv_views},                         \
     {"conv transpose", net_conv_transpose},                 \
+    {"conv odd", net_conv_odd},                             \
     {"maxpool", net_maxpool},                               \
     {"channelwise", net_channelwise},                       \
     {"batch norm", net_batchnorm},                          \
@@ -76,6 +77,18 @@ static void net_conv_transpose(struct net *n) {
     struct tensor *x = op_conv_transpose2d(&n->graph, "up1", picture_views(n), &spec);
     last.bias = 0;
     square_all(n, op_conv_transpose2d(&n->graph, "up2", x, &last));
+}
+
+/* One channel, strides longer than windows, a window larger than the map, a pool that skips. */
+static void net_conv_odd(struct net *n) {
+    struct graph *g = &n->graph;
+    struct conv_spec far = conv_of(n, 1, 1, 3, 0), wide = conv_of(n, 2, 5, 1, 2);
+    struct conv_spec apart = conv_of(n, 1, 1, 2, 0), last = conv_of(n, 3, 2, 4, 1);
+    struct tensor *x = linear(n, "grey", pictures(n), 1, ACT_NONE, NULL);
+    x = op_batchnorm(g, "bn", n->group, op_conv2d(g, "far", x, &far), NULL, 0, 0);
+    x = op_conv_transpose2d(g, "apart", op_conv2d(g, "wide", x, &wide), &apart);
+    struct tensor *y = op_maxpool(g, "pool", op_conv2d(g, "more", x, &wide), 1, 2, 0);
+    square_all(n, op_conv2d(g, "last", y, &last));
 }
 
 static void net_maxpool(struct net *n) {

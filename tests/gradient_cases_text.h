@@ -10,6 +10,7 @@
     {"clip", net_clip},                     \
     {"clip twice", net_clip_twice},         \
     {"text", net_text},                     \
+    {"one of all", net_one_of_all},             \
     {"masked attention", net_masked_attention}, \
     {"attention of a row", net_attention_row}
 /* clang-format on */
@@ -46,6 +47,16 @@ static void net_text(struct net *n) {
                            .act = ACT_QUICK_GELU};
     struct tensor *tokens = index_input(n, "visible", TOKENS), *end = index_input(n, "labels", 1);
     classify(n, text_encode(&n->graph, n->group, &t, tokens, end), 0);
+}
+
+/* One token, one head of one number, and as wide heads as there are numbers. */
+static void net_one_of_all(struct net *n) {
+    struct graph *g = &n->graph;
+    struct tensor *x = input(n, "x", 2, (const int[]){1, 4});
+    x = op_attention(g, "thin", linear(n, "qkv1", x, 3, ACT_NONE, NULL), 1, 1, NULL);
+    x = op_layernorm(g, "norm", n->group, linear(n, "wide", x, 5, ACT_GELU, NULL), 1e-6);
+    x = op_attention(g, "heads", linear(n, "qkv2", x, 3 * 5, ACT_NONE, NULL), 5, 0, NULL);
+    square_loss(n, x);
 }
 
 /* Two layers share a bias, and the second sees no later token. */
