@@ -18,8 +18,8 @@ int file_write_atomic(const char *path, const void *data, size_t bytes, struct e
 int file_commit(const char *tmp_path, const char *path, struct error *err);
 /* Makes an empty file at a path where there is nothing: status 3 with the reason. */
 int file_claim(const char *path, struct error *err);
-/* Before work whose results go there: whether a file can be made at path at all.  The status is what
- * writing it would end with; what is there stays. */
+/* Before work whose results go there: whether a file can be made at path at all.  The status is
+ * what writing it would end with; what is there stays. */
 int file_try(const char *path, struct error *err);
 /* Says why a library could not write a file, by trying to: status 3 names the path and, where it is
  * found, the reason.  unfinished, which it was writing, is removed. */

@@ -209,7 +209,8 @@ static void test_pipes_stay(void **state) {
 /* What would fail after the work fails before it, with the same words, and nothing is touched. */
 static void test_try(void **state) {
     struct place *here = *state;
-    char *path = in(here, "tried"), *nowhere = in(here, "nowhere/tried"), *pipe = in(here, "tried_pipe");
+    char *path = in(here, "tried"), *nowhere = in(here, "nowhere/tried"),
+         *pipe = in(here, "tried_pipe");
     struct error err = {0};
     assert_int_equal(file_try(path, &err), 0);
     assert_false(file_exists(path));
@@ -270,20 +271,13 @@ static void test_sha256(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_write_and_read),
-        cmocka_unit_test(test_binary_and_large),
-        cmocka_unit_test(test_relative_path),
-        cmocka_unit_test(test_read_pipe),
-        cmocka_unit_test(test_read_failures),
-        cmocka_unit_test(test_no_folder),
-        cmocka_unit_test(test_write_fails_halfway),
-        cmocka_unit_test(test_rename_fails),
-        cmocka_unit_test(test_tmp_is_in_the_way),
-        cmocka_unit_test(test_commit),
-        cmocka_unit_test(test_pipes_stay),
-        cmocka_unit_test(test_try),
-        cmocka_unit_test(test_make_folders),
-        cmocka_unit_test(test_sha256),
+        cmocka_unit_test(test_write_and_read),      cmocka_unit_test(test_binary_and_large),
+        cmocka_unit_test(test_relative_path),       cmocka_unit_test(test_read_pipe),
+        cmocka_unit_test(test_read_failures),       cmocka_unit_test(test_no_folder),
+        cmocka_unit_test(test_write_fails_halfway), cmocka_unit_test(test_rename_fails),
+        cmocka_unit_test(test_tmp_is_in_the_way),   cmocka_unit_test(test_commit),
+        cmocka_unit_test(test_pipes_stay),          cmocka_unit_test(test_try),
+        cmocka_unit_test(test_make_folders),        cmocka_unit_test(test_sha256),
     };
     return cmocka_run_group_tests(tests, set_up, tear_down);
 }

@@ -176,10 +176,8 @@ static void machines_are_told_apart(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        CASE(what_was_written_is_read),
-        CASE(nothing_is_a_result_too),
-        CASE(broken_files_are_refused),
-        cmocka_unit_test(machines_are_told_apart),
+        CASE(what_was_written_is_read),      CASE(nothing_is_a_result_too),
+        CASE(broken_files_are_refused),      cmocka_unit_test(machines_are_told_apart),
         CASE(what_no_clock_says_is_refused),
     };
     return cmocka_run_group_tests_name("kernel times", tests, NULL, NULL);
