@@ -7,6 +7,7 @@
 #include "core/file.h"
 #include "data/bpe_internal.h"
 
+#include <errno.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -31,9 +32,11 @@ struct reader {
 static int read_text(struct reader *r, char **text, struct error *err) {
     size_t room = SHARE, used = 0;
     int got, code;
+    errno = 0; /* zlib sets it, or has no memory */
     gzFile gz = gzopen(r->path, "rb");
     if (!gz)
-        return error_set(err, STATUS_USAGE, "%s: cannot open it", r->path);
+        return error_set(err, file_blame(errno), "%s: cannot open it: %s", r->path,
+                         errno ? strerror(errno) : "no memory");
     *text = arena_alloc(&r->scratch, room + 1);
     while ((got = gzread(gz, *text + used, (unsigned)(room - used))) > 0) {
         used += (size_t)got;

@@ -177,6 +177,9 @@ int cell_resolve(struct cell *c, const struct settings *suite, const char **why,
                       c->data->name, c->data->count[SPLIT_TRAIN], c->settings.plan.batch);
     if (!status && !*why && c->method->trains)
         status = check_images(c, err);
+    for (int i = 0; !status && protocols[i] && !c->context->stored; i++)
+        if (protocols[i]->ready)
+            status = protocols[i]->ready(c->settings.protocol[i], err);
 out:
     return status;
 }

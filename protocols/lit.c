@@ -338,16 +338,30 @@ out:
     return status;
 }
 
+static struct text_tower tower_of(const struct lit_options *o) {
+    return (struct text_tower){.dim = o->text_dim,
+                               .depth = o->text_depth,
+                               .heads = o->text_heads,
+                               .context = o->context,
+                               .act = ACT_GELU,
+                               .vocabulary = o->vocabulary,
+                               .vocabulary_size = o->vocabulary_size};
+}
+
+int lit_ready(const struct lit_options *o, const char *prefix, struct error *err) {
+    const struct text_tower t = tower_of(o);
+    struct bpe bpe = {0};
+    int status = text_tower_check(&t, prefix, err);
+    if (!status && *t.vocabulary)
+        status = text_tower_vocabulary(&t, NULL, 0, &bpe, err);
+    bpe_free(&bpe);
+    return status;
+}
+
 static int tune(struct lit *l, const struct lit_classes *classes, struct error *err) {
     const struct lit_options *o = l->o;
     int status = 0;
-    l->tower = (struct text_tower){.dim = o->text_dim,
-                                   .depth = o->text_depth,
-                                   .heads = o->text_heads,
-                                   .context = o->context,
-                                   .act = ACT_GELU,
-                                   .vocabulary = o->vocabulary,
-                                   .vocabulary_size = o->vocabulary_size};
+    l->tower = tower_of(o);
     TRY(text_tower_check(&l->tower, "lit_", err));
     TRY(gather(l, err));
     l->width = l->tower.out = o->image_head ? o->dim : l->dim;

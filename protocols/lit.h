@@ -54,6 +54,8 @@ struct lit_classes {
 };
 int lit_open(struct lit **out, const struct protocol_input *in, const struct lit_options *o,
              const struct lit_classes *classes, struct error *err);
+/* What a protocol's `ready` asks; prefix: of its options' names, "zeroshot.lit_". */
+int lit_ready(const struct lit_options *o, const char *prefix, struct error *err);
 /* As a protocol's. */
 int lit_wants(const void *self, const struct feature_set *f, char *wanted);
 int lit_tuned(const struct lit *l); /* 0: the method has a text tower of its own */

@@ -110,6 +110,8 @@ struct protocol {
     const struct option_def *options;
     /* What is wrong with an option's text, before anything is run; NULL: nothing ever is. */
     int (*check)(const char *option, const char *value, struct error *err);
+    /* The same of all options together, and of the files that they name. */
+    int (*ready)(const void *self, struct error *err);
     size_t state_size;
     /* Fills everything in *out except protocol, dataset, class names, version and time. */
     int (*run)(const void *self, const struct protocol_input *in, struct eval *out,

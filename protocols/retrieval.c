@@ -89,11 +89,17 @@ out:
     return status;
 }
 
+static int ready(const void *self, struct error *err) {
+    const struct retrieval *o = self;
+    return lit_ready(&o->lit, "retrieval.lit_", err);
+}
+
 const struct protocol protocol_retrieval = {.name = "retrieval",
                                             .title = "Image-text retrieval",
                                             .version = "1.2",
                                             .uses_captions = 1,
                                             .wants = lit_wants,
+                                            .ready = ready,
                                             .options = options,
                                             .state_size = sizeof(struct retrieval),
                                             .run = run};

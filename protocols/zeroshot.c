@@ -143,11 +143,17 @@ out:
     return status;
 }
 
+static int ready(const void *self, struct error *err) {
+    const struct zeroshot *o = self;
+    return lit_ready(&o->lit, "zeroshot.lit_", err);
+}
+
 const struct protocol protocol_zeroshot = {.name = "zeroshot",
                                            .title = "Zero-shot, or locked-image text tuning",
                                            .version = "1.1",
                                            .uses_labels = 1,
                                            .wants = lit_wants,
+                                           .ready = ready,
                                            .options = options,
                                            .check = check,
                                            .state_size = sizeof(struct zeroshot),

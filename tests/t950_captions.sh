@@ -25,6 +25,11 @@ expect "the table says why there is no number" 0 'mae.*skipped' "$program" repor
 expect "a method that needs labels is refused" 2 'supervised needs labels' run --methods supervised
 expect "beside others it is a row that says why" 0 'supervised needs labels, and captions has none' run --methods random,supervised
 
+expect "a vocabulary that is missing is said before anything is trained" 2 'nope.txt: cannot open it: No such file' \
+    run --methods mae --protocols retrieval --retrieval.lit_vocabulary nope.txt --out late
+expect "and heads that do not divide a width" 2 'retrieval.lit_text_dim 100 must be divisible by retrieval.lit_text_heads 3' \
+    run --methods mae --protocols retrieval --retrieval.lit_text_dim 100 --retrieval.lit_text_heads 3 --out late
+expect "nothing was trained for it" 1 '' test -e late
 (echo path,label,split && for i in 1 2 3 4; do echo "data/$i.jpg,${i}0000,train"; done && echo data/5.jpg,1,test) >classes.csv
 expect "more classes than are stored are a row" 0 'skipped: list has 40001 classes, more than the 32767' \
     "$program" run --seeds 0 --methods random --data list:classes.csv,size=16 --patch 4 --protocols linear,zeroshot --quiet --out classes
