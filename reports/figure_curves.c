@@ -84,9 +84,11 @@ static int belongs(const struct run *run, const struct group *g) {
     return run->n_steps > 0 && !strcmp(run->dataset, g->dataset);
 }
 
-/* A run with --limit trained all of its steps. */
-static int is_finished(const struct run *run) {
-    return run_is_complete(run) || !strcmp(run->status, "partial");
+/* A run with --limit trained all of its steps, and so did one that was stopped while it was judged:
+ * rows come behind the last step. */
+static int is_trained(const struct run *run) {
+    return run_is_complete(run) || !strcmp(run->status, "partial") ||
+           (!strcmp(run->status, "interrupted") && run->n_evals > 0);
 }
 
 struct spread {
@@ -94,8 +96,8 @@ struct spread {
     int n, runs;
 };
 
-/* Over the runs that are complete, where all of them have a value. */
-static struct spread spread_over(const struct bins *bins, const int *complete, int n,
+/* Over the runs that are trained, where all of them have a value. */
+static struct spread spread_over(const struct bins *bins, const int *trained, int n,
                                  struct arena *a) {
     struct spread s = {.n = n ? bins[0].n : 0};
     s.x = ARENA_ARRAY(a, double, s.n);
@@ -103,12 +105,12 @@ static struct spread spread_over(const struct bins *bins, const int *complete, i
     s.least = ARENA_ARRAY(a, double, s.n);
     s.most = ARENA_ARRAY(a, double, s.n);
     for (int i = 0; i < n; i++)
-        s.runs += complete[i];
+        s.runs += trained[i];
     for (int k = 0; k < s.n; k++) {
         s.least[k] = INFINITY;
         s.most[k] = -INFINITY;
         for (int i = 0; i < n; i++) {
-            if (!complete[i])
+            if (!trained[i])
                 continue;
             s.x[k] += bins[i].x[k] / s.runs;
             s.mean[k] += bins[i].y[k] / s.runs;
@@ -128,13 +130,13 @@ static struct spread spread_over(const struct bins *bins, const int *complete, i
     return s;
 }
 
-/* Where a run that is not complete ended, or since when its features are collapsed. */
+/* Where a run that is not trained to its end ended, or since when its features are collapsed. */
 static int mark_trouble(struct panel *panel, int look, const struct run *run,
                         const struct bins *b) {
     long since = -1;
     if (run->finding && sscanf(run->finding, "collapsed since step %ld", &since) != 1)
         since = -1;
-    if (!b->n || (is_finished(run) && since < 0))
+    if (!b->n || (is_trained(run) && since < 0))
         return 0;
     int at = b->n - 1;
     while (since >= 0 && at > 0 && b->x[at - 1] >= (double)since)
@@ -152,29 +154,29 @@ static void put_name(struct panel *panel, int look, const char *name, const stru
         panel_name(panel, look, first->x[first->n - 1], first->y[first->n - 1], name);
 }
 
-/* Every seed thin, the mean of the complete ones thick.  A panel of its own (name: NULL) has a band
- * between the least and the most of them, one with others a name unless it is "".  Returns the
+/* Every seed thin, the mean of those that are trained thick.  A panel of its own (name: NULL) has a
+ * band between the least and the most of them, one with others a name unless it is "".  Returns the
  * steps in a point; 0: nothing was drawn. */
 static long draw_group(struct panel *panel, const struct group *g, const struct quantity *q,
                        const char *name, int *crosses, struct arena *a) {
     const struct summary_row *row = g->row;
     struct bins *bins = ARENA_ARRAY(a, struct bins, row->n_runs);
-    int *complete = ARENA_ARRAY(a, int, row->n_runs), n = 0;
+    int *trained = ARENA_ARRAY(a, int, row->n_runs), n = 0;
     const struct run **run = ARENA_ARRAY(a, const struct run *, row->n_runs);
     for (int i = 0; i < row->n_runs && n < SEEDS_MOST; i++)
         if (belongs(row->run[i], g)) {
             run[n] = row->run[i];
-            complete[n] = is_finished(run[n]);
+            trained[n] = is_trained(run[n]);
             bins[n] = bins_of(run[n], q, g->last, a);
             n++;
         }
-    const struct spread s = spread_over(bins, complete, n, a);
+    const struct spread s = spread_over(bins, trained, n, a);
     long width = n ? bins[0].width : 0, points = 0;
     if (s.runs > 1 && !name)
         panel_band(panel, row->id, s.x, s.least, s.most, s.n);
     for (int i = 0; i < n; i++) {
         points += close_up(&bins[i]);
-        panel_curve(panel, s.runs == 1 && complete[i] ? MARK_THICK : MARK_THIN, row->id, bins[i].x,
+        panel_curve(panel, s.runs == 1 && trained[i] ? MARK_THICK : MARK_THIN, row->id, bins[i].x,
                     bins[i].y, bins[i].n);
         if (bins[i].n == 1)
             panel_seed(panel, row->id, bins[i].x[0], bins[i].y[0]);
@@ -266,20 +268,22 @@ static int by_method(const struct report_input *in, const char *name, const stru
 
 int figure_loss(const void *input, FILE *dat) {
     static const struct quantity loss = {"", "", "loss", loss_of};
-    return by_method(input, "loss", &loss,
-                     "Training loss. Thin: pretraining seeds; thick: the mean of those that are "
-                     "complete, band: from the least to the most of them. Losses of different "
-                     "methods cannot be compared.",
-                     dat);
+    return by_method(
+        input, "loss", &loss,
+        "Training loss. Thin: pretraining seeds; thick: the mean of those that are "
+        "trained to their end, band: from the least to the most of them. Losses of different "
+        "methods cannot be compared.",
+        dat);
 }
 
 int figure_gradients(const void *input, FILE *dat) {
     static const struct quantity norm = {"", "", "gradient norm", norm_of};
-    return by_method(input, "gradients", &norm,
-                     "Euclidean norm of the gradient before clipping. Thin: pretraining seeds; "
-                     "thick: the mean of those that are complete, band: from the least to the most "
-                     "of them.",
-                     dat);
+    return by_method(
+        input, "gradients", &norm,
+        "Euclidean norm of the gradient before clipping. Thin: pretraining seeds; "
+        "thick: the mean of those that are trained to their end, band: from the least to "
+        "the most of them.",
+        dat);
 }
 
 int figure_collapse(const void *input, FILE *dat) {
