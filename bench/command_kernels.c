@@ -50,6 +50,21 @@ static const struct {
 } words[] = {{"report", 0}, {"csv", 1}};
 enum { WORDS = sizeof words / sizeof *words };
 
+/* A flag for something that is not asked for. */
+static int refuse_idle(const struct invocation *call, struct error *err) {
+    const struct kernels_flags *o = &call->own.kernels;
+    const struct {
+        const char *flag, *of;
+        int asked;
+    } needs[] = {{"planted", "--self_test", o->self_test},
+                 {"pairs", "--against or --self_test", o->self_test || *o->against},
+                 {"launches", "--out", *o->out != 0}};
+    for (size_t i = 0; i < sizeof needs / sizeof *needs; i++)
+        if (!needs[i].asked && options_origin(&call->alone, needs[i].flag) == FROM_FLAG)
+            return error_set(err, STATUS_USAGE, "--%s is for %s", needs[i].flag, needs[i].of);
+    return 0;
+}
+
 static int run(struct invocation *call, struct error *err) {
     const struct kernels_flags *o = &call->own.kernels;
     int status = 0;
@@ -58,7 +73,7 @@ static int run(struct invocation *call, struct error *err) {
             status = arguments_no_flags(call, kernels_options, "", words[i].name, err);
             return status ? status : kernels_report(call, words[i].csv, err);
         }
-    if ((status = invocation_no_arguments(call, err)))
+    if ((status = invocation_no_arguments(call, err)) || (status = refuse_idle(call, err)))
         return status;
     if (o->self_test && *o->against)
         return error_set(err, STATUS_USAGE, "--self_test or --against, not both");
@@ -66,8 +81,6 @@ static int run(struct invocation *call, struct error *err) {
         return error_set(
             err, STATUS_USAGE,
             "--out keeps what is measured without --against, --self_test, --time_only");
-    if (o->launches && !*o->out)
-        return error_set(err, STATUS_USAGE, "--launches is for --out");
     if (o->launches && strcmp(o->math, "fp32"))
         return error_set(err, STATUS_USAGE,
                          "--launches: a file does not keep --math; --against a program does");

@@ -81,6 +81,8 @@ echo broken >kept/z.h5
 expect "a kept file that is broken" 1 '1 file could not be read' "$program" kernels csv kept
 rm kept/z.h5
 expect "kernels against what has no launches" 2 'it has 0 launches, and .* 8 are needed' sh -c '"$0" kernels --against "$(echo kept/*.h5)"' "$program"
+expect "pairs of one program" 2 'pairs is for --against or --self_test' "$program" kernels --pairs 6
+expect "a planted regression without a test" 2 'planted is for --self_test' "$program" kernels --planted 6
 expect "launches without a file" 2 'launches is for --out' "$program" kernels --launches 3
 expect "kernels into a file that cannot be" 3 'none/kernels.h5' "$program" kernels --shapes tests --filter '^argmax_rows 64x' --seconds 0.001 --out none/kernels.h5
 expect "which is found before they are timed" 1 '^0$' sh -c '"$0" kernels --shapes tests --filter "^argmax_rows 64x" --seconds 0.001 --out none/kernels.h5 2>&1 | grep -c ^argmax' "$program"

@@ -73,7 +73,7 @@ small() { # what a command says explicitly, made small
         -e "s/'\^attention'/^attention_forward/" \
         -e '/ssvbench kernels .*(report|csv|--filter)/!s/(ssvbench kernels.*)/\1 --filter ^mse_f/' \
         -e '/ssvbench kernels .*(report|csv|--shapes|--filter .*gemm)/!s/(ssvbench kernels.*)/\1 --shapes tests/' \
-        -e '/--against base.h5/s/ --(seconds|filter|shapes) [^ ]+//g'
+        -e '/--against base.h5| (report|csv) /s/ --(seconds|filter|shapes) [^ ]+//g'
 }
 
 declare -A before # what has run: as small as this, some commands are the same
