@@ -18,17 +18,16 @@ enum { CHUNKS = 16 };                 /* of a batch for a device; tables have si
 #define DATA "shapes:train=64,test=1" /* pixels do not count, nothing is computed */
 
 static const struct shape_set {
-    const char *name;
-    int from_tables, of_tests, most; /* most: for a kernel, of its calls in steps; 0: all */
-    const char *steps;               /* expression on names of workloads; NULL: none */
+    const char *name, *steps;        /* steps: expression on names of workloads; NULL: none */
     int published;                   /* of those workloads */
+    int from_tables, of_tests, most; /* most: for a kernel, of its calls in steps; 0: all */
 } sets[] = {
-    {"quick", 0, 0, QUICK_SHAPES, QUICK_STEPS, 0},
-    {"vit", 0, 0, 0, "/vit-", 0},
-    {"resnet", 0, 0, 0, "/(resnet|alexnet)", 0},
-    {"all", 1, 0, 0, "/", 0},
-    {"tests", 1, 1, 0, NULL, 0},
-    {"published", 0, 0, QUICK_SHAPES, "/", 1},
+    {"quick", QUICK_STEPS, 0, 0, 0, QUICK_SHAPES},
+    {"vit", "/vit-", 0, 0, 0, 0},
+    {"resnet", "/(resnet|alexnet)", 0, 0, 0, 0},
+    {"all", "/", 0, 1, 0, 0},
+    {"tests", NULL, 0, 1, 1, 0},
+    {"published", "/", 1, 0, 0, QUICK_SHAPES},
 };
 
 enum { SETS = sizeof sets / sizeof *sets };

@@ -184,7 +184,7 @@ void case_arrays(struct case_run *r, size_t n, const void *const *arrays) {
             b->half = 1;
             if (b->data && (b->role == CASE_INPUT || b->role == CASE_UPDATE))
                 round_to_halves(b);
-            if (b->start)
+            if (b->data && b->start)
                 keep_start(r, b);
         }
 }

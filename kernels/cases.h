@@ -50,6 +50,7 @@ struct case_buffer {
 struct case_run {
     int dim[CASE_DIMS]; /* fewer of dim[kernel_case.rows] may be asked for after case_open */
     int n_buffers;
+    unsigned halves; /* kctx.halves of the calls on a device */
     struct case_buffer buffer[CASE_BUFFERS];
     double flops;
     /* private */
@@ -60,7 +61,6 @@ struct case_run {
     int only_sizes; /* buffers have no memory */
     uint64_t seed;
     struct device *device; /* where calls compute; NULL: here */
-    unsigned halves;       /* kctx.halves of the calls there */
     struct arena arena;
 };
 
