@@ -202,6 +202,15 @@ int file_read(const char *path, struct arena *a, char **data, size_t *bytes, str
     return 0;
 }
 
+int file_read_stored(const char *path, struct arena *a, char **data, size_t *bytes,
+                     struct error *err) {
+    struct stat info;
+    if (!stat(path, &info) && !S_ISREG(info.st_mode) && !S_ISDIR(info.st_mode))
+        return error_set(err, STATUS_USAGE, "%s: a pipe, socket or device, and no image file",
+                         path);
+    return file_read(path, a, data, bytes, err);
+}
+
 int file_exists(const char *path) {
     struct stat info;
     return stat(path, &info) == 0;

@@ -26,6 +26,10 @@ int file_try(const char *path, struct error *err);
 int file_blame_writing(const char *path, const char *unfinished, struct error *err);
 /* The whole file plus a final NUL, owned by `a`.  When it cannot be read, file_blame's status. */
 int file_read(const char *path, struct arena *a, char **data, size_t *bytes, struct error *err);
+/* The same of what a table or folder names: a pipe, a socket or a device, whose reading might never
+ * end, is refused. */
+int file_read_stored(const char *path, struct arena *a, char **data, size_t *bytes,
+                     struct error *err);
 /* Of an errno from opening or reading: status 3 where disk, network or a limit of the system are to
  * blame and another try may do, 2 where the file is. */
 int file_blame(int reason);

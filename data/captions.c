@@ -58,7 +58,7 @@ static int fetch(const struct dataset *d, const struct photo *p, struct arena *a
     const struct captions *c = d->state;
     char *data;
     *name = dataset_path(a, c->folder, p->name);
-    int status = file_read(*name, a, &data, n, err);
+    int status = file_read_stored(*name, a, &data, n, err);
     if (status)
         return error_prefix(err, "%s: line %ld", c->table.table.path, p->place);
     *bytes = data;

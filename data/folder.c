@@ -223,7 +223,7 @@ static int fetch(const struct dataset *d, const struct photo *p, struct arena *a
                  const void **bytes, size_t *n, struct error *err) {
     const struct folder *f = d->state;
     char *data;
-    int status = file_read(f->found[p->place].path, a, &data, n, err);
+    int status = file_read_stored(f->found[p->place].path, a, &data, n, err);
     *name = f->found[p->place].path;
     *bytes = data;
     return status;

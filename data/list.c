@@ -118,7 +118,7 @@ static int fetch(const struct dataset *d, const struct photo *p, struct arena *a
     const struct list *l = d->state;
     char *data;
     *name = dataset_path(a, l->folder, p->name);
-    int status = file_read(*name, a, &data, n, err);
+    int status = file_read_stored(*name, a, &data, n, err);
     if (status)
         return error_prefix(err, "%s: line %ld", l->table.path, l->table.lines[p->place]);
     *bytes = data;

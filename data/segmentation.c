@@ -51,7 +51,7 @@ static int fetch(const struct dataset *d, const struct photo *p, struct arena *a
     const struct segmentation *s = d->state;
     char *data;
     *name = path_of(s, p->place, INDEX_IMAGE, a);
-    if (file_read(*name, a, &data, n, err))
+    if (file_read_stored(*name, a, &data, n, err))
         return wrong_in(s, p->place, err);
     *bytes = data;
     return 0;
@@ -93,7 +93,7 @@ static int inspect(const struct dataset *d, const struct photo *p, const struct 
     char *data;
     size_t n;
     int status = 0;
-    TRY(file_read(path, &scratch, &data, &n, err));
+    TRY(file_read_stored(path, &scratch, &data, &n, err));
     sha256_update(hash, strlen(path + strlen(s->folder)),
                   (const uint8_t *)path + strlen(s->folder));
     sha256_update(hash, n, (const uint8_t *)data);
@@ -190,7 +190,7 @@ static int read_mask(const struct segmentation *s, long row, struct record *out,
     char *data;
     size_t bytes;
     int status = 0;
-    TRY(file_read(path, &scratch, &data, &bytes, err));
+    TRY(file_read_stored(path, &scratch, &data, &bytes, err));
     TRY(decode_mask(s, path, data, bytes, &scratch, &m, err));
     if (m.height != s->size[row].height || m.width != s->size[row].width)
         TRY(error_set(err, STATUS_USAGE, "%s: it has changed since it was opened", path));

@@ -2,6 +2,8 @@
 #include "core/log.h"
 #include "tests/photo_files.h"
 
+#include <sys/stat.h>
+
 static void put_images(struct place *here, int n) {
     for (int i = 0; i < n; i++)
         put_photo(here, arena_printf(&here->arena, "%d.jpg", i), 16, 16 + i % 5, i);
@@ -127,6 +129,9 @@ static void bad_rows(void **state) {
     refuses(list(here, "a.csv", ""), "a.csv: line 1", "twice");
     put_text(here, "a.csv", "path,label,split\n0.jpg,1,train\n9.jpg,0,train\n1.jpg,0,test\n");
     refuses(list(here, "a.csv", ""), "a.csv: line 3", "9.jpg", "No such file");
+    assert_int_equal(mkfifo(in(here, "9.jpg"), 0600), 0);
+    refuses(list(here, "a.csv", ""), "a.csv: line 3", "9.jpg", "a pipe, socket or device");
+    drop(here, "9.jpg");
     opens(&d, list(here, "a.csv", ",bad=skip"));
     assert_int_equal(d.n_bad, 1);
     assert_string_equal(d.bad_names[0], "9.jpg");
