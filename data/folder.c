@@ -89,9 +89,6 @@ static int walk(struct dataset *d, const char *path, size_t skip, const char *cl
                      split, depth + 1, err));
         else if (!photos_is_image(extension_of(e->d_name)))
             f->others++;
-        else if (!S_ISREG(info.st_mode)) /* whose reading might never end */
-            TRY(error_set(err, STATUS_USAGE, "%s: a pipe, socket or device, and no image file",
-                          inside));
         else
             *add(d) = (struct found){.path = inside,
                                      .name = inside + skip,

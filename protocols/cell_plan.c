@@ -177,9 +177,6 @@ int cell_resolve(struct cell *c, const struct settings *suite, const char **why,
                       c->data->name, c->data->count[SPLIT_TRAIN], c->settings.plan.batch);
     if (!status && !*why && c->method->trains)
         status = check_images(c, err);
-    for (int i = 0; !status && protocols[i] && !c->context->stored; i++)
-        if (protocols[i]->ready)
-            status = protocols[i]->ready(c->settings.protocol[i], err);
 out:
     return status;
 }
@@ -194,6 +191,9 @@ int cell_check(const struct settings *suite, const struct method *method,
     int status = cell_resolve(c, suite, why, err);
     if (!status && *why)
         *why = arena_strdup(a, *why);
+    for (int i = 0; !status && protocols[i] && !context->stored; i++)
+        if (protocols[i]->ready)
+            status = protocols[i]->ready(c->settings.protocol[i], err);
     settings_free(&c->settings);
     arena_free(&c->arena);
     return status;
