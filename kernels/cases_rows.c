@@ -104,6 +104,31 @@ static const int branch_shapes[][CASE_DIMS] = {
     {8, 65, 192, SCALE | RESIDUAL},
 };
 
+enum { BACK = 1, ADDED = 2, THERE = 4 };
+
+/* n rows heads half options; there: y is x */
+static void rotary(struct case_run *r) {
+    const int *d = r->dim, o = d[4];
+    int width = 6 * d[1] * d[2] * d[3]; /* of a sample */
+    real *table = in(r, 1, 2 * d[1] * d[3]);
+    real *x = o & THERE ? update(r, d[0], width) : in(r, d[0], width);
+    real *y = o & THERE ? x : gradient(r, o & ADDED, d[0], width);
+    r->flops = 2.0 * d[0] * width;
+    ARRAYS(r, table, x, y);
+    if (o & THERE)
+        case_spare(r, x, 2.0 * d[0] * width / 3); /* v */
+    if (r->c)
+        r->k->rotary(r->c, d[0], d[1], d[2], d[3], table, o & BACK, x, o & ADDED ? 1 : 0, y);
+}
+
+static const int rotary_shapes[][CASE_DIMS] = {
+    {0, 2, 1, 2},        {2, 0, 1, 2},          {1, 2, 0, 3},
+    {2, 3, 2, 0},        {1, 1, 1, 1},          {2, 5, 3, 1, BACK},
+    {2, 3, 2, 4, ADDED}, {1, 4, 2, 8, BACK},    {3, 2, 1, 7, BACK | ADDED},
+    {2, 3, 2, 33},       {2, 5, 3, 16, THERE},  {1, 3, 2, 5, BACK | THERE},
+    {8, 201, 6, 32},     {8, 201, 6, 32, BACK},
+};
+
 /* n acc */
 static void bce_forward(struct case_run *r) {
     int n = r->dim[0];
@@ -242,6 +267,7 @@ const struct kernel_case cases_rows[] = {
     {"soft_xent_backward", "rows cols acc", 0, soft_xent_backward, SHAPES(row_shapes, 2)},
     {"branch_forward", "n rows cols options", 0, branch_forward, SHAPES(branch_shapes, 2)},
     {"branch_backward", "n rows cols options", -1, branch_backward, SHAPES(branch_shapes, 2)},
+    {"rotary", "n rows heads half options", 0, rotary, SHAPES(rotary_shapes, 2)},
     {"bce_forward", "n", -1, bce_forward, SHAPES(bce_shapes, 1)},
     {"bce_backward", "n acc", -1, bce_backward, SHAPES(bce_shapes, 1)},
     {"argmax_rows", "rows cols", 0, argmax_rows, SHAPES(argmax_shapes, 1)},

@@ -402,6 +402,13 @@ struct view_shape; /* kernels/views.h */
     KERNEL(branch_backward, (const struct kctx *c, int n, int rows, int cols, const real *x,       \
                              const real *gamma, const real *s, const real *dy, int acc, real *dx,  \
                              real *dgamma))                                                        \
+    /* Su et al. 2021 (arXiv:2104.09864), eq. (34), with entries paired as DINOv3 pairs them: of the \
+     * q and k of each row, in each head, entry i < half and entry half + i, (a,b), become           \
+     * (a cos - b sin, b cos + a sin) of table (rows,2,half), cosines and sines; v stays.  x and y   \
+     * (n,rows,3,heads,2 half).  y = acc * y + that; back: with -sin, which is the way back.  y may  \
+     * be x when acc is 0. */                                                                        \
+    KERNEL(rotary, (const struct kctx *c, int n, int rows, int heads, int half, const real *table,  \
+                    int back, const real *x, int acc, real *y))                                      \
     /* loss = max(x, 0) - x target + log(1 + exp(-|x|)): binary cross-entropy of logits, target in \
      * [0,1] */                                                                                    \
     KERNEL(bce_forward, (const struct kctx *c, size_t n, const real *x, real target, real *loss))  \

@@ -237,6 +237,10 @@ WATCH(branch_backward,
       (const struct kctx *c, int n, int rows, int cols, REAL x, REAL gamma, REAL s, REAL dy,
        int acc, OUT dx, OUT dgamma),
       n, rows, cols, IF(gamma, 1) + IF(s, 2) + IF(dx == dy, 8) + IF(acc, 16) + IF(!dx, 32))
+WATCH(rotary,
+      (const struct kctx *c, int n, int rows, int heads, int half, REAL table, int back, REAL x,
+       int acc, OUT y),
+      n, rows, heads, half, IF(back, 1) + IF(acc, 2) + IF(x == y, 4))
 WATCH(contrast_rows,
       (const struct kctx *c, int n, int dim, int views, UNUSED double scale, REAL log_scale, REAL x,
        REAL y, OUT r, OUT partner),

@@ -32,6 +32,11 @@ struct tensor *op_attention(struct graph *g, const char *name, struct tensor *qk
 /* The same of one token, y (N,[V,]1,D): row (N,1), or a constant (1), says which. */
 struct tensor *op_attention_row(struct graph *g, const char *name, struct tensor *qkv, int heads,
                                 int causal, struct tensor *bias, struct tensor *row);
+/* qkv (N,[V,]T,3D) with its queries and keys turned by the angles of a constant table
+ * (T,2,D/heads/2), cosines and sines, as the kernel `rotary` does it; entry i of a head belongs to
+ * entry i + D/heads/2 (Simeoni et al. 2025, as their code has it). */
+struct tensor *op_rotary(struct graph *g, const char *name, struct tensor *qkv, int heads,
+                         struct tensor *table);
 /* For looking at it: p ([V,]heads,T,T) of one sample, the softmax above, once more from the value
  * of qkv that a run left, and the bias. */
 void attention_probabilities(const struct tensor *attention, const real *qkv, const real *bias,

@@ -96,7 +96,7 @@ struct tensor *vit_tokens_of(struct graph *g, int group, const struct vit *v,
     struct tensor *cls =
         graph_param(g, group, "cls_token", 1, &v->dim, INIT_TRUNC_NORMAL, INIT_STD);
     struct tensor *x = op_gather(g, "tokens", patches, index, cls);
-    if (v->position == POSITION_NONE)
+    if (v->position == POSITION_NONE || v->position == POSITION_ROTARY)
         return x;
     struct tensor *p = positions(g, group, v);
     if (tokens != vit_tokens(v)) {
@@ -165,6 +165,8 @@ struct tensor *transformer_blocks(struct graph *g, int group, const char *prefix
         struct tensor *y = op_layernorm(g, n[NORM1], group, x, eps);
         struct tensor *bias = s->biases ? s->biases[i] : s->bias;
         y = op_linear(g, n[QKV], y, &qkv, NULL);
+        if (s->rotary)
+            y = op_rotary(g, "rotary", y, s->heads, s->rotary);
         if (s->row && i == s->depth - 1) {
             y = op_attention_row(g, "attn", y, s->heads, s->causal, bias, s->row);
             x = op_gather(g, "row", x, s->row, NULL);
@@ -181,6 +183,16 @@ struct tensor *transformer_blocks(struct graph *g, int group, const char *prefix
     return x;
 }
 
+static struct tensor *rotary_table(struct graph *g, const struct vit *v) {
+    const int half = v->dim / v->heads / 2, dim[] = {vit_tokens(v) + v->registers, 2, half};
+    struct arena scratch = {0};
+    real *table = ARENA_ARRAY(&scratch, real, (size_t)dim[0] * 2 * (size_t)half);
+    rotary_positions(vit_rows(v), vit_cols(v), v->registers, 2 * half, v->rotary_base, table);
+    struct tensor *t = graph_const(g, "rotary_table", 3, dim, table);
+    arena_free(&scratch);
+    return t;
+}
+
 struct transformer vit_transformer(struct graph *g, int group, const struct vit *v,
                                    struct tensor *drop) {
     struct transformer s = {.depth = v->depth,
@@ -190,6 +202,8 @@ struct transformer vit_transformer(struct graph *g, int group, const struct vit 
                             .norm_eps = v->norm_eps,
                             .layer_scale = v->layer_scale,
                             .drop = drop};
+    if (v->position == POSITION_ROTARY)
+        s.rotary = rotary_table(g, v);
     if (v->relative_positions && !v->relative_each)
         s.bias = op_relative_bias(g, "relative_position_bias_table", group, vit_rows(v),
                                   vit_cols(v), v->heads);
@@ -228,6 +242,23 @@ struct tensor *vit_encode_cls(struct graph *g, int group, const struct vit *v,
     struct tensor *row = graph_const_index(g, "cls", 1, cls);
     struct tensor *x = encode(g, group, v, images, drop, row, NULL);
     return op_mean_rows(g, "cls", x, 0, 1);
+}
+
+void rotary_positions(int rows, int cols, int registers, int width, double base, real *out) {
+    CHECK(width % 4 == 0, "rotary positions need heads of a width divisible by 4, not %d", width);
+    const double turn = 2 * acos(-1);
+    int quarter = width / 4, tokens = 1 + rows * cols + registers;
+    for (int token = 0; token < tokens; token++, out += 4 * quarter) {
+        int patch = token - 1, is_patch = patch >= 0 && patch < rows * cols;
+        double y = is_patch ? (2.0 * (patch / cols) + 1) / rows - 1 : 0;
+        double x = is_patch ? (2.0 * (patch % cols) + 1) / cols - 1 : 0;
+        for (int i = 0; i < 2 * quarter; i++) {
+            double place = i < quarter ? y : x;
+            double angle = turn * place * pow(base, -(double)(i % quarter) / quarter);
+            out[i] = (real)cos(angle);
+            out[2 * quarter + i] = (real)sin(angle);
+        }
+    }
 }
 
 void sincos_positions(int grid, int dim, real *out) {

@@ -7,7 +7,7 @@
 
 #include "nn/ops.h"
 
-enum position_kind { POSITION_LEARNED, POSITION_SINCOS, POSITION_NONE };
+enum position_kind { POSITION_LEARNED, POSITION_SINCOS, POSITION_ROTARY, POSITION_NONE };
 enum pool_kind { POOL_CLS, POOL_MEAN };
 
 struct vit {
@@ -26,6 +26,7 @@ struct vit {
     int norm_pre;        /* a layer norm behind the positions, norm_pre (Radford et al. 2021) */
     int registers;       /* tokens more, without a position, behind the patches (Darcet et al. 2024,
                           * arXiv:2309.16588, have them in front, which is the same to attention) */
+    double rotary_base;  /* of POSITION_ROTARY: what angles are powers of */
     int norm_pooled;     /* the final norm, fc_norm, is of the mean of the patches alone */
 };
 
@@ -53,7 +54,8 @@ struct transformer {
     struct tensor *bias; /* (heads,T,T) on the scores, or NULL */
     /* (depth) one for each block instead; NULL: there are none */
     struct tensor *const *biases;
-    struct tensor *drop; /* (N, 2*depth) stochastic depth of the branches, or NULL */
+    struct tensor *rotary; /* (T,2,dim/heads/2): op_rotary of queries and keys, or NULL */
+    struct tensor *drop;   /* (N, 2*depth) stochastic depth of the branches, or NULL */
     /* The only token, (N,1) or a constant (1), that is wanted of the last block, which then spares
      * the others; NULL: all are. */
     struct tensor *row;
@@ -85,6 +87,12 @@ struct tensor *vit_encode_cls(struct graph *g, int group, const struct vit *v,
  * first half of the channels codes the column, the second the row; in each, sines before cosines.
  */
 void sincos_positions(int grid, int dim, real *out);
+
+/* Angles of rows x cols patches for heads of `width`, to (1 + rows cols + registers, 2, width/2):
+ * cosines, then sines; CLS and registers have the angle 0.  Simeoni et al. 2025 (arXiv:2508.10104)
+ * as their code has it: entries first of the row, then of the column, whose middle is 2 pi times
+ * -1..1 over the image, divided by base^(4 i / width). */
+void rotary_positions(int rows, int cols, int registers, int width, double base, real *out);
 
 /* Learned positions (1 + from*from, dim) for another grid (1 + to*to, dim): CLS copied, the rest by
  * bicubic interpolation (a = -0.75, half-pixel centres), as PyTorch's interpolate without

@@ -189,6 +189,24 @@ static void net_registers(struct net *n) {
     classify(n, op_add(g, "sum", op_mean_rows(g, "cls", x, 0, 1), mean), 0);
 }
 
+/* Two views of each sample, an axis of its own for rows and for columns, and CLS alone of the last
+ * block. */
+static void net_rotary(struct net *n) {
+    const struct vit v = {.image = 12,
+                          .wide = 8,
+                          .channels = 1,
+                          .patch = 4,
+                          .dim = 16,
+                          .depth = 2,
+                          .heads = 2,
+                          .mlp = 12,
+                          .registers = 1,
+                          .position = POSITION_ROTARY,
+                          .rotary_base = 100};
+    struct tensor *images = input(n, "images", 4, (const int[]){2, 1, 12, 8});
+    classify(n, vit_encode_cls(&n->graph, n->group, &v, images, NULL), 0);
+}
+
 /* The shape of MAE: some tokens encoded, all decoded, the hidden ones compared. */
 static void net_masked(struct net *n) {
     const struct vit v = {.image = 8,
@@ -295,6 +313,7 @@ static const struct net_case {
     {"standardize", net_standardize},
     {"vit", net_vit},
     {"registers", net_registers},
+    {"rotary", net_rotary},
     {"masked", net_masked},
     {"views", net_views},
     {"embed", net_embed},

@@ -31,6 +31,7 @@ static const struct {
     {"linear_gradient", 0x4, 0, 0},
     {"branch_forward", 0x1, 0, 0},
     {"branch_backward", 0x11, 3, 8},
+    {"rotary", 0x6, 4, 4},
     {"batchnorm_moments", 0x1, 0, 0},
     {"batchnorm_moments_backward", 0x9, 0, 0},
     {"batchnorm_apply", 0x61, 0, 0},

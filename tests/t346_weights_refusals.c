@@ -15,7 +15,8 @@ static void refuse(const char *path, const struct network_options *o, const char
 /* Whatever single tensor is gone or has another name, the file is refused. */
 static void test_every_tensor_counts(void **state) {
     const struct folder *folder = *state;
-    static const char *const tried[] = {"timm", "hf_vit", "beit_shared", "open_clip", "cifar_b"};
+    static const char *const tried[] = {"timm",      "hf_vit",  "beit_shared",
+                                        "open_clip", "cifar_b", "timm_dinov3_biases"};
     for (size_t k = 0; k < sizeof tried / sizeof *tried; k++)
         for (int i = 0; i < COUNT(golden_networks); i++) {
             const struct golden_network *g = &golden_networks[i];
@@ -321,6 +322,24 @@ static void test_selective_kernels(void **state) {
     arena_free(&a);
 }
 
+static void test_gates(void **state) {
+    const struct folder *folder = *state;
+    static const char *const networks[] = {"timm_dinov3", "hf_dinov3"};
+    static const char *const gates[] = {"blocks.0.mlp.fc1_g.weight",
+                                        "model.layer.0.mlp.gate_proj.weight"};
+    for (int i = 0; i < 2; i++) {
+        const struct golden_network *g = golden(networks[i]);
+        struct arena a = {0};
+        struct golden_tensor *tensors;
+        struct golden_network copy = with_another(g, gates[i], &a, &tensors);
+        char image[32];
+        const struct network_options o = options_of(g, image);
+        write_file(&copy, folder->path, -1, NULL);
+        refuse(folder->path, &o, "are gated");
+        arena_free(&a);
+    }
+}
+
 /* A table that is for neither the file's grid nor ours is a mismatch, not read. */
 static void test_tables_of_other_grids(void **state) {
     const struct folder *folder = *state;
@@ -402,6 +421,7 @@ int main(void) {
         cmocka_unit_test_setup_teardown(test_dino_by_its_head, setup, teardown),
         cmocka_unit_test_setup_teardown(test_projection_heads_of_vits, setup, teardown),
         cmocka_unit_test_setup_teardown(test_selective_kernels, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_gates, setup, teardown),
         cmocka_unit_test_setup_teardown(test_tables_of_other_grids, setup, teardown),
         cmocka_unit_test(test_relative_table_by_hand),
         cmocka_unit_test_setup_teardown(test_index_of_parts, setup, teardown),

@@ -8,6 +8,8 @@
 #include <string.h>
 
 const struct family *const families[] = {&family_cifar_resnet,
+                                         &family_timm_dinov3,
+                                         &family_hf_dinov3,
                                          &family_beit,
                                          &family_hf_dinov2_registers,
                                          &family_hf_dinov2,
@@ -229,7 +231,7 @@ int side_of_tokens(size_t tokens) {
 /* Positions are (1,1+T,dim) or (1+T,dim) of a square grid. */
 static int find_grid(const struct family *f, const struct source *s, const struct vit_names *names,
                      struct network *n, struct error *err) {
-    const struct source_tensor *t = family_find(f, s, names->positions);
+    const struct source_tensor *t = names->positions ? family_find(f, s, names->positions) : NULL;
     if (!t && !names->may_lack_positions)
         return error_set(err, STATUS_USAGE, "%s: %s is not there", s->path, names->positions);
     if (!t) {

@@ -49,9 +49,9 @@ struct family {
 extern const struct family *const families[]; /* NULL-terminated */
 extern const struct family family_cifar_resnet, family_torchvision, family_simclr,
     family_dino_resnet, family_lightly, family_simclr_v2, family_timm_vit, family_mae,
-    family_dinov2, family_dinov2_registers, family_hf_dinov2, family_hf_dinov2_registers,
-    family_dino_vit, family_hf_vit, family_beit, family_hf_clip, family_open_clip,
-    family_openai_clip;
+    family_dinov2, family_dinov2_registers, family_timm_dinov3, family_hf_dinov3, family_hf_dinov2,
+    family_hf_dinov2_registers, family_dino_vit, family_hf_vit, family_beit, family_hf_clip,
+    family_open_clip, family_openai_clip;
 
 /* By name, or by the names of tensors; with the prefix that was stripped. */
 int family_recognise(struct source *s, const struct network_options *o, const struct family **out,
@@ -69,8 +69,8 @@ void pattern_fill(const char *pattern, char star[PATTERN_STARS][PATTERN_STAR], c
 
 /* What describes of ViTs share: names of tensors that tell the sizes. */
 struct vit_names {
-    const char *patch; /* (dim,channels,p,p) */
-    const char *positions;
+    const char *patch;                    /* (dim,channels,p,p) */
+    const char *positions;                /* NULL: none by that means */
     int may_lack_positions, may_lack_cls; /* all of them, or that of CLS */
     const char *block;                    /* "blocks.%d.norm1.weight" */
     const char *fc1;                      /* of the first block */

@@ -28,6 +28,7 @@ const struct kernels *ISA_NAME(kernels_cpu)(void) {
         OWN(l2_normalize_rows_backward),
         OWN(branch_forward),
         OWN(branch_backward),
+        OWN(rotary),
         OWN(bce_forward),
         OWN(bce_backward),
         OWN(argmax_rows),

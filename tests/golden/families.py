@@ -231,6 +231,33 @@ def hf_dinov2(size, registers=0, **kw):
     return save_hf(cls(config)), run
 
 
+def timm_dinov3(size, name, **kw):
+    import timm
+
+    def run(sd):
+        m = timm.create_model(name, **{**kw, "img_size": size})
+        m.load_state_dict(sd)
+        return run_timm(m, images(*size))
+
+    return timm.create_model(name, **kw).state_dict(), run
+
+
+def hf_dinov3(size, rename=None, **kw):
+    """rename: of the names that transformers writes to those of another version of it."""
+    import transformers
+    config = transformers.DINOv3ViTConfig(num_register_tokens=3, **kw)
+    sd = transformers.DINOv3ViTModel(config).state_dict()
+    sd = {rename(k) if rename else k: v for k, v in sd.items()}
+
+    def run(sd):
+        m = load_hf(transformers.DINOv3ViTModel, config, sd)
+        blocks = record(m.model.layer)
+        b, first = m(images(*size)).last_hidden_state, 4
+        return layers_of(blocks, (b[:, 0], b[:, first:].mean(1)), first)
+
+    return sd, run
+
+
 def clip_towers(sd, size, act, vision, text, embed, positions):
     import open_clip
     m = open_clip.CLIP(embed_dim=embed, vision_cfg={**vision, "image_size": size}, text_cfg=text,
@@ -446,6 +473,13 @@ CASES = [
      lambda s: hf_dinov2(s, **{k: v for k, v in HF.items() if k != "intermediate_size"})),
     ("hf_dinov2_registers", "hf-dinov2-registers", "", (12, 24), "F32", "", 4, 0,
      lambda s: hf_dinov2(s, 4, **{k: v for k, v in HF.items() if k != "intermediate_size"})),
+    ("timm_dinov3", "timm-dinov3", "", (20, 12), "F32", "", 4, 0,
+     lambda s: timm_dinov3(s, "vit_small_patch16_dinov3", **VIT)),
+    ("timm_dinov3_biases", "timm-dinov3", "", (16, 16), "F32", "backbone.", 2, 0,
+     lambda s: timm_dinov3(s, "vit_small_patch16_dinov3_qkvb", **{**VIT, "num_heads": 2})),
+    ("hf_dinov3", "hf-dinov3", "", (12, 20), "F32", "", 4, 0, lambda s: hf_dinov3(s, **HF)),
+    ("hf_dinov3_published", "hf-dinov3", "", (16, 16), "F32", "", 4, 0,
+     lambda s: hf_dinov3(s, lambda k: k.removeprefix("model."), key_bias=True, **HF)),
     ("mae_full", "mae", "", (20, 28), "F32", "", 4, 0,
      lambda s: plain_vit(s, mae_positions, {"mask_token": (1, 1, 8), "decoder_embed.weight": (8, 32),
                                             "decoder_pos_embed": (1, 17, 8)}, **VIT)),
