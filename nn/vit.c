@@ -250,8 +250,9 @@ void rotary_positions(int rows, int cols, int registers, int width, double base,
     int quarter = width / 4, tokens = 1 + rows * cols + registers;
     for (int token = 0; token < tokens; token++, out += 4 * quarter) {
         int patch = token - 1, is_patch = patch >= 0 && patch < rows * cols;
-        double y = is_patch ? (2.0 * (patch / cols) + 1) / rows - 1 : 0;
-        double x = is_patch ? (2.0 * (patch % cols) + 1) / cols - 1 : 0;
+        int row = patch / cols, col = patch % cols;
+        double y = is_patch ? (2.0 * row + 1) / rows - 1 : 0;
+        double x = is_patch ? (2.0 * col + 1) / cols - 1 : 0;
         for (int i = 0; i < 2 * quarter; i++) {
             double place = i < quarter ? y : x;
             double angle = turn * place * pow(base, -(double)(i % quarter) / quarter);
