@@ -4,6 +4,7 @@
 #include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/random.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -76,17 +77,11 @@ int file_commit(const char *tmp_path, const char *path, struct error *err) {
     return 0;
 }
 
-int file_write_atomic(const char *path, const void *data, size_t bytes, struct error *err) {
-    struct arena a = {0};
-    char *tmp_path = arena_printf(&a, "%s.tmp", path);
-    int status, fd = -1, created = 0;
-    unlink(tmp_path); /* left by a crash, or a link to somewhere else */
-    fd = open(tmp_path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
-    if (fd < 0) {
-        status = write_failed(tmp_path, "create it", err);
-        goto out;
-    }
-    created = 1;
+static int write_through(const char *tmp_path, const char *path, const void *data, size_t bytes,
+                         struct error *err) {
+    int status = 0, fd = open(tmp_path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
+    if (fd < 0)
+        return write_failed(tmp_path, "create it", err);
     int failed = write_all(fd, data, bytes) < 0;
     int reason = errno;
     failed = (close(fd) < 0 && !failed) ? (reason = errno, 1) : failed;
@@ -97,8 +92,29 @@ int file_write_atomic(const char *path, const void *data, size_t bytes, struct e
     }
     TRY(file_commit(tmp_path, path, err));
 out:
-    if (status && created)
+    if (status)
         unlink(tmp_path);
+    return status;
+}
+
+int file_write_atomic(const char *path, const void *data, size_t bytes, struct error *err) {
+    struct arena a = {0};
+    const char *tmp_path = arena_printf(&a, "%s.tmp", path);
+    unlink(tmp_path); /* left by a crash, or a link to somewhere else */
+    int status = write_through(tmp_path, path, data, bytes, err);
+    arena_free(&a);
+    return status;
+}
+
+int file_write_shared(const char *path, const void *data, size_t bytes, struct error *err) {
+    struct arena a = {0};
+    unsigned long long mark;
+    int status = getrandom(&mark, sizeof mark, 0) == sizeof mark
+                     ? 0
+                     : write_failed(path, "choose a name for it", err);
+    if (!status)
+        status =
+            write_through(arena_printf(&a, "%s.%016llx.tmp", path, mark), path, data, bytes, err);
     arena_free(&a);
     return status;
 }

@@ -13,6 +13,10 @@ int stream_written(FILE *out, const char *what, struct error *err);
 /* Writes path.tmp, fsyncs it, renames it over path and fsyncs the folder.  Status 3 names the path
  * and the reason; the old file stays. */
 int file_write_atomic(const char *path, const void *data, size_t bytes, struct error *err);
+/* The same for a file that several processes, or machines, make at once and alike: nobody takes
+ * away what another is about to rename.  A kill -9 may leave a file of its own name ending in .tmp.
+ */
+int file_write_shared(const char *path, const void *data, size_t bytes, struct error *err);
 /* The last three steps alone, for a writer that made path.tmp itself (HDF5).  Status 2 where path
  * is a device or a pipe. */
 int file_commit(const char *tmp_path, const char *path, struct error *err);

@@ -178,6 +178,34 @@ static void test_tmp_is_in_the_way(void **state) {
     expect_file(here, path, "new");
 }
 
+/* Several processes make one file: each of them gets it written, and no rest stays. */
+static void test_shared(void **state) {
+    struct place *here = *state;
+    enum { WRITERS = 4, TIMES = 100, BYTES = 20000 };
+    char *folder = in(here, "shared"), *path = in(here, "shared/suite.ini");
+    static char content[BYTES + 1];
+    struct error err = {0};
+    memset(content, 'x', BYTES);
+    assert_int_equal(make_folders(folder, &err), 0);
+    fflush(NULL);
+    for (int i = 0; i < WRITERS; i++)
+        if (!fork()) {
+            int status = 0;
+            for (int k = 0; k < TIMES && !status; k++)
+                status = file_write_shared(path, content, BYTES, &err);
+            _exit(status);
+        }
+    for (int i = 0; i < WRITERS; i++) {
+        int status;
+        assert_true(wait(&status) > 0);
+        assert_int_equal(status, 0);
+    }
+    expect_file(here, path, content);
+    assert_int_equal(unlink(path), 0);
+    assert_int_equal(rmdir(folder), 0);
+    expect_failure(file_write_shared(path, content, BYTES, &err), &err, path);
+}
+
 static void test_commit(void **state) {
     struct place *here = *state;
     char *path = in(here, "c"), *tmp = in(here, "c.tmp");
@@ -271,13 +299,21 @@ static void test_sha256(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_write_and_read),      cmocka_unit_test(test_binary_and_large),
-        cmocka_unit_test(test_relative_path),       cmocka_unit_test(test_read_pipe),
-        cmocka_unit_test(test_read_failures),       cmocka_unit_test(test_no_folder),
-        cmocka_unit_test(test_write_fails_halfway), cmocka_unit_test(test_rename_fails),
-        cmocka_unit_test(test_tmp_is_in_the_way),   cmocka_unit_test(test_commit),
-        cmocka_unit_test(test_pipes_stay),          cmocka_unit_test(test_try),
-        cmocka_unit_test(test_make_folders),        cmocka_unit_test(test_sha256),
+        cmocka_unit_test(test_write_and_read),
+        cmocka_unit_test(test_binary_and_large),
+        cmocka_unit_test(test_relative_path),
+        cmocka_unit_test(test_read_pipe),
+        cmocka_unit_test(test_read_failures),
+        cmocka_unit_test(test_no_folder),
+        cmocka_unit_test(test_write_fails_halfway),
+        cmocka_unit_test(test_rename_fails),
+        cmocka_unit_test(test_tmp_is_in_the_way),
+        cmocka_unit_test(test_commit),
+        cmocka_unit_test(test_pipes_stay),
+        cmocka_unit_test(test_try),
+        cmocka_unit_test(test_make_folders),
+        cmocka_unit_test(test_sha256),
+        cmocka_unit_test(test_shared),
     };
     return cmocka_run_group_tests(tests, set_up, tear_down);
 }

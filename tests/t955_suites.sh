@@ -165,6 +165,17 @@ expect "a part of the cells" 0 'mae.*' "${run[@]}" "${shared[@]}" --shard 2/2
 expect "the others are to do" 0 '6 cells: 3 done, 0 begun, 3 to do' "${run[@]}" "${shared[@]}" --dry-run
 expect "the other part" 0 'random.*' "${run[@]}" "${shared[@]}" --shard 1/2
 expect "together all" 0 '6 cells: 6 done' "${run[@]}" "${shared[@]}" --dry-run
+together() { # together FLAGS...: all parts, begun at once
+    local part pids=() failed=0
+    for part in 1 2 3; do
+        "$program" run --quiet "$@" --shard $part/3 &
+        pids+=($!)
+    done
+    for part in "${pids[@]}"; do wait "$part" || failed=1; done
+    return $failed
+}
+expect "parts begun at once do not take each other's files" 0 '' together "${shared[@]}" --out at-once
+expect "and make what one does" 0 '6 cells: 6 done' "${run[@]}" "${shared[@]}" --out at-once --dry-run
 expect "no such part" 2 'shard = 3/2: expected I/N with I from 1 to N' "${run[@]}" "${shared[@]}" --shard 3/2
 
 # ---- pretrained here, evaluated there ----
