@@ -125,8 +125,8 @@ const char *eval_shown(const struct eval *e);
 double eval_value(const struct eval *e, int i);
 /* The mean of the finite ones; NAN when there is none. */
 double eval_mean(const struct eval *e);
-/* Steps from a journal, behind those of r that it does not reach back to: where it is missing or
- * begins late, they stay. */
+/* Steps from a journal, between those of r that it does not reach: where it is missing, begins late
+ * or ends early, they stay. */
 int run_take_steps(struct run *r, const char *journal, struct error *err);
 /* Takes the steps of folder/journal.jsonl, writes folder/run.h5. */
 int run_write(struct run *r, const char *folder, struct error *err);

@@ -31,14 +31,21 @@ static void make_room(struct run *r, long kept, long n) {
 int run_take_steps(struct run *r, const char *journal, struct error *err) {
     struct arena scratch = {0};
     struct step_row *rows;
-    long n, kept = 0;
+    long n, kept = 0, later = 0;
     int status = journal_read(journal, &scratch, &rows, &n, err);
     if (!status && n) {
         while (kept < r->n_steps && r->steps[kept].step < rows[0].step)
             kept++;
-        make_room(r, kept, kept + n);
+        while (later < r->n_steps && r->steps[r->n_steps - 1 - later].step > rows[n - 1].step)
+            later++;
+        struct step_row *rest = ARENA_ARRAY(&scratch, struct step_row, later);
+        if (later)
+            memcpy(rest, r->steps + r->n_steps - later, sizeof *rest * (size_t)later);
+        make_room(r, kept, kept + n + later);
         memcpy(r->steps + kept, rows, sizeof *rows * (size_t)n);
-        r->n_steps = kept + n;
+        if (later)
+            memcpy(r->steps + kept + n, rest, sizeof *rest * (size_t)later);
+        r->n_steps = kept + n + later;
     }
     arena_free(&scratch);
     return status;

@@ -266,7 +266,7 @@ static void test_rewriting(void **state) {
     run_free(&r);
 }
 
-/* Steps that a new or emptied journal does not have stay; from where it begins they are its own. */
+/* Steps that a new, emptied or cut journal does not have stay; those that it has are its own. */
 static void test_journal_begins_late(void **state) {
     struct place *here = *state;
     char *dir = folder(here, "late"), *path = in_folder(here, dir, "journal.jsonl");
@@ -283,9 +283,11 @@ static void test_journal_begins_late(void **state) {
     assert_int_equal(file_write_atomic(path, late, sizeof late - 1, &err), 0);
     write_run(&r, dir);
     read_run(&back, in_folder(here, dir, "run.h5"));
-    assert_int_equal(back.n_steps, 32);
+    assert_int_equal(back.n_steps, 40);
     assert_true(back.steps[29].step == 30 && back.steps[29].loss == 1.0 / 30);
     assert_true(back.steps[30].step == 31 && back.steps[30].loss == 7);
+    assert_true(back.steps[32].step == 33 && back.steps[32].loss == 1.0 / 33);
+    assert_true(back.steps[39].step == 40);
     run_free(&back);
     run_free(&r);
 }

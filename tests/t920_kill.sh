@@ -64,3 +64,8 @@ say "$broken" "results opened each of $opened times"
 rm "$work"/killed/*/journal.jsonl
 "$program" run --out "$work/killed" "${flags[@]}" >/dev/null && "$program" diff "$work/whole" "$work/killed" >"$work/diff.txt"
 say $? "a finished run keeps its steps when its journal is lost"
+for run in "$work"/whole/*-vit-*; do
+    head -n 5 "$run/journal.jsonl" >"$work/killed/${run##*/}/journal.jsonl"
+done
+"$program" run --out "$work/killed" "${flags[@]}" >/dev/null && "$program" diff "$work/whole" "$work/killed" >"$work/diff.txt"
+say $? "and when its journal lost its end"
