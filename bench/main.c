@@ -3,6 +3,7 @@
 
 #include "core/log.h"
 
+#include <fcntl.h>
 #include <hdf5.h>
 #include <locale.h>
 #include <stdio.h>
@@ -181,7 +182,18 @@ static void end_by_signal(int number) {
     raise(number);
 }
 
+/* Of a stream that was closed (2>&-) the next file would get the number, and messages would go into
+ * it.  Reading alone: what is printed there fails as before. */
+static void hold_streams(void) {
+    int fd = open("/dev/null", O_RDONLY);
+    while (fd >= 0 && fd <= STDERR_FILENO)
+        fd = dup(fd);
+    if (fd >= 0)
+        close(fd);
+}
+
 int main(int argc, char **argv) {
+    hold_streams();
     setlocale(LC_CTYPE, "");
     log_setup(LOG_INFO);
     const struct sigaction action = {.sa_handler = on_signal};

@@ -181,6 +181,9 @@ for command in "features shapes:size=16,train=256,test=64 --weights $(echo out/m
         bash -c 'ulimit -f 20; "$0" "$@"' "$program" $command
 done
 expect "leaves nothing" 0 '^0$' sh -c 'ls | grep -c "^full.h5" || :'
+# shellcheck disable=SC2016 # the shell that closes the stream expands it
+expect "where stderr is closed no file takes the messages" 0 '^0$' \
+    sh -c '"$0" "$@" --no-quiet 2>&- >/dev/null; cat closed/*/lock | wc -c' "$program" run "${tiny[@]}" --out closed
 expect "a full disk for diff" 3 'the differences: No space' sh -c '"$0" diff out profiled >/dev/full' "$program"
 
 # Broken results are named, the others shown.
