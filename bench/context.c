@@ -79,12 +79,15 @@ int invocation_context(const struct invocation *call, struct context *context, s
     const struct kernels *k = kernels_cpu();
     if (!k)
         return error_set(err, STATUS_USAGE, KERNELS_NO_ISA);
+    int status = kernels_room(n, err);
+    if (status)
+        return status;
     if (!m->out[0]) /* as of a script's variable that was never set: it would be the root */
         return error_set(err, STATUS_USAGE,
                          "--out is empty: say where results go, or leave it out");
     struct device *device;
     int fell_back, turn = ranks_here(call->ranks, communicator_rank(call->ranks));
-    int status = device_open(&device, m->device, m->math, turn, &fell_back, err);
+    status = device_open(&device, m->device, m->math, turn, &fell_back, err);
     if (status)
         return status;
     if (!device && !fell_back && !strcmp(m->views, "device"))

@@ -449,6 +449,10 @@ const struct kernels *kernels_ref(void);
 /* The fastest that this processor runs; $SSVBENCH_ISA (sse2, avx2, avx512) asks for less.  NULL
  * when that names something this processor or build cannot do. */
 const struct kernels *kernels_cpu(void);
+/* Where addresses are limited: takes the room that products on so many threads need.  Status 3
+ * where there is not that much. */
+struct error;
+int kernels_room(int threads, struct error *err);
 /* Every backend compiled in that this processor can run, for tests; NULL-terminated. */
 const struct kernels *const *kernels_all(void);
 #endif
