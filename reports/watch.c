@@ -65,7 +65,10 @@ static int read_run(const char *folder, const char *id, struct arena *a, struct 
     l->steps = isnan(steps) ? 0 : (long)steps;
     l->status =
         file_exists(h5) && !run_read(&r, h5, &ignored) ? arena_strdup(a, r.status) : "begins";
-    run_free(&r);
+    if (!l->n) { /* the journal was lost, or left behind */
+        rows = r.steps;
+        l->n = r.n_steps;
+    }
     l->losses = ARENA_ARRAY(a, double, l->n);
     for (long i = 0; i < l->n; i++)
         l->losses[i] = rows[i].loss;
@@ -76,6 +79,7 @@ static int read_run(const char *folder, const char *id, struct arena *a, struct 
     for (int i = 0; i < recent; i++)
         rates[i] = rows[l->n - recent + i].img_per_s;
     l->img_per_s = recent ? median(rates, recent) : NAN;
+    run_free(&r);
     return 0;
 }
 
@@ -128,6 +132,11 @@ static int by_name(const void *left, const void *right) {
     return strcmp(*(char *const *)left, *(char *const *)right);
 }
 
+static int is_run(const char *folder, const char *name, struct arena *a) {
+    return file_exists(arena_printf(a, "%s/%s/journal.jsonl", folder, name)) ||
+           file_exists(arena_printf(a, "%s/%s/run.h5", folder, name));
+}
+
 static int list(const char *folder, struct arena *a, char ***names, int *n, struct error *err) {
     DIR *d = opendir(folder);
     int room = 0;
@@ -137,8 +146,7 @@ static int list(const char *folder, struct arena *a, char ***names, int *n, stru
         return error_set(err, STATUS_USAGE, "%s: %s; watch needs the folder of a suite's results",
                          folder, strerror(errno));
     for (const struct dirent *entry; (entry = readdir(d));) {
-        if (*entry->d_name == '.' ||
-            !file_exists(arena_printf(a, "%s/%s/journal.jsonl", folder, entry->d_name)))
+        if (*entry->d_name == '.' || !is_run(folder, entry->d_name, a))
             continue;
         if (*n == room) {
             char **more = ARENA_ARRAY(a, char *, room = 2 * room + 16);

@@ -89,6 +89,8 @@ expect "verify" 0 '2 suites, 6 cells, 6 runs, 0 findings' "$program" verify out
 expect "watch, no terminal" 0 "^$mae +(complete|partial) +[0-9]+/[0-9]+ +100 %" "$program" watch out
 expect "watch draws without a terminal's codes" 1 '' grep -q $'\033' <("$program" watch out)
 expect "watch in plain letters" 1 '' grep -qP '[^\x00-\x7F]' <(LC_ALL=C "$program" watch out)
+mkdir bare && cp -r out/mae-* bare && rm bare/mae-*/journal.jsonl
+expect "watch of runs without their journals" 0 "^$mae +(complete|partial) +[1-9][0-9]* " "$program" watch bare
 expect "watch of nothing" 2 'nowhere' "$program" watch nowhere
 expect "rerun" 0 'the same bits' "$program" rerun "$mae" --quiet
 expect "rerun again is refused" 2 'there already' "$program" rerun "out/$mae" --quiet
