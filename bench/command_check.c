@@ -26,9 +26,9 @@ static int rerun(struct invocation *call, struct error *err) {
                       "rerun needs one run, such as mae-vit-micro-shapes-s0-1234abcd in %s", out);
         goto out;
     }
-    const char *folder = call->argv[1];
-    if (!file_exists(arena_printf(&a, "%s/run.h5", folder)))
-        folder = arena_printf(&a, "%s/%s", out, folder);
+    const char *folder = call->argv[1], *below = arena_printf(&a, "%s/%s", out, folder);
+    if (!file_exists(arena_printf(&a, "%s/run.h5", folder)) && file_exists(below))
+        folder = below;
     const char *into = call->own.rerun.into;
     TRY(invocation_context(call, &context, err));
     status = suite_rerun(call->settings, folder, *into ? into : arena_printf(&a, "%s-rerun", out),
