@@ -63,11 +63,15 @@ static int claim_folder(struct cell *c, struct error *err) {
     if (c->lock < 0)
         return error_set(err, STATUS_MACHINE, "%s: %s; check the folder and its permissions", path,
                          strerror(errno));
-    if (flock(c->lock, LOCK_EX | LOCK_NB))
+    if (!flock(c->lock, LOCK_EX | LOCK_NB))
+        return 0;
+    if (errno == EWOULDBLOCK)
         return error_set(err, STATUS_USAGE,
                          "%s is being written by another process: wait for it or choose another "
                          "--out",
                          c->folder);
+    log_message(LOG_WARN, "%s: cannot be locked: %s; see to it that no other program writes there",
+                c->folder, strerror(errno)); /* as on Lustre that was mounted without flock */
     return 0;
 }
 
