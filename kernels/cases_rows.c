@@ -129,6 +129,32 @@ static const int rotary_shapes[][CASE_DIMS] = {
     {8, 201, 6, 32},     {8, 201, 6, 32, BACK},
 };
 
+/* rows cols */
+static void swiglu_forward(struct case_run *r) {
+    const int *d = r->dim;
+    real *x = in(r, d[0], 2 * d[1]), *y = out(r, d[0], d[1]);
+    r->flops = 3.0 * d[0] * d[1];
+    ARRAYS(r, x, y);
+    if (r->c)
+        r->k->swiglu_forward(r->c, d[0], d[1], x, y);
+}
+
+/* rows cols acc */
+static void swiglu_backward(struct case_run *r) {
+    const int *d = r->dim;
+    real *x = in(r, d[0], 2 * d[1]), *dy = in(r, d[0], d[1]),
+         *dx = gradient(r, d[2], d[0], 2 * d[1]);
+    r->flops = 8.0 * d[0] * d[1];
+    ARRAYS(r, x, dy, dx);
+    if (r->c)
+        r->k->swiglu_backward(r->c, d[0], d[1], x, dy, d[2], dx);
+}
+
+static const int swiglu_shapes[][CASE_DIMS] = {
+    {0, 3, 0}, {3, 0, 0},  {1, 1, 0},   {1, 1, 1},  {5, 7, 0},
+    {5, 7, 1}, {3, 16, 1}, {2, 130, 0}, {4, 64, 0}, {1608, 1536, 0},
+};
+
 /* n acc */
 static void bce_forward(struct case_run *r) {
     int n = r->dim[0];
@@ -268,6 +294,8 @@ const struct kernel_case cases_rows[] = {
     {"branch_forward", "n rows cols options", 0, branch_forward, SHAPES(branch_shapes, 2)},
     {"branch_backward", "n rows cols options", -1, branch_backward, SHAPES(branch_shapes, 2)},
     {"rotary", "n rows heads half options", 0, rotary, SHAPES(rotary_shapes, 2)},
+    {"swiglu_forward", "rows cols", 0, swiglu_forward, SHAPES(swiglu_shapes, 1)},
+    {"swiglu_backward", "rows cols acc", 0, swiglu_backward, SHAPES(swiglu_shapes, 1)},
     {"bce_forward", "n", -1, bce_forward, SHAPES(bce_shapes, 1)},
     {"bce_backward", "n acc", -1, bce_backward, SHAPES(bce_shapes, 1)},
     {"argmax_rows", "rows cols", 0, argmax_rows, SHAPES(argmax_shapes, 1)},

@@ -409,6 +409,12 @@ struct view_shape; /* kernels/views.h */
      * be x when acc is 0. */                                                                        \
     KERNEL(rotary, (const struct kctx *c, int n, int rows, int heads, int half, const real *table,  \
                     int back, const real *x, int acc, real *y))                                      \
+    /* Shazeer 2020 (arXiv:2002.05202), SwiGLU behind its linear layer: y (rows,cols) = a s(a) b, s   \
+     * the sigmoid, of x (rows,2 cols): a beside b */                                               \
+    KERNEL(swiglu_forward, (const struct kctx *c, int rows, int cols, const real *x, real *y))      \
+    /* dx = acc * dx + the gradients of both */                                                     \
+    KERNEL(swiglu_backward, (const struct kctx *c, int rows, int cols, const real *x,               \
+                             const real *dy, int acc, real *dx))                                    \
     /* loss = max(x, 0) - x target + log(1 + exp(-|x|)): binary cross-entropy of logits, target in \
      * [0,1] */                                                                                    \
     KERNEL(bce_forward, (const struct kctx *c, size_t n, const real *x, real target, real *loss))  \

@@ -241,6 +241,9 @@ WATCH(rotary,
       (const struct kctx *c, int n, int rows, int heads, int half, REAL table, int back, REAL x,
        int acc, OUT y),
       n, rows, heads, half, IF(back, 1) + IF(acc, 2) + IF(x == y, 4))
+WATCH(swiglu_forward, (const struct kctx *c, int rows, int cols, REAL x, OUT y), rows, cols)
+WATCH(swiglu_backward, (const struct kctx *c, int rows, int cols, REAL x, REAL dy, int acc, OUT dx),
+      rows, cols, acc)
 WATCH(contrast_rows,
       (const struct kctx *c, int n, int dim, int views, UNUSED double scale, REAL log_scale, REAL x,
        REAL y, OUT r, OUT partner),

@@ -19,7 +19,7 @@
 #include "core/error.h"
 
 enum backbone_kind { BACKBONE_VIT = 1, BACKBONE_RESNET = 2, BACKBONE_ALEXNET = 4 };
-enum { BACKBONE_ANY = 7, BACKBONE_LAYERS = 72, BACKBONE_NAME = 32 };
+enum { BACKBONE_ANY = 7, BACKBONE_LAYERS = 96, BACKBONE_NAME = 32 };
 
 struct backbone {
     const char *name;

@@ -1,6 +1,8 @@
-/* op_act.c -- activations, normalised and softmax rows, residual branches, products with a shared
- * matrix. */
+/* op_act.c -- activations, gates, normalised and softmax rows, residual branches, products with a
+ * shared matrix. */
 #include "nn/ops.h"
+
+#include <string.h>
 
 static size_t entries(const struct chunk *c, const struct tensor *t) {
     return t->per_sample * (size_t)c->n;
@@ -59,6 +61,44 @@ static void set_rows(struct tensor *t, const struct tensor *x) {
     CHECK(x->ndim >= 1, "%s: rows of a number", t->name);
     t->attr[COLS] = x->dim[x->ndim - 1];
     t->attr[ROWS] = (int)(x->per_sample / (size_t)t->attr[COLS]);
+}
+
+static void swiglu_forward(const struct chunk *c, const struct tensor *t) {
+    const struct kctx ctx = chunk_halves(c, t->half ? 1 << 0 | 1 << 1 : 0); /* x, y */
+    c->k->swiglu_forward(&ctx, rows(c, t), t->attr[COLS], chunk_value(c, t->src[X]),
+                         chunk_result(c, t));
+}
+
+static void swiglu_backward(const struct chunk *c, const struct tensor *t) {
+    const struct kctx ctx = chunk_halves(c, t->half ? 1 << 0 | 1 << 1 | 1 << 2 : 0);
+    real *dx = chunk_grad_src(c, t, X);
+    if (dx)
+        c->k->swiglu_backward(&ctx, rows(c, t), t->attr[COLS], chunk_value(c, t->src[X]),
+                              chunk_grad(c, t), t->acc[X], dx);
+}
+
+static void swiglu_flops(const struct tensor *t, double *f, double *b) {
+    *f = 3.0 * (double)t->per_sample;
+    *b = 8.0 * (double)t->per_sample;
+}
+
+static const struct op swiglu = {.name = "swiglu",
+                                 .forward = swiglu_forward,
+                                 .backward = swiglu_backward,
+                                 .flops = swiglu_flops,
+                                 .backward_reads = 1u << X,
+                                 .alias_src = -1,
+                                 .halves = 1u << X | HALVES_OUT | HALVES_OUT_AS_SOURCE |
+                                           HALVES_SOURCE_AS_OUT};
+
+struct tensor *op_swiglu(struct graph *g, const char *name, struct tensor *x) {
+    int dim[MAX_DIM], last = x->ndim - 1;
+    CHECK(x->ndim >= 1 && x->dim[last] % 2 == 0, "%s: gates beside values", name);
+    memcpy(dim, x->dim, sizeof dim);
+    dim[last] /= 2;
+    struct tensor *t = graph_value(g, &swiglu, name, x->ndim, dim, (struct tensor *const[]){x}, 1);
+    set_rows(t, t);
+    return t;
 }
 
 enum { NORM };

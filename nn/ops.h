@@ -91,6 +91,9 @@ struct tensor *op_standardize(struct graph *g, const char *name, struct tensor *
 struct tensor *op_l2norm(struct graph *g, const char *name, struct tensor *x, double eps);
 struct tensor *op_activation(struct graph *g, const char *name, struct tensor *x,
                              enum activation act);
+/* y (N,..,D) = a sigmoid(a) b of x (N,..,2D), a beside b: Shazeer 2020 (arXiv:2002.05202), SwiGLU
+ */
+struct tensor *op_swiglu(struct graph *g, const char *name, struct tensor *x);
 /* y (N,[V,]T,D) = residual + gain (D; NULL: 1) * drop[column] * x: LayerScale and stochastic depth
  * of a residual branch; drop (N,n) an input of zeros and 1/keep, or NULL.  All views of a sample
  * share its draw. */

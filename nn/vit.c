@@ -153,7 +153,8 @@ struct tensor *transformer_blocks(struct graph *g, int group, const char *prefix
     int dim = x->dim[x->ndim - 1];
     struct linear_spec qkv = linear(group, 3 * dim), proj = linear(group, dim),
                        fc1 = linear(group, s->mlp), fc2 = linear(group, dim);
-    fc1.act = s->act ? s->act : ACT_GELU;
+    fc1.act = s->gated ? ACT_NONE : s->act ? s->act : ACT_GELU;
+    fc1.out *= s->gated ? 2 : 1;
     enum { NORM1, QKV, PROJ, GAIN1, NORM2, FC1, FC2, GAIN2, PARTS };
     static const char *const parts[PARTS] = {"norm1", "attn.qkv", "attn.proj", "ls1.gamma",
                                              "norm2", "mlp.fc1",  "mlp.fc2",   "ls2.gamma"};
@@ -176,6 +177,8 @@ struct tensor *transformer_blocks(struct graph *g, int group, const char *prefix
         x = close_branch(g, group, s, n[PROJ], n[GAIN1], &proj, y, 2 * i, x);
         y = op_layernorm(g, n[NORM2], group, x, eps);
         y = op_linear(g, n[FC1], y, &fc1, NULL);
+        if (s->gated)
+            y = op_swiglu(g, "gate", y);
         x = close_branch(g, group, s, n[FC2], n[GAIN2], &fc2, y, 2 * i + 1, x);
         if (layers)
             layers[i] = x;
@@ -199,6 +202,7 @@ struct transformer vit_transformer(struct graph *g, int group, const struct vit 
                             .heads = v->heads,
                             .mlp = v->mlp,
                             .act = v->act,
+                            .gated = v->gated,
                             .norm_eps = v->norm_eps,
                             .layer_scale = v->layer_scale,
                             .drop = drop};

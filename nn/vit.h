@@ -22,6 +22,7 @@ struct vit {
     /* What published networks have of their own (weights/family.h). */
     int relative_each;   /* every block has a bias of its own */
     enum activation act; /* of the MLPs; ACT_NONE: GELU */
+    int gated;           /* MLPs are SwiGLU, of mlp gates and as many values; without act */
     double norm_eps;     /* of the layer norms; 0: 1e-6 */
     int norm_pre;        /* a layer norm behind the positions, norm_pre (Radford et al. 2021) */
     int registers;       /* tokens more, without a position, behind the patches (Darcet et al. 2024,
@@ -48,6 +49,7 @@ double vit_norm_eps(const struct vit *v);
 struct transformer {
     int depth, heads, mlp;
     enum activation act; /* of the MLP; ACT_NONE: GELU */
+    int gated;           /* SwiGLU instead: fc1 makes mlp gates beside mlp values */
     int causal;          /* token i sees 0..i */
     double layer_scale;  /* 0: none */
     double norm_eps;     /* 0: 1e-6 */

@@ -189,8 +189,8 @@ static void net_registers(struct net *n) {
     classify(n, op_add(g, "sum", op_mean_rows(g, "cls", x, 0, 1), mean), 0);
 }
 
-/* Two views of each sample, an axis of its own for rows and for columns, and CLS alone of the last
- * block. */
+/* As DINOv3's: gates, two views of each sample, an axis of its own for rows and for columns, and
+ * CLS alone of the last block. */
 static void net_rotary(struct net *n) {
     const struct vit v = {.image = 12,
                           .wide = 8,
@@ -201,6 +201,7 @@ static void net_rotary(struct net *n) {
                           .heads = 2,
                           .mlp = 12,
                           .registers = 1,
+                          .gated = 1,
                           .position = POSITION_ROTARY,
                           .rotary_base = 100};
     struct tensor *images = input(n, "images", 4, (const int[]){2, 1, 12, 8});

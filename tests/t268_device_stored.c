@@ -32,6 +32,8 @@ static const struct {
     {"branch_forward", 0x1, 0, 0},
     {"branch_backward", 0x11, 3, 8},
     {"rotary", 0x6, 4, 4},
+    {"swiglu_forward", 0x3, 0, 0},
+    {"swiglu_backward", 0x7, 0, 0},
     {"batchnorm_moments", 0x1, 0, 0},
     {"batchnorm_moments_backward", 0x9, 0, 0},
     {"batchnorm_apply", 0x61, 0, 0},

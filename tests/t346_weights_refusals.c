@@ -16,7 +16,7 @@ static void refuse(const char *path, const struct network_options *o, const char
 static void test_every_tensor_counts(void **state) {
     const struct folder *folder = *state;
     static const char *const tried[] = {"timm",      "hf_vit",  "beit_shared",
-                                        "open_clip", "cifar_b", "timm_dinov3_biases"};
+                                        "open_clip", "cifar_b", "timm_dinov3_gated"};
     for (size_t k = 0; k < sizeof tried / sizeof *tried; k++)
         for (int i = 0; i < COUNT(golden_networks); i++) {
             const struct golden_network *g = &golden_networks[i];
@@ -210,6 +210,28 @@ static void test_an_activation_that_is_told(void **state) {
     unlink(path);
 }
 
+/* Gates are a sigmoid's: another function beside the file is another network. */
+static void test_what_gates_are(void **state) {
+    const struct folder *folder = *state;
+    const struct golden_network *g = golden("hf_dinov3_gated");
+    static const char silu[] = "{\"hidden_act\": \"silu\"}", gelu[] = "{\"hidden_act\": \"gelu\"}";
+    struct error err = {0};
+    struct loaded s;
+    char image[32], path[NAME];
+    struct network_options o = options_of(g, image);
+    snprintf(path, sizeof path, "%s/config.json", folder->name);
+    write_file(g, folder->path, -1, NULL);
+    assert_int_equal(file_write_atomic(path, gelu, sizeof gelu - 1, &err), 0);
+    refuse(folder->path, &o, "\"gelu\" for gated MLPs");
+    assert_int_equal(file_write_atomic(path, silu, sizeof silu - 1, &err), 0);
+    assert_int_equal(open_subject(&s, folder->path, &o, 1, &err), 0);
+    assert_true(s.network.backbone.vit.gated);
+    close_subject(&s);
+    o.activation = "gelu";
+    refuse(folder->path, &o, "weights.activation");
+    unlink(path);
+}
+
 /* A copy whose tensors may be changed. */
 static struct golden_network changeable(const struct golden_network *g, struct arena *a,
                                         struct golden_tensor **tensors) {
@@ -322,24 +344,6 @@ static void test_selective_kernels(void **state) {
     arena_free(&a);
 }
 
-static void test_gates(void **state) {
-    const struct folder *folder = *state;
-    static const char *const networks[] = {"timm_dinov3", "hf_dinov3"};
-    static const char *const gates[] = {"blocks.0.mlp.fc1_g.weight",
-                                        "model.layer.0.mlp.gate_proj.weight"};
-    for (int i = 0; i < 2; i++) {
-        const struct golden_network *g = golden(networks[i]);
-        struct arena a = {0};
-        struct golden_tensor *tensors;
-        struct golden_network copy = with_another(g, gates[i], &a, &tensors);
-        char image[32];
-        const struct network_options o = options_of(g, image);
-        write_file(&copy, folder->path, -1, NULL);
-        refuse(folder->path, &o, "are gated");
-        arena_free(&a);
-    }
-}
-
 /* A table that is for neither the file's grid nor ours is a mismatch, not read. */
 static void test_tables_of_other_grids(void **state) {
     const struct folder *folder = *state;
@@ -417,11 +421,11 @@ int main(void) {
         cmocka_unit_test_setup_teardown(test_preparation_beside_the_file, setup, teardown),
         cmocka_unit_test_setup_teardown(test_files_beside_that_are_refused, setup, teardown),
         cmocka_unit_test_setup_teardown(test_an_activation_that_is_told, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_what_gates_are, setup, teardown),
         cmocka_unit_test_setup_teardown(test_prefixes, setup, teardown),
         cmocka_unit_test_setup_teardown(test_dino_by_its_head, setup, teardown),
         cmocka_unit_test_setup_teardown(test_projection_heads_of_vits, setup, teardown),
         cmocka_unit_test_setup_teardown(test_selective_kernels, setup, teardown),
-        cmocka_unit_test_setup_teardown(test_gates, setup, teardown),
         cmocka_unit_test_setup_teardown(test_tables_of_other_grids, setup, teardown),
         cmocka_unit_test(test_relative_table_by_hand),
         cmocka_unit_test_setup_teardown(test_index_of_parts, setup, teardown),

@@ -209,6 +209,8 @@ static const char *lacking_vit(const struct vit *v, int timm) {
         return "no ViT without positions";
     if (v->position == POSITION_ROTARY)
         return "no place for a rotation of queries and keys";
+    if (v->gated)
+        return "no gated MLPs";
     if (v->act == ACT_QUICK_GELU)
         return "no quick GELU";
     if (v->registers)

@@ -208,8 +208,9 @@ static void name_vit(struct network *n) {
     static const struct {
         const char *name;
         int dim, depth;
-    } known[] = {{"vit-micro", 128, 6}, {"vit-tiny", 192, 12},   {"vit-small", 384, 12},
-                 {"vit-base", 768, 12}, {"vit-large", 1024, 24}, {"vit-huge", 1280, 32}};
+    } known[] = {{"vit-micro", 128, 6},  {"vit-tiny", 192, 12},   {"vit-small", 384, 12},
+                 {"vit-base", 768, 12},  {"vit-large", 1024, 24}, {"vit-huge", 1280, 32},
+                 {"vit-giant", 1536, 40}};
     const struct vit *v = &n->backbone.vit;
     snprintf(n->name, sizeof n->name, "vit-%dx%d", v->dim, v->depth);
     for (size_t i = 0; i < sizeof known / sizeof *known; i++)
@@ -271,6 +272,15 @@ static int check_tokens(const struct vit *v, struct error *err) {
                      v->image, v->wide ? v->wide : v->image, v->patch, vit_tokens(v));
 }
 
+/* Where fc1 has twice the rows that fc2 has columns, half of them are gates. */
+static void find_mlp(const struct family *f, const struct source *s, const struct vit_names *names,
+                     struct vit *v) {
+    const int made = family_dim(f, s, names->fc1, 0);
+    const int taken = names->fc2 ? family_dim(f, s, names->fc2, 1) : made;
+    v->gated |= taken > 0 && taken < made && made == 2 * taken;
+    v->mlp = v->gated ? taken : made;
+}
+
 int describe_vit(const struct family *f, const struct source *s, const struct vit_names *names,
                  const struct network_options *o, struct network *n, struct error *err) {
     enum { USUAL_IMAGE = 224 };
@@ -282,7 +292,7 @@ int describe_vit(const struct family *f, const struct source *s, const struct vi
     b->channels = v->channels = family_dim(f, s, names->patch, 1);
     v->patch = family_dim(f, s, names->patch, 2);
     v->depth = count_blocks(f, s, names->block);
-    v->mlp = family_dim(f, s, names->fc1, 0);
+    find_mlp(f, s, names, v);
     n->classes = family_dim(f, s, names->head, 0);
     if (!v->dim || !v->channels || v->channels > 4 || !v->patch ||
         v->patch != family_dim(f, s, names->patch, 3) || !v->depth || !v->mlp ||

@@ -74,6 +74,7 @@ struct vit_names {
     int may_lack_positions, may_lack_cls; /* all of them, or that of CLS */
     const char *block;                    /* "blocks.%d.norm1.weight" */
     const char *fc1;                      /* of the first block */
+    const char *fc2;                      /* NULL: fc1 has as many rows as the MLP is wide */
     const char *head;                     /* (classes,dim), or NULL */
     const char *heads;                    /* in the files beside: "num_attention_heads"; or NULL */
 };

@@ -6,22 +6,31 @@
 
 #include <string.h>
 
-static int describe(const struct family *f, const struct source *s, const struct vit_names *names,
+/* Heads of 64 but for the largest network's. */
+static int heads_of(int dim) {
+    enum { LARGEST = 4096 };
+    return dim == LARGEST ? 32 : dim % 64 ? 0 : dim / 64;
+}
+
+static int describe(const struct family *f, const struct source *s, const struct vit_names *plain,
                     const char *gate, const struct network_options *o, struct network *n,
                     struct error *err) {
     enum { PAIRED = 4 }; /* entries of two axes in pairs */
     static const double EPS = 1e-5, BASE = 100;
     struct vit *v = &n->backbone.vit;
-    if (family_find(f, s, gate))
-        return error_set(err, STATUS_USAGE,
-                         "%s: the MLPs of its blocks are gated (%s), which is not here; those of "
-                         "DINOv3's ViT-S/16, B/16 and L/16 are not",
-                         s->path, gate);
+    struct vit_names names = *plain;
+    struct network_options own = *o;
+    if (family_find(f, s, gate)) {
+        names.fc1 = gate;
+        v->gated = 1;
+    }
+    if (!own.heads)
+        own.heads = (int)source_number(s, names.heads, heads_of(family_dim(f, s, names.patch, 0)));
     v->layer_scale = 1; /* whatever, to be replaced */
     v->norm_eps = source_number(s, "layer_norm_eps", EPS);
     v->rotary_base =
         source_number(s, "rope_theta", source_number(s, "model_args.rope_temperature", BASE));
-    int status = describe_vit(f, s, names, o, n, err);
+    int status = describe_vit(f, s, &names, &own, n, err);
     v->position = POSITION_ROTARY;
     if (!status && (v->dim / v->heads % PAIRED || !(v->rotary_base > 0)))
         return error_set(err, STATUS_USAGE,
@@ -52,6 +61,7 @@ static int describe_timm(const struct source *s, const struct network_options *o
 static const struct weight_rule timm_rules[] = {
     {"encoder.blocks.*.attn.qkv.bias", "blocks.*.attn.{q_bias,,v_bias}", WEIGHT_SAME},
     {"encoder.blocks.*.attn.qkv.bias", "", WEIGHT_ZERO},
+    {"encoder.blocks.*.mlp.fc1.*", "blocks.*.mlp.{fc1_g,fc1_x}.*", WEIGHT_SAME},
     {"encoder.blocks.*.ls1.gamma", "blocks.*.gamma_1", WEIGHT_SAME},
     {"encoder.blocks.*.ls2.gamma", "blocks.*.gamma_2", WEIGHT_SAME},
     {"head.fc.*", "head.*", WEIGHT_SAME},
@@ -67,7 +77,7 @@ const struct family family_timm_dinov3 = {
     .name = "timm-dinov3",
     .title = "DINOv3's ViT as timm has it",
     .cite = "Simeoni et al. 2025, arXiv:2508.10104; github.com/huggingface/pytorch-image-models",
-    .variants = "ViT-S/16, B/16, L/16, any width and depth, without gates",
+    .variants = "ViT-S/16, S+, B, L, H+, 7B, any width and depth",
     .images = {.norm = NORM_IMAGENET, .crop = 1, .interpolation = INTERPOLATION_BICUBIC},
     .signs = timm_signs,
     .rules = timm_rules,
@@ -83,12 +93,19 @@ static const struct vit_names hf_names = {.patch = "embeddings.patch_embeddings.
 
 static int describe_hf(const struct source *s, const struct network_options *o, struct network *n,
                        struct error *err) {
+    static const char gate[] = "layer.0.mlp.gate_proj.weight";
     struct vit *v = &n->backbone.vit;
-    int status = describe_activation(s, o, "hidden_act", ACT_GELU, &v->act, err);
+    const char *act = source_text(s, "hidden_act", "silu");
+    const int gated = family_find(&family_hf_dinov3, s, gate) != NULL;
+    if (gated && strcmp(act, "silu") != 0)
+        return error_set(err, STATUS_USAGE,
+                         "%s: hidden_act beside it is \"%.40s\" for gated MLPs: silu is here",
+                         s->path, act);
+    int status = gated ? 0 : describe_activation(s, o, "hidden_act", ACT_GELU, &v->act, err);
     if (status)
         return status;
     v->registers = family_dim(&family_hf_dinov3, s, "embeddings.register_tokens", 1);
-    return describe(&family_hf_dinov3, s, &hf_names, "layer.0.mlp.gate_proj.weight", o, n, err);
+    return describe(&family_hf_dinov3, s, &hf_names, gate, o, n, err);
 }
 
 static const struct weight_rule hf_rules[] = {
@@ -100,6 +117,7 @@ static const struct weight_rule hf_rules[] = {
     {"encoder.blocks.*.attn.proj.*", "layer.*.attention.o_proj.*", WEIGHT_SAME},
     {"encoder.blocks.*.ls1.gamma", "layer.*.layer_scale1.lambda1", WEIGHT_SAME},
     {"encoder.blocks.*.ls2.gamma", "layer.*.layer_scale2.lambda1", WEIGHT_SAME},
+    {"encoder.blocks.*.mlp.fc1.*", "layer.*.mlp.{gate_proj,up_proj}.*", WEIGHT_SAME},
     {"encoder.blocks.*.mlp.fc1.*", "layer.*.mlp.up_proj.*", WEIGHT_SAME},
     {"encoder.blocks.*.mlp.fc2.*", "layer.*.mlp.down_proj.*", WEIGHT_SAME},
     {"encoder.blocks.*.*.*", "layer.*.*.*", WEIGHT_SAME},
@@ -119,7 +137,7 @@ const struct family family_hf_dinov3 = {
     .title = "Hugging Face's DINOv3",
     .cite = "Simeoni et al. 2025, arXiv:2508.10104; github.com/huggingface/transformers, "
             "DINOv3ViTModel",
-    .variants = "ViT-S/16, B/16, L/16, any width and depth, without gates",
+    .variants = "ViT-S/16, S+, B, L, H+, 7B, any width and depth",
     .images = {.norm = NORM_IMAGENET,
                .crop = 1,
                .fit = FIT_SQUASH,

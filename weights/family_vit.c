@@ -14,14 +14,18 @@ static const struct vit_names timm_names = {.patch = "patch_embed.proj.weight",
                                             .may_lack_cls = 1,
                                             .block = "blocks.%d.norm1.weight",
                                             .fc1 = "blocks.0.mlp.fc1.weight",
+                                            .fc2 = "blocks.0.mlp.fc2.weight",
                                             .head = "head.weight",
                                             .heads = "model_args.num_heads"};
 
-static const struct weight_rule rules[] = {{"encoder.pos_embed", "pos_embed", WEIGHT_POSITIONS},
-                                           {"encoder.reg_token", "register_tokens", WEIGHT_SAME},
-                                           {"head.fc.*", "head.*", WEIGHT_SAME},
-                                           {"encoder.*", "*", WEIGHT_SAME},
-                                           {NULL, NULL, WEIGHT_SAME}};
+static const struct weight_rule rules[] = {
+    {"encoder.pos_embed", "pos_embed", WEIGHT_POSITIONS},
+    {"encoder.reg_token", "register_tokens", WEIGHT_SAME},
+    {"encoder.blocks.*.mlp.fc1.*", "blocks.*.mlp.w12.*", WEIGHT_SAME},
+    {"encoder.blocks.*.mlp.fc2.*", "blocks.*.mlp.w3.*", WEIGHT_SAME},
+    {"head.fc.*", "head.*", WEIGHT_SAME},
+    {"encoder.*", "*", WEIGHT_SAME},
+    {NULL, NULL, WEIGHT_SAME}};
 
 static int describe(const struct family *f, const struct source *s, const struct network_options *o,
                     struct network *n, struct error *err) {
@@ -31,7 +35,12 @@ static int describe(const struct family *f, const struct source *s, const struct
     v->pool = v->norm_pooled || !strcmp(pool, "avg") ? POOL_MEAN : POOL_CLS;
     v->layer_scale = source_find(s, "blocks.0.ls1.gamma") ? 1 : 0; /* whatever, to be replaced */
     v->registers = source_dim(s, source_find(s, "reg_token") ? "reg_token" : "register_tokens", 1);
-    return describe_vit(f, s, &timm_names, o, n, err);
+    struct vit_names names = timm_names;
+    if (source_find(s, "blocks.0.mlp.w12.weight")) { /* DINOv2's giant */
+        names.fc1 = "blocks.0.mlp.w12.weight";
+        names.fc2 = "blocks.0.mlp.w3.weight";
+    }
+    return describe_vit(f, s, &names, o, n, err);
 }
 
 static int describe_timm(const struct source *s, const struct network_options *o, struct network *n,
@@ -151,7 +160,7 @@ const struct family family_dinov2 = {
     .name = "dinov2",
     .title = "DINOv2's ViT, its own code's",
     .cite = "Oquab et al. 2023, arXiv:2304.07193",
-    .variants = "ViT-S/14, B/14, L/14, any width and depth",
+    .variants = "ViT-S/14, B/14, L/14, g/14, any width and depth",
     .images = {.norm = NORM_IMAGENET, .crop = 0.875, .interpolation = INTERPOLATION_BICUBIC},
     .resampling = RESAMPLE_OFFSET,
     .signs = dinov2_signs,
@@ -163,7 +172,7 @@ const struct family family_dinov2_registers = {
     .name = "dinov2-registers",
     .title = "the same with registers",
     .cite = "Darcet et al. 2024, arXiv:2309.16588",
-    .variants = "ViT-S/14, B/14, L/14, any width, depth and number",
+    .variants = "ViT-S/14, B/14, L/14, g/14, any width, depth and number",
     .images = {.norm = NORM_IMAGENET, .crop = 0.875, .interpolation = INTERPOLATION_BICUBIC},
     .resampling = RESAMPLE_ANTIALIAS,
     .signs = registers_signs,
@@ -259,6 +268,10 @@ static const struct weight_rule hf_dinov2_rules[] = {
     {"encoder.blocks.*.attn.proj.*", "encoder.layer.*.attention.output.dense.*", WEIGHT_SAME},
     {"encoder.blocks.*.ls1.gamma", "encoder.layer.*.layer_scale1.lambda1", WEIGHT_SAME},
     {"encoder.blocks.*.ls2.gamma", "encoder.layer.*.layer_scale2.lambda1", WEIGHT_SAME},
+    {"encoder.blocks.*.mlp.fc1.*", "encoder.layer.*.mlp.weights_in.*", WEIGHT_SAME},
+    {"encoder.blocks.*.mlp.fc2.*", "encoder.layer.*.mlp.weights_out.*", WEIGHT_SAME},
+    {"encoder.blocks.*.mlp.fc1.*", "encoder.layer.*.mlp.{gate_proj,up_proj}.*", WEIGHT_SAME},
+    {"encoder.blocks.*.mlp.fc2.*", "encoder.layer.*.mlp.down_proj.*", WEIGHT_SAME},
     {"encoder.blocks.*.*.*", "encoder.layer.*.*.*", WEIGHT_SAME},
     {"encoder.norm.*", "layernorm.*", WEIGHT_SAME},
     {NULL, NULL, WEIGHT_SAME}};
@@ -281,7 +294,15 @@ static int describe_hf_dinov2(const struct family *f, const struct source *s,
     v->layer_scale = 1; /* whatever, to be replaced */
     v->registers = family_dim(f, s, "embeddings.register_tokens", 1);
     own.image = usual_image(o->image, family_dim(f, s, hf_dinov2_names.patch, 2), image);
-    return describe_vit(f, s, &hf_dinov2_names, &own, n, err);
+    struct vit_names names = hf_dinov2_names;
+    if (family_find(f, s, "encoder.layer.0.mlp.weights_in.weight")) { /* the giant */
+        names.fc1 = "encoder.layer.0.mlp.weights_in.weight";
+        names.fc2 = "encoder.layer.0.mlp.weights_out.weight";
+    } else if (family_find(f, s, "encoder.layer.0.mlp.gate_proj.weight")) { /* since version 5 */
+        names.fc1 = "encoder.layer.0.mlp.gate_proj.weight";
+        v->gated = 1;
+    }
+    return describe_vit(f, s, &names, &own, n, err);
 }
 
 static int describe_hf_plain(const struct source *s, const struct network_options *o,
@@ -305,7 +326,7 @@ const struct family family_hf_dinov2 = {
     .name = "hf-dinov2",
     .title = "Hugging Face's DINOv2",
     .cite = "Oquab et al. 2023, arXiv:2304.07193; github.com/huggingface/transformers, Dinov2Model",
-    .variants = "ViT-S/14, B/14, L/14, any width and depth",
+    .variants = "ViT-S/14, B/14, L/14, g/14, any width and depth",
     .images = {.norm = NORM_IMAGENET, .crop = 0.875, .interpolation = INTERPOLATION_BICUBIC},
     .resampling = RESAMPLE_BICUBIC,
     .inner = "dinov2.",
@@ -318,7 +339,7 @@ const struct family family_hf_dinov2_registers = {
     .name = "hf-dinov2-registers",
     .title = "the same with registers",
     .cite = "Darcet et al. 2024, arXiv:2309.16588; Dinov2WithRegistersModel",
-    .variants = "ViT-S/14, B/14, L/14, any width, depth and number",
+    .variants = "ViT-S/14, B/14, L/14, g/14, any width, depth and number",
     .images = {.norm = NORM_IMAGENET, .crop = 0.875, .interpolation = INTERPOLATION_BICUBIC},
     .resampling = RESAMPLE_ANTIALIAS,
     .inner = "dinov2_with_registers.",

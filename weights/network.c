@@ -158,7 +158,7 @@ static int check_parts(const struct network *n, const struct network_options *o,
         int said, there;
     } parts[] = {{"heads", o->heads > 0, is_vit || n->backbone.resnet.clip_heads},
                  {"text_heads", o->text_heads > 0, reads},
-                 {"activation", is_set(o->activation), is_vit || reads},
+                 {"activation", is_set(o->activation), (is_vit && !n->backbone.vit.gated) || reads},
                  {"pool", is_set(o->pool), pools}};
     for (size_t i = 0; i < sizeof parts / sizeof *parts; i++)
         if (parts[i].said && !parts[i].there)
@@ -245,7 +245,7 @@ void network_print(const struct network *n, const char *path, FILE *out) {
     fprintf(out, "%s: %s (%s), %d x %d", path, n->name, n->family->title, p->height, p->width);
     if (b->kind == BACKBONE_VIT)
         fprintf(out, ", patches of %d, %d heads, %s", b->vit.patch, b->vit.heads,
-                gelu_name(b->vit.act));
+                b->vit.gated ? "SwiGLU" : gelu_name(b->vit.act));
     if (n->classes)
         fprintf(out, ", a classifier of %d", n->classes);
     if (n->projection)

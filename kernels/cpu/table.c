@@ -29,6 +29,8 @@ const struct kernels *ISA_NAME(kernels_cpu)(void) {
         OWN(branch_forward),
         OWN(branch_backward),
         OWN(rotary),
+        OWN(swiglu_forward),
+        OWN(swiglu_backward),
         OWN(bce_forward),
         OWN(bce_backward),
         OWN(argmax_rows),

@@ -168,6 +168,13 @@ def plain_vit(size, positions, more, name="vit_base_patch16_224", **kw):
     return sd, run
 
 
+def gated_dinov2(size, positions, more, **kw):
+    """DINOv2's names for the MLPs of its giant."""
+    sd, run = plain_vit(size, positions, more, "vit_giant_patch14_dinov2", **kw)
+    names = {k: k.replace("mlp.fc1", "mlp.w12").replace("mlp.fc2", "mlp.w3") for k in sd}
+    return {names[k]: v for k, v in sd.items()}, lambda own: run({k: own[names[k]] for k in sd})
+
+
 def beit(size, own=None, **kw):
     """own: the size that the tables are for, when that is another one."""
     import timm
@@ -473,10 +480,21 @@ CASES = [
      lambda s: hf_dinov2(s, **{k: v for k, v in HF.items() if k != "intermediate_size"})),
     ("hf_dinov2_registers", "hf-dinov2-registers", "", (12, 24), "F32", "", 4, 0,
      lambda s: hf_dinov2(s, 4, **{k: v for k, v in HF.items() if k != "intermediate_size"})),
+    ("timm_gated", "timm-vit", "", (16, 16), "F32", "", 4, 0,
+     lambda s: timm_vit(s, "vit_giant_patch14_dinov2", num_classes=5, **VIT)),
+    ("dinov2_gated", "dinov2", "", (20, 12), "F32", "", 4, 0,
+     lambda s: gated_dinov2(s, dino_positions, {"mask_token": (1, 32)}, **VIT)),
+    ("hf_dinov2_gated", "hf-dinov2", "", (20, 12), "F32", "", 4, 0,
+     lambda s: hf_dinov2(s, use_swiglu_ffn=True,
+                         **{k: v for k, v in HF.items() if k != "intermediate_size"})),
     ("timm_dinov3", "timm-dinov3", "", (20, 12), "F32", "", 4, 0,
      lambda s: timm_dinov3(s, "vit_small_patch16_dinov3", **VIT)),
     ("timm_dinov3_biases", "timm-dinov3", "", (16, 16), "F32", "backbone.", 2, 0,
      lambda s: timm_dinov3(s, "vit_small_patch16_dinov3_qkvb", **{**VIT, "num_heads": 2})),
+    ("timm_dinov3_gated", "timm-dinov3", "", (12, 16), "F32", "", 4, 0,
+     lambda s: timm_dinov3(s, "vit_small_plus_patch16_dinov3_qkvb", **VIT)),
+    ("hf_dinov3_gated", "hf-dinov3", "", (16, 12), "F32", "", 4, 0,
+     lambda s: hf_dinov3(s, use_gated_mlp=True, hidden_act="silu", **HF)),
     ("hf_dinov3", "hf-dinov3", "", (12, 20), "F32", "", 4, 0, lambda s: hf_dinov3(s, **HF)),
     ("hf_dinov3_published", "hf-dinov3", "", (16, 16), "F32", "", 4, 0,
      lambda s: hf_dinov3(s, lambda k: k.removeprefix("model."), key_bias=True, **HF)),

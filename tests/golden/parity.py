@@ -49,6 +49,11 @@ CASES = {
     "hf-vit-b16-192x256": ("", WIDE, lambda s: f.hf_vit(s, **HF)),
     "dinov3-s16-256 (timm)": ("", (256, 256),
                               lambda s: f.timm_dinov3(s, "vit_small_patch16_dinov3")),
+    "dinov3-s16plus-256 (timm)": ("", (256, 256),
+                                  lambda s: f.timm_dinov3(s, "vit_small_plus_patch16_dinov3")),
+    "dinov2-g14-224 (hf, 12 of 40 blocks)": ("", (224, 224), lambda s: f.hf_dinov2(
+        s, hidden_size=1536, num_hidden_layers=12, num_attention_heads=24, image_size=518,
+        patch_size=14, use_swiglu_ffn=True)),
     "dinov3-b16-192x256 (timm)": ("", WIDE,
                                   lambda s: f.timm_dinov3(s, "vit_base_patch16_dinov3_qkvb")),
     "dinov3-b16-224 (hf)": ("", (224, 224), lambda s: f.hf_dinov3(s, **HF)),
