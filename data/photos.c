@@ -64,8 +64,24 @@ struct photos_options photos_options_of(const long *values) {
 
 /* ---- opening ---- */
 
+/* What tells a file from another that stands in its place: it is read with every image, so it looks
+ * at some words only, which in compressed images all depend on what is in front of them. */
+static uint64_t mark_of(const void *bytes, size_t n) {
+    enum { WORDS = 64 };
+    const uint64_t odd = 0x9e3779b97f4a7c15;
+    const char *at = bytes;
+    uint64_t mark = n, word;
+    for (size_t i = 0; n >= sizeof word && i < WORDS; i++) {
+        memcpy(&word, at + (n - sizeof word) * i / (WORDS - 1), sizeof word);
+        mark = (mark ^ word) * odd;
+        mark ^= mark >> 29;
+    }
+    return mark;
+}
+
 struct outcome { /* of looking at one photo */
     int height, width;
+    uint64_t mark;
     uint8_t digest[SHA256_DIGEST_SIZE];
     struct error err; /* status 0: it is good */
 };
@@ -97,6 +113,7 @@ static void look_at(const struct survey *s, const struct photo *p, struct outcom
     if (p->wrong)
         TRY(error_set(&out->err, STATUS_USAGE, "%s", p->wrong));
     TRY(photos->fetch(s->d, p, &scratch, &name, &bytes, &n, &out->err));
+    out->mark = mark_of(bytes, n);
     sha256_init(&hash);
     sha256_update(&hash, n, bytes);
     TRY(image_probe(name, bytes, n, NULL, &scratch, &image, &out->err));
@@ -173,7 +190,8 @@ static int survey_split(struct survey *s, enum split split, struct error *err) {
                 continue;
             }
             take(s, &all[first + i], seen);
-            all[good++] = all[first + i];
+            all[good] = all[first + i];
+            all[good++].mark = seen->mark;
         }
         s->looked_at += block;
         if (s->progress.total >= SHOWN_FROM)
@@ -268,9 +286,13 @@ static int get_file(const struct dataset *d, const struct photo *p, long place, 
         return 0;
     }
     int status = photos->fetch(d, p, a, name, bytes, n, err);
-    if (!status && photos->cache_files && *n <= INT_MAX)
+    if (status)
+        return status;
+    if (mark_of(*bytes, *n) != p->mark)
+        return error_set(err, STATUS_USAGE, "%s: it has changed since it was opened", *name);
+    if (photos->cache_files && *n <= INT_MAX)
         image_cache_put(&photos->cache, place, 1, (int)*n, 1, *bytes);
-    return status;
+    return 0;
 }
 
 /* A decoded image as it is kept. */

@@ -35,6 +35,7 @@ struct photo {
     const char *name;  /* without what would change when the data are moved */
     const char *wrong; /* where and why it is bad already, or NULL */
     long place;        /* the reader's own */
+    uint64_t mark;     /* of its file, as it was when the dataset was opened */
     int label;         /* -1: none */
     int n_captions;
     const char *const *captions; /* (n_captions) */

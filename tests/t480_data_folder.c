@@ -258,6 +258,25 @@ static void no_image_is_larger_than_the_largest(void **state) {
     dataset_close(&d);
 }
 
+/* A run that read one file and then another would say that it saw the first. */
+static void an_image_in_the_place_of_another_is_noticed(void **state) {
+    struct place *here = *state;
+    struct dataset d;
+    struct record r = {0};
+    struct error err = {0};
+    put_photo(here, "train/a/0.jpg", 40, 40, 0);
+    put_photo(here, "train/b/1.jpg", 40, 40, 1);
+    put_photo(here, "test/b/2.jpg", 40, 40, 2);
+    opens(&d, spec(here, "folder", ",size=16,cache=0"));
+    put_photo(here, "train/a/0.jpg", 40, 40, 0); /* the same again */
+    put_photo(here, "train/b/1.jpg", 40, 40, 3);
+    reads(&d, SPLIT_TRAIN, 0, &r);
+    assert_int_equal(dataset_read(&d, SPLIT_TRAIN, 1, &r, &err), STATUS_USAGE);
+    assert_non_null(strstr(err.message, "1.jpg: it has changed since it was opened"));
+    record_free(&r);
+    dataset_close(&d);
+}
+
 static void a_large_photo_is_nearly_what_it_would_be_resized(void **state) {
     struct place *here = *state;
     struct dataset d;
@@ -413,6 +432,8 @@ int main(void) {
         cmocka_unit_test_setup_teardown(sizes, set_up, tear_down),
         cmocka_unit_test_setup_teardown(more_can_be_kept_than_encoders_get, set_up, tear_down),
         cmocka_unit_test_setup_teardown(no_image_is_larger_than_the_largest, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(an_image_in_the_place_of_another_is_noticed, set_up,
+                                        tear_down),
         cmocka_unit_test_setup_teardown(a_large_photo_is_nearly_what_it_would_be_resized, set_up,
                                         tear_down),
         cmocka_unit_test_setup_teardown(bad_files_fail_or_are_left_out, set_up, tear_down),
