@@ -40,21 +40,10 @@ int arguments_done(struct runs_found *found, int status, struct error *err) {
                      found->n_bad > 1 ? "s" : "");
 }
 
-static int is_word_of(const char *list, const char *word) {
-    const size_t n = strlen(word);
-    for (const char *s = list; *s; s += strspn(s, " ")) {
-        const size_t length = strcspn(s, " ");
-        if (length == n && !strncmp(s, word, n))
-            return 1;
-        s += length;
-    }
-    return 0;
-}
-
 int arguments_no_flags(const struct invocation *call, const struct option_def *flags,
                        const char *but, const char *what, struct error *err) {
     for (const struct option_def *d = flags; d->name; d++)
-        if (!is_word_of(but, d->name) && options_origin(&call->alone, d->name) == FROM_FLAG)
+        if (!settings_named(but, d->name) && options_origin(&call->alone, d->name) == FROM_FLAG)
             return error_set(err, STATUS_USAGE,
                              "--%s means nothing to `%s %s`: leave it out, or see `ssvbench help "
                              "%s`",

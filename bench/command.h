@@ -82,6 +82,8 @@ struct command {
     const struct option_def *flags; /* of its own, into the invocation's `own`; NULL: none */
     int flags_alone;                /* it takes no flags of a run beside them */
     int reads_runs;                 /* of a run's flags it takes the machine's alone */
+    int judges_not;                 /* those of protocols mean nothing to it either */
+    const char *machine;            /* of the machine's those that do; NULL: all */
     int settles_itself;             /* it calls settings_settle, or does without */
     int goes_on;                    /* what it did when it is stopped is not lost */
     int joins;                      /* several processes can do it together */
@@ -100,6 +102,11 @@ extern const struct command command_run, command_pretrain, command_eval, command
 /* Whether all flags of a run mean something to it. */
 static inline int command_takes_runs(const struct command *c) {
     return !c->flags_alone && !c->reads_runs;
+}
+
+static inline struct settings_taken command_takes(const struct command *c) {
+    const int runs = command_takes_runs(c);
+    return (struct settings_taken){runs, runs && !c->judges_not, c->machine};
 }
 
 /* Threads, kernels and machine settings of this call. */

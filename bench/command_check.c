@@ -158,17 +158,21 @@ const struct command command_rerun = {
     .help = "run a stored run again and compare every number, bit by bit",
     .run = rerun,
     .reads_runs = 1,
-    .flags = rerun_flags};
+    .flags = rerun_flags,
+    .machine = "out device math threads loader_threads views recompute recompute_norms "
+               "checkpoint_seconds cache_mib audit samples profile quiet"};
 const struct command command_verify = {
     .name = "verify",
     .arguments = "[OUT...]",
     .help = "whether the results of a suite are complete and unharmed",
     .run = verify,
-    .reads_runs = 1};
+    .reads_runs = 1,
+    .machine = "out quiet"};
 const struct command command_diff = {.name = "diff",
                                      .arguments = "A B",
                                      .help =
                                          "options and metrics in which two runs, or the runs of "
                                          "two folders, differ",
                                      .run = diff,
-                                     .reads_runs = 1};
+                                     .reads_runs = 1,
+                                     .machine = "quiet"};

@@ -53,4 +53,5 @@ const struct command command_compare = {
     .help = "which of two methods is better, or of two folders of runs, and how sure that is",
     .run = run,
     .reads_runs = 1,
-    .flags = flags};
+    .flags = flags,
+    .machine = "out quiet"};

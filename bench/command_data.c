@@ -203,4 +203,5 @@ const struct command command_data = {
     .help = "Describe a dataset; audit all of it (broken, duplicate, odd images); draw a contact\n"
             "sheet, OUT.png; write it as OUT.h5 or OUT.tar",
     .run = run,
-    .reads_runs = 1};
+    .reads_runs = 1,
+    .machine = "quiet"};

@@ -71,4 +71,6 @@ const struct command command_export_weights = {
         "have for it: a folder with model.safetensors and config.json.",
     .run = run,
     .flags = export_options,
-    .settles_itself = 1};
+    .settles_itself = 1,
+    .judges_not = 1,
+    .machine = "out quiet"};

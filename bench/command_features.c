@@ -34,4 +34,6 @@ const struct command command_features = {
             "dataset: an HDF5 file with /train/layer1.cls, /test/layer1.cls, ... and labels.",
     .run = run,
     .flags = features_options,
-    .settles_itself = 1};
+    .settles_itself = 1,
+    .judges_not = 1,
+    .machine = "out device math threads loader_threads quiet"};

@@ -43,7 +43,9 @@ static void print_flags(const struct command *c, struct invocation *call) {
     if (c->flags)
         options_add(all, "", "Of this command", c->flags,
                     c->flags_alone ? &unused.own : &call->own);
-    const struct option_set shown = c->reads_runs ? settings_of_machine(call->settings, &a) : *all;
+    const struct settings_taken taken = command_takes(c);
+    const struct option_set shown =
+        c->flags_alone ? alone : settings_taken(call->settings, &taken, &a);
     options_print_help(&shown, stdout);
     options_free(&alone);
     arena_free(&a);

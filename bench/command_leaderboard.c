@@ -29,4 +29,5 @@ const struct command command_leaderboard = {
     .help = "methods of all runs below the folders, ranked across tasks",
     .run = run,
     .reads_runs = 1,
-    .flags = flags};
+    .flags = flags,
+    .machine = "out quiet"};

@@ -121,9 +121,11 @@ const struct command command_list = {.name = "list",
                                      .arguments = "[methods|protocols|data|...]",
                                      .help = "what can be named in flags",
                                      .run = list,
-                                     .reads_runs = 1};
+                                     .reads_runs = 1,
+                                     .machine = "quiet"};
 const struct command command_env = {.name = "env",
                                     .arguments = "",
                                     .help = "this machine as it is stored with results",
                                     .run = env,
-                                    .reads_runs = 1};
+                                    .reads_runs = 1,
+                                    .machine = "device math threads loader_threads quiet"};

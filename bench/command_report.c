@@ -126,4 +126,5 @@ const struct command command_report = {
     .run = run,
     .reads_runs = 1,
     .flags = flags,
-    .before_flags = before_flags};
+    .before_flags = before_flags,
+    .machine = "out quiet"};

@@ -179,4 +179,5 @@ const struct command command_eval = {
     .run = eval,
     .flags = eval_flags,
     .goes_on = 1,
-    .joins = 1};
+    .joins = 1,
+    .machine = "out device math threads loader_threads rank_seconds cache_mib audit samples quiet"};

@@ -37,4 +37,6 @@ const struct command command_show = {
         "place of what is stored in it.",
     .run = run,
     .flags = show_options,
-    .settles_itself = 1}; /* options are the checkpoint's */
+    .settles_itself = 1,
+    .judges_not = 1,
+    .machine = "out device math threads loader_threads quiet"}; /* options are the checkpoint's */

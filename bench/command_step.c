@@ -50,4 +50,5 @@ const struct command command_step = {
     .run = run,
     .flags = step_options,
     .before_flags = take_batch_file,
-};
+    .judges_not = 1,
+    .machine = "out device math threads loader_threads views recompute recompute_norms quiet"};

@@ -62,4 +62,5 @@ const struct command command_watch = {
     .help = "where the runs of a folder stand, with the curves of their losses",
     .run = run,
     .reads_runs = 1,
-    .flags = flags};
+    .flags = flags,
+    .machine = "out quiet"};

@@ -154,6 +154,15 @@ static struct flags flags_of_run(const struct option_set *set, struct arena *a) 
     return all;
 }
 
+/* Of a run's those that mean something to a command that makes none. */
+static void add_taken(struct flags *list, const struct command *c, const struct settings *settings,
+                      struct arena *a) {
+    const struct settings_taken taken = command_takes(c);
+    const struct option_set set = settings_taken(settings, &taken, a);
+    for (int s = 0; s < set.n; s++)
+        add_flags(list, set.sections[s].name, set.sections[s].defs, a);
+}
+
 const char *completion_arguments(const struct command *c, struct arena *a) {
     struct words w = {a, ""};
     char *copy = arena_strdup(a, c->arguments), *rest = NULL;
@@ -179,8 +188,11 @@ int help_completion(const char *shell, const struct settings *settings, FILE *ou
     while (commands[n])
         n++;
     c.own = ARENA_ARRAY(&a, struct flags, n);
-    for (int i = 0; i < n; i++)
+    for (int i = 0; i < n; i++) {
         add_flags(&c.own[i], "", commands[i]->flags, &a);
+        if (commands[i]->reads_runs)
+            add_taken(&c.own[i], commands[i], settings, &a);
+    }
     for (size_t i = 0; i < sizeof known / sizeof *known; i++)
         if (!strcmp(shell, known[i].name)) {
             known[i].put(&c, out);

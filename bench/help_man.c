@@ -93,6 +93,14 @@ static void put_options(const char *section, const struct option_def *defs, FILE
         put_option(section, d, out);
 }
 
+/* "--out, --quiet" of "out quiet" */
+static char *flag_names(const char *names, struct arena *a) {
+    char *copy = arena_strdup(a, names), *rest = NULL, *list = arena_strdup(a, "");
+    for (char *name = strtok_r(copy, " ", &rest); name; name = strtok_r(NULL, " ", &rest))
+        list = arena_printf(a, "%s%s--%s", list, *list ? ", " : "", name);
+    return list;
+}
+
 static void put_commands(FILE *out) {
     struct arena a = {0};
     fputs(".SH COMMANDS\n", out);
@@ -101,11 +109,16 @@ static void put_commands(FILE *out) {
         put_heading("SS", arena_printf(&a, "%s %s", c->name, c->arguments), out);
         put_body(sentence(c->help, &a), out);
         put_options("", c->flags, out);
-        if (command_takes_runs(c))
+        if (command_takes_runs(c) && !c->machine)
             put_paragraph("Takes the options of a run, too; see OPTIONS OF A RUN.", out);
-        else if (c->reads_runs)
-            put_paragraph("Takes those options of a run, too, that have no influence on the "
-                          "results; see OPTIONS OF A RUN.",
+        else if (!c->flags_alone)
+            put_paragraph(arena_printf(&a,
+                                       "Takes%s of the options of a run, too: %s. See OPTIONS "
+                                       "OF A RUN.",
+                                       command_takes_runs(c)
+                                           ? ", beside what says what is run or judged,"
+                                           : "",
+                                       flag_names(c->machine, &a)),
                           out);
     }
     arena_free(&a);

@@ -87,6 +87,21 @@ static int refuse_flags_of_runs(const struct settings *s, const char *command, s
     return status;
 }
 
+/* It would look as if it did something.  What the environment or a file says is for all commands.
+ */
+static int refuse_idle_flags(const struct settings *s, const struct command *command,
+                             struct error *err) {
+    const struct settings_taken taken = command_takes(command);
+    struct arena a = {0};
+    const char *flag = settings_flag_idle(s, &taken, &a);
+    int status =
+        !flag ? 0
+              : error_set(err, STATUS_USAGE, "--%s means nothing to `ssvbench %s`: leave it out",
+                          flag, command->name);
+    arena_free(&a);
+    return status;
+}
+
 /* Everything that the user said, in the order of its weight; *argc, argv: what is left. */
 static int read_settings(struct invocation *call, const struct command *command,
                          struct error *err) {
@@ -104,6 +119,7 @@ static int read_settings(struct invocation *call, const struct command *command,
     TRY(options_parse(flags, &call->argc, call->argv, err));
     if (command->reads_runs)
         TRY(refuse_flags_of_runs(s, command->name, err));
+    TRY(refuse_idle_flags(s, command, err));
     if (command->load)
         TRY(command->load(call, err));
     if (!command->flags_alone && !command->settles_itself)
@@ -138,22 +154,23 @@ static int dispatch(struct invocation *call, struct error *err) {
         puts("ssvbench " SSV_VERSION);
         return 0;
     }
-    const char *name = argc > 1 && argv[1][0] != '-' ? argv[1] : "help";
+    const int named = argc > 1 && argv[1][0] != '-';
+    const char *name = named ? argv[1] : "help";
     const struct command *command = find(name, err);
     if (!command)
         return err->status;
     call->command = name;
     call->goes_on = command->goes_on;
-    if (argc > 1 && argv[1] == name) {
+    if (named) {
         argv++;
         argc--;
     }
     if (has_flag(&argc, argv, "--help") || has_flag(&argc, argv, "-h")) {
         call->argv = (char *[]){argv[0], (char *)name, NULL};
-        call->argc = 2;
+        call->argc = named ? 2 : 1; /* without a command: of all of them */
         return command_help.run(call, err);
     }
-    int print = has_flag(&argc, argv, "--print-config");
+    int print = has_flag(&argc, argv, "--print-config") || has_flag(&argc, argv, "--print_config");
     call->argc = argc;
     call->argv = argv;
     int status = join(call, command, err);

@@ -3,27 +3,25 @@
 #include "core/file.h"
 #include "nn/checkpoint.h"
 
+#include <string.h>
 #include <sys/stat.h>
 
 /* What a user says of encoders that are made here would change nothing of one that is there. */
 static int refuse_plan(const struct settings *s, struct error *err) {
-    static const char *const plan[][2] = {{"methods", ""},
-                                          {"backbone", ""},
-                                          {"seeds", ""},
-                                          {"image", "weights.image"},
-                                          {"pool", "weights.pool"},
-                                          {"patch", ""},
-                                          {"position", ""},
-                                          {"drop_path", ""},
-                                          {"layer_scale", ""},
-                                          {"relative_positions", ""}};
-    for (size_t i = 0; i < sizeof plan / sizeof *plan; i++)
-        if (options_origin(&s->options, plan[i][0]) == FROM_FLAG)
-            return error_set(err, STATUS_USAGE,
-                             "--%s is of encoders that are made here, and changes nothing of "
-                             "published weights: %s%s",
-                             plan[i][0], *plan[i][1] ? "there is --" : "leave it out", plan[i][1]);
-    return 0;
+    static const char *const instead[][2] = {{"image", "weights.image"}, {"pool", "weights.pool"}};
+    struct arena a = {0};
+    const char *flag = settings_flag_of_run(s, 0, "weights. data limit chunk", &a), *there = NULL;
+    for (size_t i = 0; i < sizeof instead / sizeof *instead && flag; i++)
+        if (!strcmp(flag, instead[i][0]))
+            there = instead[i][1];
+    int status = !flag
+                     ? 0
+                     : error_set(err, STATUS_USAGE,
+                                 "--%s is of encoders that are made here, and changes nothing of "
+                                 "published weights: %s%s",
+                                 flag, there ? "there is --" : "leave it out", there ? there : "");
+    arena_free(&a);
+    return status;
 }
 
 int settings_take_weights(struct settings *s, const char *file, const char *as, struct error *err) {

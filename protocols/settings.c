@@ -197,7 +197,7 @@ static struct option_set suite_sections(const struct settings *s, const char *ge
     part.n = 0;
     for (int i = 0; i < s->options.n; i++) {
         const struct option_section *section = &s->options.sections[i];
-        if (section->defs == machine_options)
+        if (section->values == &s->machine)
             continue;
         if (!*section->name && section->defs != plan_options && section->defs != judging_options)
             continue; /* a command's own */
@@ -252,52 +252,6 @@ int settings_settle(struct settings *s, struct error *err) {
             TRY(settings_preset(s, methods[i], methods[i]->paper, err));
 out:
     return status;
-}
-
-static int is_of_run(const struct settings *s, const struct option_section *section,
-                     int protocols_too) {
-    int is = section->defs == plan_options || (protocols_too && section->defs == judging_options);
-    for (int i = 0; methods[i]; i++)
-        is |= methods[i]->options && section->values == s->method[i];
-    for (int i = 0; protocols[i] && protocols_too; i++)
-        is |= section->values == s->protocol[i];
-    return is;
-}
-
-const char *settings_flag_of_run(const struct settings *s, int protocols_too, const char *but,
-                                 struct arena *a) {
-    for (int i = 0; i < s->options.n; i++) {
-        const struct option_section *section = &s->options.sections[i];
-        const int is = is_of_run(s, section, protocols_too);
-        for (int d = 0; is && section->defs[d].type != OPT_END; d++)
-            if (section->origins[d] == FROM_FLAG && strcmp(section->defs[d].name, but) != 0)
-                return arena_printf(a, "%s%s%s", section->name, *section->name ? "." : "",
-                                    section->defs[d].name);
-    }
-    return NULL;
-}
-
-void settings_forget_run(struct settings *s, const char *but) {
-    for (int i = 0; i < s->options.n; i++) {
-        const struct option_section *section = &s->options.sections[i];
-        for (int d = 0; is_of_run(s, section, 0) && section->defs[d].type != OPT_END; d++) {
-            char key[128];
-            snprintf(key, sizeof key, "%s%s%s", section->name, *section->name ? "." : "",
-                     section->defs[d].name);
-            if (strcmp(key, but) != 0)
-                options_reset(&s->options, key);
-        }
-    }
-}
-
-struct option_set settings_of_machine(const struct settings *s, struct arena *a) {
-    struct option_set part = s->options;
-    part.sections = ARENA_ARRAY(a, struct option_section, s->options.n);
-    part.n = 0;
-    for (int i = 0; i < s->options.n; i++)
-        if (!is_of_run(s, &s->options.sections[i], 1))
-            part.sections[part.n++] = s->options.sections[i];
-    return part;
 }
 
 void settings_free(struct settings *s) {

@@ -88,14 +88,26 @@ int settings_settle(struct settings *s, struct error *err);
 /* Of a stored configuration what decides the weights: without the sections of protocols, whose
  * options another version of the program may not know. */
 char *settings_without_protocols(const char *stored, struct arena *a);
+/* Whether a key is in a list with blanks, in which "weights." stands for a whole section. */
+int settings_named(const char *list, const char *key);
 /* The name of an option of pretraining, the plan's or a method's, that was given as a flag, in a;
- * NULL: none was, besides the one called `but`.  protocols_too: or of how it is judged. */
+ * NULL: none was, besides those in the list `but`.  protocols_too: or of how it is judged. */
 const char *settings_flag_of_run(const struct settings *s, int protocols_too, const char *but,
                                  struct arena *a);
 /* Puts those options of pretraining back, whoever said them: a run's own take their place. */
 void settings_forget_run(struct settings *s, const char *but);
-/* The options without those that settings_flag_of_run looks for, which share their values. */
-struct option_set settings_of_machine(const struct settings *s, struct arena *a);
+
+/* Of all options those that mean something to a command. */
+struct settings_taken {
+    int run, judging;    /* those of pretraining; of protocols, and of how it is judged */
+    const char *machine; /* names with blanks; NULL: all */
+};
+/* The name of a flag that means nothing there, in a; NULL: each means something. */
+const char *settings_flag_idle(const struct settings *s, const struct settings_taken *taken,
+                               struct arena *a);
+/* The options that do, to be shown: origins are not theirs. */
+struct option_set settings_taken(const struct settings *s, const struct settings_taken *taken,
+                                 struct arena *a);
 /* For a run of one method: what its functions get as self is then settings_method. */
 void settings_use(struct settings *s, const struct method *m);
 const void *settings_method(const struct settings *s, const struct method *m);

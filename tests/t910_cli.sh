@@ -10,9 +10,19 @@ expect "no command is the usage" 0 'usage: ssvbench' "$program"
 expect "help names every command" 0 'report' "$program" help
 expect "help of a command lists options" 0 'mae\.mask_ratio' "$program" help run
 expect "--help of a command" 0 'mask_ratio' "$program" run --help
+expect "--help of no command is that of all" 0 'usage: ssvbench COMMAND' "$program" --help
+expect "a flag of a run that a command does not read" 2 'shard means nothing to .ssvbench eval.: leave it out' "$program" eval --shard 1/2 nowhere
+expect "help of a command leaves out what it does not read" 1 '' sh -c '"$0" help verify | grep -e --threads' "$program"
+expect "options of protocols where nothing is judged" 2 'knn.k means nothing to .ssvbench features' "$program" features shapes --weights nowhere --knn.k 3
+expect "options of training with published weights" 2 'lr is of encoders that are made here' "$program" eval knn --weights nowhere --lr 1
+expect "what such a command reads may stay in the environment" 0 'shapes' env SSVBENCH_THREADS=2 SSVBENCH_KNN_K=3 "$program" list data
+expect "more threads than processors" 0 'there are [0-9]+ processors' "$program" env --threads 4096
 expect "version" 0 '^ssvbench [0-9]' "$program" --version
 expect "unknown command" 2 'did you mean "report"' "$program" reprot
 expect "unknown option" 2 'did you mean.*epochs' "$program" run --epoch 3
+expect "an option by the words that it begins with" 2 'did you mean "batch"' "$program" run --batch_size 3
+expect "an option by its beginning" 2 'did you mean "dry_run"' "$program" run --dry
+expect "an option of another name is none that is as short" 2 'no option "simclr.tau"; valid here' "$program" run --simclr.tau 3
 expect "a flag with one dash" 2 '"-epochs": flags begin with two dashes' "$program" run -epochs 3
 expect "unknown method" 2 'did you mean "supervised".*random' "$program" run --methods suprvised
 expect "unknown protocol" 2 'linear, logistic' "$program" run --protocols lineer
