@@ -121,15 +121,41 @@ char *option_join(const char *const *names, int n, struct arena *a) {
     return list;
 }
 
-/* The name that was meant by a key that is none, or NULL. */
-static const char *meant(const char *const *keys, int n, const char *key) {
+/* "batch_size" of batch, "dry" of dry_run: one is the other's first words or letters. */
+static int begins(const char *a, const char *b) {
+    enum { LETTERS = 3 }; /* fewer say little */
+    const size_t n = strlen(a), m = strlen(b), shorter = n < m ? n : m;
+    for (size_t i = 0; i < shorter; i++)
+        if ((a[i] == '-' ? '_' : a[i]) != (b[i] == '-' ? '_' : b[i]))
+            return 0;
+    return shorter >= LETTERS && n != m;
+}
+
+/* Of n names, all behind the same `skip` letters, the one that was meant, or NULL. */
+static const char *meant_among(const char *const *names, int n, size_t skip, const char *name,
+                               struct arena *a) {
+    const char **tails = ARENA_ARRAY(a, const char *, n);
+    for (int i = 0; i < n; i++)
+        tails[i] = names[i] + skip;
+    const char *nearest = nearest_name(name, tails, n);
+    for (int i = 0; i < n && !nearest; i++)
+        if (begins(name, tails[i]))
+            nearest = tails[i];
+    return nearest ? nearest - skip : NULL;
+}
+
+/* The name that was meant by a key that is none, or NULL; here (n_here): those of its section. */
+static const char *meant(const char *const *keys, int n, const char *const *here, int n_here,
+                         size_t section_length, const char *key, struct arena *a) {
+    if (section_length && n_here)
+        return meant_among(here, n_here, section_length + 1, key + section_length + 1, a);
     const char *nearest = nearest_name(key, keys, n);
     for (int i = 0; i < n && !nearest; i++) { /* the section was forgotten */
         const char *dot = strrchr(keys[i], '.');
         if (dot && same_name(key, strlen(key), dot + 1))
             nearest = keys[i];
     }
-    return nearest;
+    return nearest || section_length ? nearest : meant_among(here, n_here, 0, key, a);
 }
 
 /* Once, and not "". */
@@ -159,7 +185,7 @@ static int no_such_option(const struct option_set *set, const char *key, struct 
     }
     for (int s = 0; s < set->n; s++)
         n_sections = add_name(sections, n_sections, set->sections[s].name);
-    const char *suggestion = meant(keys, n, key);
+    const char *suggestion = meant(keys, n, here, n_here, section_length, key, &a);
     char *hint = suggestion ? arena_printf(&a, "; did you mean \"%s\"?", suggestion) : ";";
     char *list = n_here ? arena_printf(&a, " valid here: %s", option_join(here, n_here, &a)) : "";
     char *more = !section_length || !n_here
