@@ -186,6 +186,8 @@ static int load(struct option_set *set, const char *text, const char *whence,
                       whence, line_of_piece(text, n, in.width, &a));
     else if (n < 0)
         in.status = error_set(err, STATUS_MACHINE, "%s: out of memory", whence);
+    else if (!in.status && origin == FROM_SUITE && !in.assigned) /* it would be the defaults */
+        in.status = error_set(err, STATUS_USAGE, "%s: it sets no option", whence);
     arena_free(&a);
     return in.status;
 }

@@ -180,6 +180,8 @@ static void a_wrong_suite_has_its_line_in_the_message(void **state) {
         {"[suite]\nname = a/b\n", ":2: ", "letters"},
         {"[suite]\nout = here\n", ":2: ", "no option"},
         {"[suite]\nbatch\n", ":2: ", "name = value"},
+        {"", "wrong.ini: ", "sets no option"},
+        {"[suite]\n; methods = mae\n[mae]\n", "wrong.ini: ", "sets no option"},
         {"[suite]\n[linear]\nepoch = 3\n", ":3: ", "did you mean \"linear.epochs\""},
     };
     const char *path = arena_printf(&here->arena, "%s/wrong.ini", here->folder);
