@@ -120,11 +120,11 @@ int cell_can_judge(struct cell *c, int protocol, const struct dataset *data);
 int cell_evaluate(struct cell *c, int protocol, const struct dataset *data, struct error *err);
 int cell_assist(struct cell *c, int protocol, const struct dataset *data, struct error *err);
 /* A pair without meaning (a method that does not run on the backbone, a method of labels on data
- * without) is no error: *why says so, in `a`; it is NULL for a pair that can be run.  Nothing is
- * built. */
+ * without) is no error: *why says so, in `a`; it is NULL for a pair that can be run.  hash: of the
+ * settings that decide its weights, but for the seed.  Nothing is built. */
 int cell_check(const struct settings *suite, const struct method *method,
                const struct dataset *data, const struct context *context, struct arena *a,
-               const char **why, struct error *err);
+               const char **why, char hash[65], struct error *err);
 /* As far as such a pair comes: it has settings and can be named. */
 int cell_build_skipped(struct cell *c, const struct settings *suite, const struct method *method,
                        const struct dataset *data, uint64_t seed, const struct context *context,

@@ -3,6 +3,7 @@
 #include "protocols/suite.h"
 
 #include "core/log.h"
+#include "core/sha256.h"
 
 #include <math.h>
 #include <string.h>
@@ -183,7 +184,7 @@ out:
 
 int cell_check(const struct settings *suite, const struct method *method,
                const struct dataset *data, const struct context *context, struct arena *a,
-               const char **why, struct error *err) {
+               const char **why, char hash[65], struct error *err) {
     struct cell *c = ARENA_NEW(a, struct cell);
     c->context = context;
     c->data = c->judged = data;
@@ -191,6 +192,8 @@ int cell_check(const struct settings *suite, const struct method *method,
     int status = cell_resolve(c, suite, why, err);
     if (!status && *why)
         *why = arena_strdup(a, *why);
+    const char *text = status ? "" : settings_pretrain_text(&c->settings, method, &c->arena);
+    sha256_hex(text, strlen(text), hash);
     for (int i = 0; !status && protocols[i] && !context->stored; i++)
         if (protocols[i]->ready)
             status = protocols[i]->ready(c->settings.protocol[i], err);

@@ -158,13 +158,41 @@ static int check_budget(const struct suite_cell *one, const struct context *cont
     return status;
 }
 
+static int by_hash(const void *left, const void *right) {
+    const struct suite_pair *const *a = left, *const *b = right;
+    const int order = strcmp((*a)->hash, (*b)->hash);
+    return order ? order : (*a > *b) - (*a < *b);
+}
+
+static char *pair_name(const struct suite *u, const struct suite_pair *p, struct arena *a) {
+    return arena_printf(a, "%s%s%s", u->lists.methods[p->method]->name, *p->label ? " with " : "",
+                        p->label);
+}
+
+/* A value that means another one, as -1 does the method's own, makes one run of two cells. */
+static int check_twins(struct suite *u, struct error *err) {
+    struct arena *a = &u->lists.arena;
+    const struct suite_pair **sorted = ARENA_ARRAY(a, const struct suite_pair *, u->n_pairs);
+    int n = 0;
+    for (int i = 0; i < u->n_pairs; i++)
+        if (!u->pair[i].why)
+            sorted[n++] = &u->pair[i];
+    qsort(sorted, (size_t)n, sizeof *sorted, by_hash);
+    for (int i = 1; i < n; i++)
+        if (!strcmp(sorted[i]->hash, sorted[i - 1]->hash))
+            return error_set(err, STATUS_USAGE, "%s and %s on %s are one run: leave one out",
+                             pair_name(u, sorted[i - 1], a), pair_name(u, sorted[i], a),
+                             u->data[sorted[i]->data].name);
+    return 0;
+}
+
 static int check_pairs(struct suite *u, const struct context *context, struct error *err) {
     const struct suite_lists *l = &u->lists;
     int meaningless = 0, status = 0;
     for (int i = 0; i < u->n_pairs; i++) {
         struct suite_pair *p = &u->pair[i];
         TRY(cell_check(settings_of(u, p), l->methods[p->method], &u->data[p->data], context,
-                       &u->lists.arena, &p->why, err));
+                       &u->lists.arena, &p->why, p->hash, err));
         meaningless += p->why != NULL;
     }
     for (int i = 0; i < u->n_places; i++) {
@@ -172,6 +200,7 @@ static int check_pairs(struct suite *u, const struct context *context, struct er
         if (!u->place[i].seed && !one.why && !strncmp(one.settings->plan.budget, "flops", 5))
             TRY(check_budget(&one, context, err));
     }
+    TRY(check_twins(u, err));
     if (meaningless == u->n_pairs)
         status = error_set(err, STATUS_USAGE, "nothing to run: %s", u->pair[0].why);
 out:

@@ -46,6 +46,7 @@ struct suite_pair {
     int data, backbone, method, point; /* of the sweep */
     const char *why;                   /* the pair has no meaning, or NULL */
     const char *label;                 /* its values of swept options, or "" */
+    char hash[65];                     /* of its settings, every "automatic" replaced */
 };
 
 struct suite_place {

@@ -39,6 +39,35 @@ static void sweeps_are_read(void **state) {
     }
 }
 
+/* A value that stands for another one is the same run, though their texts differ. */
+static void two_cells_of_one_run_are_refused(void **state) {
+    struct place *here = *state;
+    static const struct {
+        const char *sweep, *says; /* NULL: accepted */
+    } cases[] = {{"lr=-1,0.004", "mae with lr=-1 and mae with lr=0.004 on shapes are one run"},
+                 {"lr=0.004,-1 batch=16,32", "are one run"},
+                 {"image=0,16", "are one run"},
+                 {"lr=-1,0.003", NULL}};
+    const struct context context = {.machine = &nowhere};
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        struct settings *s =
+            loaded(here, arena_printf(&here->arena,
+                                      "[suite]\nmethods = mae\nseeds = 2\ndata = " DATA
+                                      "\npatch = 4\nsweep = %s\n",
+                                      cases[i].sweep));
+        struct suite u;
+        struct error err = {0};
+        const int status = suite_open(&u, s, &context, &err);
+        if (status != (cases[i].says ? STATUS_USAGE : 0) ||
+            (cases[i].says && !strstr(err.message, cases[i].says)))
+            fail_msg("%s: %d, %s", cases[i].sweep, status, err.message);
+        if (!status)
+            suite_close(&u);
+        settings_free(s);
+        free(s);
+    }
+}
+
 /* Each method has the combinations of the options that concern it, and no cell twice. */
 static void a_sweep_is_a_part_of_the_product(void **state) {
     struct place *here = *state;
@@ -138,9 +167,8 @@ static void a_resnet_has_no_cells_for_a_vits_options(void **state) {
 int main(void) {
 #define HERE(test) cmocka_unit_test_setup_teardown(test, set_up, tear_down)
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(sweeps_are_read),
-        HERE(a_sweep_is_a_part_of_the_product),
-        HERE(a_resnet_has_no_cells_for_a_vits_options),
+        cmocka_unit_test(sweeps_are_read),      HERE(a_sweep_is_a_part_of_the_product),
+        HERE(two_cells_of_one_run_are_refused), HERE(a_resnet_has_no_cells_for_a_vits_options),
         HERE(what_cannot_be_swept_is_refused),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
