@@ -74,7 +74,8 @@ static int compare_ranks(const struct invocation *call, const struct context *co
 int invocation_context(const struct invocation *call, struct context *context, struct error *err) {
     enum { PROCESSORS_PER_LOADER = 4, LOADERS_MOST = 16 };
     const struct machine *m = &call->settings->machine;
-    int n = m->threads ? m->threads : fair_share(call->ranks, processors());
+    const int there = processors();
+    int n = m->threads ? m->threads : fair_share(call->ranks, there);
     int loaders = 1 + n / PROCESSORS_PER_LOADER;
     const struct kernels *k = kernels_cpu();
     if (!k)
@@ -94,6 +95,9 @@ int invocation_context(const struct invocation *call, struct context *context, s
         return error_set(err, STATUS_USAGE,
                          "--views device: networks run on the processor, and views are made there: "
                          "choose a --device, or leave out --views");
+    if (m->threads > there)
+        log_message(LOG_WARN, "--threads %d: there are %d processors, for which the threads wait",
+                    m->threads, there);
     if (!device)
         say_left_out(m, fell_back ? err : NULL);
     else if (*device->note)
