@@ -80,6 +80,9 @@ static int read_sweep(struct suite *u, const struct settings *s, struct error *e
         status = sweep_check_keys(&u->sweep, s, err);
     if (!status)
         status = sweep_check_values(&u->sweep, u->settings, err);
+    if (!status)
+        status = sweep_check_use(&u->sweep, u->lists.methods, u->lists.n_methods,
+                                 u->lists.backbones, u->lists.n_backbones, err);
     return status && place ? error_prefix(err, "%s", place) : status;
 }
 

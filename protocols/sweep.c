@@ -160,6 +160,20 @@ static int concerns(const struct sweep_axis *axis, const struct method *m, const
     return part;
 }
 
+int sweep_check_use(const struct sweep *w, const struct method *const *ms, int n_methods,
+                    char *const *backbones, int n_backbones, struct error *err) {
+    for (int i = 0; i < w->n_axes; i++) {
+        int used = 0;
+        for (int k = 0; k < n_methods * n_backbones; k++)
+            used |= concerns(&w->axis[i], ms[k / n_backbones], backbones[k % n_backbones]);
+        if (!used)
+            return error_set(err, STATUS_USAGE,
+                             "sweep: none of the methods and backbones here reads %s",
+                             w->axis[i].key);
+    }
+    return 0;
+}
+
 int sweep_has(const struct sweep *w, int point, const struct method *m, const char *backbone) {
     for (int i = 0; i < w->n_axes; i++)
         if (!concerns(&w->axis[i], m, backbone) && index_at(w, point, i))

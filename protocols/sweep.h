@@ -36,6 +36,9 @@ int sweep_assign(const struct sweep *w, int point, struct settings *s, struct er
 /* Status 2 when two values of an axis are one; at (n_points): settings to which points have been
  * assigned. */
 int sweep_check_values(const struct sweep *w, struct settings *const *at, struct error *err);
+/* Status 2 when an axis concerns no pair of these. */
+int sweep_check_use(const struct sweep *w, const struct method *const *ms, int n_methods,
+                    char *const *backbones, int n_backbones, struct error *err);
 /* Whether the method has a cell of its own at the point, on the backbone. */
 int sweep_has(const struct sweep *w, int point, const struct method *m, const char *backbone);
 /* "mae.mask_ratio=0.5 batch=64": the values that concern both, or "". */

@@ -47,6 +47,7 @@ static void two_cells_of_one_run_are_refused(void **state) {
     } cases[] = {{"lr=-1,0.004", "mae with lr=-1 and mae with lr=0.004 on shapes are one run"},
                  {"lr=0.004,-1 batch=16,32", "are one run"},
                  {"image=0,16", "are one run"},
+                 {"simclr.blur=0,0.5", "none of the methods and backbones here reads simclr.blur"},
                  {"lr=-1,0.003", NULL}};
     const struct context context = {.machine = &nowhere};
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
