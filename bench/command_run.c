@@ -40,8 +40,10 @@ typedef int work(const struct invocation *call, const struct context *context, u
 
 static int compute(struct invocation *call, work *does, unsigned stages, struct error *err) {
     struct context context = {.threads = 1};
-    int status =
-        communicator_agree(call->ranks, WAIT_LIMITED, invocation_context(call, &context, err), err);
+    int status = suite_check_flags(call->settings, stages, err);
+    if (!status)
+        status = invocation_context(call, &context, err);
+    status = communicator_agree(call->ranks, WAIT_LIMITED, status, err);
     if (!status && context.kernels)
         status = invocation_join(call, &context, err);
     if (!status)
@@ -152,7 +154,7 @@ static int eval(struct invocation *call, struct error *err) {
                          "RUN-FOLDER...; of published weights with --weights FILE",
                          call->argv[1], call->argv[1]);
     int status = refuse_stored(call, err);
-    return status ? status : compute(call, evaluate_folders, 0, err);
+    return status ? status : compute(call, evaluate_folders, SUITE_EVALUATE, err);
 }
 
 const struct command command_run = {

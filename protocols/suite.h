@@ -40,6 +40,9 @@ int suite_check_protocols(const char *text, struct error *err);
 int suite_check_seeds(const char *text, struct error *err);
 int suite_check_backbones(const char *text, struct error *err);
 int suite_check_name(const char *text, struct error *err);
+/* Status 2 for a flag that none of the methods, protocols and backbones reads.  A suite's file, and
+ * the environment, may say more than one call needs. */
+int suite_check_flags(const struct settings *s, unsigned stages, struct error *err);
 
 /* Cells that differ in the seed alone. */
 struct suite_pair {

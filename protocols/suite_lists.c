@@ -1,6 +1,8 @@
 /* The lists of a suite: methods, seeds, protocols, backbones, datasets. */
 #include "protocols/suite.h"
 
+#include "core/log.h"
+
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -191,4 +193,75 @@ int suite_check_seeds(const char *text, struct error *err) {
 
 int suite_check_backbones(const char *text, struct error *err) {
     return check(find_backbones, text, err);
+}
+
+/* ---- flags that nothing in the lists reads ---- */
+
+static int has_method(const struct suite_lists *l, const struct method *m) {
+    int has = 0;
+    for (int i = 0; i < l->n_methods; i++) {
+        const struct compound *several = l->methods[i]->compound;
+        has |= l->methods[i] == m;
+        for (int k = 0; several && k < several->n; k++)
+            has |= several->part[k] == m;
+    }
+    return has;
+}
+
+static int has_vit(const struct suite_lists *l) {
+    int has = 0;
+    for (int i = 0; i < l->n_backbones; i++)
+        has |= !strcmp(l->backbones[i], BACKBONE_OWN) ||
+               backbone_kind_of(l->backbones[i]) == BACKBONE_VIT;
+    return has;
+}
+
+/* What has to be named, and in which list, for an option of the section to be read; NULL: it is. */
+static const char *unread(const struct suite_lists *l, const struct settings *s,
+                          const struct option_section *section, unsigned stages,
+                          const char **list) {
+    int used = 1;
+    for (int i = 0; methods[i] && stages & SUITE_PRETRAIN; i++)
+        if (methods[i]->options && section->values == s->method[i]) {
+            *list = "methods";
+            used = has_method(l, methods[i]);
+        }
+    for (int i = 0; protocols[i] && stages & SUITE_EVALUATE; i++)
+        if (section->values == s->protocol[i]) {
+            *list = "protocols";
+            used = 0;
+            for (int k = 0; k < l->n_protocols; k++)
+                used |= l->protocols[k] == i;
+        }
+    return used ? NULL : section->name;
+}
+
+/* Not refused: whoever compares backbones has one line of flags for all. */
+static void doubt_vit(const struct suite_lists *l, const struct settings *s) {
+    for (int i = 0; settings_of_vit[i] && !has_vit(l); i++)
+        if (options_origin(&s->options, settings_of_vit[i]) == FROM_FLAG)
+            log_message(LOG_WARN, "--%s is read by a ViT alone, which %s is not",
+                        settings_of_vit[i], l->backbones[0]);
+}
+
+int suite_check_flags(const struct settings *s, unsigned stages, struct error *err) {
+    struct suite_lists l;
+    int status = suite_read_lists(&l, s, err);
+    for (int i = 0; i < s->options.n && !status; i++) {
+        const struct option_section *section = &s->options.sections[i];
+        for (int d = 0; section->defs[d].type != OPT_END && !status; d++) {
+            const char *list, *name = section->defs[d].name;
+            const char *what =
+                section->origins[d] == FROM_FLAG ? unread(&l, s, section, stages, &list) : NULL;
+            if (what)
+                status = error_set(err, STATUS_USAGE,
+                                   "--%s.%s is read by %s alone, which --%s does not name: leave "
+                                   "it out, or name it there",
+                                   section->name, name, what, list);
+        }
+    }
+    if (!status && stages & SUITE_PRETRAIN)
+        doubt_vit(&l, s);
+    suite_free_lists(&l);
+    return status;
 }

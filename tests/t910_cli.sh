@@ -16,6 +16,11 @@ expect "help of a command leaves out what it does not read" 1 '' sh -c '"$0" hel
 expect "options of protocols where nothing is judged" 2 'knn.k means nothing to .ssvbench features' "$program" features shapes --weights nowhere --knn.k 3
 expect "options of training with published weights" 2 'lr is of encoders that are made here' "$program" eval knn --weights nowhere --lr 1
 expect "what such a command reads may stay in the environment" 0 'shapes' env SSVBENCH_THREADS=2 SSVBENCH_KNN_K=3 "$program" list data
+expect "an option of a method that is not run" 2 'mae.mask_ratio is read by mae alone, which --methods does not name' "$program" run --methods simclr --mae.mask_ratio 0.5
+expect "one of a part of a sum is read" 0 '1 to do' "$program" run "${tiny[@]}" --methods mae+simclr --mae.mask_ratio 0.5 --dry-run
+expect "an option of a protocol that is not asked for" 2 'knn.k is read by knn alone' "$program" run "${tiny[@]}" --protocols linear --knn.k 3
+expect "nor when runs are evaluated again" 2 'knn.k is read by knn alone' "$program" eval --protocols linear --knn.k 3 nowhere
+expect "an option of a ViT for another backbone" 0 'warning: --patch is read by a ViT alone' "$program" run "${tiny[@]}" --methods random --backbone resnet-micro --dry-run
 expect "more threads than processors" 0 'there are [0-9]+ processors' "$program" env --threads 4096
 expect "version" 0 '^ssvbench [0-9]' "$program" --version
 expect "unknown command" 2 'did you mean "report"' "$program" reprot

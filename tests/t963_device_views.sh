@@ -90,6 +90,6 @@ expect 'nor where there is none, which is said' 0 'networks run on the processor
     env SSVBENCH_CUDA_PLUGIN=none.so "$program" pretrain --device auto --views device --out y "${flags[@]}" --methods random
 expect 'there is no third place' 2 'views' "$program" pretrain --device cuda --views both --out x "${flags[@]}" --methods mae
 expect 'a step takes views' 2 'step takes views as inputs' \
-    "$program" step --device cuda --views device "${flags[@]}" --methods mae
+    "$program" step --device cuda --views device --methods mae
 expect 'the run has it' 0 'fp32, views' grep -a -o 'fp32, views' there-mae/*/run.h5
 expect 'and one without has not' 1 '^$' grep -a -o ', views' here-mae/*/run.h5
