@@ -133,9 +133,12 @@ static int choose_backbone(struct cell *c, struct error *err) {
     if (status)
         return status;
     /* Nothing that the others do not read may split their runs; earlier versions let it. */
-    const int resets = c->backbone.kind != BACKBONE_VIT && !c->context->stored;
-    for (int i = 0; resets && settings_of_vit[i]; i++)
-        options_reset(&c->settings.options, settings_of_vit[i]);
+    static const char *const of_training[] = {"preset", "watch_every", "drop_path", NULL};
+    const char *const *idle[] = {c->backbone.kind == BACKBONE_VIT ? NULL : settings_of_vit,
+                                 c->method->trains ? NULL : of_training};
+    for (size_t k = 0; k < sizeof idle / sizeof *idle && !c->context->stored; k++)
+        for (int i = 0; idle[k] && idle[k][i]; i++)
+            options_reset(&c->settings.options, idle[k][i]);
     return 0;
 }
 

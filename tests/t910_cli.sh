@@ -21,6 +21,8 @@ expect "one of a part of a sum is read" 0 '1 to do' "$program" run "${tiny[@]}" 
 expect "an option of a protocol that is not asked for" 2 'knn.k is read by knn alone' "$program" run "${tiny[@]}" --protocols linear --knn.k 3
 expect "nor when runs are evaluated again" 2 'knn.k is read by knn alone' "$program" eval --protocols linear --knn.k 3 nowhere
 expect "an option of a ViT for another backbone" 0 'warning: --patch is read by a ViT alone' "$program" run "${tiny[@]}" --methods random --backbone resnet-micro --dry-run
+expect "an untrained encoder is one run whatever training is told" 0 random sh -c 'for flags in --quiet "--preset paper" "--watch_every 5" "--drop_path 0.1"; do
+    "$@" $flags --dry-run | grep -o "^random[^ ]*"; done | sort | uniq -c | grep "^ *4 random"' run "$program" run "${tiny[@]}" --methods random
 expect "more threads than processors" 0 'there are [0-9]+ processors' "$program" env --threads 4096
 expect "version" 0 '^ssvbench [0-9]' "$program" --version
 expect "unknown command" 2 'did you mean "report"' "$program" reprot
