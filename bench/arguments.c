@@ -42,8 +42,9 @@ int arguments_done(struct runs_found *found, int status, struct error *err) {
 
 int arguments_no_flags(const struct invocation *call, const struct option_def *flags,
                        const char *but, const char *what, struct error *err) {
+    const struct option_set *set = call->alone.n ? &call->alone : &call->settings->options;
     for (const struct option_def *d = flags; d->name; d++)
-        if (!settings_named(but, d->name) && options_origin(&call->alone, d->name) == FROM_FLAG)
+        if (!settings_named(but, d->name) && options_origin(set, d->name) == FROM_FLAG)
             return error_set(err, STATUS_USAGE,
                              "--%s means nothing to `%s %s`: leave it out, or see `ssvbench help "
                              "%s`",

@@ -27,7 +27,8 @@ void arguments_short_output(struct invocation *call, const char *flag);
 /* The folder that a file lies in. */
 const char *arguments_folder_of(const char *path, struct arena *a);
 /* Of a command that does several things, each with flags of its own: status 2 for a flag in the
- * call that means nothing to `what`; but: the names that do, with blanks. */
+ * call that means nothing to `what`; but: the names that do, with blanks.  Where they stand
+ * beside flags of a run, before the command is run (`load`). */
 int arguments_no_flags(const struct invocation *call, const struct option_def *flags,
                        const char *but, const char *what, struct error *err);
 

@@ -53,6 +53,11 @@ static void print_flags(const struct command *c, struct invocation *call) {
 
 static int help(struct invocation *call, struct error *err) {
     const struct help_flags *f = &call->own.help;
+    const int words = call->argc - 1 + f->man + (f->completion && *f->completion);
+    if (words > 1)
+        return error_set(err, STATUS_USAGE,
+                         "help takes one command, --man or --completion SHELL, not %d of them",
+                         words);
     if (f->man) {
         help_man(call->settings, stdout);
         return 0;

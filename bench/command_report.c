@@ -27,6 +27,11 @@ static void before_flags(struct invocation *call) {
     arguments_short_output(call, "--into");
 }
 
+static int load(struct invocation *call, struct error *err) {
+    const int csv = call->argc > 1 && !strcmp(call->argv[1], "csv");
+    return csv ? arguments_no_flags(call, flags, "", "csv", err) : 0;
+}
+
 /* Takes the word out of the arguments. */
 static int take(struct invocation *call, const char *word) {
     if (call->argc < 2 || strcmp(call->argv[1], word))
@@ -127,4 +132,5 @@ const struct command command_report = {
     .reads_runs = 1,
     .flags = flags,
     .before_flags = before_flags,
+    .load = load,
     .machine = "out quiet"};

@@ -153,6 +153,9 @@ static int eval(struct invocation *call, struct error *err) {
                          "\"%s\": of runs protocols are named by a flag, eval --protocols %s "
                          "RUN-FOLDER...; of published weights with --weights FILE",
                          call->argv[1], call->argv[1]);
+    if (*call->own.eval.as)
+        return error_set(err, STATUS_USAGE,
+                         "--as names the family of published weights: with --weights FILE alone");
     int status = refuse_stored(call, err);
     return status ? status : compute(call, evaluate_folders, SUITE_EVALUATE, err);
 }

@@ -41,7 +41,14 @@ static void share_text(struct communicator *ranks, struct arena *a, const char *
 static int read_run(struct stored *t, const char *folder, struct communicator *ranks,
                     struct error *err) {
     const char *path = arena_printf(&t->arena, "%s/run.h5", folder);
-    int status = communicator_rank(ranks) ? 0 : run_read(&t->run, path, err);
+    int status = 0;
+    if (!communicator_rank(ranks))
+        status = file_exists(path)
+                     ? run_read(&t->run, path, err)
+                     : error_set(err, STATUS_USAGE,
+                                 "%s holds no run.h5: name the folder of one run, such as "
+                                 "out/mae-vit-micro-shapes-s0-1234abcd",
+                                 folder);
     if (!status && !communicator_rank(ranks) && !t->run.config)
         status = error_set(err, STATUS_USAGE, "%s holds no configuration", path);
     TRY(communicator_agree(ranks, WAIT_LONG, status, err));

@@ -53,7 +53,7 @@ static int split(const char *pair, const char *half[2], struct arena *a) {
     *comma = '\0';
     half[0] = copy;
     half[1] = comma + 1;
-    return *half[0] && *half[1];
+    return *half[0] && *half[1] && strcmp(half[0], half[1]) != 0;
 }
 
 int figure_classes_check(const struct summary *s, const char *pair, struct error *err) {
@@ -61,7 +61,8 @@ int figure_classes_check(const struct summary *s, const char *pair, struct error
     int n = 0;
     if (!split(pair, half, s->a))
         return error_set(err, STATUS_USAGE,
-                         "--pair %.80s: two methods with a comma between them, such as mae,random",
+                         "--pair %.80s: two different methods with a comma between them, such as "
+                         "mae,random",
                          pair);
     for (int r = 0; r < s->n_rows && n < NAMES_LISTED; r++) {
         int seen = 0;

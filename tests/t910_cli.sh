@@ -23,6 +23,10 @@ expect "nor when runs are evaluated again" 2 'knn.k is read by knn alone' "$prog
 expect "an option of a ViT for another backbone" 0 'warning: --patch is read by a ViT alone' "$program" run "${tiny[@]}" --methods random --backbone resnet-micro --dry-run
 expect "an untrained encoder is one run whatever training is told" 0 random sh -c 'for flags in --quiet "--preset paper" "--watch_every 5" "--drop_path 0.1"; do
     "$@" $flags --dry-run | grep -o "^random[^ ]*"; done | sort | uniq -c | grep "^ *4 random"' run "$program" run "${tiny[@]}" --methods random
+expect "a folder of runs in place of one" 2 'nowhere holds no run.h5: name the folder of one run' "$program" eval nowhere
+expect "a family of weights without weights" 2 '--as names the family' "$program" eval nowhere --as mae
+expect "flags of figures for lines" 2 'only means nothing to .report csv' "$program" report csv --only main
+expect "help for two commands" 2 'one command' "$program" help run report
 expect "more threads than processors" 0 'there are [0-9]+ processors' "$program" env --threads 4096
 expect "version" 0 '^ssvbench [0-9]' "$program" --version
 expect "unknown command" 2 'did you mean "report"' "$program" reprot

@@ -10,6 +10,7 @@ tiny=(--data "shapes:size=16,train=64,test=32" --patch 4 --epochs 1 --batch 16 -
 "$program" run --methods mae --seeds 2..2 "${tiny[@]}" --out other >/dev/null
 runs=(out/mae-*)
 
+expect "a figure of a method against itself" 2 'two different methods' "$program" report --only classes --pair mae,mae -o self
 expect "two methods" 0 '^linear shapes .*paired, n=2 ' "$program" compare mae random
 expect "two methods of a folder" 0 '^A: random; B: mae$' "$program" compare random mae out
 expect "over two folders" 0 '^A: mae; B: random$' "$program" compare mae random out other
