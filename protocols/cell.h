@@ -116,6 +116,8 @@ int cell_extract(struct cell *c, struct error *err);
 int cell_extract_shared(struct cell *c, const struct dataset *data, int wanted, struct error *err);
 /* Whether the row is not there yet and the protocol has something to judge. */
 int cell_can_judge(struct cell *c, int protocol, const struct dataset *data);
+/* What the data have not that the protocol needs, in a; NULL: nothing. */
+const char *cell_lacks(const struct protocol *p, const struct dataset *d, struct arena *a);
 /* By the first rank.  Of a protocol that is shared, and can judge, the others assist. */
 int cell_evaluate(struct cell *c, int protocol, const struct dataset *data, struct error *err);
 int cell_assist(struct cell *c, int protocol, const struct dataset *data, struct error *err);

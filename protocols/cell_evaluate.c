@@ -23,18 +23,25 @@ static void ask_for_masks(const struct cell *c, struct arena *a, struct mask_pic
     masks->predicted = arena_alloc(a, (size_t)masks->n * (size_t)side * (size_t)side);
 }
 
+const char *cell_lacks(const struct protocol *p, const struct dataset *d, struct arena *a) {
+    if (p->uses_labels && !d->classes)
+        return arena_printf(a, "%s has no labels", d->name);
+    if (p->uses_labels && d->classes > MOST_CLASSES)
+        return arena_printf(a, "%s has %d classes, more than the %d that predictions know", d->name,
+                            d->classes, MOST_CLASSES);
+    if (p->uses_captions && !d->has_caption)
+        return arena_printf(a, "%s has no captions", d->name);
+    if (p->uses_masks && !d->has_mask)
+        return arena_printf(a, "%s has no masks", d->name);
+    return NULL;
+}
+
 /* Why a protocol cannot judge this run with these data; NULL: it can. */
 static const char *unfit(struct cell *c, const struct protocol *p) {
     const struct dataset *d = c->judged;
-    if (p->uses_labels && !d->classes)
-        return arena_printf(&c->arena, "%s has no labels", d->name);
-    if (p->uses_labels && d->classes > MOST_CLASSES)
-        return arena_printf(&c->arena, "%s has %d classes, more than the %d that predictions know",
-                            d->name, d->classes, MOST_CLASSES);
-    if (p->uses_captions && !d->has_caption)
-        return arena_printf(&c->arena, "%s has no captions", d->name);
-    if (p->uses_masks && !d->has_mask)
-        return arena_printf(&c->arena, "%s has no masks", d->name);
+    const char *lacks = cell_lacks(p, d, &c->arena);
+    if (lacks)
+        return lacks;
     if (p->square && c->backbone.wide)
         return arena_printf(&c->arena, "%s takes square images, and %s is for %d x %d", p->name,
                             c->backbone.name, c->backbone.image, c->backbone.wide);

@@ -20,6 +20,7 @@ run() {
     "$program" run --seeds 0 --data "captions:data,size=16" --patch 4 --epochs 1 --batch 16 --quiet "$@"
 }
 
+expect "that nothing will be evaluated is said first" 0 'warning: nothing will be evaluated, since captions has no labels' run --methods random --protocols linear,knn
 expect "a method without labels trains" 0 'linear skipped: captions has no labels' run --methods mae
 expect "the table says why there is no number" 0 'mae.*skipped' "$program" report out
 expect "a method that needs labels is refused" 2 'supervised needs labels' run --methods supervised
