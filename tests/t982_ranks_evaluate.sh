@@ -10,7 +10,8 @@ export OMP_WAIT_POLICY=passive
 
 flags=(--methods mae --seeds "7," --data "shapes:size=16,train=72,test=150" --patch 4 --epochs 1 --batch 32
     --threads 1 --loader_threads 1 --chunk 4 --audit 0 --protocols "finetune,knn,segment_finetune"
-    --finetune.epochs 1 --finetune.mix_share 1 --segment_finetune.epochs 0.5)
+    --finetune.epochs 1 --finetune.mix_share 1)
+both=("${flags[@]}" --segment_finetune.epochs 0.5)
 fits() { # what fits say of themselves: rate, seed, loss, steps
     sed -n 's/.*: \([a-z_]* at rate .*\)/\1/p' "$1"
 }
@@ -19,11 +20,11 @@ fits() { # what fits say of themselves: rate, seed, loss, steps
 shared() {
     local name=$1 n=$2
     shift 2
-    "$program" pretrain --out one "${flags[@]}" "$@" >/dev/null 2>&1
+    "$program" pretrain --out one "${both[@]}" "$@" >/dev/null 2>&1
     cp -r one many
-    "$program" run --out one "${flags[@]}" "$@" >/dev/null 2>alone
-    expect "$name" 0 '' ranks "$n" run --out many "${flags[@]}" "$@"
-    ranks "$n" run --out again "${flags[@]}" "$@" >/dev/null 2>together
+    "$program" run --out one "${both[@]}" "$@" >/dev/null 2>alone
+    expect "$name" 0 '' ranks "$n" run --out many "${both[@]}" "$@"
+    ranks "$n" run --out again "${both[@]}" "$@" >/dev/null 2>together
     say $(($(fits alone | wc -l) < 4)) "several fits say what they came to"
     diff <(fits alone) <(fits together) | sed 's/^/# /' | tee differs
     say "$(grep -c . differs)" "and come to the same, bit for bit"
@@ -41,7 +42,7 @@ cp -r one many
 "$program" eval one/* --protocols segment_finetune,linear >/dev/null 2>alone
 expect "ranks evaluate a folder" 0 '' ranks 2 eval many/* --protocols segment_finetune,linear
 same "as one process does" one many
-expect "of no folder all hear" 2 '^ssvbench: nowhere/run.h5: ' ranks 2 eval nowhere
+expect "of no folder all hear" 2 '^ssvbench: nowhere holds no run.h5' ranks 2 eval nowhere
 "$program" export-weights one/* --out timm >/dev/null 2>&1
 judged=(eval finetune --weights timm/model.safetensors --data "shapes:size=16,train=96,test=150" --finetune.lr 0.004
     --finetune.epochs 1 --audit 0 --threads 1 --loader_threads 1)
