@@ -144,6 +144,15 @@ static const char *meant_among(const char *const *names, int n, size_t skip, con
     return nearest ? nearest - skip : NULL;
 }
 
+/* What it is called here, or NULL. */
+static const char *from_abroad(const struct option_set *set, const char *key) {
+    struct option_place place;
+    for (const struct option_abroad *o = set->abroad; o && o->there; o++)
+        if (same_name(key, strlen(key), o->there) && options_find(set, o->here, &place))
+            return o->here;
+    return NULL;
+}
+
 /* The name that was meant by a key that is none, or NULL; here (n_here): those of its section. */
 static const char *meant(const char *const *keys, int n, const char *const *here, int n_here,
                          size_t section_length, const char *key, struct arena *a) {
@@ -185,7 +194,9 @@ static int no_such_option(const struct option_set *set, const char *key, struct 
     }
     for (int s = 0; s < set->n; s++)
         n_sections = add_name(sections, n_sections, set->sections[s].name);
-    const char *suggestion = meant(keys, n, here, n_here, section_length, key, &a);
+    const char *suggestion = from_abroad(set, key);
+    if (!suggestion)
+        suggestion = meant(keys, n, here, n_here, section_length, key, &a);
     char *hint = suggestion ? arena_printf(&a, "; did you mean \"%s\"?", suggestion) : ";";
     char *list = n_here ? arena_printf(&a, " valid here: %s", option_join(here, n_here, &a)) : "";
     char *more = !section_length || !n_here

@@ -62,6 +62,11 @@ struct option_section {
     const char **places;         /* "FILE:LINE" of a value that comes from one, else NULL */
 };
 
+/* What an option is called in other programs; suggested, never taken. */
+struct option_abroad {
+    const char *there, *here; /* a NULL ends a list */
+};
+
 /* Everything that can be set in this program, in the order it is shown and stored. */
 struct option_set {
     struct arena arena; /* owns every text value */
@@ -71,6 +76,7 @@ struct option_set {
      * in the text of a stored run): called when it has been taken.  NULL: nothing. */
     int (*check)(const struct option_set *set, const struct option_def *def, const char *value,
                  enum option_origin origin, struct error *err);
+    const struct option_abroad *abroad; /* or NULL */
 };
 
 void options_init(struct option_set *set);

@@ -160,6 +160,27 @@ static int check_budget(const struct option_set *set, const struct option_def *d
     return 0;
 }
 
+/* Of solo-learn, lightly, timm, MAE's and DINO's code, open_clip. */
+static const struct option_abroad abroad[] = {{"arch", "backbone"},
+                                              {"base_lr", "lr"},
+                                              {"batch_size_per_gpu", "batch"},
+                                              {"blr", "lr"},
+                                              {"encoder", "backbone"},
+                                              {"fp16", "math"},
+                                              {"img_size", "image"},
+                                              {"image_size", "image"},
+                                              {"input_size", "image"},
+                                              {"learning_rate", "lr"},
+                                              {"max_epochs", "epochs"},
+                                              {"method", "methods"},
+                                              {"model", "backbone"},
+                                              {"num_workers", "loader_threads"},
+                                              {"output_dir", "out"},
+                                              {"precision", "math"},
+                                              {"wd", "weight_decay"},
+                                              {"workers", "loader_threads"},
+                                              {NULL, NULL}};
+
 static int check_input(const struct option_set *set, const struct option_def *def,
                        const char *value, enum option_origin origin, struct error *err) {
     static const struct {
@@ -187,6 +208,7 @@ static int check_input(const struct option_set *set, const struct option_def *de
 
 void settings_check_input(struct settings *s) {
     s->options.check = check_input;
+    s->options.abroad = abroad;
 }
 
 /* The sections of which a suite consists, the first two under the name `general`. */

@@ -32,6 +32,7 @@ expect "version" 0 '^ssvbench [0-9]' "$program" --version
 expect "unknown command" 2 'did you mean "report"' "$program" reprot
 expect "unknown option" 2 'did you mean.*epochs' "$program" run --epoch 3
 expect "an option by the words that it begins with" 2 'did you mean "batch"' "$program" run --batch_size 3
+expect "an option by what others call it" 2 'did you mean "loader_threads"' "$program" run --num-workers 3
 expect "an option by its beginning" 2 'did you mean "dry_run"' "$program" run --dry
 expect "an option of another name is none that is as short" 2 'no option "simclr.tau"; valid here' "$program" run --simclr.tau 3
 expect "a flag with one dash" 2 '"-epochs": flags begin with two dashes' "$program" run -epochs 3
