@@ -463,24 +463,6 @@ int suite_run_opened(const struct suite *u, const struct context *context, unsig
     return verdict(&tally, err);
 }
 
-/* Encoders that are trained for hours and then cannot be judged are rarely what was meant. */
-static void doubt_protocols(struct suite *u) {
-    const struct suite_lists *l = &u->lists;
-    const int first = l->n_eval_data ? l->n_data : 0;
-    const char *lacks = NULL;
-    for (int i = first; i < u->n_open; i++)
-        for (int k = 0; k < l->n_protocols; k++) {
-            lacks = cell_lacks(protocols[l->protocols[k]], &u->data[i], &u->lists.arena);
-            if (!lacks)
-                return;
-        }
-    if (lacks)
-        log_message(LOG_WARN,
-                    "nothing will be evaluated, since %s: --protocols names others, --eval_data "
-                    "other data, and `ssvbench pretrain` evaluates nothing",
-                    lacks);
-}
-
 int suite_run(const struct settings *s, const struct context *context, unsigned stages,
               struct error *err) {
     struct suite u;
@@ -490,10 +472,10 @@ int suite_run(const struct settings *s, const struct context *context, unsigned 
     status = communicator_agree(context->ranks, WAIT_LONG, status, err);
     if (!opened)
         return status;
-    if (!status && stages & SUITE_EVALUATE)
-        doubt_protocols(&u);
-    if (!status)
+    if (!status) {
+        suite_doubt(&u, context, stages);
         status = suite_run_opened(&u, context, stages, err);
+    }
     suite_close(&u);
     return status;
 }

@@ -74,6 +74,10 @@ int suite_open(struct suite *u, const struct settings *s, const struct context *
                struct error *err);
 void suite_close(struct suite *u);
 
+/* Warns of what will not be evaluated and of cells that will be refused; on the first rank alone.
+ */
+void suite_doubt(struct suite *u, const struct context *context, unsigned stages);
+
 struct suite_cell {
     const struct settings *settings;
     const struct method *method;

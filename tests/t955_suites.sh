@@ -55,6 +55,9 @@ expect "nothing was written" 1 '' test -e never
 for suite in "$top"/suites/*.ini; do
     expect "$(basename "$suite") is read" 0 '(budget|epochs).*suite' "$program" run "$(basename "$suite" .ini)" --print-config
 done
+expect "what will be refused is said before the first cell" 0 '' sh -c '"$@" 2>&1 |
+    sed -n "/will be refused, the others go on: dino.local_side 64/q; /knn top-1/q1"' sh "$program" run --out refused \
+    --methods random,dino --seeds 0 --data "$data" --patch 4 --protocols knn --dino.local_side 64
 expect "a flag beats the suite" 0 '^seeds = 3 .*flag' "$program" run quick --seeds 3 --print-config
 expect "the environment beats the suite" 0 '^patch = 2 .*environment' env SSVBENCH_PATCH=2 "$program" run quick --print-config
 expect "quick with three seeds" 0 '30 cells' "$program" run quick --seeds 3 --dry-run --epochs 0.1 --batch 8 --data "$data" --patch 4
