@@ -150,6 +150,8 @@ static const int conv_shapes[][CASE_DIMS] = {
     {1, 54, 50, 16, 200, 2, 1, 2, 0, BIAS}, /* backward */
     {2, 8, 8, 32, 48, 3, 3, 1, 1, BIAS},    /* Winograd's */
     {3, 9, 11, 48, 32, 3, 3, 1, 1, BIAS | ACC},
+    {5, 4, 4, 48, 32, 3, 3, 1, 1, BIAS | ACC},
+    {2, 3, 5, 32, 48, 3, 3, 1, 1, BIAS}, /* too little of its tiles is in the image */
     {5, 16, 15, 64, 80, 3, 3, 1, 1, ACC},
     {2, 8, 8, 256, 192, 3, 3, 1, 1, BIAS},
     {3, 9, 7, 3, 32, 3, 3, 2, 1, ACC}, /* few channels */

@@ -26,7 +26,7 @@ enum {
     ELEMENTS = SIDE * SIDE,
     TAPS = 9,
     FEWEST_CHANNELS = 32, /* fewer leave the products too short */
-    FEWEST_TILES = 16,    /* of an image; fewer do not pay for reading 16 weights instead of 9 */
+    FEWEST_TILES = 4,     /* of an image; fewer do not pay for reading 16 weights instead of 9 */
     MOST_TILES = 96,      /* in work at a time, forward: a multiple of every MR */
     SUMMED_TILES = 256,   /* and for the gradient of weights, whose sums are over tiles */
     SUMMED_CHANNELS = 64,
@@ -63,11 +63,17 @@ static size_t sums_of(const struct conv_shape *s) {
            TALL_ROOM(SUMMED_TILES);
 }
 
+/* 16 multiplications a tile against 9 a pixel have to be fewer by a half: at odd sides part of the
+ * tiles lies outside of the image, of 3 x 3 pixels 7 of 16. */
+static int are_filled(const struct tiling *t) {
+    return 2 * TAPS * (double)t->h * t->w >= 3 * ELEMENTS * (double)tiles(t);
+}
+
 int ISA_NAME(conv_winograd_pays)(const struct conv_shape *s) {
     struct tiling t = tiling(1, s);
     return s->kh == 3 && s->kw == 3 && s->stride == 1 && s->pad == 1 && s->in >= FEWEST_CHANNELS &&
            s->out >= FEWEST_CHANNELS && s->in % VEC_WIDTH == 0 && s->out % VEC_WIDTH == 0 &&
-           tiles(&t) >= FEWEST_TILES && room_for(s, MOST_TILES, 0) >= MR &&
+           tiles(&t) >= FEWEST_TILES && are_filled(&t) && room_for(s, MOST_TILES, 0) >= MR &&
            room_for(s, SUMMED_TILES, sums_of(s)) >= MR;
 }
 
