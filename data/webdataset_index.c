@@ -31,15 +31,17 @@ struct indexer {
 };
 
 static int broken(const struct indexer *x) {
-    const char *reason = archive_error_string(x->archive), *where = "";
+    const int code = archive_errno(x->archive);
     long long at = archive_filter_bytes(x->archive, 0); /* -1: it was never opened */
+    const char *reason = at < 0 && code > 0 ? strerror(code) : archive_error_string(x->archive);
+    const char *where = "";
     struct arena scratch = {0};
     if (at >= 0)
         where = arena_printf(&scratch, "offset %lld%s: ", at,
                              x->is_plain ? "" : " of the unpacked bytes");
-    int status = error_set(
-        x->err, archive_errno(x->archive) == ENOMEM ? STATUS_MACHINE : STATUS_USAGE,
-        "%s: %scannot read this archive: %s", x->shard->path, where, reason ? reason : "no reason");
+    int status = error_set(x->err, code == ENOMEM ? STATUS_MACHINE : STATUS_USAGE,
+                           "%s: %scannot read this archive: %s", x->shard->path, where,
+                           reason ? reason : "no reason");
     arena_free(&scratch);
     return status;
 }
