@@ -2,6 +2,7 @@
 #include "kernels/cpu/conv_scatter.h"
 #include "kernels/cpu/conv_tile.h"
 #include "kernels/cpu/conv_winograd.h"
+#include "kernels/cpu/transpose.h"
 
 static int least(int a, int b) {
     return a < b ? a : b;
@@ -16,17 +17,18 @@ size_t ISA_NAME(conv2d_pack_size)(const struct conv_shape *s, int backward) {
     return conv_panels_size(backward ? s->in : s->out, taps * (size_t)(backward ? s->out : s->in));
 }
 
-/* w (n,depth) to panels */
+/* w (n,depth) to panels, so much of the depth at a time as the first-level cache holds of a panel
+ */
+enum { AT_ONCE = 64 };
 static void pack_forward(int n, int depth, const float *w, float *packed) {
     for (int j = 0; j < n;) {
         int width = conv_panel_width(n, j);
         if (n - j < width)
             memset(packed, 0, sizeof *packed * (size_t)depth * (size_t)width);
-        for (int lane = 0; lane < least(width, n - j); lane++) {
-            const float *row = w + (size_t)(j + lane) * (size_t)depth;
-            for (int k = 0; k < depth; k++)
-                packed[(size_t)k * (size_t)width + (size_t)lane] = row[k];
-        }
+        for (int k = 0; k < depth; k += AT_ONCE)
+            transpose(least(width, n - j), least(AT_ONCE, depth - k),
+                      w + (size_t)j * (size_t)depth + k, (size_t)depth,
+                      packed + (size_t)k * (size_t)width, (size_t)width);
         packed += (size_t)depth * (size_t)width;
         j += width;
     }

@@ -17,6 +17,7 @@
 
 #include "kernels/cpu/gemm_micro.h"
 #include "kernels/cpu/gemm_tall.h"
+#include "kernels/cpu/transpose.h"
 
 #include <string.h>
 
@@ -124,20 +125,14 @@ size_t ISA_NAME(conv_winograd_pack_size)(const struct conv_shape *s, int backwar
     return ELEMENTS * ISA_NAME(gemm_pack_size)(n, k);
 }
 
-/* The taps of a vector of result channels from j on and one source channel k. */
-static void read_filter(const struct conv_shape *s, int backward, const float *w, int j, int k,
-                        vec g[TAPS]) {
+/* The taps of a vector of result channels from j on, and as many source channels from k on:
+ * (tap,source,result).  Rows of so many sources are what a line of the cache has of w. */
+static void read_filters(const struct conv_shape *s, const float *w, int j, int k,
+                         float taps[TAPS][VEC_WIDTH * VEC_WIDTH]) {
     size_t in = (size_t)s->in;
-    for (size_t tap = 0; tap < TAPS; tap++) {
-        if (backward) {
-            g[tap] = vec_load(w + ((size_t)k * TAPS + TAPS - 1 - tap) * in + j);
-            continue;
-        }
-        float lane[VEC_WIDTH];
-        for (size_t i = 0; i < VEC_WIDTH; i++)
-            lane[i] = w[(((size_t)j + i) * TAPS + tap) * in + (size_t)k];
-        g[tap] = vec_load(lane);
-    }
+    for (size_t tap = 0; tap < TAPS; tap++)
+        transpose(VEC_WIDTH, VEC_WIDTH, w + ((size_t)j * TAPS + tap) * in + k, TAPS * in, taps[tap],
+                  VEC_WIDTH);
 }
 
 /* For each element a right-hand side as gemm_pack makes it: panels (n / NR, k, NR). */
@@ -145,12 +140,18 @@ void ISA_NAME(conv_winograd_pack)(const struct conv_shape *s, int backward, cons
                                   float *packed) {
     int n = backward ? s->in : s->out, depth = backward ? s->out : s->in;
     size_t size = ISA_NAME(gemm_pack_size)(n, depth);
+    float taps[TAPS][VEC_WIDTH * VEC_WIDTH] = {{0}};
     for (int j = 0; j < gemm_round_up(n, NR); j += VEC_WIDTH) {
         float *to = packed + (size_t)(j / NR * NR) * (size_t)depth + j % NR;
         for (int k = 0; k < depth; k++, to += NR) {
             vec g[TAPS], u[ELEMENTS] = {{0}};
             if (j < n) {
-                read_filter(s, backward, w, j, k, g);
+                const float *turned = w + ((size_t)k * TAPS + TAPS - 1) * (size_t)s->in + j;
+                if (!backward && k % VEC_WIDTH == 0)
+                    read_filters(s, w, j, k, taps);
+                for (int tap = 0; tap < TAPS; tap++)
+                    g[tap] = vec_load(backward ? turned - tap * s->in
+                                               : taps[tap] + k % VEC_WIDTH * VEC_WIDTH);
                 transform_filter(g, u);
             }
             for (size_t e = 0; e < ELEMENTS; e++)
