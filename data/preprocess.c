@@ -96,25 +96,32 @@ void resize_part(const uint8_t *in, int height, int width, int channels, int int
     arena_free(&a);
 }
 
-/* torchvision's Resize to a shorter side (the longer one is cut to a whole number) and CenterCrop
- * (halves are rounded to even); for inputs that are not square the smallest image that covers them.
- */
+/* Pixels that are left out in front. */
+static int margin(const struct preprocessing *p, int64_t too_many) {
+    const double half = (double)too_many / 2;
+    return (int)(p->crop_down ? floor(half) : nearbyint(half));
+}
+
+/* torchvision's Resize to a shorter side (the longer one is cut to a whole number) and CenterCrop;
+ * for inputs that are not square the smallest image that covers them, rounded as timm does it. */
 static struct resize_part find_part(const struct record *r, const struct preprocessing *p) {
     if (p->fit == FIT_SQUASH)
         return (struct resize_part){p->height, p->width, 0, 0, p->height, p->width};
     int64_t high = (int64_t)floor(p->height / p->crop), wide = (int64_t)floor(p->width / p->crop);
-    if (high * r->width >= wide * r->height)
+    if (high != wide) {
+        const double by = fmin((double)r->height / (double)high, (double)r->width / (double)wide);
+        high = (int64_t)nearbyint(r->height / by);
+        wide = (int64_t)nearbyint(r->width / by);
+    } else if (r->width >= r->height) {
         wide = high * r->width / r->height;
-    else
+    } else {
         high = wide * r->height / r->width;
+    }
     high = high < p->height ? p->height : high;
     wide = wide < p->width ? p->width : wide;
-    return (struct resize_part){(int)high,
-                                (int)wide,
-                                (int)nearbyint((double)(high - p->height) / 2),
-                                (int)nearbyint((double)(wide - p->width) / 2),
-                                p->height,
-                                p->width};
+    return (struct resize_part){
+        (int)high, (int)wide, margin(p, high - p->height), margin(p, wide - p->width),
+        p->height, p->width};
 }
 
 void preprocess(const struct record *r, const struct preprocessing *p, float *out) {

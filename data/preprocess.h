@@ -19,6 +19,8 @@ struct preprocessing {
     int height, width; /* of the input */
     double crop;       /* share of the resized image that stays, each way; FIT_CROP: 0.875 */
     enum fitting fit;
+    int crop_down; /* of an odd number of pixels too many the one more goes at the end, as Hugging
+                    * Face's processors have it; 0: halves are rounded to even, as torchvision's */
     int interpolation; /* enum interpolation */
     struct normalization norm;
 };

@@ -185,7 +185,8 @@ static void test_no_classifier(void **state) {
     subject_close(&f);
 }
 
-/* The whole way from a record to the input, by PIL and torchvision (tests/golden/preprocess.py). */
+/* The whole way from a record to the input, by PIL, torchvision and timm
+ * (tests/golden/preprocess.py). */
 static void test_preprocess(void **state) {
     (void)state;
     for (size_t i = 0; i < sizeof preparations / sizeof *preparations; i++) {
@@ -202,6 +203,7 @@ static void test_preprocess(void **state) {
                                           .width = p->to_width,
                                           .crop = p->crop,
                                           .fit = p->squash ? FIT_SQUASH : FIT_CROP,
+                                          .crop_down = p->crop_down,
                                           .interpolation = p->bicubic ? INTERPOLATION_BICUBIC
                                                                       : INTERPOLATION_BILINEAR,
                                           .norm = {{0}, {1, 1, 1, 1}}};

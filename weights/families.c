@@ -193,7 +193,7 @@ int usual_heads(int dim) {
 static int find_heads(const struct source *s, const struct vit_names *names, int said, int dim,
                       struct error *err) {
     int heads = said           ? said
-                : names->heads ? (int)source_number(s, names->heads, usual_heads(dim))
+                : names->heads ? source_int(s, names->heads, usual_heads(dim))
                                : usual_heads(dim);
     if (heads > 0 && dim % heads == 0)
         return heads;
@@ -229,7 +229,31 @@ int side_of_tokens(size_t tokens) {
     return side >= 1 && side <= MOST && (size_t)side * (size_t)side + 1 == tokens ? side : 0;
 }
 
-/* Positions are (1,1+T,dim) or (1+T,dim) of a square grid. */
+/* The grid of images that are not square, which the files beside the weights say; 0: none that
+ * would have so many tokens. */
+static int find_listed_grid(const struct source *s, const struct vit_names *names, size_t tokens,
+                            struct network *n) {
+    static const char *const paths[] = {"model_args.img_size", "image_size",
+                                        "pretrained_cfg.input_size"};
+    const int patch = n->backbone.vit.patch;
+    for (size_t i = 0; i < sizeof paths / sizeof *paths; i++) {
+        double side[3];
+        const int listed = source_list(s, paths[i], side, 3);
+        if (listed < 2)
+            continue;
+        const double rows = floor(side[listed - 2] / patch), cols = floor(side[listed - 1] / patch);
+        const double lacking = rows * cols + 1 - (double)tokens;
+        if (rows < 1 || cols < 1 || lacking < 0 || lacking > (names->may_lack_cls ? 1 : 0))
+            continue;
+        n->own_rows = (int)rows;
+        n->own_cols = (int)cols;
+        n->own_lack_cls = lacking > 0;
+        return 1;
+    }
+    return 0;
+}
+
+/* Positions are (1,1+T,dim) or (1+T,dim), of a square grid where nothing says another one. */
 static int find_grid(const struct family *f, const struct source *s, const struct vit_names *names,
                      struct network *n, struct error *err) {
     const struct source_tensor *t = names->positions ? family_find(f, s, names->positions) : NULL;
@@ -240,6 +264,9 @@ static int find_grid(const struct family *f, const struct source *s, const struc
         return 0;
     }
     size_t tokens = source_entries(t) / (size_t)n->backbone.vit.dim;
+    n->backbone.vit.position = POSITION_LEARNED;
+    if (find_listed_grid(s, names, tokens, n))
+        return 0;
     int side = side_of_tokens(tokens);
     if (!side && names->may_lack_cls) {
         side = side_of_tokens(tokens + 1);
@@ -250,7 +277,6 @@ static int find_grid(const struct family *f, const struct source *s, const struc
                          "%s: %s is for %zu tokens, which are no square of patches and a CLS token",
                          s->path, t->name, tokens);
     n->own_rows = n->own_cols = side;
-    n->backbone.vit.position = POSITION_LEARNED;
     return 0;
 }
 
@@ -305,8 +331,9 @@ int describe_vit(const struct family *f, const struct source *s, const struct vi
     if (!(v->heads = find_heads(s, names, o->heads, v->dim, err)))
         return err->status;
     TRY(find_grid(f, s, names, n, err));
-    int own = n->own_rows ? n->own_rows * v->patch : USUAL_IMAGE;
-    TRY(describe_image(o->image, v->patch, own, own, n, err));
+    int height = n->own_rows ? n->own_rows * v->patch : USUAL_IMAGE;
+    int width = n->own_rows ? n->own_cols * v->patch : USUAL_IMAGE;
+    TRY(describe_image(o->image, v->patch, height, width, n, err));
     v->image = b->image;
     v->wide = b->wide;
     n->rows = vit_rows(v);

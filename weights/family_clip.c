@@ -31,7 +31,7 @@ static int describe_text(const struct source *s, const struct text_names *t,
                        .norm_eps = NORM_EPS};
     if (!x->vocabulary)
         return 0; /* an image tower alone */
-    x->heads = o->text_heads ? o->text_heads : (int)source_number(s, t->heads, usual_heads(x->dim));
+    x->heads = o->text_heads ? o->text_heads : source_int(s, t->heads, usual_heads(x->dim));
     if (!x->context || !x->depth || !x->out || x->out != n->projection)
         return error_set(err, STATUS_USAGE,
                          "%s: its text tower is incomplete: %d positions, %d blocks, a projection "
@@ -57,7 +57,7 @@ static void activate(struct network *n, enum activation act) {
 
 /* What is said, or what lies beside the file says; 0: neither. */
 static int heads_of_tower(const struct source *s, const struct network_options *o, int width) {
-    int each = (int)source_number(s, "model_cfg.vision_cfg.head_width", 0);
+    int each = source_int(s, "model_cfg.vision_cfg.head_width", 0);
     return o->heads ? o->heads : each > 0 ? width / each : 0;
 }
 
@@ -309,7 +309,10 @@ const struct family family_hf_clip = {.name = "hf-clip",
                                       .title = "Hugging Face's CLIP with a ViT",
                                       .cite = "github.com/huggingface/transformers, CLIPModel",
                                       .variants = "ViT of any size, text tower",
-                                      .images = CLIP_IMAGES,
+                                      .images = {.norm = NORM_CLIP,
+                                                 .crop = 1,
+                                                 .crop_down = 1,
+                                                 .interpolation = INTERPOLATION_BICUBIC},
                                       .resampling = RESAMPLE_BICUBIC,
                                       .signs = hf_signs,
                                       .rules = hf_rules,

@@ -25,7 +25,7 @@ static int describe(const struct family *f, const struct source *s, const struct
         v->gated = 1;
     }
     if (!own.heads)
-        own.heads = (int)source_number(s, names.heads, heads_of(family_dim(f, s, names.patch, 0)));
+        own.heads = source_int(s, names.heads, heads_of(family_dim(f, s, names.patch, 0)));
     v->layer_scale = 1; /* whatever, to be replaced */
     v->norm_eps = source_number(s, "layer_norm_eps", EPS);
     v->rotary_base =

@@ -322,12 +322,15 @@ static const char *const hf_registers_signs[] = {"embeddings.patch_embeddings.pr
                                                  "encoder.layer.0.layer_scale1.lambda1",
                                                  "embeddings.register_tokens", NULL};
 
+#define HF_DINOV2_IMAGES                                                                           \
+    { .norm = NORM_IMAGENET, .crop = 0.875, .crop_down = 1, .interpolation = INTERPOLATION_BICUBIC }
+
 const struct family family_hf_dinov2 = {
     .name = "hf-dinov2",
     .title = "Hugging Face's DINOv2",
     .cite = "Oquab et al. 2023, arXiv:2304.07193; github.com/huggingface/transformers, Dinov2Model",
     .variants = "ViT-S/14, B/14, L/14, g/14, any width and depth",
-    .images = {.norm = NORM_IMAGENET, .crop = 0.875, .interpolation = INTERPOLATION_BICUBIC},
+    .images = HF_DINOV2_IMAGES,
     .resampling = RESAMPLE_BICUBIC,
     .inner = "dinov2.",
     .signs = hf_dinov2_signs,
@@ -340,7 +343,7 @@ const struct family family_hf_dinov2_registers = {
     .title = "the same with registers",
     .cite = "Darcet et al. 2024, arXiv:2309.16588; Dinov2WithRegistersModel",
     .variants = "ViT-S/14, B/14, L/14, g/14, any width, depth and number",
-    .images = {.norm = NORM_IMAGENET, .crop = 0.875, .interpolation = INTERPOLATION_BICUBIC},
+    .images = HF_DINOV2_IMAGES,
     .resampling = RESAMPLE_ANTIALIAS,
     .inner = "dinov2_with_registers.",
     .signs = hf_registers_signs,
@@ -395,6 +398,11 @@ static int describe_beit(const struct source *s, const struct network_options *o
     if (!status && !v->relative_positions && v->position == POSITION_NONE)
         return error_set(err, STATUS_USAGE, "%s: neither %s nor pos_embed is there", s->path,
                          table);
+    if (!status && v->gated)
+        return error_set(err, STATUS_USAGE,
+                         "%s: gated MLPs beside biases of queries and values are EVA-02's, whose "
+                         "rotary positions beside a table are not here",
+                         s->path);
     return status || !v->relative_positions ? status : find_table_grid(s, table, side, n, err);
 }
 

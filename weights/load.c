@@ -276,6 +276,8 @@ static const char *why_spared(const struct loading *l, const struct source_tenso
     const struct family *f = l->network->family;
     if (!t->name)
         return "outside of the prefix";
+    if (!source_entries(t))
+        return "without entries"; /* Hugging Face's registers where there are none */
     size_t inner = f->inner ? strlen(f->inner) : 0;
     const char *name = inner && !strncmp(t->name, f->inner, inner) ? t->name + inner : t->name;
     for (const struct spare_rule *r = f->spare; r && r->theirs; r++)

@@ -55,6 +55,11 @@ double source_number(const struct source *s, const char *path, double otherwise)
                                     : otherwise;
 }
 
+int source_int(const struct source *s, const char *path, int otherwise) {
+    const double most = 1 << 30, number = source_number(s, path, otherwise);
+    return number > -most && number < most ? (int)number : 0;
+}
+
 const char *source_text(const struct source *s, const char *path, const char *otherwise) {
     const json_t *value = at_path(s, path);
     return json_is_string(value) ? json_string_value(value) : otherwise;

@@ -53,6 +53,8 @@ void source_reals(const struct source_tensor *t, size_t first, size_t n, float *
  * given where there is none; likewise a text, and up to `most` numbers of a list (returns how
  * many). */
 double source_number(const struct source *s, const char *path, double otherwise);
+/* The same cut to a whole number; 0: it is too large for one. */
+int source_int(const struct source *s, const char *path, int otherwise);
 const char *source_text(const struct source *s, const char *path, const char *otherwise);
 int source_list(const struct source *s, const char *path, double *out, int most);
 void source_close(struct source *s); /* NULL: nothing */
