@@ -78,6 +78,7 @@ struct dataset {
     long count[SPLITS];
     int height, width; /* of every image; where they differ, both are the shorter side of each */
     long most_pixels;  /* of an image, where sizes differ; 0: all have height * width */
+    int reduced;       /* files are larger than height, and nobody asked for that size */
     int channels;
     int classes;                       /* 0: no labels */
     const char *const *class_names;    /* (classes) */

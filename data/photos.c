@@ -91,6 +91,7 @@ struct survey {
     const struct photos_options *o;
     struct sha256_ctx hash; /* of the photos that are used */
     int side, sides_differ; /* the shorter side, so far */
+    int largest;            /* the largest of them */
     double longest;         /* the largest ratio of the sides, and whose */
     const struct photo *strip;
     double kept; /* pixels of the largest image, so far, where keep says what is kept */
@@ -152,6 +153,7 @@ static void take(struct survey *s, const struct photo *p, const struct outcome *
     int longer = seen->height + seen->width - shorter;
     s->sides_differ |= s->side && s->side != shorter;
     s->side = shorter;
+    s->largest = shorter > s->largest ? shorter : s->largest;
     if ((double)longer / shorter > s->longest) {
         s->longest = (double)longer / shorter;
         s->strip = p;
@@ -233,6 +235,7 @@ static int survey(struct survey *s, struct error *err) {
         progress_end(&s->progress);
     int own = !s->sides_differ && s->side <= DEFAULT_SIZE && s->side >= DATASET_SMALLEST;
     d->height = d->width = s->o->size ? (int)s->o->size : own ? s->side : DEFAULT_SIZE;
+    d->reduced = !s->o->size && !s->o->keep && s->largest > d->height;
     if (s->o->keep && s->o->keep < d->height)
         return error_set(err, STATUS_USAGE, "dataset %s: keep=%ld is less than the size, %d",
                          d->name, s->o->keep, d->height);

@@ -206,7 +206,7 @@ static void fill_text(const void *self, const void *runtime, const char *text, v
 const struct method method_weights = {.name = "weights",
                                       .title = "Published weights",
                                       .cite = "a safetensors file, weights.file",
-                                      .version = 3, /* 3: crops as Hugging Face and timm have them */
+                                      .version = 3, /* 3: crops as HF's and timm's libraries */
                                       .backbones = BACKBONE_ANY,
                                       .options = options,
                                       .state_size = sizeof(struct weights),

@@ -9,7 +9,9 @@
 
 #include "core/clock.h"
 #include "core/log.h"
+#include "data/preprocess.h"
 
+#include <math.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -49,6 +51,22 @@ static const char *unfit(struct cell *c, const struct protocol *p) {
         return arena_printf(&c->arena, "%s has %d channels, the encoder takes %d", d->name,
                             d->channels, c->data->channels);
     return NULL;
+}
+
+int cell_check_sizes(const struct cell *c, const struct dataset *data, struct error *err) {
+    if (!c->method->prepared || !data->reduced || c->context->stored)
+        return 0;
+    const struct preprocessing *p = c->method->prepared(c->runtime);
+    const int wanted = p->height < p->width ? p->height : p->width;
+    if (wanted <= data->height)
+        return 0;
+    return error_set(
+        err, STATUS_USAGE,
+        "%s: its images are made smaller, %d pixels on the shorter side, before they "
+        "are enlarged to the %d x %d of these weights: --data %s,keep=8192 takes them "
+        "as they are (size=%d where there is no keep), size=%d says that this is meant",
+        data->name, data->height, p->height, p->width, data->spec, (int)ceil(wanted / p->crop),
+        data->height);
 }
 
 void cell_judge(struct cell *c, const struct dataset *data) {
@@ -148,8 +166,8 @@ static int judge(struct cell *c, int number, struct arena *scratch, struct eval 
                  struct error *err) {
     const struct protocol *p = protocols[number];
     struct mask_pictures masks = {0};
-    int status = 0;
-    if (!p->no_features) {
+    int status = cell_check_sizes(c, c->judged, err);
+    if (!status && !p->no_features) {
         cell_want(c, number, c->judged);
         status = cell_extract(c, err);
     }

@@ -250,6 +250,7 @@ static int extract(struct cell *c, struct communicator *ranks, struct error *err
         communicator_broadcast(ranks, WAIT_LIMITED, &lacks, sizeof lacks);
     if (!lacks)
         return 0;
+    TRY(cell_check_sizes(c, c->judged, err));
     c->labelled = 0;
     for (int split = 0; split < SPLITS; split++)
         slab_free(&c->feature_slab[split]);

@@ -33,6 +33,21 @@ for format in timm hf; do
         "$program" features "$data" --weights $format/model.safetensors --weights.fit crop --out $format.h5
     expect "are the same bits" 0 '' cmp run.h5 $format.h5
 done
+# Files of more than 96 pixels are reduced to that unless something is said, and these weights want 112.
+expect "a large photograph" 0 '' "$program" data preview "$data" sheet.png
+for folder in photos/{train,test}/{a,b}; do
+    mkdir -p "$folder" && cp sheet.png "$folder/"
+done
+wants112() {
+    "$program" "$@" --weights timm/model.safetensors --weights.image 112
+}
+expect "photographs are not made small and large again" 2 'its images are made smaller, 96 pixels.*keep=8192' \
+    wants112 features folder:photos --out large.h5
+expect "by no protocol" 2 'its images are made smaller, 96 pixels' \
+    wants112 eval finetune --data folder:photos --out large
+expect "but taken as they are" 0 'representations of 2' wants112 features folder:photos,keep=8192 --out large.h5
+expect "or as is said" 0 'representations of 2' wants112 features folder:photos,size=96 --out small.h5
+expect "which is not the same" 1 'differ' cmp large.h5 small.h5
 expect "protocols judge it" 0 'weights +[0-9.]+ n=1 +[0-9.]+ n=1' \
     "$program" eval knn,linear --weights timm/model.safetensors --out judged
 expect "a second time there is nothing to do" 0 'weights +[0-9.]+ n=1' \
