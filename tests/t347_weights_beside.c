@@ -133,6 +133,40 @@ static void test_images_that_are_not_square(void **state) {
     }
 }
 
+/* Of CLIP's image tower alone the file says what it is without a part of its name. */
+static void test_an_image_tower_alone(void **state) {
+    const struct folder *folder = *state;
+    static const char *const texts[] = {
+        "{\"hidden_act\": \"gelu\", \"num_attention_heads\": 2, \"layer_norm_eps\": 0.01}",
+        "{\"vision_config\": {\"hidden_size\": 32, \"hidden_act\": \"gelu\", "
+        "\"num_attention_heads\": 2, \"layer_norm_eps\": 0.01}}"};
+    for (size_t i = 0; i < sizeof texts / sizeof *texts; i++) {
+        struct golden_tensor list[128];
+        struct golden_network g = *golden("hf_clip");
+        struct loaded s;
+        struct error err = {0};
+        char image[32], path[NAME];
+        int n = 0;
+        assert_true(g.n_tensors <= COUNT(list));
+        for (int k = 0; k < g.n_tensors; k++)
+            if (!strncmp(g.tensors[k].name, "vis", 3))
+                list[n++] = g.tensors[k];
+        g.tensors = list;
+        g.n_tensors = n;
+        struct network_options o = options_of(&g, image);
+        o.heads = o.text_heads = 0;
+        write_file(&g, folder->path, -1, NULL);
+        write_beside(folder, "config.json", texts[i], path);
+        if (open_subject(&s, folder->path, &o, 1, &err))
+            fail_msg("case %zu: %s", i, err.message);
+        assert_int_equal(s.network.backbone.vit.act, ACT_GELU);
+        assert_int_equal(s.network.backbone.vit.heads, 2);
+        assert_true(s.network.backbone.vit.norm_eps == 0.01);
+        close_subject(&s);
+        unlink(path);
+    }
+}
+
 /* BEiT's names with gates are EVA-02's, whose angles are in no tensor. */
 static void test_gates_of_eva(void **state) {
     const struct folder *folder = *state;
@@ -181,6 +215,7 @@ int main(void) {
         cmocka_unit_test_setup_teardown(test_a_processor, setup, teardown),
         cmocka_unit_test_setup_teardown(test_refusals, setup, teardown),
         cmocka_unit_test_setup_teardown(test_images_that_are_not_square, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_an_image_tower_alone, setup, teardown),
         cmocka_unit_test_setup_teardown(test_gates_of_eva, setup, teardown),
         cmocka_unit_test_setup_teardown(test_no_registers, setup, teardown),
     };

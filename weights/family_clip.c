@@ -242,14 +242,19 @@ const struct family family_open_clip = {.name = "open-clip",
 
 /* ---- Hugging Face ---- */
 
+/* An image tower alone has in the config.json itself what is in a part of it beside a text tower.
+ */
 static int describe_hf(const struct source *s, const struct network_options *o, struct network *n,
                        struct error *err) {
-    static const struct vit_names names = {
+    const int alone = !source_number(s, "vision_config.hidden_size", 0) &&
+                      !source_find(s, "text_model.embeddings.token_embedding.weight");
+    const char *act = alone ? "hidden_act" : "vision_config.hidden_act";
+    const struct vit_names names = {
         .patch = "vision_model.embeddings.patch_embedding.weight",
         .positions = "vision_model.embeddings.position_embedding.weight",
         .block = "vision_model.encoder.layers.%d.layer_norm1.weight",
         .fc1 = "vision_model.encoder.layers.0.mlp.fc1.weight",
-        .heads = "vision_config.num_attention_heads"};
+        .heads = alone ? "num_attention_heads" : "vision_config.num_attention_heads"};
     static const struct text_names text = {"text_model.embeddings.token_embedding.weight",
                                            "text_model.embeddings.position_embedding.weight",
                                            "text_model.encoder.layers.%d.layer_norm1.weight",
@@ -257,13 +262,15 @@ static int describe_hf(const struct source *s, const struct network_options *o, 
                                            0,
                                            "text_config.num_attention_heads"};
     describe_tower(n);
+    n->backbone.vit.norm_eps =
+        source_number(s, alone ? "layer_norm_eps" : "vision_config.layer_norm_eps", NORM_EPS);
     n->projection = source_dim(s, "visual_projection.weight", 0);
     int status = describe_vit(&family_hf_clip, s, &names, o, n, err);
     if (!status)
         status = describe_text(s, &text, o, n, err);
+    n->text.norm_eps = source_number(s, "text_config.layer_norm_eps", NORM_EPS);
     if (!status)
-        status = describe_activation(s, o, "vision_config.hidden_act", ACT_QUICK_GELU,
-                                     &n->backbone.vit.act, err);
+        status = describe_activation(s, o, act, ACT_QUICK_GELU, &n->backbone.vit.act, err);
     if (!status)
         status = describe_activation(s, o, "text_config.hidden_act", n->backbone.vit.act,
                                      &n->text.act, err);
