@@ -86,6 +86,7 @@ static void test_refusals(void **state) {
          "output_stride beside it is \"16\""},
         {"beit", "config.json", "{\"architecture\": \"eva02_enormous_patch14_clip_224\"}",
          "rotary"},
+        {"hf_dinov3", "config.json", "{\"layer_norm_eps\": -1}", "layer_norm_eps beside it is -1"},
         {"timm", "config.json", "{\"model_args\": {\"num_heads\": 1e300}}", "--weights.heads"}};
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         const struct golden_network *g = golden(cases[i].network);

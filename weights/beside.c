@@ -1,4 +1,4 @@
-/* beside.c -- what the file beside timm's weights says of the network, and no tensor tells. */
+/* beside.c -- what the config.json beside weights says of the network, and no tensor tells. */
 #include "weights/family.h"
 
 #include <string.h>
@@ -49,6 +49,19 @@ static int check_pool(const struct source *s, const struct network_options *o, s
         s->path, pool);
 }
 
+/* A norm of another eps than is said would be passed off as one of it. */
+static int check_eps(const struct source *s, struct error *err) {
+    static const char *const paths[] = {"layer_norm_eps", "vision_config.layer_norm_eps",
+                                        "text_config.layer_norm_eps"};
+    for (size_t i = 0; i < sizeof paths / sizeof *paths; i++) {
+        const double usual = 1e-6, eps = source_number(s, paths[i], usual);
+        if (!(eps > 0 && eps < 1))
+            return error_set(err, STATUS_USAGE, "%s: %s beside it is %g: it is above 0 and below 1",
+                             s->path, paths[i], eps);
+    }
+    return 0;
+}
+
 int check_beside(const struct source *s, const struct network_options *o, struct error *err) {
     const char *name = source_text(s, "architecture", "");
     for (size_t i = 0; i < sizeof others / sizeof *others; i++)
@@ -69,5 +82,6 @@ int check_beside(const struct source *s, const struct network_options *o, struct
         if (number < numbers[i].usual || number > numbers[i].usual)
             return refuse(s, numbers[i].path, value, err);
     }
-    return check_pool(s, o, err);
+    const int status = check_eps(s, err);
+    return status ? status : check_pool(s, o, err);
 }

@@ -56,7 +56,7 @@ extern const struct family family_cifar_resnet, family_torchvision, family_simcl
 /* By name, or by the names of tensors; with the prefix that was stripped. */
 int family_recognise(struct source *s, const struct network_options *o, const struct family **out,
                      struct error *err);
-/* Status 2: what timm's config.json says of the network makes it another one than its tensors. */
+/* Status 2: what the config.json says of the network makes it another one than its tensors. */
 int check_beside(const struct source *s, const struct network_options *o, struct error *err);
 struct source_tensor *family_find(const struct family *f, const struct source *s, const char *name);
 /* Dimension i of that tensor; 0: neither is there (nor a name, NULL), or it is no size. */

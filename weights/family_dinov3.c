@@ -28,8 +28,9 @@ static int describe(const struct family *f, const struct source *s, const struct
         own.heads = source_int(s, names.heads, heads_of(family_dim(f, s, names.patch, 0)));
     v->layer_scale = 1; /* whatever, to be replaced */
     v->norm_eps = source_number(s, "layer_norm_eps", EPS);
-    v->rotary_base =
-        source_number(s, "rope_theta", source_number(s, "model_args.rope_temperature", BASE));
+    v->rotary_base = source_number(s, "model_args.rope_temperature", BASE);
+    v->rotary_base = source_number(s, "rope_parameters.rope_theta", v->rotary_base);
+    v->rotary_base = source_number(s, "rope_theta", v->rotary_base);
     int status = describe_vit(f, s, &names, &own, n, err);
     v->position = POSITION_ROTARY;
     if (!status && (v->dim / v->heads % PAIRED || !(v->rotary_base > 0)))
