@@ -115,6 +115,18 @@ static void test_l2_normalize_keeps_nan(void **state) {
     }
 }
 
+/* A gate that is no number is none closed: a network that diverged shows it. */
+static void test_swiglu_keeps_nan(void **state) {
+    struct fixture *f = *state;
+    EACH_BACKEND(k) {
+        real x[6] = {1, NAN, 2, 3, 4, 5}, dy[3] = {1, 1, 1}, y[3], dx[6];
+        k->swiglu_forward(&f->c, 1, 3, x, y);
+        k->swiglu_backward(&f->c, 1, 3, x, dy, 0, dx);
+        assert_true(isnan(y[1]) && isnan(dx[1]) && isnan(dx[4]));
+        assert_false(isnan(y[0]) || isnan(y[2]) || isnan(dx[0]) || isnan(dx[2]));
+    }
+}
+
 /* <dy, A x> = <A' dy, x> for A a linear operation and A' its gradient */
 static void test_adjoint_gather(void **state) {
     struct fixture *f = *state;
@@ -449,6 +461,7 @@ int main(void) {
         cmocka_unit_test(test_layernorm),
         cmocka_unit_test(test_l2_normalize_zero),
         cmocka_unit_test(test_l2_normalize_extremes),
+        cmocka_unit_test(test_swiglu_keeps_nan),
         cmocka_unit_test(test_l2_normalize_keeps_nan),
         cmocka_unit_test(test_adjoint_gather),
         cmocka_unit_test(test_adjoint_patchify),
