@@ -54,7 +54,7 @@ static const char *unfit(struct cell *c, const struct protocol *p) {
 }
 
 int cell_check_sizes(const struct cell *c, const struct dataset *data, struct error *err) {
-    if (!c->method->prepared || !data->reduced || c->context->stored)
+    if (!c->method->prepared || !data->reduced || (c->context->stored && data == c->data))
         return 0;
     const struct preprocessing *p = c->method->prepared(c->runtime);
     const int wanted = p->height < p->width ? p->height : p->width;

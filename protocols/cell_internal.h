@@ -21,7 +21,8 @@ int cell_ask_room(struct cell *c, struct error *err);
 /* Protocol, version and dataset of a row, the dataset also among those of the run. */
 void cell_name_row(struct cell *c, int protocol, const struct dataset *data, struct eval *e);
 /* Status 2: images that nobody asked to be so small would be enlarged for published weights, whose
- * numbers are those of images as files have them.  What is stored stays as it was. */
+ * numbers are those of images as files have them.  A stored run's own data stay as they
+ * were. */
 int cell_check_sizes(const struct cell *c, const struct dataset *data, struct error *err);
 /* Features are those of these data from here on. */
 void cell_judge(struct cell *c, const struct dataset *data);
