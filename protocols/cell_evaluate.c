@@ -63,7 +63,7 @@ int cell_check_sizes(const struct cell *c, const struct dataset *data, struct er
     return error_set(
         err, STATUS_USAGE,
         "%s: its images are made smaller, %d pixels on the shorter side, before they "
-        "are enlarged to the %d x %d of these weights: --data %s,keep=8192 takes them "
+        "are enlarged to the %d x %d of these weights: %s,keep=8192 takes them "
         "as they are (size=%d where there is no keep), size=%d says that this is meant",
         data->name, data->height, p->height, p->width, data->spec, (int)ceil(wanted / p->crop),
         data->height);
