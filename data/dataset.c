@@ -140,6 +140,13 @@ void dataset_hash_begin(struct sha256_ctx *hash, const struct dataset *d) {
     sha256_update(hash, (size_t)n, (const uint8_t *)text);
 }
 
+char *class_words(const char *name, struct arena *a) {
+    char *words = arena_strdup(a, name);
+    for (char *c = words; *c; c++)
+        *c = *c == '_' ? ' ' : *c;
+    return words;
+}
+
 int dataset_captions_of_classes(struct dataset *d, long captions, struct error *err) {
     if (captions != CAPTIONS_CLASS)
         return 0;
@@ -148,7 +155,8 @@ int dataset_captions_of_classes(struct dataset *d, long captions, struct error *
                          d->classes ? "captions already" : "no classes");
     const char **texts = ARENA_ARRAY(&d->arena, const char *, d->classes);
     for (int i = 0; i < d->classes; i++)
-        texts[i] = arena_printf(&d->arena, "a photo of a %s", d->class_names[i]);
+        texts[i] =
+            arena_printf(&d->arena, "a photo of a %s", class_words(d->class_names[i], &d->arena));
     d->class_captions = texts;
     d->has_caption = 1;
     return 0;

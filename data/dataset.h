@@ -120,6 +120,8 @@ extern const struct dataset_source *const dataset_sources[]; /* NULL-terminated 
 int dataset_open(struct dataset *d, const char *spec, struct error *err);
 int dataset_read(const struct dataset *d, enum split split, long index, struct record *out,
                  struct error *err);
+/* A class's name as it stands in texts: with blanks for underscores, as in CLIP's prompts. */
+char *class_words(const char *name, struct arena *a);
 /* Of an image: height times width. */
 static inline long dataset_most_pixels(const struct dataset *d) {
     return d->most_pixels ? d->most_pixels : (long)d->height * d->width;

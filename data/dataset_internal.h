@@ -69,8 +69,8 @@ int dataset_choose_rows(struct dataset *d, const char *path, const char *const *
 void dataset_hash_begin(struct sha256_ctx *hash, const struct dataset *d);
 
 /* The caption of each class when `captions` is CAPTIONS_CLASS, CLIP's first template (Radford et
- * al. 2021, section 3.1.4); status 2 without classes, or when there are captions already.  Readers
- * hand them to record_set_class_caption, which does nothing without. */
+ * al. 2021, section 3.1.4), of its words; status 2 without classes, or when there are captions
+ * already.  Readers hand them to record_set_class_caption, which does nothing without. */
 int dataset_captions_of_classes(struct dataset *d, long captions, struct error *err);
 void record_set_class_caption(struct record *r, const struct dataset *d);
 /* After record_reserve: captions (n) live as long as the dataset. */

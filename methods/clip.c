@@ -189,7 +189,7 @@ static const struct recipe paper = {.lr = 5e-4, .weight_decay = 0.2, .warmup = 0
 const struct method method_clip = {
     .name = "clip",
     .title = "CLIP",
-    .version = 1,
+    .version = 2,
     .cite = "Radford et al. 2021, arXiv:2103.00020",
     .trains = 1,
     .uses_captions = 1,

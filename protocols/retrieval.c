@@ -96,7 +96,7 @@ static int ready(const void *self, struct error *err) {
 
 const struct protocol protocol_retrieval = {.name = "retrieval",
                                             .title = "Image-text retrieval",
-                                            .version = "1.2",
+                                            .version = "1.3",
                                             .uses_captions = 1,
                                             .wants = lit_wants,
                                             .ready = ready,

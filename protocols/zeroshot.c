@@ -36,10 +36,8 @@ static int add_prompt(const char *template, const char *name, struct arena *a, c
         return error_set(err, STATUS_USAGE,
                          "zeroshot.templates: \"%s\" must have {} once, where the class name goes",
                          template);
-    char *plain = arena_strdup(a, name);
-    for (char *c = plain; *c; c++)
-        *c = *c == '_' ? ' ' : *c;
-    *out = arena_printf(a, "%.*s%s%s", (int)(at - template), template, plain, at + 2);
+    *out =
+        arena_printf(a, "%.*s%s%s", (int)(at - template), template, class_words(name, a), at + 2);
     return 0;
 }
 
@@ -150,7 +148,7 @@ static int ready(const void *self, struct error *err) {
 
 const struct protocol protocol_zeroshot = {.name = "zeroshot",
                                            .title = "Zero-shot, or locked-image text tuning",
-                                           .version = "1.1",
+                                           .version = "1.2",
                                            .uses_labels = 1,
                                            .wants = lit_wants,
                                            .ready = ready,
