@@ -214,18 +214,15 @@ static int choose(const struct fits *f, const double *rates, struct eval *e, dou
     const struct protocol_input *in = f->in;
     const struct feature_set *set = in->features;
     struct selection part;
-    selection_make(&part, in, f->options.val_share, e);
-    if (!part.n_val || !part.n_fit)
-        return error_set(err, STATUS_USAGE,
-                         "finetune.val_share %g leaves nothing to select on or to fit: %d training "
-                         "images are too few",
-                         f->options.val_share, set->train.n);
+    int status = selection_make(&part, in, f->options.val_share, "finetune", e, err);
+    if (status)
+        return status;
     struct arena scratch = {0};
     int32_t *labels = ARENA_ARRAY(&scratch, int32_t, part.n_val);
     for (int i = 0; i < part.n_val; i++)
         labels[i] = set->train.label[part.val[i]];
     float *logits = ARENA_ARRAY(&scratch, float, (size_t)part.n_val *(size_t)set->classes);
-    int status = 0, best = 0;
+    int best = 0;
     for (int i = 0; i < RATES; i++) {
         struct grid_row *row = &e->grid[e->n_grid++];
         *row = candidate(rates[i], f->options.weight_decay);

@@ -109,7 +109,7 @@ static int run(const void *self, const struct protocol_input *in, struct eval *e
     int n = representations_list(in->features, o->representations, in->arena, &what), status = 0;
     fill_choices(o, &c);
     int each = c.grid.n_t * c.grid.n_k, best = 0;
-    TRY(selection_part(&part, in, o->val_share, "knn", e, err));
+    TRY(selection_make(&part, in, o->val_share, "knn", e, err));
     e->grid = ARENA_ARRAY(in->arena, struct grid_row, n * each);
     for (int r = 0; r < n; r++)
         TRY(search(&c, in, &part, &what[r], e, err));

@@ -127,7 +127,7 @@ static int run(const void *self, const struct protocol_input *in, struct eval *e
     struct representation *what;
     int n = representations_list(f, o->representations, in->arena, &what), best = 0, status = 0;
     fill_grid(o, &grid);
-    TRY(selection_part(&part, in, o->val_share, "linear", e, err));
+    TRY(selection_make(&part, in, o->val_share, "linear", e, err));
     e->grid = ARENA_ARRAY(in->arena, struct grid_row, n * grid.n);
     for (int r = 0; r < n; r++)
         TRY(search(&po, &grid, in, &part, &what[r], e, err));

@@ -141,7 +141,7 @@ static int run(const void *self, const struct protocol_input *in, struct eval *e
     double c[OPTION_LIST];
     int n_c = options_numbers(o->c, c), lost = 0, best = 0, status = 0;
     int n = representations_list(in->features, o->representations, in->arena, &what);
-    TRY(selection_part(&part, in, o->val_share, "logistic", e, err));
+    TRY(selection_make(&part, in, o->val_share, "logistic", e, err));
     e->grid = ARENA_ARRAY(in->arena, struct grid_row, n * n_c);
     for (int r = 0; r < n; r++)
         TRY(search(o, c, n_c, in, &part, &what[r], e, &lost, err));

@@ -134,11 +134,8 @@ struct selection {
     int32_t *fit, *val; /* (n_fit), (n_val) rows of the training split */
     int n_fit, n_val;
 };
-void selection_make(struct selection *s, const struct protocol_input *in, double val_share,
-                    struct eval *e);
-/* The same, with status 2 when a part is empty; `protocol` names the option val_share in the
- * message. */
-int selection_part(struct selection *s, const struct protocol_input *in, double val_share,
+/* Status 2 when a part is empty; `protocol` names the option val_share in the message. */
+int selection_make(struct selection *s, const struct protocol_input *in, double val_share,
                    const char *protocol, struct eval *e, struct error *err);
 /* Marks the best candidate, the first among equals, as chosen and returns its row. */
 int grid_choose(struct grid_row *grid, int n);

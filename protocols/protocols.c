@@ -58,8 +58,8 @@ void eval_diverged(struct eval *e, const char *what) {
     e->metrics = NULL;
 }
 
-void selection_make(struct selection *s, const struct protocol_input *in, double val_share,
-                    struct eval *e) {
+int selection_make(struct selection *s, const struct protocol_input *in, double val_share,
+                   const char *protocol, struct eval *e, struct error *err) {
     const struct feature_split *train = &in->features->train;
     size_t n = (size_t)train->n;
     uint8_t *is_val = ARENA_ARRAY(in->arena, uint8_t, n);
@@ -74,17 +74,13 @@ void selection_make(struct selection *s, const struct protocol_input *in, double
             s->fit[s->n_fit++] = i;
     }
     sha256_hex(is_val, n, e->split_sha256);
-}
-
-int selection_part(struct selection *s, const struct protocol_input *in, double val_share,
-                   const char *protocol, struct eval *e, struct error *err) {
-    selection_make(s, in, val_share, e);
-    if (!s->n_val || !s->n_fit)
-        return error_set(err, STATUS_USAGE,
-                         "%s.val_share %g leaves nothing to select on or to fit: %d training "
-                         "images are too few",
-                         protocol, val_share, in->features->train.n);
-    return 0;
+    if (s->n_val && s->n_fit)
+        return 0;
+    /* A class of two has one on either side. */
+    return error_set(err, STATUS_USAGE,
+                     "%s.val_share %g leaves nothing to select on or to fit: no class has two of "
+                     "the %d training images: add some, or leave %s out",
+                     protocol, val_share, train->n, protocol);
 }
 
 int grid_choose(struct grid_row *grid, int n) {

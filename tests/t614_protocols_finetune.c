@@ -302,6 +302,7 @@ static void too_few_images_are_refused(void **state) {
     f->set.train.n = 1;
     assert_int_equal(run(f, &e, &err), STATUS_USAGE);
     assert_non_null(strstr(err.message, "finetune.val_share"));
+    assert_non_null(strstr(err.message, "no class has two of the 1 training images"));
     close_fixture(f);
 }
 
