@@ -67,7 +67,8 @@ int linear_fit_predict(const struct kernels *k, const struct features *train,
  *
  *     sum_i -log softmax(W x_i + b)[label_i] + |W|^2 / (2 c)
  *
- * as scikit-learn states it; b is not penalised.  L-BFGS (Liu and Nocedal 1989) with ten
+ * as scikit-learn states it (of two classes it has one row for both, where the same solution has
+ * twice the c); b is not penalised.  L-BFGS (Liu and Nocedal 1989) with ten
  * corrections, in double precision, until no derivative of the objective divided by the number of
  * samples exceeds the tolerance.  A pure function of the features, c and the start, whatever the
  * number of threads. */
