@@ -7,6 +7,7 @@ One line a file: the largest difference of a pixel in levels, or why the program
 code 1 when a file that both decode differs by more than 2 levels where data/decode.h promises
 Pillow's pixels (16-bit files are rounded, Pillow cuts: 1 level).
 """
+import csv
 import io
 import pathlib
 import subprocess
@@ -43,7 +44,8 @@ def main():
             table = pathlib.Path(work, "list.csv")
             twin = pathlib.Path(work, "twin.png")  # the other split needs one too
             Image.new("RGB", (8, 8)).save(twin)
-            table.write_text(f"path,split\n{path},train\n{twin},test\n")
+            with table.open("w", newline="", encoding="utf8") as f:  # names with commas and quotes, too
+                csv.writer(f).writerows([("path", "split"), (path, "train"), (twin, "test")])
             run = subprocess.run([program, "data", "convert", f"list:{table},size=8,keep=8192",
                                   f"{work}/out.tar"], capture_output=True, text=True)
             other = pillow(path)
