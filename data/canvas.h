@@ -56,6 +56,8 @@ void canvas_paste(struct canvas *c, int x, int y, const struct canvas *from);
 enum { TEXT_WIDTH = 6, TEXT_HEIGHT = 11, TEXT_LETTER = 5 };
 int canvas_text_width(const char *text, int scale);
 void canvas_text(struct canvas *c, int x, int y, int scale, struct color color, const char *text);
+/* The text, or as much of a longer one as fits into so many letters with ".." behind it. */
+const char *canvas_cut(const char *text, int letters, struct arena *a);
 /* The text cut into lines at blanks, and within words that are too long, so that each fits. */
 int canvas_wrap(const char *text, int width, int scale, struct arena *a, char ***lines);
 /* A canvas of this width and of the height of the wrapped lines, '\n' ends a line too. */

@@ -119,6 +119,16 @@ void canvas_text(struct canvas *c, int x, int y, int scale, struct color color, 
         draw_letter(c, x, y, scale, color, next_letter(&text));
 }
 
+const char *canvas_cut(const char *text, int letters, struct arena *a) {
+    static const char dots[] = "..";
+    const char *end = text;
+    if (letters_in(text) <= letters)
+        return text;
+    for (int i = (int)sizeof dots - 1; i < letters; i++)
+        next_letter(&end);
+    return arena_printf(a, "%.*s%s", (int)(end - text), text, dots);
+}
+
 /* Bytes of the first `room` characters at most. */
 static size_t prefix(const char *text, int room) {
     const char *end = text;

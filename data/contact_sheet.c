@@ -37,7 +37,7 @@ static struct canvas mask(struct arena *a, const struct record *r, int classes) 
 
 static const char *text_of(struct arena *a, const struct dataset *d, const struct record *r) {
     const char *text = r->label >= 0 ? d->class_names[r->label] : r->caption;
-    return strlen(text) > CAPTION ? arena_printf(a, "%.*s..", CAPTION - 2, text) : text;
+    return canvas_cut(text, CAPTION, a);
 }
 
 static int put_split(struct sheet *s, const struct dataset *d, enum split split, int images,

@@ -30,10 +30,10 @@ static struct canvas bars(struct show *s, const double *p, int label) {
     int line = TEXT_HEIGHT * SHEET_SCALE, room = WIDTH / SHEET_SCALE / TEXT_WIDTH;
     struct canvas c = canvas_make(&s->arena, WIDTH, n * (line + BAR), WHITE);
     for (int i = 0; i < n; i++) {
-        char text[128];
+        char text[16];
         struct color color = order[i] == label ? BLUE : i ? GREY : ORANGE;
-        snprintf(text, sizeof text, "%.*s", room - NUMBER, s->data->class_names[order[i]]);
-        canvas_text(&c, 0, i * (line + BAR), SHEET_SCALE, BLACK, text);
+        const char *name = canvas_cut(s->data->class_names[order[i]], room - NUMBER, &s->arena);
+        canvas_text(&c, 0, i * (line + BAR), SHEET_SCALE, BLACK, name);
         snprintf(text, sizeof text, "%.2f", p[order[i]]);
         canvas_text(&c, WIDTH - canvas_text_width(text, SHEET_SCALE), i * (line + BAR), SHEET_SCALE,
                     BLACK, text);

@@ -178,6 +178,19 @@ static void check_lines(const char *text, int width, int n, const char *const *w
     arena_free(&a);
 }
 
+/* By letters: a character of several bytes is one and stays whole. */
+static void long_texts_end_in_dots(void **state) {
+    struct arena a = {0};
+    (void)state;
+    assert_string_equal(canvas_cut("abcdef", 6, &a), "abcdef");
+    assert_string_equal(canvas_cut("abcdefg", 6, &a), "abcd..");
+    assert_string_equal(canvas_cut("\u00e4\u00e4\u732b\u00e4\u00e4\u00e4", 6, &a),
+                        "\u00e4\u00e4\u732b\u00e4\u00e4\u00e4");
+    assert_string_equal(canvas_cut("\u00e4\u00e4\u732b\u00e4\u00e4\u00e4.", 6, &a),
+                        "\u00e4\u00e4\u732b\u00e4..");
+    arena_free(&a);
+}
+
 static void lines_break_at_blanks(void **state) {
     (void)state;
     check_lines("", 29, 0, NULL);
@@ -276,6 +289,7 @@ int main(void) {
         cmocka_unit_test(rectangles_are_cut_at_the_border),
         cmocka_unit_test(letters_differ_and_keep_to_their_cell),
         cmocka_unit_test(text_is_letters_side_by_side),
+        cmocka_unit_test(long_texts_end_in_dots),
         cmocka_unit_test(lines_break_at_blanks),
         cmocka_unit_test_setup_teardown(libpng_reads_the_same_pixels, set_up, tear_down),
         cmocka_unit_test_setup_teardown(a_file_that_cannot_be_written, set_up, tear_down),
