@@ -303,6 +303,7 @@ int dataset_open(struct dataset *d, const char *spec, struct error *err) {
     CHECK(d->count[SPLIT_TRAIN] > 0 && d->count[SPLIT_TEST] > 0 && d->classes >= 0 &&
               d->channels <= MAX_CHANNELS && d->root_hash[0],
           "reader %s", d->name);
+    d->mask_background = d->mask_classes && !strcmp(d->mask_names[0], "background");
     TRY(measure(d, err));
 out:
     if (status)

@@ -86,10 +86,11 @@ struct dataset {
     int has_mask, has_caption;
     int mask_classes;              /* what masks tell apart; 0: there are none */
     const char *const *mask_names; /* (mask_classes) */
-    int mask_background;           /* class 0 of masks is what belongs to no object */
-    double mean[4], std[4];        /* per channel, over [0,1] pixels of the first training images */
-    long n_bad;                    /* images left out because they are broken (bad=skip) */
-    const char *const *bad_names;  /* (n_bad_names) the first of them */
+    int mask_background; /* class 0 of masks is named so: what belongs to no object; of all readers,
+                          * set by dataset_open */
+    double mean[4], std[4];       /* per channel, over [0,1] pixels of the first training images */
+    long n_bad;                   /* images left out because they are broken (bad=skip) */
+    const char *const *bad_names; /* (n_bad_names) the first of them */
     int n_bad_names;
     const char *audit;  /* JSON, in arena: what reading all of it found; NULL: nobody did */
     const char *broken; /* in arena: what was wrong with the first image for training; NULL */
@@ -99,7 +100,8 @@ struct dataset {
 
 struct dataset_source {
     const char *name, *title, *argument_help;
-    /* Fills d from the argument ("" when none was given), except name, spec, source, mean, std.
+    /* Fills d from the argument ("" when none was given), except name, spec, source, mean, std,
+     * mask_background.
      * When it fails, close is called as after a success.  has_caption also says that n_captions
      * of every record is at least 1. */
     int (*open)(struct dataset *d, const char *argument, struct error *err);

@@ -36,7 +36,6 @@ static int open_shapes(struct dataset *d, const char *argument, struct error *er
     d->has_mask = d->has_caption = 1;
     d->mask_classes = 1 + SHAPE_CLASSES; /* background, 1 + label */
     d->mask_names = names;
-    d->mask_background = 1;
     long measured = MEASURED_PIXELS / (values[SIZE] * values[SIZE]);
     d->measured = measured > MEASURED_LEAST ? measured : MEASURED_LEAST;
     *seed = (uint64_t)values[SEED];

@@ -397,7 +397,7 @@ out:
 const struct protocol protocol_segment = {.name = "segment",
                                           .title = "Segmentation by a linear head; objects in "
                                                    "attention",
-                                          .version = "1.0",
+                                          .version = "1.1",
                                           .uses_masks = 1,
                                           .leaves_masks = 1,
                                           .no_features = 1,

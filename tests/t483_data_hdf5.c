@@ -174,11 +174,11 @@ static void everything_but_images_may_be_missing(void **state) {
 
 static void names_masks_and_captions(void **state) {
     static const char *const classes[] = {"cat", "dog", "gr\xc3\xbcn", "unseen", "more"};
-    static const char *const parts[] = {"ground", "sky"};
     static const char *const captions[2 * TRAIN] = {"a", "b",  "c",  "d",  "e",  "f", "gr\xc3\xbcn",
                                                     "h", "ii", "jj", "kk", "ll", "m", "n"};
     struct place *here = *state;
     for (int fixed = 0; fixed < 2; fixed++) {
+        const char *const parts[] = {fixed ? "background" : "ground", "sky"};
         struct dataset d;
         struct record r = {0};
         struct made m = make(here, "a.h5");
@@ -197,6 +197,7 @@ static void names_masks_and_captions(void **state) {
         assert_int_equal(d.has_mask, 1);
         assert_int_equal(d.mask_classes, 2);
         assert_string_equal(d.mask_names[1], "sky");
+        assert_int_equal(d.mask_background, fixed); /* by its name */
         reads(&d, SPLIT_TRAIN, 3, &r);
         assert_int_equal(r.n_captions, 2);
         assert_string_equal(record_caption(&r, 0), "gr\xc3\xbcn");
@@ -216,7 +217,7 @@ static void names_masks_and_captions(void **state) {
     }
     struct made m = make(here, "a.h5");
     put_plain(here, &m);
-    put_names(&m, "mask_names", 2, parts);
+    put_names(&m, "mask_names", 2, classes);
     put_masks(here, &m, "train/masks", TRAIN, 1);
     put_masks(here, &m, "test/masks", TEST, 2);
     finish(&m);
