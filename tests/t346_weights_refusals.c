@@ -232,16 +232,6 @@ static void test_what_gates_are(void **state) {
     unlink(path);
 }
 
-/* A copy whose tensors may be changed. */
-static struct golden_network changeable(const struct golden_network *g, struct arena *a,
-                                        struct golden_tensor **tensors) {
-    struct golden_network copy = *g;
-    *tensors = ARENA_ARRAY(a, struct golden_tensor, g->n_tensors);
-    memcpy(*tensors, g->tensors, (size_t)g->n_tensors * sizeof **tensors);
-    copy.tensors = *tensors;
-    return copy;
-}
-
 /* What trainers put in front of names is found, whatever else they save beside it. */
 static void test_prefixes(void **state) {
     const struct folder *folder = *state;

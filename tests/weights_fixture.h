@@ -125,6 +125,16 @@ static size_t size_of(const char *dtype) {
     return ends_with(dtype, "64") ? 8 : ends_with(dtype, "16") ? 2 : 4;
 }
 
+/* A copy whose tensors may be changed. */
+static inline struct golden_network changeable(const struct golden_network *g, struct arena *a,
+                                               struct golden_tensor **tensors) {
+    struct golden_network copy = *g;
+    *tensors = ARENA_ARRAY(a, struct golden_tensor, g->n_tensors);
+    memcpy(*tensors, g->tensors, (size_t)g->n_tensors * sizeof **tensors);
+    copy.tensors = *tensors;
+    return copy;
+}
+
 /* All but `left_out`, or one of them named otherwise. */
 static void write_file(const struct golden_network *g, const char *path, int left_out,
                        const char *renamed) {
