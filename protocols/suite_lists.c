@@ -208,6 +208,13 @@ static int has_method(const struct suite_lists *l, const struct method *m) {
     return has;
 }
 
+static int has_protocol(const struct suite_lists *l, int protocol) {
+    int has = 0;
+    for (int i = 0; i < l->n_protocols; i++)
+        has |= l->protocols[i] == protocol;
+    return has;
+}
+
 static int has_vit(const struct suite_lists *l) {
     int has = 0;
     for (int i = 0; i < l->n_backbones; i++)
@@ -216,24 +223,16 @@ static int has_vit(const struct suite_lists *l) {
     return has;
 }
 
-/* What has to be named, and in which list, for an option of the section to be read; NULL: it is. */
-static const char *unread(const struct suite_lists *l, const struct settings *s,
-                          const struct option_section *section, unsigned stages,
-                          const char **list) {
-    int used = 1;
+/* The list that has to name the section for its options to be read; NULL: they are. */
+static const char *lacking_list(const struct suite_lists *l, const struct settings *s,
+                                const struct option_section *section, unsigned stages) {
     for (int i = 0; methods[i] && stages & SUITE_PRETRAIN; i++)
-        if (methods[i]->options && section->values == s->method[i]) {
-            *list = "methods";
-            used = has_method(l, methods[i]);
-        }
+        if (methods[i]->options && section->values == s->method[i])
+            return has_method(l, methods[i]) ? NULL : "methods";
     for (int i = 0; protocols[i] && stages & SUITE_EVALUATE; i++)
-        if (section->values == s->protocol[i]) {
-            *list = "protocols";
-            used = 0;
-            for (int k = 0; k < l->n_protocols; k++)
-                used |= l->protocols[k] == i;
-        }
-    return used ? NULL : section->name;
+        if (section->values == s->protocol[i])
+            return has_protocol(l, i) ? NULL : "protocols";
+    return NULL;
 }
 
 /* Not refused: whoever compares backbones has one line of flags for all. */
@@ -249,16 +248,13 @@ int suite_check_flags(const struct settings *s, unsigned stages, struct error *e
     int status = suite_read_lists(&l, s, err);
     for (int i = 0; i < s->options.n && !status; i++) {
         const struct option_section *section = &s->options.sections[i];
-        for (int d = 0; section->defs[d].type != OPT_END && !status; d++) {
-            const char *list, *name = section->defs[d].name;
-            const char *what =
-                section->origins[d] == FROM_FLAG ? unread(&l, s, section, stages, &list) : NULL;
-            if (what)
+        const char *list = lacking_list(&l, s, section, stages);
+        for (int d = 0; list && section->defs[d].type != OPT_END && !status; d++)
+            if (section->origins[d] == FROM_FLAG)
                 status = error_set(err, STATUS_USAGE,
                                    "--%s.%s is read by %s alone, which --%s does not name: leave "
                                    "it out, or name it there",
-                                   section->name, name, what, list);
-        }
+                                   section->name, section->defs[d].name, section->name, list);
     }
     if (!status && stages & SUITE_PRETRAIN)
         doubt_vit(&l, s);
